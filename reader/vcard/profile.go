@@ -1,0 +1,176 @@
+package vcard
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"reflect"
+	"strings"
+)
+
+// MaxProfileLen is the longest profile file in octets; a whole card with its photo stays far below it.
+const MaxProfileLen = 1 << 20
+
+const redacted = "REDACTED"
+
+// ErrProfile is wrapped by every fault that [LoadProfile], [ParseProfile] and [Profile.Validate] find.
+var ErrProfile = errors.New("card profile is not usable")
+
+// Profile is what is personalised into one card; a JSON file ([]byte as base64, names in snake_case). All of it is made up.
+//
+// The authentication certificate and key (利用者証明用) must be there. Three groups may be left out whole: the signature certificate and
+// key (a child's card has none), the card-face AP (Face…, CardKey, BirthKey) and the input-assist AP (Input…); the last two
+// share IndividualNumber and NumberB. An application without its group is absent from the card, as on a phone, and so is
+// the common-card AP without CommonRecord.
+//
+// Keys need not match their certificates, nor need files be well formed inside: flawed cards are wanted too.
+// A Profile prints as REDACTED; only its JSON form shows what is in it.
+type Profile struct {
+	// Label names the card for whoever lays it on the reader.
+	Label string `json:"label"`
+
+	// AuthCert and AuthCA are JPKI AP EF 000A and 000B, SignCert and SignCA EF 0001 and 0002: X.509 DER.
+	AuthCert []byte `json:"auth_cert"`
+	AuthCA   []byte `json:"auth_ca"`
+	SignCert []byte `json:"sign_cert,omitempty"`
+	SignCA   []byte `json:"sign_ca,omitempty"`
+
+	// AuthKey and SignKey are JPKI AP EF 0017 and 001A: PKCS#8, RSA-2048.
+	AuthKey []byte `json:"auth_key"`
+	SignKey []byte `json:"sign_key,omitempty"`
+
+	// AuthPIN is 4 digits (JPKI AP EF 0018), SignPassword 6 to 16 of A–Z and 0–9 with one of each (EF 001B),
+	// InputPIN 4 digits (input-assist AP EF 0011).
+	AuthPIN      string `json:"auth_pin"`
+	SignPassword string `json:"sign_password,omitempty"`
+	InputPIN     string `json:"input_pin,omitempty"`
+
+	// IndividualNumber is the 12-digit 個人番号, which is 照合番号A as well.
+	IndividualNumber string `json:"individual_number,omitempty"`
+	// BirthKey is the 6-digit birth date in era form, the key of EF 0011 of the card-face AP.
+	BirthKey string `json:"birth_key,omitempty"`
+	// NumberB is the 14-digit 照合番号B.
+	NumberB string `json:"number_b,omitempty"`
+
+	// CardKey signs for the card-face AP (PKCS#8, RSA-2048); its public half stands in FaceAge.
+	CardKey []byte `json:"card_key,omitempty"`
+	// InputKey signs for the input-assist AP, EF 0013 (PKCS#8, RSA-2048).
+	InputKey []byte `json:"input_key,omitempty"`
+
+	// FaceAge, FaceRecord, FaceInfo and FaceCVC are the whole contents of EF 0001 to 0004 of the card-face AP.
+	FaceAge    []byte `json:"face_age,omitempty"`
+	FaceRecord []byte `json:"face_record,omitempty"`
+	FaceInfo   []byte `json:"face_info,omitempty"`
+	FaceCVC    []byte `json:"face_cvc,omitempty"`
+
+	// InputAttributes, InputIntegrity, InputCVC, InputInfo and InputPublic are the whole contents of EF 0002, 0003, 0004, 0005 and
+	// 0007 of the input-assist AP. Its EF 0001 is made from IndividualNumber.
+	InputAttributes []byte `json:"input_attributes,omitempty"`
+	InputIntegrity  []byte `json:"input_integrity,omitempty"`
+	InputCVC        []byte `json:"input_cvc,omitempty"`
+	InputInfo       []byte `json:"input_info,omitempty"`
+	InputPublic     []byte `json:"input_public,omitempty"`
+
+	// CommonRecord is the 28-digit record of the common-card AP.
+	CommonRecord string `json:"common_record,omitempty"`
+}
+
+// String prints REDACTED.
+func (Profile) String() string { return redacted }
+
+// GoString prints REDACTED.
+func (Profile) GoString() string { return redacted }
+
+// LogValue prints REDACTED.
+func (Profile) LogValue() slog.Value { return slog.StringValue(redacted) }
+
+var _ slog.LogValuer = Profile{}
+
+// LoadProfile reads and checks a profile file. The error names every fault found and none of the values.
+func LoadProfile(path string) (*Profile, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("opening card profile: %w", err)
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, MaxProfileLen+1))
+	if err != nil {
+		return nil, fmt.Errorf("reading card profile: %w", err)
+	}
+	p, err := ParseProfile(b)
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", path, err)
+	}
+	return p, nil
+}
+
+// ParseProfile reads a profile's JSON form strictly: a name that is unknown, doubled or in other letters, data after the
+// object and a file above [MaxProfileLen] are faults, and so is all that [Profile.Validate] refuses.
+func ParseProfile(b []byte) (*Profile, error) {
+	if len(b) > MaxProfileLen {
+		return nil, fmt.Errorf("%w: longer than %d octets", ErrProfile, MaxProfileLen)
+	}
+	if err := checkNames(b); err != nil {
+		return nil, err
+	}
+	p := new(Profile)
+	if err := json.Unmarshal(b, p); err != nil {
+		return nil, fmt.Errorf("%w: %s", ErrProfile, jsonFault(err))
+	}
+	if err := p.Validate(); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// checkNames refuses unknown and doubled names, which encoding/json lets pass.
+func checkNames(b []byte) error {
+	d := json.NewDecoder(bytes.NewReader(b))
+	if t, err := d.Token(); err != nil || t != json.Delim('{') {
+		return fmt.Errorf("%w: not a JSON object", ErrProfile)
+	}
+	known, seen := profileNames(), map[string]bool{}
+	for d.More() {
+		t, err := d.Token()
+		if err != nil {
+			return fmt.Errorf("%w: %s", ErrProfile, jsonFault(err))
+		}
+		name, _ := t.(string)
+		if !known[name] {
+			return fmt.Errorf("%w: unknown name %.40q", ErrProfile, name)
+		}
+		if seen[name] {
+			return fmt.Errorf("%w: %s stands twice", ErrProfile, name)
+		}
+		seen[name] = true
+		var v json.RawMessage
+		if err := d.Decode(&v); err != nil {
+			return fmt.Errorf("%w: %s: %s", ErrProfile, name, jsonFault(err))
+		}
+	}
+	return nil
+}
+
+func profileNames() map[string]bool {
+	t, names := reflect.TypeFor[Profile](), map[string]bool{}
+	for i := range t.NumField() {
+		name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
+		names[name] = true
+	}
+	return names
+}
+
+// jsonFault says what is wrong without repeating a value.
+func jsonFault(err error) string {
+	if ute, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		return ute.Field + " is a JSON " + strings.Fields(ute.Value + " value")[0]
+	}
+	if se, ok := errors.AsType[*json.SyntaxError](err); ok {
+		return fmt.Sprintf("JSON ends or breaks at octet %d", se.Offset)
+	}
+	return "not JSON with base64 octet strings"
+}
