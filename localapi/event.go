@@ -1,0 +1,91 @@
+package localapi
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"kazashi.example/sync/record"
+)
+
+// EventType is the SSE event name.
+type EventType string
+
+// Event types, and which fields of Event they carry besides ID, Type and Time.
+const (
+	EventCardPresent EventType = "card_present" // Reader
+	EventCardRemoved EventType = "card_removed" // Reader
+	EventReading     EventType = "reading"      // Reader
+	EventReadFailed  EventType = "read_failed"  // Reader, Failure
+	EventVerdict     EventType = "verdict"      // Tap, Rests; sent only after the record is durable (P1)
+	EventSettled     EventType = "settled"      // Tap with Final; Subject if the person was served and central gave a PPID
+	EventStatus      EventType = "status"       // Status; the first event of every stream, and after each change
+)
+
+// EventTypes lists them all, in the order above.
+func EventTypes() []EventType {
+	return []EventType{
+		EventCardPresent, EventCardRemoved, EventReading, EventReadFailed, EventVerdict, EventSettled, EventStatus,
+	}
+}
+
+// Rests says what a verdict rests on (P6).
+type Rests struct {
+	Basis      record.Basis      `json:"basis"`
+	Evidence   record.Evidence   `json:"evidence"`
+	Answer     record.Answer     `json:"answer"`
+	Rule       uint64            `json:"rule"` // version of the rule
+	List       List              `json:"list,omitzero"`
+	Confidence record.Confidence `json:"confidence"`
+}
+
+// Event is one thing that happened just now. Events are live only: none is stored, none is repeated.
+//
+// Marshalled as it is, Subject prints as REDACTED; MarshalLive reveals it.
+type Event struct {
+	ID      string         `json:"-"` // the SSE id, given by feed.Feed: "<start of the feed>-<n>"
+	Type    EventType      `json:"type"`
+	Time    time.Time      `json:"time"`
+	Reader  string         `json:"reader,omitempty"`
+	Failure ReadFailure    `json:"failure,omitempty"`
+	Tap     *Tap           `json:"tap,omitempty"`
+	Rests   *Rests         `json:"rests,omitempty"`
+	Status  *Status        `json:"status,omitempty"`
+	Subject record.Subject `json:"ppid,omitzero"`
+}
+
+// ErrEvent is returned by UnmarshalLive for text that is no event.
+var ErrEvent = errors.New("not an event")
+
+// live is Event as it goes over the live stream: the PPID in the clear.
+type live struct {
+	Event
+	PPID string `json:"ppid,omitempty"`
+}
+
+// MarshalLive returns e as JSON with the PPID in the clear. It is the only place of this API where a PPID is revealed, and only
+// for EventSettled; for every other type the PPID is left out. Its result goes to a live connection and nowhere else.
+func MarshalLive(e Event) ([]byte, error) {
+	out := live{Event: e}
+	out.Subject = record.Subject{}
+	if e.Type == EventSettled {
+		out.PPID = e.Subject.Reveal()
+	}
+	b, err := json.Marshal(out)
+	if err != nil {
+		return nil, fmt.Errorf("encoding event %s: %w", e.Type, err)
+	}
+	return b, nil
+}
+
+// UnmarshalLive is the inverse of MarshalLive, but for ID. The error wraps ErrEvent and quotes none of the text.
+func UnmarshalLive(b []byte) (Event, error) {
+	var in live
+	if err := json.Unmarshal(b, &in); err != nil || in.Type == "" {
+		return Event{}, ErrEvent
+	}
+	e := in.Event
+	e.Subject = record.NewSubject(in.PPID)
+	return e, nil
+}

@@ -1,0 +1,132 @@
+// Package localapi holds the types of the box's local API, which the people and systems at a counter see of a box, and the Go
+// client for it. The HTTP side is localapi/server, the words are in localapi/catalog, the counter page is localapi/page.
+//
+// Everything here is a value and safe to copy; a Client may be used by several goroutines at once. Nothing here is durable:
+// what Taps lists comes from the box's own store, which keeps only the clear fields of a tap.
+//
+// It cannot say a serial, a certificate, a name or a birth date: there is no field for one, and the package does not import the
+// type. A PPID has one way out, MarshalLive, for the live stream.
+package localapi
+
+import (
+	"time"
+
+	"kazashi.example/sync/record"
+)
+
+// Mode says in one word how the box works now.
+type Mode string
+
+// Modes.
+const (
+	ModeOnline  Mode = "online"  // central answers
+	ModeOffline Mode = "offline" // central does not answer; taps go on
+	ModeStopped Mode = "stopped" // no tap can be taken; Status.Problem says why
+)
+
+// Status is the answer of GET /v1/status.
+type Status struct {
+	Software string        `json:"software"` // version of the program, as `kazashi version` prints it
+	Box      record.BoxID  `json:"box"`
+	Site     record.SiteID `json:"site"`
+	Desk     record.DeskID `json:"desk"`
+	Service  Service       `json:"service"`
+	Mode     Mode          `json:"mode"`
+	Problem  ReadFailure   `json:"problem,omitempty"` // a standing fault; empty when there is none
+	Line     Line          `json:"line"`
+	List     List          `json:"list,omitzero"` // zero when the box holds no revocation list
+	Clock    Clock         `json:"clock"`
+	Waiting  Waiting       `json:"waiting"`
+	Readers  []Reader      `json:"readers"`
+}
+
+// Service is what this desk serves.
+type Service struct {
+	ID       record.ServiceID `json:"id"`
+	Basis    record.Basis     `json:"basis"`
+	Practice bool             `json:"practice"` // taps create no right and no duty; every page says so
+}
+
+// Line is the way to central.
+type Line struct {
+	Up    bool      `json:"up"`
+	Since time.Time `json:"since,omitzero"` // of the last change; zero when unknown
+}
+
+// List is the revocation list that the box decides by.
+type List struct {
+	Number     uint64    `json:"number"` // CRL number (RFC 5280 §5.2.3) of the newest partition, or the set's own number
+	ThisUpdate time.Time `json:"this_update"`
+	AgeSeconds int64     `json:"age_seconds"` // of the oldest part, by the box's clock
+}
+
+// Clock is the box's time and how far it can be trusted.
+type Clock struct {
+	Now        time.Time         `json:"now"`
+	Confidence record.Confidence `json:"confidence"`
+}
+
+// Waiting counts the records that central has not acknowledged.
+type Waiting struct {
+	Records int       `json:"records"`
+	Oldest  time.Time `json:"oldest,omitzero"` // time of the oldest tap among them
+}
+
+// Reader is one card reader as PC/SC names it.
+type Reader struct {
+	Name string `json:"name"`
+	Card bool   `json:"card"` // a card lies on it
+}
+
+// RecordID is record.ID with its JSON shape; convert one to the other.
+type RecordID struct {
+	Epoch record.EpochID `json:"epoch"`
+	Seq   record.Seq     `json:"seq"`
+}
+
+// Outcome is a verdict and why.
+type Outcome struct {
+	Verdict record.Verdict `json:"verdict"`
+	Reason  record.Reason  `json:"reason"`
+}
+
+// CorrectedBy reports whether final takes back what the counter did on o: someone served should not have been, or someone
+// refused should have been served.
+func (o Outcome) CorrectedBy(final Outcome) bool { return o.Verdict.Served() != final.Verdict.Served() }
+
+// State is how far a tap's record has come. Each is the furthest known: settled outranks safe.
+type State string
+
+// States of a tap.
+const (
+	StateWaiting  State = "waiting"  // durable on this box only
+	StateReceived State = "received" // central holds it
+	StateSafe     State = "safe"     // central has it in a backup or on a standby; the box may delete it
+	StateSettled  State = "settled"  // central's final verdict is durable on this box
+)
+
+// Tap is one line of GET /v1/taps: the clear fields that a box keeps of a tap, and no more.
+type Tap struct {
+	Tap       record.TapID     `json:"tap"`
+	Record    RecordID         `json:"record"`
+	Time      time.Time        `json:"time"`
+	Desk      record.DeskID    `json:"desk"`
+	Service   record.ServiceID `json:"service"`
+	Spoken    string           `json:"spoken"` // SpokenCode(Tap)
+	First     Outcome          `json:"first"`
+	State     State            `json:"state"`
+	Final     *Outcome         `json:"final,omitempty"` // only when settled
+	Corrected bool             `json:"corrected"`       // First.CorrectedBy(*Final)
+	Restored  bool             `json:"restored"`        // the box restarted before it could be sure that anyone saw the verdict
+}
+
+// Taps is the answer of GET /v1/taps, newest first.
+type Taps struct {
+	Taps []Tap `json:"taps"`
+}
+
+// DefaultTaps and MaxTaps are the number of taps listed when no limit is asked for, and the greatest limit.
+const (
+	DefaultTaps = 20
+	MaxTaps     = 500
+)
