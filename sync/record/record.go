@@ -136,3 +136,15 @@ func (Subject) LogValue() slog.Value { return slog.StringValue("REDACTED") }
 
 // MarshalText writes REDACTED.
 func (Subject) MarshalText() ([]byte, error) { return []byte("REDACTED"), nil }
+
+// MarshalCBOR writes a 16-octet byte string (RFC 8949 §3.1, major type 2).
+func (i ID128) MarshalCBOR() ([]byte, error) { return append([]byte{0x50}, i[:]...), nil }
+
+// UnmarshalCBOR takes a byte string of exactly 16 octets; ErrID otherwise.
+func (i *ID128) UnmarshalCBOR(b []byte) error {
+	if len(b) != 17 || b[0] != 0x50 {
+		return ErrID
+	}
+	copy(i[:], b[1:])
+	return nil
+}

@@ -46,7 +46,10 @@ func (e Evidence) Valid() bool { _, ok := evidences[e]; return ok }
 func (e Evidence) MarshalText() ([]byte, error) { return []byte(e.String()), nil }
 
 // UnmarshalText is the inverse of MarshalText; ErrWord otherwise.
-func (e *Evidence) UnmarshalText(b []byte) (err error) { *e, err = evidences.parse(string(b)); return err }
+func (e *Evidence) UnmarshalText(b []byte) (err error) {
+	*e, err = evidences.parse(string(b))
+	return err
+}
 
 // Basis is the ground on which a card may be asked for at all.
 type Basis uint8
@@ -98,7 +101,10 @@ func (v Verdict) Valid() bool { _, ok := verdicts[v]; return ok }
 func (v Verdict) MarshalText() ([]byte, error) { return []byte(v.String()), nil }
 
 // UnmarshalText is the inverse of MarshalText; ErrWord otherwise.
-func (v *Verdict) UnmarshalText(t []byte) (err error) { *v, err = verdicts.parse(string(t)); return err }
+func (v *Verdict) UnmarshalText(t []byte) (err error) {
+	*v, err = verdicts.parse(string(t))
+	return err
+}
 
 // Served reports whether the person was served: accepted, provisional or recorded.
 func (v Verdict) Served() bool { return v.Valid() && v != VerdictRefused }
