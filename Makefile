@@ -1,0 +1,128 @@
+# Kazashi. On a fresh Debian 12 with Go, git and make, `make demo` and `make test` do all the set-up themselves.
+# `make help` lists the targets.
+
+SHELL       := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS   += --no-print-directory --no-builtin-rules
+
+GO       ?= go
+FUZZTIME ?= 60s
+# Flags for `go test` of both lanes, for example TESTFLAGS=-v.
+TESTFLAGS ?=
+
+# -trimpath is off, for every build and everywhere, so that make, CI and a plain `go test ./some/package` share one build
+# cache (with it on, the SQLite translation alone is compiled a second time, for minutes). It also makes the linker flags
+# part of what a program says about itself, which `kazashi-fw inspect` reads. What a shell set in GOFLAGS stays set.
+TRIMPATH := -trimpath=false
+export GOFLAGS := $(strip $(filter-out -trimpath%,$(GOFLAGS)) $(TRIMPATH))
+
+# The version is stamped, so that it is right in a clone without tags and where Go stamps no VCS state.
+REVISION := $(shell git rev-parse HEAD 2>/dev/null)
+DIRTY    := $(if $(REVISION),$(shell test -z "$$(git status --porcelain 2>/dev/null)" || echo +dirty))
+TAG      := $(shell git describe --tags --exact-match 2>/dev/null)
+PSEUDO   := $(shell TZ=UTC git log -1 --abbrev=12 --date=format-local:%Y%m%d%H%M%S --format=v0.0.0-%cd-%h 2>/dev/null)
+VERSION  := $(or $(TAG),$(PSEUDO),v0.0.0-unknown)$(DIRTY)
+STAMP    := kazashi.example/firmware/manifest
+LDFLAGS  := -X $(STAMP).version=$(VERSION) -X $(STAMP).revision=$(REVISION)$(DIRTY)
+
+PROGRAMS := ./appliance/cmd/kazashi ./central/cmd/kazashi-central ./central/lab/cmd/kazashi-lab \
+            ./firmware/cmd/kazashi-fw ./reader/cmd/vcard
+# What must build without cgo (design: reader/pcsc is the only cgo package).
+PURE     := ./central/... ./sync/... ./firmware/...
+FOLDERS  := $(wildcard appliance central firmware localapi reader sync)
+
+TOOLS        := $(CURDIR)/.cache/bin
+GOLANGCI     := $(TOOLS)/golangci-lint
+GOLANGCI_VER := v2.15.0
+export PATH  := $(TOOLS):$(PATH)
+
+# Debian packages: what the programs and the demo run on, then what only the tests need.
+RUN_PACKAGES  := ca-certificates gcc libc6-dev pkg-config libpcsclite-dev pcscd libccid vsmartcard-vpcd util-linux iproute2
+TEST_PACKAGES := opensc pcsc-tools openssl strace sqlite3 chromium fonts-noto-cjk
+
+# Packages with an integration lane of their own, and every fuzz target as "package function".
+INTEGRATION = $(shell find $(FOLDERS) -name '*_test.go' -exec grep -lE '^//go:build .*\bintegration\b' {} + \
+                | xargs -r -n1 dirname | sort -u | sed 's,^,./,')
+FUZZERS     = { find $(FOLDERS) -name '*_test.go' -exec grep -HoE '^func Fuzz[A-Za-z0-9_]+' {} + || true; } \
+                | sed -E 's,^(.*)/[^/]+:func (Fuzz.*)$$,./\1 \2,' | sort -u
+
+.PHONY: help deps packages packages-run tools build demo smoke test test-plain test-integration lint fmt bench fuzz fuzz-list clean
+
+help: ## print this list
+	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):.*## (.*)$$/\1\t\2/' | expand -t18
+
+deps: packages tools ## install what building and testing need (Debian packages, pinned tools)
+
+# install_packages LIST: nothing if all are there; else apt as root or by sudo -n; else the line to run, and failure.
+define install_packages
+	@missing=$$(comm -13 <(dpkg-query -W -f '$${db:Status-Abbrev} $${Package}\n' | sed -n 's/^ii  *//p' | sort -u) \
+	    <(printf '%s\n' $(1) | sort -u) | tr '\n' ' '); \
+	[ -n "$$missing" ] || exit 0; \
+	if [ "$$(id -u)" = 0 ]; then as=; elif sudo -n true 2>/dev/null; then as="sudo -n"; else \
+	    echo "make: packages are missing and this user may not install them. Run this line, then make again:" >&2; \
+	    echo "  sudo apt-get update && sudo apt-get install -y --no-install-recommends $$missing" >&2; exit 1; fi; \
+	echo "installing: $$missing"; \
+	$$as apt-get update -q </dev/null && $$as env DEBIAN_FRONTEND=noninteractive \
+	    apt-get install -y -q --no-install-recommends $$missing </dev/null
+endef
+
+packages:
+	$(call install_packages,$(RUN_PACKAGES) $(TEST_PACKAGES))
+
+packages-run:
+	$(call install_packages,$(RUN_PACKAGES))
+
+tools: $(TOOLS)/golangci-lint-$(GOLANGCI_VER)
+
+$(TOOLS)/golangci-lint-$(GOLANGCI_VER):
+	@mkdir -p $(TOOLS)
+	GOBIN=$(TOOLS) $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VER)
+	@ln -sf golangci-lint $@
+
+build: packages-run ## build every program into bin/
+	@mkdir -p bin
+	$(GO) build -ldflags '$(LDFLAGS)' -o bin/ $(PROGRAMS)
+
+demo: build ## run the whole thing on this machine: counter page and card tray, until Ctrl-C
+	bin/kazashi-lab demo
+
+smoke: build ## the demo as a script: taps, outage, power cut, recovery; proves that none is lost or doubled
+	bin/kazashi-lab smoke
+
+test: test-plain test-integration ## both lanes of tests; a missing component is a failure, never a skip
+
+test-plain: deps ## the lane without root, services or network
+	$(GO) test -timeout 5m $(TESTFLAGS) ./...
+
+# Only packages that have such tests; one at a time, because they share the machine's PC/SC readers and its two cores.
+test-integration: deps ## the lane with the real components (pcscd, vpcd, OpenSC, openssl, chromium)
+	@test -n "$(INTEGRATION)" || { echo "make: no integration tests found" >&2; exit 1; }
+	$(GO) test -tags integration -count 1 -p 1 -timeout 10m $(TESTFLAGS) $(INTEGRATION)
+
+lint: deps ## linters, formatting, modernisation, vet, builds without cgo, module file
+	$(GOLANGCI) config verify || true
+	$(GOLANGCI) run
+	$(GOLANGCI) fmt --diff
+	$(GO) fix -diff ./...
+	$(GO) vet ./...
+	$(GO) vet -tags integration ./...
+	CGO_ENABLED=0 $(GO) build $(PURE)
+	$(GO) mod tidy -diff
+
+fmt: tools ## format all Go files
+	$(GOLANGCI) fmt
+
+bench: build ## print the measured figures: lines "figure NAME VALUE UNIT"
+	@bin/kazashi-lab bench
+
+fuzz: ## run each fuzz target for FUZZTIME (60s)
+	@$(FUZZERS) | while read -r package target; do \
+	    echo "fuzz: $$package $$target $(FUZZTIME)"; \
+	    $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$package" </dev/null; done
+
+fuzz-list:
+	@$(FUZZERS)
+
+clean: ## remove what was built and the demo's data
+	rm -rf bin .demo .cache
