@@ -1,0 +1,145 @@
+// Package content is what is inside a sealed record: all that central needs to decide again, as of the tap, what the box
+// said at the counter.
+//
+// It exists in clear only while a tap is under way on the box and inside central's opener. It prints as REDACTED. Values and
+// pure functions; nothing is kept.
+package content
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"kazashi.example/sync/canon"
+	"kazashi.example/sync/certid"
+	"kazashi.example/sync/record"
+	"kazashi.example/sync/rule"
+)
+
+// Version is that of the content.
+const Version = 1
+
+// Caps, in octets.
+const (
+	MaxContent     = 12 << 10
+	MaxCertificate = 4 << 10
+)
+
+// ErrContent says that an opened record is well-formed but cannot be one of ours.
+var ErrContent = errors.New("record contradicts itself")
+
+// Issuer is the first 8 octets of a certid.KeyID: enough to tell the generations of a CA apart; all zero when the issuer was
+// not known on the box.
+type Issuer [8]byte
+
+// IssuerOf shortens a key id.
+func IssuerOf(k certid.KeyID) (i Issuer) { copy(i[:], k[:]); return i }
+
+// MarshalCBOR writes an 8-octet byte string.
+func (i Issuer) MarshalCBOR() ([]byte, error) { return canon.EncodeFixed(i[:]) }
+
+// UnmarshalCBOR takes a byte string of exactly 8 octets.
+func (i *Issuer) UnmarshalCBOR(b []byte) error { return canon.DecodeFixed(i[:], b) }
+
+// Said is what the person at the counter was told, and what that rested on (P6).
+type Said struct {
+	Verdict    record.Verdict    `cbor:"1,keyasint"`
+	Reason     record.Reason     `cbor:"2,keyasint"`
+	Rule       rule.Version      `cbor:"3,keyasint"`
+	Answer     record.Answer     `cbor:"4,keyasint"`
+	ListNumber uint64            `cbor:"5,keyasint,omitempty"` // 0: no list
+	ListTime   int64             `cbor:"6,keyasint,omitempty"` // thisUpdate, Unix seconds
+	Clock      record.Confidence `cbor:"7,keyasint"`
+}
+
+// Record is one tap.
+type Record struct {
+	Version     uint8            `cbor:"1,keyasint"`
+	Tap         record.TapID     `cbor:"2,keyasint"`
+	Time        int64            `cbor:"3,keyasint"` // Unix milliseconds by the box's clock
+	Service     record.ServiceID `cbor:"4,keyasint"`
+	Desk        record.DeskID    `cbor:"5,keyasint"`
+	Basis       record.Basis     `cbor:"6,keyasint"`
+	Evidence    record.Evidence  `cbor:"7,keyasint"`
+	Hierarchy   certid.Hierarchy `cbor:"8,keyasint"` // 0: issuer not known on the box
+	Purpose     certid.Purpose   `cbor:"9,keyasint"`
+	Serial      []byte           `cbor:"10,keyasint"`
+	Issuer      Issuer           `cbor:"11,keyasint"`
+	NotAfter    int64            `cbor:"12,keyasint"` // Unix seconds
+	Said        Said             `cbor:"13,keyasint"`
+	Certificate []byte           `cbor:"14,keyasint,omitempty"` // DER, only where central must examine it itself
+	NotBefore   int64            `cbor:"15,keyasint,omitempty"` // Unix seconds
+}
+
+// New fills in the version.
+func New(r Record) Record { r.Version = Version; return r }
+
+// Encode is the only form of the record.
+func (r Record) Encode() ([]byte, error) {
+	if err := r.check(); err != nil {
+		return nil, err
+	}
+	return canon.Encode(r)
+}
+
+// Decode is the inverse of Encode; ErrContent or an error of package canon otherwise.
+func Decode(b []byte) (Record, error) {
+	var r Record
+	if err := canon.Decode(b, &r, MaxContent); err != nil {
+		return Record{}, err
+	}
+	if err := r.check(); err != nil {
+		return Record{}, err
+	}
+	return r, nil
+}
+
+func (r Record) check() error {
+	fail := func(what string) error { return fmt.Errorf("%w: %s", ErrContent, what) }
+	if err := record.CheckName(r.Service); err != nil {
+		return fail("service")
+	}
+	if err := record.CheckName(r.Desk); err != nil {
+		return fail("desk")
+	}
+	if _, err := certid.ParseSerial(r.Serial); err != nil {
+		return fail("serial")
+	}
+	switch {
+	case r.Version != Version:
+		return fail("version")
+	case r.Tap.IsZero():
+		return fail("tap id")
+	case r.Hierarchy != 0 && !r.Hierarchy.Valid() || !r.Purpose.Valid():
+		return fail("scope")
+	case !r.Basis.Valid() || !r.Evidence.Valid() || r.Evidence == record.EvidenceNone:
+		return fail("basis or evidence")
+	case !r.Said.Verdict.Valid() || !r.Said.Reason.Valid() || !r.Said.Answer.Valid() || !r.Said.Clock.Valid():
+		return fail("what was said")
+	case len(r.Certificate) > MaxCertificate:
+		return fail("certificate")
+	}
+	return nil
+}
+
+// At is the time of the tap by the box's clock.
+func (r Record) At() time.Time { return time.UnixMilli(r.Time).UTC() }
+
+// CertID is the certificate that was read. The serial was checked by Encode and Decode.
+func (r Record) CertID() certid.CertID {
+	s, err := certid.ParseSerial(r.Serial)
+	if err != nil {
+		return certid.CertID{}
+	}
+	return certid.CertID{Scope: certid.Scope{Hierarchy: r.Hierarchy, Purpose: r.Purpose}, Serial: s}
+}
+
+// String prints REDACTED.
+func (Record) String() string { return "REDACTED" }
+
+// GoString prints REDACTED.
+func (Record) GoString() string { return "REDACTED" }
+
+// LogValue logs REDACTED.
+func (Record) LogValue() slog.Value { return slog.StringValue("REDACTED") }
