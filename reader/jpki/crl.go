@@ -1,0 +1,130 @@
+package jpki
+
+import (
+	"bytes"
+	"crypto/x509"
+	"encoding/asn1"
+	"fmt"
+
+	"kazashi.example/sync/certid"
+)
+
+var (
+	oidIssuingPoint = asn1.ObjectIdentifier{2, 5, 29, 28} // issuingDistributionPoint, RFC 5280 §5.2.5
+	oidReasonCode   = asn1.ObjectIdentifier{2, 5, 29, 21} // RFC 5280 §5.3.1
+)
+
+// ExamineCRL reads one complete revocation list (DER, nothing after it), finds the authority key that signed it by authority
+// key identifier and signature, and returns the scope that this key issues for. It takes a whole list or one partition (see
+// [PartitionOf]); delta lists, indirect lists, lists of some reasons only and unknown critical extensions are refused, because
+// reading them as a whole list would give wrong answers. Errors: ErrNotCRL, ErrCRLProfile, ErrCRLIssuerUnknown,
+// ErrCRLSignature. Whether nextUpdate has passed is the caller's question. Which authority keys a list covers is the trust
+// bundle's to say: a newer generation may sign for older ones.
+func (s *Anchors) ExamineCRL(der []byte) (*x509.RevocationList, certid.Scope, certid.KeyID, error) {
+	fail := func(err error) (*x509.RevocationList, certid.Scope, certid.KeyID, error) {
+		return nil, certid.Scope{}, certid.KeyID{}, err
+	}
+	list, err := x509.ParseRevocationList(der)
+	if err != nil {
+		return fail(fmt.Errorf("%w: %w", ErrNotCRL, err))
+	}
+	if err := checkCRLProfile(list); err != nil {
+		return fail(err)
+	}
+	candidates := s.candidates(list.AuthorityKeyId, list.RawIssuer)
+	if len(candidates) == 0 {
+		return fail(ErrCRLIssuerUnknown)
+	}
+	for _, a := range candidates {
+		if bytes.Equal(a.Cert.RawSubject, list.RawIssuer) && listSignedBy(list, a.Cert) {
+			return list, a.Scope(), KeyIDOf(a.Cert), nil
+		}
+	}
+	return fail(ErrCRLSignature)
+}
+
+// PartitionOf returns the directory name (DER) of the partition that a list covers, to be compared with AuthCert.CRLPoint;
+// nil for a list that covers its whole scope. ErrCRLProfile for an issuing distribution point of another kind.
+func PartitionOf(list *x509.RevocationList) ([]byte, error) {
+	for _, e := range list.Extensions {
+		if e.Id.Equal(oidIssuingPoint) {
+			return partition(e.Value)
+		}
+	}
+	return nil, nil
+}
+
+func listSignedBy(list *x509.RevocationList, issuer *x509.Certificate) bool {
+	for _, a := range algorithms {
+		if a.signature == list.SignatureAlgorithm {
+			return issuer.CheckSignature(list.SignatureAlgorithm, list.RawTBSRevocationList, list.Signature) == nil
+		}
+	}
+	return false
+}
+
+func checkCRLProfile(list *x509.RevocationList) error {
+	switch {
+	case list.Number == nil || list.Number.Sign() < 0 || list.Number.BitLen() > 8*certid.MaxSerialLen:
+		return fmt.Errorf("%w: no usable CRL number", ErrCRLProfile)
+	case list.NextUpdate.IsZero() || list.NextUpdate.Before(list.ThisUpdate):
+		return fmt.Errorf("%w: nextUpdate missing or before thisUpdate", ErrCRLProfile)
+	}
+	for _, e := range list.Extensions {
+		if e.Critical && !e.Id.Equal(oidIssuingPoint) {
+			return fmt.Errorf("%w: critical extension %s", ErrCRLProfile, e.Id)
+		}
+	}
+	if _, err := PartitionOf(list); err != nil {
+		return err
+	}
+	for i := range list.RevokedCertificateEntries {
+		if err := checkCRLEntry(&list.RevokedCertificateEntries[i]); err != nil {
+			return fmt.Errorf("reading entry %d: %w", i, err)
+		}
+	}
+	return nil
+}
+
+func checkCRLEntry(e *x509.RevocationListEntry) error {
+	if _, err := certid.SerialOf(e.SerialNumber); err != nil {
+		return fmt.Errorf("%w: %w", ErrCRLProfile, err)
+	}
+	for _, x := range e.Extensions {
+		if x.Critical && !x.Id.Equal(oidReasonCode) {
+			return fmt.Errorf("%w: critical extension %s", ErrCRLProfile, x.Id)
+		}
+	}
+	return nil
+}
+
+// issuingPoint is RFC 5280 §5.2.5.
+type issuingPoint struct {
+	Name struct {
+		FullName []asn1.RawValue `asn1:"optional,tag:0"`
+	} `asn1:"optional,tag:0"`
+	OnlyUsers      bool           `asn1:"optional,tag:1"`
+	OnlyAuthority  bool           `asn1:"optional,tag:2"`
+	OnlyReasons    asn1.BitString `asn1:"optional,tag:3"`
+	Indirect       bool           `asn1:"optional,tag:4"`
+	OnlyAttributes bool           `asn1:"optional,tag:5"`
+}
+
+func partition(value []byte) ([]byte, error) {
+	var p issuingPoint
+	rest, err := asn1.Unmarshal(value, &p)
+	if err != nil || len(rest) > 0 {
+		return nil, fmt.Errorf("%w: unreadable issuing distribution point", ErrCRLProfile)
+	}
+	if p.OnlyAuthority || p.Indirect || p.OnlyAttributes || p.OnlyReasons.BitLength > 0 {
+		return nil, fmt.Errorf("%w: indirect, or limited to authorities, attributes or some reasons", ErrCRLProfile)
+	}
+	if len(p.Name.FullName) == 0 {
+		return nil, nil
+	}
+	name, err := directoryName(p.Name.FullName)
+	if err != nil {
+		return nil, fmt.Errorf("%w: issuing distribution point is %w", ErrCRLProfile, err)
+	}
+	return name, nil
+}
