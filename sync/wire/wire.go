@@ -1,0 +1,106 @@
+// Package wire is what box and central say to each other over the uplink: joining, pushing records up, polling for what
+// central wants the box to have.
+//
+// Everything that must be believed later travels as a signed object inside these messages; the messages themselves are
+// believed only as far as the connection is. Key numbers are reserved for ever. Values and pure functions.
+package wire
+
+import (
+	"kazashi.example/sync/certid"
+	"kazashi.example/sync/record"
+	"kazashi.example/sync/rule"
+)
+
+// Caps of messages, in octets and elements.
+const (
+	MaxJoin      = 64 << 10
+	MaxPush      = 2 << 20
+	MaxPushed    = 512 // envelopes, and headers, of one push
+	MaxPoll      = 64 << 10
+	MaxPolled    = 64 << 20 // a relayed list dominates
+	MaxSubjects  = 256      // asked for, or given, in one poll
+	MaxEpochs    = 256      // asked about in one poll
+	MaxWait      = 55       // seconds a poll may be held open
+	MaxErrorBody = 4 << 10
+)
+
+// Push carries headers and envelopes up; headers first. Anyone may carry them.
+type Push struct {
+	Headers   [][]byte `cbor:"1,keyasint,omitempty"` // epoch headers, signed
+	Envelopes [][]byte `cbor:"2,keyasint,omitempty"`
+}
+
+// Pushed answers a push once everything in it is durably stored.
+type Pushed struct {
+	Ack     []byte    `cbor:"1,keyasint"`           // ack.Ack, signed; covers the epochs that were touched
+	Refused []Refused `cbor:"2,keyasint,omitempty"` // what could not be stored, and will not be if sent again
+}
+
+// Refused names one thing of a push that is no header or envelope of anybody's.
+type Refused struct {
+	Index  uint32 `cbor:"1,keyasint"` // headers first, then envelopes, from 0
+	Reason string `cbor:"2,keyasint"`
+}
+
+// List names a revocation list that a box holds.
+type List struct {
+	Hierarchy certid.Hierarchy `cbor:"1,keyasint"`
+	Purpose   certid.Purpose   `cbor:"2,keyasint"`
+	Number    uint64           `cbor:"3,keyasint"` // CRL number (RFC 5280 §5.2.3)
+}
+
+// Poll says what the box has, so that central can answer with what it lacks.
+type Poll struct {
+	Verdicts rule.Version     `cbor:"1,keyasint"`           // newest final verdict held, 0 if none
+	Acks     rule.Version     `cbor:"2,keyasint"`           // newest acknowledgement held
+	Rules    rule.Version     `cbor:"3,keyasint"`           // rule set held
+	Trust    uint64           `cbor:"4,keyasint"`           // trust bundle held
+	Lists    []List           `cbor:"5,keyasint,omitempty"` // revocation lists held
+	Epochs   []record.EpochID `cbor:"6,keyasint,omitempty"` // epochs with records that are not yet safe
+	Subjects []record.TapID   `cbor:"7,keyasint,omitempty"` // taps whose PPID the box has not
+	Wait     uint16           `cbor:"8,keyasint"`           // seconds to wait if there is nothing new
+	Time     int64            `cbor:"9,keyasint"`           // the box's clock, Unix milliseconds
+	Waiting  uint64           `cbor:"10,keyasint"`          // records not yet received by central
+	Release  string           `cbor:"11,keyasint"`
+}
+
+// RelayedList is a certificate authority's own signed list, passed on as it is.
+type RelayedList struct {
+	Hierarchy certid.Hierarchy `cbor:"1,keyasint"`
+	Purpose   certid.Purpose   `cbor:"2,keyasint"`
+	DER       []byte           `cbor:"3,keyasint"`
+}
+
+// Subject is the PPID of one tap, for the live page only.
+type Subject struct {
+	Tap  record.TapID `cbor:"1,keyasint"`
+	PPID string       `cbor:"2,keyasint"`
+}
+
+// Polled is what the box lacks. Every part may be empty.
+type Polled struct {
+	CentralEpoch uint64        `cbor:"1,keyasint"`
+	Ack          []byte        `cbor:"2,keyasint,omitempty"` // ack.Ack, signed
+	Verdicts     []byte        `cbor:"3,keyasint,omitempty"` // Verdicts, signed
+	Rules        []byte        `cbor:"4,keyasint,omitempty"` // rule.Set, signed
+	Bundle       []byte        `cbor:"5,keyasint,omitempty"` // trust bundle as it travels
+	Lists        []RelayedList `cbor:"6,keyasint,omitempty"`
+	Subjects     []Subject     `cbor:"7,keyasint,omitempty"`
+}
+
+// Failure is the body of every answer that is not 200.
+type Failure struct {
+	Code    string `cbor:"1,keyasint"`
+	Message string `cbor:"2,keyasint"`
+}
+
+// Failure codes. Strings are reserved for ever.
+const (
+	CodeBadMessage   = "bad_message"    // not a message of this kind
+	CodeUnknownBox   = "unknown_box"    // no box with this device key has joined
+	CodeRevokedBox   = "revoked_box"    // the box was taken out of service
+	CodeJoinRefused  = "join_refused"   // code unknown, used, expired, or not proved
+	CodeInternal     = "internal"       // central's fault; try again
+	CodeUnavailable  = "unavailable"    // central is starting, stopping or full; try again
+	CodeUnknownRoute = "unknown_method" // no such method here
+)
