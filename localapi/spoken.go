@@ -7,7 +7,7 @@ import (
 )
 
 // spokenAlphabet has no 0 or 1, no letter that looks like a digit or another letter (B I L O S Z), and of letters and digits that
-// sound alike in English or Japanese at most one (A H J K 8; C D E G P T V 3; M N; F S X; L R; Q U W).
+// sound alike in English or Japanese at most one (A J K; H 8; C D E G P T V 3; M N; F S X; L R; Q U W).
 const spokenAlphabet = "23456789KMRWXY"
 
 // SpokenLen is the number of characters of a spoken code.

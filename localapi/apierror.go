@@ -1,0 +1,50 @@
+package localapi
+
+import (
+	"errors"
+	"fmt"
+)
+
+// ErrorCode says what was wrong with a request. Codes are stable; messages are not.
+type ErrorCode string
+
+// Error codes, with the HTTP status that each goes with (RFC 9110 §15).
+const (
+	CodeWrongHost        ErrorCode = "wrong_host"         // 421: the Host header is not a name of this box
+	CodeForeignOrigin    ErrorCode = "foreign_origin"     // 403: a page of another origin asked
+	CodeMethod           ErrorCode = "method_not_allowed" // 405
+	CodeNotFound         ErrorCode = "not_found"          // 404
+	CodeUnknownParameter ErrorCode = "unknown_parameter"  // 400: a query parameter that does not exist, or twice
+	CodeBadParameter     ErrorCode = "bad_parameter"      // 400: a query parameter with a bad value
+	CodeTooManyStreams   ErrorCode = "too_many_streams"   // 503
+	CodeBoxFailed        ErrorCode = "box_failed"         // 500: the box could not answer; its log says why
+)
+
+// ErrorCodes lists them all, in the order above.
+func ErrorCodes() []ErrorCode {
+	return []ErrorCode{
+		CodeWrongHost, CodeForeignOrigin, CodeMethod, CodeNotFound,
+		CodeUnknownParameter, CodeBadParameter, CodeTooManyStreams, CodeBoxFailed,
+	}
+}
+
+// Error is the body of every answer that is not 200, and what Client returns for one.
+type Error struct {
+	Status    int       `json:"-"` // HTTP status
+	Code      ErrorCode `json:"code"`
+	MessageEN string    `json:"message_en"`
+	MessageJA string    `json:"message_ja"`
+}
+
+// Error is the code and the English message.
+func (e *Error) Error() string { return fmt.Sprintf("box answered %s: %s", e.Code, e.MessageEN) }
+
+// Errors of Client.
+var (
+	// ErrUnreachable wraps what the network said: nothing listens at the target, or it went away in the middle.
+	ErrUnreachable = errors.New("box does not answer; is `kazashi run` running, and with the same data directory?")
+	// ErrNotABox is returned when something answers that is not a box's local API.
+	ErrNotABox = errors.New("what answers there is not a kazashi box")
+	// ErrTarget is returned by NewClient.
+	ErrTarget = errors.New(`target is neither "unix:/path/to/socket" nor "http://host:port"`)
+)

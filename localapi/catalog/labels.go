@@ -1,0 +1,107 @@
+package catalog
+
+import "kazashi.example/localapi"
+
+var apiErrors = map[localapi.ErrorCode]Text{
+	localapi.CodeWrongHost: {
+		"この名前では接続できません。装置自身のアドレスか、設定ファイルの counter.hosts に書いた名前で開いてください。",
+		"This name does not lead here. Open the box by its own address, or add the name to counter.hosts in the configuration.",
+	},
+	localapi.CodeForeignOrigin: {
+		"別のサイトからの要求は受け付けません。窓口画面を直接開いてください。",
+		"Requests from another site are refused. Open the counter page itself.",
+	},
+	localapi.CodeMethod: {
+		"この操作はできません。ここで使えるのは Allow ヘッダーにあるメソッドだけです。",
+		"This method is not allowed here; the Allow header lists those that are.",
+	},
+	localapi.CodeNotFound: {
+		"そのページはありません。窓口画面は / です。",
+		"There is no such page. The counter page is /.",
+	},
+	localapi.CodeUnknownParameter: {
+		"知らないパラメーターがあります。取り除いてください。",
+		"The request has a parameter that does not exist here, or has one twice. Remove it.",
+	},
+	localapi.CodeBadParameter: {
+		"パラメーターの値が正しくありません。limit は 1 から 500、lang は ja か en です。",
+		"A parameter has a value that is not allowed: limit is 1 to 500, lang is ja or en.",
+	},
+	localapi.CodeTooManyStreams: {
+		"開いている画面が多すぎます。使っていない窓口画面を閉じてください。",
+		"Too many pages are listening. Close counter pages that nobody uses.",
+	},
+	localapi.CodeBoxFailed: {
+		"装置が応答できませんでした。記録は残っています。続くときは責任者に知らせてください。",
+		"The box could not answer. Its records are kept. If it happens again, tell the person in charge.",
+	},
+}
+
+// labels of the counter page, by the names that the template and counter.js use.
+var labels = map[string]Text{
+	"title":        {"かざし 窓口", "Kazashi counter"},
+	"skip":         {"結果へ移動", "Skip to the result"},
+	"other_lang":   {"English", "日本語"},
+	"no_script":    {"この画面には JavaScript が必要です。", "This page needs JavaScript."},
+	"practice":     {"練習用", "PRACTICE"},
+	"practice_say": {"本物の受付ではありません", "not real"},
+
+	"lost":     {"装置とつながっていません", "Not connected to the box"},
+	"lost_say": {"表示は最新ではありません。自動で接続し直しています。", "What you see is not up to date. Connecting again by itself."},
+
+	"idle":        {"カードを置いてください", "Place a card"},
+	"idle_say":    {"マイナンバーカードをリーダーに置いてください。", "Please place your My Number Card on the reader."},
+	"present":     {"カードがあります", "Card on the reader"},
+	"reading":     {"読み取り中", "Reading"},
+	"reading_say": {"カードを動かさずにお待ちください。", "Please leave the card where it is."},
+	"loading":     {"準備中", "Getting ready"},
+	"loading_say": {"装置の状態を読み込んでいます。", "Asking the box how it is."},
+
+	"result":       {"結果", "Result"},
+	"code":         {"コード", "Code"},
+	"ppid":         {"利用者番号（PPID）", "User number (PPID)"},
+	"rests":        {"根拠", "Rests on"},
+	"restored":     {"再起動後の表示", "Shown after a restart"},
+	"restored_say": {"装置が再起動しました。これは再起動の前に記録された結果です。", "The box restarted. This result was recorded before it did."},
+
+	"corrections":   {"訂正のお知らせ", "Corrections"},
+	"corrected":     {"訂正", "Corrected"},
+	"correct_stop":  {"受付を取り消してください。", "Take back what was served."},
+	"correct_serve": {"受付できる方でした。改めてご案内ください。", "This person could have been served. Please follow up."},
+	"dismiss":       {"確認しました", "Noted"},
+
+	"state":          {"装置の状態", "State of the box"},
+	"line":           {"回線", "Line"},
+	"online":         {"オンライン", "On-line"},
+	"offline":        {"オフライン", "Off-line"},
+	"stopped":        {"停止中", "Stopped"},
+	"since":          {"{t} から", "since {t}"},
+	"list":           {"失効リスト", "Revocation list"},
+	"list_number":    {"第 {n} 号", "No. {n}"},
+	"list_none":      {"なし", "none"},
+	"list_age":       {"{t} 経過", "{t} old"},
+	"clock":          {"時計", "Clock"},
+	"clock_none":     {"不確か", "Not sure"},
+	"clock_floor":    {"一部確認済み", "Partly checked"},
+	"clock_checked":  {"確認済み", "Checked"},
+	"waiting":        {"未送信の記録", "Records waiting"},
+	"waiting_count":  {"{n} 件", "{n}"},
+	"readers":        {"カードリーダー", "Card reader"},
+	"readers_none":   {"見つかりません", "Not found"},
+	"desk":           {"窓口", "Desk"},
+	"service":        {"サービス", "Service"},
+	"software":       {"ソフトウェア", "Software"},
+	"unit_minute":    {"{n} 分", "{n} min"},
+	"unit_hour":      {"{n} 時間", "{n} h"},
+	"unit_day":       {"{n} 日", "{n} d"},
+	"taps":           {"最近のかざし", "Latest taps"},
+	"taps_none":      {"まだありません。", "None yet."},
+	"col_time":       {"時刻", "Time"},
+	"col_first":      {"窓口での結果", "At the counter"},
+	"col_final":      {"確定した結果", "Final"},
+	"col_state":      {"状態", "State"},
+	"state_waiting":  {"送信待ち", "Waiting"},
+	"state_received": {"センター受領", "Received"},
+	"state_safe":     {"センター保全済み", "Safe at central"},
+	"state_settled":  {"確定", "Settled"},
+}

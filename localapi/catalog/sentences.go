@@ -1,0 +1,218 @@
+package catalog
+
+import (
+	"kazashi.example/localapi"
+	"kazashi.example/sync/record"
+)
+
+var verdicts = map[record.Verdict]Sentence{
+	record.VerdictAccepted: {
+		Text{"受付できました", "Accepted"},
+		Text{"受け付けました。カードをお取りください。", "You are checked in. Please take your card."},
+	},
+	record.VerdictProvisional: {
+		Text{"仮受付しました", "Accepted for now"},
+		Text{
+			"受け付けました。確認は後ほど行います。カードをお取りください。",
+			"You are checked in; we will confirm it later. Please take your card.",
+		},
+	},
+	record.VerdictRefused: {
+		Text{"受付できません", "Not accepted"},
+		Text{
+			"このカードでは受付できません。カードをお取りください。別の方法をご案内します。",
+			"This card cannot be used here. Please take it back; we will help you another way.",
+		},
+	},
+	record.VerdictRecorded: {
+		Text{"記録しました", "Recorded"},
+		Text{"記録しました。カードをお取りください。", "Your tap was written down. Please take your card."},
+	},
+}
+
+var reasons = map[record.Reason]Sentence{
+	record.ReasonInOrder: {
+		Text{"問題なし", "In order"},
+		Text{"必要な確認はすべて済みました。", "Everything that this service asks for was checked."},
+	},
+	record.ReasonListOld: {
+		Text{"失効リストが古い", "List is old"},
+		Text{
+			"失効リストが古いため、回線が戻りしだいセンターで確認します。そのまま受付を続けてください。",
+			"The revocation list is old; central confirms once the line is back. Carry on serving.",
+		},
+	},
+	record.ReasonListMissing: {
+		Text{"失効リストなし", "No list"},
+		Text{
+			"このカードを調べる失効リストが装置にありません。センターで確認します。そのまま受付を続けてください。",
+			"The box holds no revocation list for this card; central will check it. Carry on serving.",
+		},
+	},
+	record.ReasonIssuerNotVerified: {
+		Text{"発行元は後で確認", "Issuer checked later"},
+		Text{
+			"証明書の発行元をこの装置では確認できません。センターで確認します。そのまま受付を続けてください。",
+			"The box cannot check who issued the certificate; central will. Carry on serving.",
+		},
+	},
+	record.ReasonClockPoor: {
+		Text{"時計が不確か", "Clock not sure"},
+		Text{
+			"装置の時計が不確かなため、有効期限はセンターで確認します。そのまま受付を続けてください。",
+			"The clock of the box is not sure, so central checks the dates. Carry on serving.",
+		},
+	},
+	record.ReasonRecordOnly: {
+		Text{"記録のみ", "Record only"},
+		Text{"このサービスでは記録だけを行います。", "This service only writes the tap down."},
+	},
+	record.ReasonExpired: {
+		Text{"有効期限切れ", "Expired"},
+		Text{
+			"電子証明書の有効期限が切れています。市区町村の窓口で更新できることをご案内ください。",
+			"The certificate in the card has expired. Tell the person that the city office can renew it.",
+		},
+	},
+	record.ReasonNotYetValid: {
+		Text{"有効期間の前", "Not yet valid"},
+		Text{
+			"電子証明書の有効期間がまだ始まっていません。装置の時計を確かめ、合っていれば市区町村の窓口をご案内ください。",
+			"The certificate is not valid yet. Check the clock of the box; if it is right, direct the person to the city office.",
+		},
+	},
+	record.ReasonRevoked: {
+		Text{"失効", "Revoked"},
+		Text{
+			"電子証明書が失効しています。新しいカードや証明書をお持ちか尋ね、なければ市区町村の窓口をご案内ください。",
+			"The certificate is revoked. Ask for a newer card; if there is none, direct the person to the city office.",
+		},
+	},
+	record.ReasonOnHold: {
+		Text{"一時停止中", "On hold"},
+		Text{
+			"カードの利用が一時停止されています。解除は市区町村の窓口でできることをご案内ください。",
+			"The card is suspended. Tell the person that the city office can lift the suspension.",
+		},
+	},
+	record.ReasonChainBroken: {
+		Text{"証明書が正しくない", "Certificate not genuine"},
+		Text{
+			"証明書の署名が正しくありません。カードを預からずにお返しし、責任者に知らせてください。",
+			"The signature on the certificate is wrong. Give the card back and tell the person in charge.",
+		},
+	},
+	record.ReasonProfile: {
+		Text{"対象外の証明書", "Wrong kind of certificate"},
+		Text{
+			"利用者証明用の電子証明書ではありません。マイナンバーカードかどうかを確かめてください。",
+			"This is not a user authentication certificate. Check that the card is a My Number Card.",
+		},
+	},
+	record.ReasonHierarchy: {
+		Text{"対象外の発行系統", "Not taken here"},
+		Text{
+			"練習用または試験用など、このサービスでは使えない発行系統のカードです。正しいカードか確かめてください。",
+			"The card comes from a hierarchy that this service does not take, such as practice or test. Check that it is the right card.",
+		},
+	},
+	record.ReasonEvidenceTooWeak: {
+		Text{"確認が不足", "More proof needed"},
+		Text{
+			"このサービスにはより確かな確認が必要です。暗証番号など、案内に沿ってもう一度行ってください。",
+			"This service asks for stronger proof. Try again as the service's instructions say, for example with the PIN.",
+		},
+	},
+	record.ReasonUnknownIssuer: {
+		Text{"発行元が不明", "Unknown issuer"},
+		Text{
+			"証明書の発行元がわかりません。マイナンバーカードかどうかを確かめ、続くときは責任者に知らせてください。",
+			"No known authority issued the certificate. Check that it is a My Number Card; if it happens again, tell the person in charge.",
+		},
+	},
+	record.ReasonListTooOld: {
+		Text{"失効リストが期限超過", "List too old"},
+		Text{
+			"失効リストが古すぎて確認できません。紙など別の方法で受け付け、責任者に回線の確認を依頼してください。",
+			"The revocation list is too old to decide by. Serve on paper or another way and have the line checked.",
+		},
+	},
+	record.ReasonNoRule: {
+		Text{"規則がない", "No rule"},
+		Text{
+			"このサービスの規則が装置に届いていません。受付せず、責任者に知らせてください。",
+			"The box has no rule for this service. Do not serve by card; tell the person in charge.",
+		},
+	},
+	record.ReasonTapReplayed: {
+		Text{"重複した記録", "Repeated record"},
+		Text{
+			"同じかざしがすでに処理されています。責任者に知らせてください。",
+			"This very tap was handled before. Tell the person in charge.",
+		},
+	},
+	record.ReasonStatusUnknown: {
+		Text{"状態を確認できず", "Status unknown"},
+		Text{
+			"センターでも証明書の状態を確認できませんでした。責任者に知らせてください。",
+			"Central could not find out the state of the certificate either. Tell the person in charge.",
+		},
+	},
+	record.ReasonUnreadable: {
+		Text{"記録を読めず", "Record unreadable"},
+		Text{
+			"センターで記録を読み取れませんでした。日時とコードを控え、責任者に知らせてください。",
+			"Central could not read the record. Note time and code, and tell the person in charge.",
+		},
+	},
+}
+
+var failures = map[localapi.ReadFailure]Sentence{
+	localapi.FailureNotMyNumber: {
+		Text{"マイナンバーカードではありません", "Not a My Number Card"},
+		Text{"マイナンバーカードを置いてください。重ねたカードは外してください。", "Please use your My Number Card, and take other cards away from it."},
+	},
+	localapi.FailureTorn: {
+		Text{"カードが離れました", "Card moved away"},
+		Text{"カードが離れました。もう一度、置いたままお待ちください。", "The card moved away. Place it again and leave it there."},
+	},
+	localapi.FailureNonsense: {
+		Text{"カードを読めません", "Card cannot be read"},
+		Text{
+			"カードの応答が正しくありません。一度外して、もう一度置いてください。続くときは別の方法で受け付けてください。",
+			"The card gave an answer that makes no sense. Take it off and place it again; if that does not help, serve another way.",
+		},
+	},
+	localapi.FailurePINProtected: {
+		Text{"暗証番号が必要なカードです", "This card needs its PIN"},
+		Text{
+			"このカードの証明書は暗証番号なしでは読めません。カードをお返しし、別の方法で受け付けてください。",
+			"The certificate in this card cannot be read without the PIN. Give the card back and serve another way.",
+		},
+	},
+	localapi.FailureReaderGone: {
+		Text{"カードリーダーがありません", "No card reader"},
+		Text{"カードリーダーのケーブルを差し直してください。", "Plug the card reader's cable in again."},
+	},
+	localapi.FailureNoPCSC: {
+		Text{"カードリーダーを使えません", "Reader service stopped"},
+		Text{
+			"カードリーダーのサービスが動いていません。装置を再起動し、直らなければ責任者に知らせてください。",
+			"The card reader service (pcscd) does not answer. Restart the box; if that does not help, tell the person in charge.",
+		},
+	},
+	localapi.FailureJournal: {
+		Text{"記録できません。受付しないでください", "Not recorded. Do not serve"},
+		Text{
+			"このかざしは記録されていません。カードをお返しし、紙で受け付けて、責任者に知らせてください。",
+			"This tap was not recorded. Give the card back, serve on paper and tell the person in charge.",
+		},
+	},
+	localapi.FailureBusy: {
+		Text{"お待ちください", "Please wait"},
+		Text{
+			"ほかのカードを処理しています。カードを一枚だけにして、もう一度置いてください。",
+			"Another card is being handled. Leave one card only and place it again.",
+		},
+	},
+}

@@ -1,0 +1,166 @@
+package localapi
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"iter"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Bounds on what a Client accepts and waits for.
+const (
+	askTimeout = 10 * time.Second // Status and Taps
+	maxAnswer  = 4 << 20          // bytes of one answer: MaxTaps taps need less than 1 MiB
+	maxEvent   = 1 << 20          // bytes of one line of the stream
+)
+
+// Client asks one box. Its zero value is not usable; NewClient makes one.
+type Client struct {
+	http *http.Client
+	base string
+}
+
+// NewClient returns a client for "unix:/path/to/socket" or "http://host:port". It connects to nothing yet. ErrTarget.
+func NewClient(target string) (*Client, error) {
+	t := &http.Transport{MaxIdleConns: 2, IdleConnTimeout: 30 * time.Second}
+	base := "http://localhost"
+	if path, ok := strings.CutPrefix(target, "unix:"); ok && path != "" {
+		t.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "unix", path)
+		}
+	} else {
+		u, err := url.Parse(target)
+		if err != nil || u.Scheme != "http" || u.Host == "" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.User != nil {
+			return nil, fmt.Errorf("%w: %q", ErrTarget, target)
+		}
+		base = "http://" + u.Host
+	}
+	return &Client{http: &http.Client{Transport: t}, base: base}, nil
+}
+
+// Close drops idle connections.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
+
+// Status asks for the state of the box. Errors: ErrUnreachable, ErrNotABox, *Error.
+func (c *Client) Status(ctx context.Context) (Status, error) {
+	var s Status
+	err := c.ask(ctx, "/v1/status", &s)
+	return s, err
+}
+
+// Taps asks for the latest taps, newest first; limit is 1 to MaxTaps, 0 means DefaultTaps. Errors: as Status.
+func (c *Client) Taps(ctx context.Context, limit int) ([]Tap, error) {
+	path := "/v1/taps"
+	if limit != 0 {
+		path += "?limit=" + strconv.Itoa(limit)
+	}
+	var t Taps
+	err := c.ask(ctx, path, &t)
+	return t.Taps, err
+}
+
+// Events yields what happens from now on, beginning with an EventStatus, until ctx ends or the stream breaks; the last pair
+// then carries the error: ctx's, ErrUnreachable, ErrNotABox, *Error. It does not connect again by itself.
+func (c *Client) Events(ctx context.Context) iter.Seq2[Event, error] {
+	return func(yield func(Event, error) bool) {
+		body, err := c.open(ctx, "/v1/events", "text/event-stream")
+		if err != nil {
+			yield(Event{}, err)
+			return
+		}
+		defer body.Close() //nolint:errcheck // nothing is written
+		if err := readEvents(body, func(e Event) bool { return yield(e, nil) }); err != nil {
+			if ctx.Err() != nil {
+				err = ctx.Err()
+			}
+			yield(Event{}, err)
+		}
+	}
+}
+
+func (c *Client) ask(ctx context.Context, path string, v any) error {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	body, err := c.open(ctx, path, "application/json")
+	if err != nil {
+		return err
+	}
+	defer body.Close() //nolint:errcheck // nothing is written
+	b, err := io.ReadAll(io.LimitReader(body, maxAnswer+1))
+	if err != nil {
+		return fmt.Errorf("reading %s: %w: %w", path, ErrUnreachable, err)
+	}
+	if err := json.Unmarshal(b, v); err != nil {
+		return fmt.Errorf("decoding %s: %w", path, ErrNotABox)
+	}
+	return nil
+}
+
+// open returns the body of a good answer of the wanted media type.
+func (c *Client) open(ctx context.Context, path, want string) (io.ReadCloser, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+path, http.NoBody)
+	if err != nil {
+		return nil, fmt.Errorf("asking for %s: %w", path, err)
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return nil, fmt.Errorf("asking for %s: %w: %w", path, ErrUnreachable, err)
+	}
+	if resp.StatusCode == http.StatusOK && resp.Header.Get("Content-Type") == want {
+		return resp.Body, nil
+	}
+	defer resp.Body.Close() //nolint:errcheck // nothing is written
+	refused := &Error{Status: resp.StatusCode}
+	b, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if err != nil || json.Unmarshal(b, refused) != nil || refused.Code == "" {
+		return nil, fmt.Errorf("asking for %s: %w (status %d)", path, ErrNotABox, resp.StatusCode)
+	}
+	return nil, refused
+}
+
+// readEvents reads server-sent events (HTML Living Standard §9.2.6) and hands them on until yield says no, which is no error.
+// Events of types that this build does not know are left out; a line beyond maxEvent ends the stream.
+func readEvents(r io.Reader, yield func(Event) bool) error {
+	lines := bufio.NewScanner(r)
+	lines.Buffer(nil, maxEvent)
+	var id string
+	var data []byte
+	for lines.Scan() {
+		name, value, _ := bytes.Cut(lines.Bytes(), []byte(":"))
+		value = bytes.TrimPrefix(value, []byte(" "))
+		switch string(name) {
+		case "id":
+			id = string(value)
+		case "data":
+			data = append(data, value...)
+		}
+		if len(data) > maxEvent {
+			return fmt.Errorf("reading the events: %w", ErrNotABox)
+		}
+		if len(lines.Bytes()) > 0 || len(data) == 0 {
+			continue
+		}
+		e, err := UnmarshalLive(data)
+		if err != nil {
+			return fmt.Errorf("reading the events: %w: %w", ErrNotABox, err)
+		}
+		e.ID = id
+		id, data = "", data[:0]
+		if !yield(e) {
+			return nil
+		}
+	}
+	if err := lines.Err(); err != nil {
+		return fmt.Errorf("reading the events: %w: %w", ErrUnreachable, err)
+	}
+	return fmt.Errorf("reading the events: %w: %w", ErrUnreachable, io.ErrUnexpectedEOF)
+}

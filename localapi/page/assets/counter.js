@@ -1,0 +1,287 @@
+// The counter page: draws what the box says. Text goes in as text only, never as markup.
+// A PPID lives in this page's memory while it is open, and is written nowhere.
+"use strict";
+(() => {
+  const book = JSON.parse(document.getElementById("book").textContent);
+  const lang = document.documentElement.lang;
+  const other = document.documentElement.dataset.other;
+  const symbols = { accepted: "○", provisional: "△", refused: "×", recorded: "●" };
+  const shown = 20; // rows of the table
+  const verdictStays = 60_000; // ms; then the panel asks for the next card
+  const refreshEvery = 15_000; // ms between looks at the status, which also finds a dead connection
+  const retryAfter = 2_000; // ms before a refused stream is opened anew
+
+  let status = null;
+  let taps = []; // newest first
+  let connected = false;
+  let idleTimer = 0;
+  let panelTap = ""; // id of the tap in the panel
+  let panelKind = "loading";
+  const ppids = new Map(); // tap id → PPID, live only
+  const seen = new Set(); // tap ids whose verdict was on the panel
+  const noted = new Set(); // tap ids whose correction was dismissed
+
+  const $ = (id) => document.getElementById(id);
+  const label = (name) => book.labels[name][lang];
+  const fill = (name, values) => label(name).replace(/\{(\w)\}/g, (_, k) => values[k]);
+  const verdictOf = (o) => book.verdicts[o.verdict] || book.unknown;
+  const reasonOf = (o) => book.reasons[o.reason] || book.unknown;
+
+  function el(tag, attrs, ...children) {
+    const e = document.createElement(tag);
+    for (const [k, v] of Object.entries(attrs || {})) e.setAttribute(k, v);
+    e.append(...children);
+    return e;
+  }
+
+  const format = (options) => new Intl.DateTimeFormat(lang, { timeZone: "Asia/Tokyo", ...options });
+  const clockFormat = format({ hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
+  const minuteFormat = format({ hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+  const dateFormat = format({ month: "2-digit", day: "2-digit" });
+  const today = (d) => dateFormat.format(d) === dateFormat.format(status ? new Date(status.clock.now) : new Date());
+  function when(text, formatter) {
+    const d = new Date(text);
+    return (today(d) ? "" : dateFormat.format(d) + " ") + formatter.format(d);
+  }
+
+  function age(seconds) {
+    if (seconds < 3600) return fill("unit_minute", { n: Math.max(0, Math.floor(seconds / 60)) });
+    if (seconds < 48 * 3600) return fill("unit_hour", { n: Math.floor(seconds / 3600) });
+    return fill("unit_day", { n: Math.floor(seconds / 86400) });
+  }
+
+  // panel
+
+  function panel(kind, symbol, name, say, why, foot) {
+    clearTimeout(idleTimer);
+    panelKind = kind;
+    $("result").dataset.kind = kind;
+    $("symbol").textContent = symbol;
+    $("name").textContent = name[lang];
+    $("say").textContent = say ? say[lang] : "";
+    $("why").textContent = why ? why[lang] : "";
+    const second = [el("strong", {}, name[other])];
+    if (say) second.push(say[other] + " ");
+    if (why) second.push(why[other]);
+    $("second").replaceChildren(...second);
+    $("foot").replaceChildren(...(foot || []));
+  }
+
+  function idle() {
+    panelTap = "";
+    const problem = status && status.problem;
+    if (problem) return failure(problem);
+    panel("idle", "▢", book.labels.idle, book.labels.idle_say);
+  }
+
+  function failure(code) {
+    panelTap = "";
+    const s = book.failures[code] || book.unknown;
+    panel("failure", "！", s.name, s.say);
+    if (!(status && status.problem)) idleTimer = setTimeout(idle, verdictStays);
+  }
+
+  function foot(tap) {
+    const parts = [el("span", {}, label("code") + " ", el("b", { class: "spoken" }, tap.spoken)),
+      el("span", { class: "time" }, when(tap.time, clockFormat))];
+    if (tap.restored) parts.push(el("span", { class: "note" }, "↻ " + label("restored_say")));
+    if (tap.final) {
+      parts.push(el("span", { class: "note" }, label("col_final") + ": ", mark(tap.final), " " + reasonOf(tap.final).name[lang]));
+    }
+    const ppid = ppids.get(tap.tap);
+    if (ppid) parts.push(el("span", {}, label("ppid") + " ", el("span", { class: "ppid" }, ppid)));
+    return parts;
+  }
+
+  function showTap(tap) {
+    const o = tap.corrected && tap.final ? tap.final : tap.first;
+    const s = verdictOf(o);
+    panel(o.verdict, symbols[o.verdict] || "？", s.name, s.say, o.reason === "in_order" ? null : reasonOf(o).say, foot(tap));
+    panelTap = tap.tap;
+    seen.add(tap.tap);
+    idleTimer = setTimeout(idle, verdictStays);
+  }
+
+  // corrections
+
+  function drawCorrections() {
+    const open = taps.filter((t) => t.corrected && t.final && !noted.has(t.tap));
+    const known = new Map([...$("correction-list").children].map((li) => [li.dataset.tap, li]));
+    for (const [id, li] of known) if (!open.some((t) => t.tap === id)) li.remove();
+    for (const t of open) if (!known.has(t.tap)) $("correction-list").append(correction(t));
+    $("corrections").hidden = open.length === 0;
+  }
+
+  function correction(tap) {
+    const todo = tap.final.verdict === "refused" ? "correct_stop" : "correct_serve";
+    const button = el("button", { type: "button" }, label("dismiss"));
+    button.addEventListener("click", () => { noted.add(tap.tap); drawCorrections(); $("result").focus(); });
+    return el("li", { "data-tap": tap.tap },
+      el("div", {},
+        el("p", {}, el("span", { class: "spoken" }, tap.spoken), " ", el("span", { class: "time" }, when(tap.time, clockFormat)), "  ",
+          mark(tap.first), " → ", mark(tap.final)),
+        el("p", {}, el("strong", {}, label(todo)), " ", reasonOf(tap.final).say[lang]),
+        el("p", { lang: other }, el("strong", {}, book.labels[todo][other]), " ", reasonOf(tap.final).say[other])),
+      button);
+  }
+
+  // table
+
+  const mark = (o) => el("span", { class: "mark", "data-kind": o.verdict, "data-symbol": symbols[o.verdict] || "？" }, verdictOf(o).name[lang]);
+  const outcome = (o) => [mark(o), el("small", {}, reasonOf(o).name[lang])];
+
+  function cell(name, ...children) {
+    return el("td", { "data-label": label(name) }, el("div", {}, ...children));
+  }
+
+  function row(tap) {
+    const final = tap.final ? outcome(tap.final) : ["–"];
+    if (tap.corrected) final.unshift(el("span", { class: "badge" }, label("corrected")), " ");
+    const ppid = ppids.get(tap.tap);
+    if (ppid) final.push(el("small", {}, label("ppid") + " ", el("span", { class: "ppid" }, ppid)));
+    const first = outcome(tap.first);
+    if (tap.restored) first.push(el("small", {}, "↻ " + label("restored")));
+    const tr = el("tr", { "data-tap": tap.tap },
+      cell("col_time", el("span", { class: "time" }, when(tap.time, clockFormat))),
+      cell("code", el("span", { class: "spoken" }, tap.spoken)),
+      cell("col_first", ...first), cell("col_final", ...final),
+      cell("col_state", (tap.state === "settled" ? "✓ " : "") + (book.labels["state_" + tap.state] || book.unknown.name)[lang]));
+    if (tap.corrected) tr.className = "corrected";
+    return tr;
+  }
+
+  function drawTaps() {
+    $("taps").replaceChildren(...taps.map(row));
+    $("taps-none").hidden = taps.length > 0;
+    drawCorrections();
+  }
+
+  let drawing = false;
+  function drawSoon() { // once a frame, however many records settle at once
+    if (drawing) return;
+    drawing = true;
+    requestAnimationFrame(() => { drawing = false; drawTaps(); });
+  }
+
+  function list(newest) {
+    taps = newest;
+    const listed = new Set(taps.map((t) => t.tap));
+    for (const kept of [ppids, seen, noted]) for (const id of kept.keys()) if (!listed.has(id)) kept.delete(id);
+    drawSoon();
+  }
+
+  function keep(tap) {
+    const rest = taps.filter((t) => t.tap !== tap.tap);
+    list([tap, ...rest].sort((a, b) => Date.parse(b.time) - Date.parse(a.time)).slice(0, shown));
+  }
+
+  // state of the box
+
+  function fact(id, text, small, warn) {
+    $(id).replaceChildren(text, ...(small ? [el("small", {}, small)] : []));
+    $("box-" + id).toggleAttribute("data-warn", Boolean(warn));
+  }
+
+  function drawStatus(s) {
+    if (status && status.software !== s.software) return location.reload(); // a newer program brings a newer page
+    const hadProblem = status && status.problem;
+    status = s;
+    document.body.dataset.mode = s.mode;
+    $("practice").hidden = !s.service.practice;
+    $("place").textContent = [s.site, label("desk") + " " + s.desk, label("service") + " " + s.service.id].join(" ｜ ");
+    $("software").textContent = label("software") + " " + s.software;
+    fact("line", (s.mode === "online" ? "● " : s.mode === "offline" ? "○ " : "■ ") + label(s.mode),
+      s.line.since ? fill("since", { t: when(s.line.since, minuteFormat) }) : "", s.mode !== "online");
+    if (s.list) fact("list", fill("list_number", { n: s.list.number }), fill("list_age", { t: age(s.list.age_seconds) }), s.list.age_seconds > 86400);
+    else fact("list", label("list_none"), "", true);
+    fact("clock", label("clock_" + s.clock.confidence), minuteFormat.format(new Date(s.clock.now)), s.clock.confidence !== "checked");
+    fact("waiting", fill("waiting_count", { n: s.waiting.records }),
+      s.waiting.oldest ? fill("since", { t: when(s.waiting.oldest, minuteFormat) }) : "", s.waiting.records > 0 && s.mode !== "online");
+    const readers = s.readers || [];
+    fact("readers", readers.length ? readers.map((r) => r.name).join(", ") : label("readers_none"), "", readers.length === 0);
+    if (s.problem ? panelKind !== "reading" : hadProblem && panelKind === "failure") idle();
+  }
+
+  // the box's answers and events
+
+  async function ask(path) {
+    const answer = await fetch(path, { cache: "no-store", signal: AbortSignal.timeout(5000) });
+    if (!answer.ok) throw new Error(String(answer.status));
+    return answer.json();
+  }
+
+  let asking = null;
+  let askAgain = false;
+  function refreshTaps() {
+    if (asking) { askAgain = true; return asking; }
+    asking = ask("/v1/taps?limit=" + shown)
+      .then((answer) => list(answer.taps))
+      .catch(() => {}) // a dead connection is found by the stream and by the look at the status
+      .finally(() => { asking = null; if (askAgain) { askAgain = false; refreshTaps(); } });
+    return asking;
+  }
+
+  // afterGap shows the newest tap when nobody can have seen it: the box restarted, or events were missed.
+  function afterGap(wasOpen) {
+    const newest = taps[0];
+    const recent = newest && Date.parse(status.clock.now) - Date.parse(newest.time) < verdictStays;
+    if (newest && !seen.has(newest.tap) && (newest.restored || (wasOpen && recent))) return showTap(newest);
+    if (["loading", "lost", "reading"].includes(panelKind)) idle();
+  }
+
+  function lost() {
+    if (!connected && panelKind === "lost") return;
+    connected = false;
+    $("lost").hidden = false;
+    panelTap = "";
+    panel("lost", "⋯", book.labels.lost, book.labels.lost_say);
+  }
+
+  const handlers = {
+    status: (e) => { drawStatus(e.status); refreshTaps(); },
+    card_present: () => panel("reading", "▣", book.labels.present, book.labels.reading_say),
+    reading: () => panel("reading", "▣", book.labels.reading, book.labels.reading_say),
+    card_removed: () => { if (panelKind === "reading") idle(); },
+    read_failed: (e) => failure(e.failure),
+    verdict: (e) => { showTap(e.tap); keep(e.tap); },
+    settled: (e) => {
+      if (e.ppid) ppids.set(e.tap.tap, e.ppid);
+      if (panelTap === e.tap.tap) showTap(e.tap);
+      keep(e.tap);
+    },
+  };
+
+  let opened = false;
+  let stream = null;
+  function listen() {
+    stream = new EventSource("/v1/events");
+    for (const [type, handle] of Object.entries(handlers)) {
+      stream.addEventListener(type, (m) => handle(JSON.parse(m.data)));
+    }
+    stream.addEventListener("status", async () => {
+      if (connected) return;
+      connected = true; // the first event of a stream is the status: the box is back
+      $("lost").hidden = true;
+      await refreshTaps();
+      afterGap(opened);
+      opened = true;
+    });
+    stream.addEventListener("error", () => {
+      lost();
+      if (stream.readyState === EventSource.CLOSED) setTimeout(listen, retryAfter); // refused: the browser gives up, we do not
+    });
+  }
+
+  function check() {
+    if (!connected) return;
+    ask("/v1/status").then((s) => { if (connected) drawStatus(s); }).catch(() => {
+      if (!connected) return;
+      stream.close(); // it may be dead without knowing it
+      lost();
+      setTimeout(listen, retryAfter);
+    });
+  }
+
+  listen();
+  setInterval(check, refreshEvery);
+})();
