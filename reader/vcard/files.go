@@ -1,0 +1,195 @@
+package vcard
+
+import (
+	"crypto/rsa"
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"strings"
+
+	"kazashi.example/reader/apdu"
+)
+
+// Application identifiers (OpenSC src/libopensc/jpki.h; soltia48/myna-card src/ap/{jpki,surface,text,common}.rs and src/mf.rs).
+const (
+	aidJPKI   = "\xD3\x92\xF0\x00\x26\x01\x00\x00\x00\x01"
+	aidInput  = "\xD3\x92\x10\x00\x31\x00\x01\x01\x04\x08" // 券面事項入力補助AP
+	aidFace   = "\xD3\x92\x10\x00\x31\x00\x01\x01\x04\x02" // 券面事項確認AP
+	aidCommon = "\xD3\x92\x10\x00\x31\x00\x01\x01\x01\x00" // 共通カードAP
+	aidIssuer = "\xA0\x00\x00\x01\x51\x00\x00"             // GlobalPlatform Issuer Security Domain
+)
+
+// application is one DF of the card.
+type application struct {
+	aid   string
+	files []*file
+	// defaultKey signs when P2 of COMPUTE DIGITAL SIGNATURE is 00; nil: 6A88.
+	defaultKey *rsa.PrivateKey
+	// sessionKey is what SET SESSION KEY (80 AE) answers: no application of this card does secure messaging.
+	sessionKey apdu.StatusWord
+}
+
+func (a *application) file(id uint16) *file {
+	for _, f := range a.files {
+		if f.id == id {
+			return f
+		}
+	}
+	return nil
+}
+
+// file is one EF. Exactly one of body, records, secret and key is in use; body may be empty.
+type file struct {
+	id      uint16
+	kind    kind
+	body    []byte
+	records [][]byte
+	secret  *secret
+	key     *rsa.PrivateKey
+	// openedBy names the PIN references of the same application of which any one opens the file; none: always open.
+	openedBy []uint16
+	// sealed files are open to nobody.
+	sealed bool
+}
+
+type kind int
+
+const (
+	transparent kind = iota
+	recordKind
+	secretKind
+	keyKind
+)
+
+// secret is a PIN reference with its retry counter.
+type secret struct {
+	name     string // "jpki/0018", its name in State
+	value    []byte
+	maxTries uint8
+	tries    uint8
+	changed  bool // by CHANGE REFERENCE DATA
+	// rule accepts a new value for CHANGE REFERENCE DATA; nil: cannot be changed by the holder.
+	rule func(string) bool
+}
+
+func plainFile(id uint16, body []byte, openedBy ...uint16) *file {
+	return &file{id: id, body: body, openedBy: openedBy}
+}
+
+func secretFile(ap string, id uint16, value string, tries uint8, rule func(string) bool) *file {
+	name := fmt.Sprintf("%s/%04X", ap, id)
+	return &file{id: id, kind: secretKind, secret: &secret{name: name, value: []byte(value), maxTries: tries, tries: tries, rule: rule}}
+}
+
+func keyFile(id uint16, key *rsa.PrivateKey, openedBy ...uint16) *file {
+	return &file{id: id, kind: keyKind, key: key, openedBy: openedBy}
+}
+
+// applications lays out the card that a valid profile describes. In doubt about who may open a file, it is the stricter source.
+func applications(p *Profile) ([]*application, error) {
+	k := &keyring{}
+	apps := []*application{jpkiAP(p, k)}
+	if p.hasInput() {
+		apps = append(apps, inputAP(p, k))
+	}
+	if p.hasFace() {
+		apps = append(apps, faceAP(p, k))
+	}
+	if p.CommonRecord != "" {
+		record := append([]byte{0x01, commonRecordLen}, p.CommonRecord...) // simple TLV (myna-card src/ap/common.rs)
+		apps = append(apps, &application{
+			aid: aidCommon, sessionKey: swKeyDelivery,
+			files: []*file{{id: 0x0001, kind: recordKind, records: [][]byte{record}}},
+		})
+	}
+	return apps, k.err
+}
+
+// keyring parses keys and keeps the first failure.
+type keyring struct{ err error }
+
+func (k *keyring) parse(der []byte) *rsa.PrivateKey {
+	key, err := parseKey(der)
+	if err != nil && k.err == nil {
+		k.err = err
+	}
+	return key
+}
+
+// jpkiAP is the 公的個人認証AP. Its EF 0001 asks for the password as OpenSC and jpki/myna have it, against one comment in myna-card.
+func jpkiAP(p *Profile, k *keyring) *application {
+	fourDigits := func(s string) bool { return len(s) == authPINLen && allDigits(s) }
+	available := []byte{0x00, 0x8F, 0x00} // signature, authentication, unknown (myna-card src/ap/jpki.rs)
+	ap := &application{aid: aidJPKI, sessionKey: apdu.SWSecurityNotSatisfied, files: []*file{
+		plainFile(0x0006, tokenInfo()),
+		plainFile(0x0008, available),
+		{id: 0x0009, sealed: true},
+		plainFile(0x000A, p.AuthCert),
+		plainFile(0x000B, p.AuthCA),
+		keyFile(0x0017, k.parse(p.AuthKey), 0x0018),
+		secretFile("jpki", 0x0018, p.AuthPIN, authPINTries, fourDigits),
+	}}
+	if !p.hasSign() {
+		ap.files = append(ap.files, secretFile("jpki", 0x001B, "", 0, nil))
+		return ap
+	}
+	available[0] = 0x8F
+	ap.files = append(ap.files,
+		plainFile(0x0001, p.SignCert, 0x001B),
+		plainFile(0x0002, p.SignCA),
+		keyFile(0x001A, k.parse(p.SignKey), 0x001B),
+		secretFile("jpki", 0x001B, p.SignPassword, signPasswordTries, signPassword),
+	)
+	return ap
+}
+
+// inputAP is the 券面事項入力補助AP. EF 0012 is blocked on every card seen (myna-card src/ap/text.rs).
+func inputAP(p *Profile, k *keyring) *application {
+	number := append([]byte{0xFF, 0x10, numberALen}, p.IndividualNumber...)
+	number = append(number, 0xFF, 0xFF) // two octets of filler: 17 in all
+	key := k.parse(p.InputKey)
+	fourDigits := func(s string) bool { return len(s) == inputPINLen && allDigits(s) }
+	const pin, numberA, numberB = 0x0011, 0x0014, 0x0015
+	return &application{aid: aidInput, defaultKey: key, sessionKey: apdu.SWSecurityNotSatisfied, files: []*file{
+		plainFile(0x0001, number, pin, numberA),
+		plainFile(0x0002, p.InputAttributes, pin, numberB),
+		plainFile(0x0003, p.InputIntegrity, pin, numberA, numberB),
+		plainFile(0x0004, p.InputCVC),
+		plainFile(0x0005, p.InputInfo),
+		plainFile(0x0007, p.InputPublic, pin, numberA, numberB),
+		keyFile(0x0013, key),
+		secretFile("input", pin, p.InputPIN, inputPINTries, fourDigits),
+		secretFile("input", 0x0012, "", 0, nil),
+		secretFile("input", numberA, p.IndividualNumber, referenceTries, nil),
+		secretFile("input", numberB, p.NumberB, referenceTries, nil),
+	}}
+}
+
+// faceAP is the 券面事項確認AP. EF 0005, the picture of the Individual Number, keeps its access rule and holds nothing.
+func faceAP(p *Profile, k *keyring) *application {
+	const birth, numberB, numberA = 0x0011, 0x0012, 0x0013
+	return &application{aid: aidFace, defaultKey: k.parse(p.CardKey), sessionKey: swKeyDelivery, files: []*file{
+		plainFile(0x0001, p.FaceAge, birth),
+		plainFile(0x0002, p.FaceRecord, numberA, numberB),
+		plainFile(0x0003, p.FaceInfo),
+		plainFile(0x0004, p.FaceCVC),
+		plainFile(0x0005, nil, numberA),
+		secretFile("face", birth, p.BirthKey, referenceTries, nil),
+		secretFile("face", numberB, p.NumberB, referenceTries, nil),
+		secretFile("face", numberA, p.IndividualNumber, referenceTries, nil),
+	}}
+}
+
+// tokenInfo is EF 0006: a CK_TOKEN_INFO with 32-bit big-endian words, 160 octets (myna-card src/ap/jpki.rs; PKCS #11 v2.40 §3.2).
+// The label is that of the plastic card (jpki/myna tag v0.6.1 _go/libmyna/api.go); the rest is made up.
+func tokenInfo() []byte {
+	pad := func(s string, n int) string { return s + strings.Repeat(" ", n-len(s)) }
+	b := []byte(pad("JPKIAPICCTOKEN2", 32) + pad("KAZASHI PRACTICE", 32) + pad("VIRTUAL", 16) + pad("", 16))
+	const flags = 0x0000_040D   // RNG, LOGIN_REQUIRED, USER_PIN_INITIALIZED, TOKEN_INITIALIZED
+	const unknown = 0xFFFF_FFFF // CK_UNAVAILABLE_INFORMATION
+	for _, w := range []uint32{flags, 0, unknown, 0, unknown, signPasswordMax, authPINLen, unknown, unknown, unknown, unknown} {
+		b = binary.BigEndian.AppendUint32(b, w)
+	}
+	b = append(b, 0, 0, 0, 0) // hardware and firmware version
+	return append(b, slices.Repeat([]byte{' '}, 16)...)
+}
