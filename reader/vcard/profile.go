@@ -172,5 +172,8 @@ func jsonFault(err error) string {
 	if se, ok := errors.AsType[*json.SyntaxError](err); ok {
 		return fmt.Sprintf("JSON ends or breaks at octet %d", se.Offset)
 	}
+	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
+		return "JSON ends too soon"
+	}
 	return "not JSON with base64 octet strings"
 }
