@@ -79,12 +79,18 @@ func TestP5CountersSurvivePower(t *testing.T) {
 	play(t, c, []step{{verifyAuth, "9000"}, {"0020009804 30303030", "63C2"}})
 	c.Reset()
 	play(t, c, []step{
-		{"00B0810004", "6A82"}, {selectJPKI, "9000"}, {"00200098", "63C2"}, {"0020009B", "63C4"},
+		{"00B0810004", "6A82"},
+		{selectJPKI, "9000"},
+		{"00200098", "63C2"},
+		{"0020009B", "63C4"},
 		{"802A009703 616263 00", "6982"},
 	})
 	again := newCard(t, testcard.Fixed(), vcard.NewFileStore(path)) // another process, another day
 	play(t, again, []step{
-		{selectJPKI, "9000"}, {"00200098", "63C2"}, {"0020009804 30303030", "63C1"}, {"0020009804 30303030", "63C0"},
+		{selectJPKI, "9000"},
+		{"00200098", "63C2"},
+		{"0020009804 30303030", "63C1"},
+		{"0020009804 30303030", "63C0"},
 		{"0020009804 31323334", "6984"},
 	})
 	again = newCard(t, testcard.Fixed(), vcard.NewFileStore(path))
@@ -147,7 +153,10 @@ func TestP5NoVerifyWithoutDurableCounter(t *testing.T) {
 	play(t, c, []step{{selectJPKI, "9000"}, {"0020009804 30303030", "63C2"}})
 	store.broken = true
 	play(t, c, []step{
-		{verifyAuth, "6581"}, {"00200098", "63C1"}, {"802A009703 616263 00", "6982"}, {"0020009804 30303030", "6581"},
+		{verifyAuth, "6581"},
+		{"00200098", "63C1"},
+		{"802A009703 616263 00", "6982"},
+		{"0020009804 30303030", "6581"},
 		{"00200098", "63C0"},
 	})
 	store.broken = false
@@ -189,9 +198,12 @@ func FuzzTransmit(f *testing.F) {
 	} {
 		f.Add(octets(f, selectJPKI), octets(f, s))
 	}
-	p := testcard.Fixed()
+	c := newCard(f, testcard.Fixed(), &vcard.MemoryStore{})
 	f.Fuzz(func(t *testing.T, first, second []byte) {
-		c := newCard(t, p, &vcard.MemoryStore{})
+		c.Reset()
+		if err := c.ResetCounts(); err != nil {
+			t.Fatal(err)
+		}
 		for _, cmd := range [][]byte{first, second, octets(t, selectFace), second} {
 			got := c.Transmit(cmd)
 			if len(got) < 2 || len(got) > 32768+2 {
