@@ -1,0 +1,99 @@
+package uplink
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+
+	"kazashi.example/sync/canon"
+	"kazashi.example/sync/sign"
+	"kazashi.example/sync/wire"
+)
+
+const mediaType = "application/cbor"
+
+// Service is central behind the uplink. device is the key the peer proved on this connection; whether it belongs to a box is
+// the service's to say. A *Refusal goes to the box as it is; any other error is logged and goes out as CodeInternal.
+type Service interface {
+	// Join registers a box. It has stored what it answers.
+	Join(ctx context.Context, device sign.PublicKey, r wire.JoinRequest) (wire.JoinAnswer, error)
+	// Push has durably stored everything that its answer does not name as refused.
+	Push(ctx context.Context, device sign.PublicKey, p wire.Push) (wire.Pushed, error)
+	// Poll may block for p.Wait seconds.
+	Poll(ctx context.Context, device sign.PublicKey, p wire.Poll) (wire.Polled, error)
+}
+
+// Handler serves the uplink's methods. It must sit behind ServerConfig.
+func Handler(s Service, log *slog.Logger) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle(pathHello, method(log, wire.MaxJoin, hello))
+	mux.Handle(pathJoin, method(log, wire.MaxJoin, s.Join))
+	mux.Handle(pathPush, method(log, wire.MaxPush, s.Push))
+	mux.Handle(pathPoll, method(log, wire.MaxPoll, s.Poll))
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		fail(r.Context(), log, w, http.StatusNotFound, &Refusal{wire.CodeUnknownRoute, "no such method"})
+	})
+	return mux
+}
+
+// hello lets a box that is about to join see the server's key.
+func hello(context.Context, sign.PublicKey, struct{}) (struct{}, error) { return struct{}{}, nil }
+
+func method[In, Out any](log *slog.Logger, limit int64, do func(context.Context, sign.PublicKey, In) (Out, error)) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx := r.Context()
+		if r.Method != http.MethodPost || r.Header.Get("Content-Type") != mediaType || r.TLS == nil {
+			fail(ctx, log, w, http.StatusBadRequest, &Refusal{wire.CodeBadMessage, "POST " + mediaType + " over TLS"})
+			return
+		}
+		device, err := peerKey(*r.TLS)
+		if err != nil {
+			fail(ctx, log, w, http.StatusForbidden, &Refusal{wire.CodeUnknownBox, err.Error()})
+			return
+		}
+		var in In
+		b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+		if err == nil {
+			err = canon.Decode(b, &in, int(limit))
+		}
+		if err != nil {
+			fail(ctx, log, w, http.StatusBadRequest, &Refusal{wire.CodeBadMessage, err.Error()})
+			return
+		}
+		out, err := do(ctx, device, in)
+		if err != nil {
+			fail(ctx, log, w, http.StatusForbidden, err)
+			return
+		}
+		answer(ctx, log, w, http.StatusOK, out)
+	})
+}
+
+// fail sends a refusal; an error that is none stays here.
+func fail(ctx context.Context, log *slog.Logger, w http.ResponseWriter, status int, err error) {
+	var r *Refusal
+	if !errors.As(err, &r) {
+		if ctx.Err() == nil {
+			log.ErrorContext(ctx, "uplink request failed", slog.Any("error", err))
+		}
+		r, status = &Refusal{wire.CodeInternal, "central could not do it; try again"}, http.StatusInternalServerError
+	}
+	answer(ctx, log, w, status, wire.Failure{Code: r.Code, Message: r.Message})
+}
+
+func answer(ctx context.Context, log *slog.Logger, w http.ResponseWriter, status int, body any) {
+	b, err := canon.Encode(body)
+	if err != nil {
+		log.ErrorContext(ctx, "encoding an uplink answer failed", slog.Any("error", err))
+		w.WriteHeader(http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", mediaType)
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	if _, err := w.Write(b); err != nil {
+		log.DebugContext(ctx, "the box left before its answer", slog.Any("error", err))
+	}
+}
