@@ -156,7 +156,7 @@ func (r *Relay) serve(ctx context.Context, c net.Conn) {
 	far, err := d.DialContext(ctx, "tcp", r.target)
 	if err != nil {
 		if !errors.Is(err, context.Canceled) {
-			r.log.Warn("target not reached", slog.String("target", r.target), slog.String("error", err.Error()))
+			r.log.WarnContext(ctx, "target not reached", slog.String("target", r.target), slog.String("error", err.Error()))
 		}
 		_ = c.Close()
 		return

@@ -1,0 +1,191 @@
+// Package tray is the hand of the practice world: it lays made-up cards on a reader and takes them away, cuts the line and
+// restores it, has certificates revoked at the practice JPKI and lists published, and writes each deed into its ledger before
+// it does it.
+//
+// A [Tray] may be used from any goroutine; deeds happen one after the other. What the ledger says of a deed is durable before
+// the deed begins, so a tap that a box can know of is always in the book. The tray knows neither box nor central: it touches
+// only what a person at the counter, the weather and the national PKI could touch.
+package tray
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"kazashi.example/central/lab/tray/ledger"
+)
+
+// Errors of the deeds.
+var (
+	ErrUnknownPerson  = errors.New("no such person in the practice world")
+	ErrNoCard         = errors.New("no card lies on the reader")
+	ErrLineAlready    = errors.New("the line is in that state already")
+	ErrAlreadyRevoked = errors.New("this certificate is revoked already")
+	ErrNoCertificate  = errors.New("this card carries no certificate to revoke")
+	ErrReason         = errors.New("unknown reason of revocation")
+)
+
+// Slot is the reader's slot, a place where one card can lie.
+type Slot interface {
+	// Insert lays the card of a profile file into the empty slot and returns when the reader can see it. A nil fault is a sound card.
+	Insert(ctx context.Context, profile string, fault *Fault) error
+	// Remove takes the card away; that none lies there (torn away by a fault) is no error.
+	Remove(ctx context.Context) error
+}
+
+// Line is the line between box and central. Cut and Restore return when the line is so.
+type Line interface {
+	Cut()
+	Restore()
+	Up() bool
+}
+
+// PKI is the practice JPKI's administration.
+type PKI interface {
+	// Revoke makes the OCSP responder answer revoked from at on; no list changes.
+	Revoke(ctx context.Context, person, reason string, at time.Time) error
+	// Publish issues new lists of all that is revoked and returns their CRL number, 0 if unknown.
+	Publish(ctx context.Context) (int64, error)
+}
+
+// Text is what people read, in both languages.
+type Text struct {
+	JA string `json:"ja"`
+	EN string `json:"en"`
+}
+
+// Fault is a way in which a card misbehaves.
+type Fault struct {
+	Kind       string `json:"kind"`
+	AfterAPDUs int    `json:"after_apdus"`
+}
+
+// Outcome is what a tap is expected to come to, as far as a bystander can tell.
+type Outcome string
+
+// Outcomes.
+const (
+	OutcomeServed   Outcome = "served"    // accepted, provisional or recorded
+	OutcomeRefused  Outcome = "refused"   // a record with a refusal
+	OutcomeNoRecord Outcome = "no_record" // an error at the counter, no record
+)
+
+// Person is one made-up card.
+type Person struct {
+	Key     string // in the practice world; also the key for the practice JPKI
+	Label   Text   // the made-up name
+	Trait   string // what is special, one word: "good", "expired", "revoked" … (the page has words for them)
+	Note    Text   // the same in a sentence; may be empty
+	Serial  string // serial of the authentication certificate, hex; "" when the card has none
+	Profile string // path of the card's profile file
+	Fault   *Fault // nil for a card that behaves
+	First   Outcome
+	Final   Outcome
+}
+
+// Config is what a tray needs.
+type Config struct {
+	People  []Person
+	Slot    Slot
+	Line    Line
+	PKI     PKI
+	Ledger  *ledger.Ledger
+	Desk    string // of the reader, for the ledger
+	Service string
+}
+
+// Tray does the deeds. Make it with [New].
+type Tray struct {
+	cfg Config
+
+	deed sync.Mutex // held through one deed, so that the ledger's order is the world's order
+
+	mu      sync.Mutex // guards what follows
+	card    *Card
+	taps    int64
+	revoked map[string]revocation // by person
+	news    chan struct{}         // closed and replaced at each change
+}
+
+// Card is the card on the reader.
+type Card struct {
+	Tap    int64        `json:"tap"`
+	Person string       `json:"person"`
+	Since  ledger.Stamp `json:"since"`
+}
+
+type revocation struct{ published bool }
+
+// New takes up a ledger where it ends: taps are numbered on, revocations are remembered. The line is taken as it is and the
+// slot as empty.
+func New(cfg Config) (*Tray, error) {
+	t := &Tray{cfg: cfg, revoked: map[string]revocation{}, news: make(chan struct{})}
+	for i, p := range cfg.People {
+		if slices.ContainsFunc(cfg.People[:i], func(q Person) bool { return q.Key == p.Key }) {
+			return nil, fmt.Errorf("two people with the key %q in the practice world", p.Key)
+		}
+	}
+	for _, e := range cfg.Ledger.Entries() {
+		t.replay(e)
+	}
+	if _, err := t.write(ledger.Entry{Kind: ledger.KindStart}); err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+// replay and the deeds change the memory in the same way.
+func (t *Tray) replay(e ledger.Entry) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	switch e.Kind {
+	case ledger.KindStart:
+		t.card = nil
+	case ledger.KindLay:
+		t.taps = e.Tap
+		t.card = &Card{Tap: e.Tap, Person: e.Person, Since: e.At}
+	case ledger.KindTake, ledger.KindFail:
+		t.card = nil
+	case ledger.KindRevoke:
+		t.revoked[e.Person] = revocation{}
+	case ledger.KindPublish:
+		for k := range t.revoked {
+			t.revoked[k] = revocation{published: true}
+		}
+	case ledger.KindCut, ledger.KindRestore: // the line itself knows
+	}
+	close(t.news)
+	t.news = make(chan struct{})
+}
+
+// write appends an entry; the line's state is the present one unless the entry says another.
+func (t *Tray) write(e ledger.Entry) (ledger.Entry, error) {
+	if e.Line == "" {
+		e.Line = lineWord(t.cfg.Line.Up())
+	}
+	e, err := t.cfg.Ledger.Append(e)
+	if err != nil {
+		return ledger.Entry{}, fmt.Errorf("writing the deed down: %w", err)
+	}
+	t.replay(e)
+	return e, nil
+}
+
+func lineWord(up bool) string {
+	if up {
+		return ledger.LineUp
+	}
+	return ledger.LineDown
+}
+
+func (t *Tray) person(key string) (Person, error) {
+	for _, p := range t.cfg.People {
+		if p.Key == key {
+			return p, nil
+		}
+	}
+	return Person{}, fmt.Errorf("%w: %q", ErrUnknownPerson, key)
+}
