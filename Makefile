@@ -13,18 +13,19 @@ TESTFLAGS ?=
 
 # -trimpath is off, for every build and everywhere, so that make, CI and a plain `go test ./some/package` share one build
 # cache (with it on, the SQLite translation alone is compiled a second time, for minutes). It also makes the linker flags
-# part of what a program says about itself, which `kazashi-fw inspect` reads. What a shell set in GOFLAGS stays set.
-TRIMPATH := -trimpath=false
-export GOFLAGS := $(strip $(filter-out -trimpath%,$(GOFLAGS)) $(TRIMPATH))
+# part of what a program says about itself, which `kazashi-fw inspect` reads. Whatever else a shell set in GOFLAGS stays set.
+export GOFLAGS := $(strip $(filter-out -trimpath% -buildvcs%,$(GOFLAGS)) -trimpath=false -buildvcs=false)
 
-# The version is stamped, so that it is right in a clone without tags and where Go stamps no VCS state.
-REVISION := $(shell git rev-parse HEAD 2>/dev/null)
-DIRTY    := $(if $(REVISION),$(shell test -z "$$(git status --porcelain 2>/dev/null)" || echo +dirty))
-TAG      := $(shell git describe --tags --exact-match 2>/dev/null)
-PSEUDO   := $(shell TZ=UTC git log -1 --abbrev=12 --date=format-local:%Y%m%d%H%M%S --format=v0.0.0-%cd-%h 2>/dev/null)
-VERSION  := $(or $(TAG),$(PSEUDO),v0.0.0-unknown)$(DIRTY)
-STAMP    := kazashi.example/firmware/manifest
-LDFLAGS  := -X $(STAMP).version=$(VERSION) -X $(STAMP).revision=$(REVISION)$(DIRTY)
+# The version is stamped by the linker, right also in a clone without tags or owned by another user (where Go's own stamp
+# makes the build fail; it is off). It is worked out only when something is built.
+GIT       = git -c safe.directory=$(CURDIR)
+REVISION  = $(shell $(GIT) rev-parse HEAD 2>/dev/null)
+DIRTY     = $(if $(REVISION),$(shell test -z "$$($(GIT) status --porcelain 2>/dev/null)" || echo +dirty))
+TAG       = $(shell $(GIT) describe --tags --exact-match 2>/dev/null)
+PSEUDO    = $(shell TZ=UTC $(GIT) log -1 --abbrev=12 --date=format-local:%Y%m%d%H%M%S --format=v0.0.0-%cd-%h 2>/dev/null)
+VERSION   = $(or $(TAG),$(PSEUDO),v0.0.0-unknown)$(DIRTY)
+STAMP     = kazashi.example/firmware/manifest
+LDFLAGS   = -X $(STAMP).version=$(VERSION) -X $(STAMP).revision=$(REVISION)$(DIRTY)
 
 PROGRAMS := ./appliance/cmd/kazashi ./central/cmd/kazashi-central ./central/lab/cmd/kazashi-lab \
             ./firmware/cmd/kazashi-fw ./reader/cmd/vcard
@@ -101,7 +102,7 @@ test-integration: deps ## the lane with the real components (pcscd, vpcd, OpenSC
 	$(GO) test -tags integration -count 1 -p 1 -timeout 10m $(TESTFLAGS) $(INTEGRATION)
 
 lint: deps ## linters, formatting, modernisation, vet, builds without cgo, module file
-	$(GOLANGCI) config verify || true
+	$(GOLANGCI) config verify
 	$(GOLANGCI) run
 	$(GOLANGCI) fmt --diff
 	$(GO) fix -diff ./...
