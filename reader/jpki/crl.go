@@ -28,6 +28,9 @@ func (s *Anchors) ExamineCRL(der []byte) (*x509.RevocationList, certid.Scope, ce
 	if err != nil {
 		return fail(fmt.Errorf("%w: %w", ErrNotCRL, err))
 	}
+	if len(list.Raw) != len(der) { // crypto/x509 takes what follows the list without a word
+		return fail(fmt.Errorf("%w: octets after its end", ErrNotCRL))
+	}
 	if err := checkCRLProfile(list); err != nil {
 		return fail(err)
 	}
