@@ -1,0 +1,226 @@
+// Package keys is central's key directory: one file a key, mode 0600, made once by Create.
+//
+// What each key protects and how long it lives stands in central/DESIGN.md. A key that an HSM holds is reached by the same
+// crypto.Signer; the files here are the software form. Files are written with temp, fsync, rename, directory fsync. A
+// [Keys] is read-only after Open and may be used from any goroutine. It prints as REDACTED.
+package keys
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"kazashi.example/sync/seal"
+	"kazashi.example/sync/sign"
+	"kazashi.example/sync/trust"
+)
+
+// Errors of this package.
+var (
+	// ErrExists says that Create found keys: they are never overwritten.
+	ErrExists = errors.New("keys exist already; they are never overwritten")
+	// ErrMode says that somebody beside the owner can read a key file.
+	ErrMode = errors.New("key file is readable by others; chmod 600 it, and think of the key as known")
+	// ErrFile says that a key file does not hold the key it should.
+	ErrFile = errors.New("key file is damaged")
+)
+
+// File names. The root key belongs off-line once there is more than a practice world.
+const (
+	fileRoot    = "root.key"       // R, PKCS#8 PEM
+	fileRootSet = "root-sets.cbor" // the first signed root set
+	fileSign    = "sign.key"       // C-sign
+	fileTLS     = "tls.key"        // C-tls
+	fileSeal    = "seal.key"       // C-seal, RFC 9180 form
+	fileHandle  = "handle.key"     // K_handle, 32 octets
+	filePPID    = "ppid-1.key"     // K_ppid(1)
+	fileIndex   = "index.key"      // K_idx
+	fileRow     = "row.key"        // K_row
+)
+
+const symmetricLen = 32
+
+// Keys is everything that central keeps secret.
+type Keys struct {
+	Root    crypto.Signer // R
+	RootSet []byte        // signed root set 1
+	Sign    crypto.Signer // C-sign
+	TLS     crypto.Signer // C-tls
+	Seal    seal.PrivateKey
+	Handle  []byte
+	PPID    []byte // of key epoch 1
+	Rows    *Rows
+}
+
+// String prints REDACTED.
+func (*Keys) String() string { return "REDACTED" }
+
+// GoString prints REDACTED.
+func (*Keys) GoString() string { return "REDACTED" }
+
+// Create makes every key in dir, which must not hold any. ErrExists otherwise.
+func Create(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("making the key directory: %w", err)
+	}
+	for _, name := range []string{fileRoot, fileSign, fileTLS, fileSeal, fileHandle, filePPID, fileIndex, fileRow} {
+		if _, err := os.Lstat(filepath.Join(dir, name)); !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("%w: %s", ErrExists, filepath.Join(dir, name))
+		}
+	}
+	for _, name := range []string{fileRoot, fileSign, fileTLS} {
+		if err := createSigner(filepath.Join(dir, name)); err != nil {
+			return err
+		}
+	}
+	if err := createRootSet(dir); err != nil {
+		return err
+	}
+	k, err := seal.GenerateKey()
+	if err != nil {
+		return err
+	}
+	b, err := k.Bytes()
+	if err != nil {
+		return fmt.Errorf("serialising the sealing key: %w", err)
+	}
+	if err := writeFile(filepath.Join(dir, fileSeal), b); err != nil {
+		return err
+	}
+	for _, name := range []string{fileHandle, filePPID, fileIndex, fileRow} {
+		var secret [symmetricLen]byte
+		_, _ = rand.Read(secret[:]) // never fails (Go 1.24)
+		if err := writeFile(filepath.Join(dir, name), secret[:]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func createSigner(path string) error {
+	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return fmt.Errorf("making %s: %w", path, err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(k)
+	if err != nil {
+		return fmt.Errorf("making %s: %w", path, err)
+	}
+	return writeFile(path, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
+}
+
+// createRootSet signs the first root set: one of one.
+func createRootSet(dir string) error {
+	root, err := readSigner(filepath.Join(dir, fileRoot))
+	if err != nil {
+		return err
+	}
+	pub, err := sign.PublicKeyOf(root.Public())
+	if err != nil {
+		return err
+	}
+	msg, err := trust.NewRootSet(1, 1, []sign.PublicKey{pub}).Sign([]crypto.Signer{root})
+	if err != nil {
+		return err
+	}
+	return writeFile(filepath.Join(dir, fileRootSet), msg)
+}
+
+// Open reads every key. ErrMode or ErrFile name the file at fault; a missing file says so.
+func Open(dir string) (*Keys, error) {
+	var k Keys
+	var index, row []byte
+	for name, into := range map[string]*crypto.Signer{fileRoot: &k.Root, fileSign: &k.Sign, fileTLS: &k.TLS} {
+		s, err := readSigner(filepath.Join(dir, name))
+		if err != nil {
+			return nil, err
+		}
+		*into = s
+	}
+	for name, into := range map[string]*[]byte{fileHandle: &k.Handle, filePPID: &k.PPID, fileIndex: &index, fileRow: &row} {
+		b, err := readFile(filepath.Join(dir, name))
+		if err != nil {
+			return nil, err
+		}
+		if len(b) != symmetricLen {
+			return nil, fmt.Errorf("%w: %s", ErrFile, name)
+		}
+		*into = b
+	}
+	b, err := readFile(filepath.Join(dir, fileSeal))
+	if err != nil {
+		return nil, err
+	}
+	if k.Seal, err = seal.ParsePrivateKey(b); err != nil {
+		return nil, fmt.Errorf("%w: %s", ErrFile, fileSeal)
+	}
+	if k.RootSet, err = readFile(filepath.Join(dir, fileRootSet)); err != nil {
+		return nil, err
+	}
+	k.Rows, err = NewRows(index, row)
+	return &k, err
+}
+
+// Fingerprint is what join codes carry.
+func (k *Keys) Fingerprint() (trust.Fingerprint, error) { return trust.FingerprintOf(k.RootSet) }
+
+func readSigner(path string) (crypto.Signer, error) {
+	b, err := readFile(path)
+	if err != nil {
+		return nil, err
+	}
+	block, rest := pem.Decode(b)
+	if block == nil || block.Type != "PRIVATE KEY" || len(rest) != 0 {
+		return nil, fmt.Errorf("%w: %s", ErrFile, path)
+	}
+	k, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	ec, ok := k.(*ecdsa.PrivateKey)
+	if err != nil || !ok || ec.Curve != elliptic.P256() {
+		return nil, fmt.Errorf("%w: %s", ErrFile, path)
+	}
+	return ec, nil
+}
+
+func readFile(path string) ([]byte, error) {
+	info, err := os.Lstat(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading a key: %w", err)
+	}
+	if !info.Mode().IsRegular() || info.Mode().Perm()&0o077 != 0 {
+		return nil, fmt.Errorf("%w: %s", ErrMode, path)
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading a key: %w", err)
+	}
+	return b, nil
+}
+
+// writeFile makes path with mode 0600, durably, and never over another file.
+func writeFile(path string, b []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(path), ".new-*") // mode 0600
+	if err != nil {
+		return fmt.Errorf("writing a key: %w", err)
+	}
+	defer os.Remove(f.Name()) //nolint:errcheck // gone after the link below
+	_, err = f.Write(b)
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return fmt.Errorf("writing a key: %w", err)
+	}
+	if err := os.Link(f.Name(), path); err != nil {
+		return fmt.Errorf("writing a key: %w", err)
+	}
+	d, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return fmt.Errorf("writing a key: %w", err)
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
