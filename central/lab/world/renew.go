@@ -1,0 +1,97 @@
+package world
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"kazashi.example/central/lab/world/people"
+	"kazashi.example/central/lab/world/pki"
+	"kazashi.example/sync/certid"
+)
+
+// Renew puts new certificates of the current generation on a person's card, as a city office does around the fifth birthday: new
+// serials and keys, the same card with its card key. The old ones, if still valid, are revoked as superseded, and the pairs join the
+// old→new table. The profile file is written anew; the former one stays beside it as profile-before-N.json.
+//
+// ErrState for a person whose certificate was not issued here. After a crash in between, the ledger is as before and only
+// files that nobody refers to may be left.
+func (w *World) Renew(key string, at time.Time) ([]Renewal, error) {
+	p, err := w.resident(key)
+	if err != nil {
+		return nil, err
+	}
+	var made []Renewal
+	err = w.change(func(st *state) error {
+		made = nil
+		count := 0
+		for _, l := range st.Certificates {
+			if l.Person == key && l.Replaced && l.Purpose == certid.PurposeAuth.String() {
+				count++
+			}
+		}
+		if err := w.keepProfile(key, count+1); err != nil {
+			return err
+		}
+		for _, purpose := range []certid.Purpose{certid.PurposeAuth, certid.PurposeSign} {
+			r, err := w.renewOne(st, p, purpose, fmt.Sprintf("%s-r%d", purpose, count+1), at)
+			if err != nil {
+				return err
+			}
+			made = append(made, r...)
+		}
+		w.state = st
+		return w.writeProfile(p)
+	})
+	return made, err
+}
+
+// renewOne replaces the current certificate of one purpose, if there is one.
+func (w *World) renewOne(st *state, p people.Person, purpose certid.Purpose, use string, at time.Time) ([]Renewal, error) {
+	old := currentLine(st, p.Key, purpose)
+	if old == nil {
+		return nil, nil
+	}
+	if old.Unlisted {
+		return nil, fmt.Errorf("%w: the certificate was not issued by the practice CA", ErrState)
+	}
+	serial := st.NextSerial[purpose.String()]
+	line, err := w.issue(p, purpose, serial, at, use)
+	if err != nil {
+		return nil, err
+	}
+	r := Renewal{Person: p.Key, At: at.UTC().Truncate(time.Second)}
+	if r.Old, err = lineID(old.Purpose, old.Serial); err == nil {
+		r.New, err = lineID(line.Purpose, line.Serial)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if old.NotAfter.After(at) && st.revocation(r.Old) == nil {
+		st.addRevocation(r.Old, pki.Superseded, at)
+	}
+	old.Replaced = true
+	st.NextSerial[purpose.String()]++
+	st.Renewals = append(st.Renewals, renewalLine{Person: p.Key, Purpose: line.Purpose, Old: old.Serial, New: line.Serial, At: r.At})
+	st.Certificates = append(st.Certificates, line)
+	return []Renewal{r}, nil
+}
+
+func currentLine(st *state, key string, purpose certid.Purpose) *certLine {
+	for i := range st.Certificates {
+		if l := &st.Certificates[i]; l.Person == key && l.Purpose == purpose.String() && !l.Replaced {
+			return l
+		}
+	}
+	return nil
+}
+
+// keepProfile puts a copy of the profile aside.
+func (w *World) keepProfile(key string, n int) error {
+	b, err := os.ReadFile(w.profilePath(key))
+	if err != nil {
+		return fmt.Errorf("reading card profile: %w", err)
+	}
+	return writeFile(filepath.Join(w.dir, "people", key, fmt.Sprintf("profile-before-%d.json", n)), b)
+}
