@@ -28,7 +28,7 @@ var plants = []struct {
 	{"sync/gate", "central/intake", true, true},
 	{"sync/gate", "central/lab/world", true, false},
 	{"sync/certid", "sync/record", false, true},
-	{"sync/record", "sync/certid", false, true},
+	{"sync/record", "sync/wire", false, true},
 	{"appliance/tap", "reader/mynumber", false, false},
 	{"appliance/tap", "sync/gate", false, false},
 	{"appliance/tap", "localapi/page", false, false},

@@ -18,7 +18,7 @@ var phrases = []struct {
 	why  string
 }{
 	{regexp.MustCompile(`\b(TO` + `DO|FIX` + `ME)\b`), "what is missing is an issue, not a remark"},
-	{regexp.MustCompile(`(?i)\bfor n` + `ow\b|\bin a real s` + `ystem\b|\bnot (yet )?imple` + `mented yet\b`), "what is there is meant to stay"},
+	{regexp.MustCompile(`(?i)//.*\bfor n` + `ow\b|\bin a real s` + `ystem\b|\bnot (yet )?imple` + `mented yet\b`), "what is there is meant to stay"},
 	{regexp.MustCompile(`(^|[^\w./])/(wo` + `rk|ho` + `me/\w+|ro` + `ot)/\w`), "a path of one machine"},
 }
 
