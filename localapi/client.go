@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -128,7 +129,7 @@ func (c *Client) open(ctx context.Context, path, want string) (io.ReadCloser, er
 }
 
 // readEvents reads server-sent events (HTML Living Standard §9.2.6) and hands them on until yield says no, which is no error.
-// Events of types that this build does not know are left out; a line beyond maxEvent ends the stream.
+// A line or an event beyond maxEvent ends the stream with ErrNotABox.
 func readEvents(r io.Reader, yield func(Event) bool) error {
 	lines := bufio.NewScanner(r)
 	lines.Buffer(nil, maxEvent)
@@ -158,6 +159,9 @@ func readEvents(r io.Reader, yield func(Event) bool) error {
 		if !yield(e) {
 			return nil
 		}
+	}
+	if errors.Is(lines.Err(), bufio.ErrTooLong) {
+		return fmt.Errorf("reading the events: %w: %w", ErrNotABox, lines.Err())
 	}
 	if err := lines.Err(); err != nil {
 		return fmt.Errorf("reading the events: %w: %w", ErrUnreachable, err)

@@ -1,0 +1,139 @@
+//go:build integration
+
+package server_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"kazashi.example/localapi"
+	"kazashi.example/localapi/internal/scene"
+	"kazashi.example/sync/record"
+)
+
+const (
+	nameText   = `document.getElementById("name").textContent`
+	panelKind  = `document.getElementById("result").dataset.kind`
+	rowCount   = `document.querySelectorAll("#taps tr").length`
+	overflowed = `document.documentElement.scrollWidth > document.documentElement.clientWidth`
+	madeUpPPID = "mfzwizltoq2gk3tuojqw4zdpnu3tqojqgezdgnbvgy3tqojqgezq"
+)
+
+// history is a morning of taps: one of each kind.
+func history() []localapi.Tap {
+	accepted := localapi.Outcome{Verdict: record.VerdictAccepted, Reason: record.ReasonInOrder}
+	refused := localapi.Outcome{Verdict: record.VerdictRefused, Reason: record.ReasonRevoked}
+	settled := scene.Tap(2, record.VerdictAccepted, record.ReasonInOrder)
+	settled.State, settled.Final = localapi.StateSettled, &accepted
+	corrected := scene.Tap(4, record.VerdictProvisional, record.ReasonListOld)
+	corrected.State, corrected.Final, corrected.Corrected = localapi.StateSettled, &refused, true
+	received := scene.Tap(3, record.VerdictRefused, record.ReasonExpired)
+	received.State = localapi.StateReceived
+	return []localapi.Tap{corrected, received, settled, scene.Tap(1, record.VerdictRecorded, record.ReasonRecordOnly)}
+}
+
+func TestBrowserShowsTheVerdict(t *testing.T) {
+	b := startBrowser(t)
+	for _, lang := range []struct{ tag, idle, accepted, torn string }{
+		{"ja", "カードを置いてください", "受付できました", "カードが離れました"},
+		{"en", "Place a card", "Accepted", "Card moved away"},
+	} {
+		box := scene.New()
+		box.Keep(scene.Tap(1, record.VerdictAccepted, record.ReasonInOrder))
+		url := serveTCP(t, box, "127.0.0.1:0").url
+		b.visit(url+"/?lang="+lang.tag, 1280, 900)
+		b.wait(nameText, lang.idle)
+		b.wait(`document.documentElement.lang`, lang.tag)
+		b.wait(`document.getElementById("practice").hidden`, "false")
+		b.wait(rowCount, "1")
+		b.screenshot(lang.tag + "-idle")
+
+		box.Publish(localapi.Event{Type: localapi.EventReading})
+		b.wait(panelKind, "reading")
+		box.Publish(localapi.Event{Type: localapi.EventReadFailed, Failure: localapi.FailureTorn})
+		b.wait(nameText, lang.torn)
+		b.screenshot(lang.tag + "-torn")
+
+		tap := scene.Tap(5, record.VerdictAccepted, record.ReasonInOrder)
+		box.Say(tap)
+		b.wait(nameText, lang.accepted)
+		b.wait(panelKind, "accepted")
+		box.Settle(tap.Tap, tap.First, record.NewSubject(madeUpPPID))
+		b.wait(`document.querySelector("#foot .ppid")?.textContent`, madeUpPPID)
+		b.wait(`document.querySelector("#taps .ppid")?.textContent`, madeUpPPID)
+		b.screenshot(lang.tag + "-accepted")
+
+		b.visit(url+"/?lang="+lang.tag, 1280, 900) // P3: a new page has no PPID
+		b.wait(rowCount, "2")
+		b.wait(`document.body.textContent.includes("`+madeUpPPID+`")`, "false")
+	}
+}
+
+func TestBrowserShowsEveryKindAtEveryWidth(t *testing.T) {
+	b := startBrowser(t)
+	for _, lang := range []string{"ja", "en"} {
+		for _, size := range []struct {
+			name          string
+			width, height int
+		}{{"desk", 1280, 1200}, {"tablet", 820, 1180}, {"phone", 375, 1500}, {"narrow", 320, 1500}} {
+			box := scene.New()
+			box.Keep(history()...)
+			url := serveTCP(t, box, "127.0.0.1:0").url
+			b.visit(url+"/?lang="+lang, size.width, size.height)
+			b.wait(rowCount, "4")
+			for i, v := range []record.Verdict{record.VerdictProvisional, record.VerdictRefused, record.VerdictRecorded} {
+				r := []record.Reason{record.ReasonIssuerNotVerified, record.ReasonRevoked, record.ReasonRecordOnly}[i]
+				box.Say(scene.Tap(uint64(6+i), v, r))
+				b.wait(panelKind, v.String())
+				b.wait(overflowed, "false")
+				b.screenshot(strings.Join([]string{lang, size.name, v.String()}, "-"))
+			}
+			b.wait(`document.querySelectorAll("#correction-list li").length`, "1")
+			b.eval(`document.querySelector("#correction-list button").click()`)
+			b.wait(`document.getElementById("corrections").hidden`, "true")
+		}
+	}
+}
+
+// design.md §5.8: a verdict whose display nobody can be sure of is shown once the box is back.
+func TestBrowserComesBackAfterARestart(t *testing.T) {
+	b := startBrowser(t)
+	box := scene.New()
+	first := serveTCP(t, box, "127.0.0.1:0")
+	b.visit(first.url+"/", 1280, 900)
+	b.wait(nameText, "カードを置いてください")
+	box.Publish(localapi.Event{Type: localapi.EventReading})
+	b.wait(panelKind, "reading")
+
+	first.stop()
+	b.wait(panelKind, "lost")
+	b.wait(`document.getElementById("lost").hidden`, "false")
+	b.screenshot("ja-lost")
+
+	again := scene.New()
+	tap := scene.Tap(3, record.VerdictProvisional, record.ReasonListOld)
+	tap.Restored = true
+	again.Keep(tap)
+	again.Change(func(s *localapi.Status) {
+		s.Mode, s.Line = localapi.ModeOffline, localapi.Line{Since: scene.Noon.Add(-20 * time.Hour)}
+		s.Waiting = localapi.Waiting{Records: 12, Oldest: scene.Noon.Add(-20 * time.Hour)}
+		s.List.AgeSeconds = 3 * 86400
+		s.Clock.Confidence = record.ConfidenceFloor
+	})
+	serveTCP(t, again, first.addr)
+	b.wait(panelKind, "provisional")
+	b.wait(`document.getElementById("lost").hidden`, "true")
+	b.wait(`document.querySelector("#foot .note").textContent.includes("再起動")`, "true")
+	b.screenshot("ja-restored")
+
+	again.Change(func(s *localapi.Status) {
+		s.Mode, s.Problem, s.Readers = localapi.ModeStopped, localapi.FailureReaderGone, nil
+	})
+	b.wait(nameText, "カードリーダーがありません")
+	b.screenshot("ja-stopped")
+	again.Change(func(s *localapi.Status) {
+		s.Mode, s.Problem, s.Readers = localapi.ModeOnline, "", []localapi.Reader{{Name: "Virtual PCD 00 00"}}
+	})
+	b.wait(nameText, "カードを置いてください")
+}
