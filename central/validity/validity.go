@@ -1,0 +1,107 @@
+// Package validity answers whether a certificate was revoked at the time of a tap: by OCSP (RFC 6960), and by the day's
+// list where no responder answers.
+//
+// It never says "valid": the best answer is not_revoked. An answer always names its source and the time it is from; when
+// nobody can answer, that is an error and not an answer, and the caller asks again later. [Authority] may be used from any
+// goroutine. Lists are durable; OCSP answers are not kept.
+package validity
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"kazashi.example/reader/jpki"
+	"kazashi.example/sync/certid"
+	"kazashi.example/sync/content"
+	"kazashi.example/sync/record"
+	"kazashi.example/sync/wire"
+)
+
+// Errors of StatusAt.
+var (
+	// ErrNobody says that neither a responder nor a list can answer now.
+	ErrNobody = errors.New("neither the responder nor a list answers")
+	// ErrIssuer says that the issuer key is none of the anchors'.
+	ErrIssuer = errors.New("issuer key is not known here")
+)
+
+// Status is an answer with what it rests on.
+type Status struct {
+	Answer     record.Answer
+	Source     wire.Source
+	ThisUpdate time.Time
+}
+
+// Authority asks for one hierarchy.
+type Authority struct {
+	Anchors *jpki.Anchors
+	Lists   *Lists
+	OCSP    string // responder's URL; empty: lists only
+	HTTP    *http.Client
+	Now     func() time.Time
+	Log     *slog.Logger
+}
+
+// StatusAt answers as of a time. ErrIssuer, or ErrNobody when it must be asked again later.
+func (a *Authority) StatusAt(ctx context.Context, id certid.CertID, issuer content.Issuer, at time.Time) (Status, error) {
+	cert := a.issuer(id.Scope, issuer)
+	if cert == nil {
+		return Status{}, fmt.Errorf("%w: %s", ErrIssuer, id.Scope)
+	}
+	if a.OCSP != "" {
+		s, err := a.ask(ctx, cert, id.Serial, at)
+		if err == nil {
+			return a.withHold(s, id, at), nil
+		}
+		a.Log.WarnContext(ctx, "the responder did not answer; asking the list", slog.Any("error", err))
+	}
+	return a.fromLists(id, at)
+}
+
+// issuer finds the generation that signed: with the key of another one a responder answers "unknown".
+func (a *Authority) issuer(scope certid.Scope, short content.Issuer) *x509.Certificate {
+	for _, c := range a.Anchors.IssuerCerts(scope) {
+		if content.IssuerOf(jpki.KeyIDOf(c)) == short {
+			return c
+		}
+	}
+	return nil
+}
+
+// withHold adds what a responder cannot say: it knows the present, and a hold that was lifted since the tap is gone there.
+func (a *Authority) withHold(s Status, id certid.CertID, at time.Time) Status {
+	if s.Answer != record.AnswerNotRevoked {
+		return s
+	}
+	_, inForce := a.Lists.at(id.Scope, at)
+	if inForce != nil && inForce.answerAt(id.Serial, at) == record.AnswerOnHold {
+		return Status{Answer: record.AnswerOnHold, Source: wire.SourceCRL, ThisUpdate: inForce.ThisUpdate}
+	}
+	return s
+}
+
+// fromLists answers from the newest list, which knows most, and from the one in force at the tap, which knows holds since
+// lifted. A list whose nextUpdate had passed by the tap cannot vouch for it.
+func (a *Authority) fromLists(id certid.CertID, at time.Time) (Status, error) {
+	newest, inForce := a.Lists.at(id.Scope, at)
+	if newest == nil {
+		return Status{}, fmt.Errorf("%w: no list of %s", ErrNobody, id.Scope)
+	}
+	for _, l := range []*List{newest, inForce} {
+		if l == nil {
+			continue
+		}
+		if answer := l.answerAt(id.Serial, at); answer != record.AnswerNotRevoked {
+			return Status{Answer: answer, Source: wire.SourceCRL, ThisUpdate: l.ThisUpdate}, nil
+		}
+	}
+	if newest.NextUpdate.Before(at) {
+		return Status{}, fmt.Errorf("%w: the newest list of %s was over before the tap", ErrNobody, id.Scope)
+	}
+	return Status{Answer: record.AnswerNotRevoked, Source: wire.SourceCRL, ThisUpdate: newest.ThisUpdate}, nil
+}
