@@ -1,0 +1,7 @@
+package vpcd
+
+// For the fuzz target of the frame reader.
+var (
+	ReadFrame = readFrame
+	Frame     = frame
+)

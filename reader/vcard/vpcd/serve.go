@@ -1,0 +1,115 @@
+package vpcd
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"time"
+)
+
+// Control octets: a frame of one octet (vsmartcard virtualsmartcard/src/vpcd/vpcd.h).
+const (
+	powerOff = 0
+	powerOn  = 1
+	reset    = 2
+	getATR   = 4
+)
+
+const (
+	// idleTimeout ends a connection that pcscd left silent; it asks for the ATR every 400 ms.
+	idleTimeout = time.Minute
+	// writeTimeout bounds one answer.
+	writeTimeout = 5 * time.Second
+)
+
+// errTorn says that the card left in the middle of a command.
+var errTorn = errors.New("card torn away")
+
+// serve answers frames until the connection or the card is gone. Two octets of length, big-endian, precede every payload; messages
+// may arrive together.
+func (s *Slot) serve(in *insertion, conn *net.TCPConn) error {
+	r := quickReader{conn}
+	for {
+		payload, err := readFrame(r)
+		if err != nil {
+			return err
+		}
+		answer, err := s.react(in, payload)
+		if errors.Is(err, errTorn) {
+			_ = write(conn, []byte{0x01, 0x02, 0x6F}) // the first octet of 258
+			return err
+		}
+		if answer == nil {
+			continue
+		}
+		if err := write(conn, frame(answer)); err != nil {
+			return err
+		}
+	}
+}
+
+// react returns nil where vpcd expects no answer.
+func (s *Slot) react(in *insertion, payload []byte) ([]byte, error) {
+	switch {
+	case len(payload) == 0:
+		return nil, nil
+	case len(payload) > 1:
+		answer := in.device.Transmit(payload)
+		s.count(in, len(payload), len(answer))
+		if answer == nil {
+			return nil, errTorn
+		}
+		return answer, nil
+	}
+	switch payload[0] {
+	case getATR:
+		return in.device.ATR(), nil
+	case powerOff, powerOn, reset:
+		in.device.Reset()
+	}
+	return nil, nil
+}
+
+func readFrame(r io.Reader) ([]byte, error) {
+	var head [2]byte
+	if _, err := io.ReadFull(r, head[:]); err != nil {
+		return nil, fmt.Errorf("reading frame length: %w", err)
+	}
+	payload := make([]byte, binary.BigEndian.Uint16(head[:]))
+	if _, err := io.ReadFull(r, payload); err != nil {
+		return nil, fmt.Errorf("reading frame: %w", err)
+	}
+	return payload, nil
+}
+
+// frame cuts what two octets of length cannot say.
+func frame(payload []byte) []byte {
+	payload = payload[:min(len(payload), 0xFFFF)]
+	return append(binary.BigEndian.AppendUint16(make([]byte, 0, len(payload)+2), uint16(len(payload))), payload...)
+}
+
+func write(conn *net.TCPConn, b []byte) error {
+	if err := conn.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+		return fmt.Errorf("setting write deadline: %w", err)
+	}
+	if _, err := conn.Write(b); err != nil {
+		return fmt.Errorf("writing frame: %w", err)
+	}
+	return nil
+}
+
+// quickReader asks for an immediate acknowledgement before every read. vpcd sends a frame's length and its payload in two writes, so
+// with delayed acknowledgements every command would cost 44 ms; the kernel forgets the option, hence each time.
+type quickReader struct{ conn *net.TCPConn }
+
+func (q quickReader) Read(b []byte) (int, error) {
+	if err := quickAck(q.conn); err != nil {
+		return 0, err
+	}
+	if err := q.conn.SetReadDeadline(time.Now().Add(idleTimeout)); err != nil {
+		return 0, fmt.Errorf("setting read deadline: %w", err)
+	}
+	return q.conn.Read(b) //nolint:wrapcheck // io.ReadFull needs io.EOF as it is
+}

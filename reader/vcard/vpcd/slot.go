@@ -1,0 +1,222 @@
+// Package vpcd lays virtual cards on the reader slots of a real pcscd, through vsmartcard's vpcd driver.
+//
+// A [Slot] dials the TCP port of one slot while a card lies in it: connecting is insertion, closing is removal (vsmartcard
+// virtualsmartcard/src/vpcd/vpcd.c). It keeps dialling while pcscd is not there and comes back when pcscd was restarted.
+//
+// Concurrency: all methods of a Slot may be called from any goroutine while [Slot.Run] serves it. Nothing is durable here; what a
+// card must remember it stores itself. The port has no protection of its own: vpcd listens on every address, so run both ends in a
+// network namespace of their own.
+package vpcd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+)
+
+// Errors of a slot.
+var (
+	// ErrOccupied says that a card lies in the slot already.
+	ErrOccupied = errors.New("a card lies in the slot: remove it first")
+	// ErrEmpty says that there is no card in the slot.
+	ErrEmpty = errors.New("no card lies in the slot")
+)
+
+// Device is a card as a slot sees it. Its methods are called by one goroutine at a time.
+type Device interface {
+	// ATR returns the answer to reset.
+	ATR() []byte
+	// Reset follows every power on, power off and reset of the reader.
+	Reset()
+	// Transmit answers one command. A nil answer says that the card was torn away in the middle of it.
+	Transmit(cmd []byte) []byte
+}
+
+// Status is the state of a slot. The counters run from the last insertion and stand still after the removal.
+type Status struct {
+	// Inserted: a card lies in the slot. Connected: pcscd has been told.
+	Inserted, Connected bool
+	// APDUs counts commands that were answered or torn; BytesUp and BytesDown their octets to and from the card.
+	APDUs, BytesUp, BytesDown uint64
+}
+
+// Slot is one slot of a virtual reader.
+type Slot struct {
+	addr string
+	log  *slog.Logger
+	wake chan struct{} // a card was inserted
+
+	mu   sync.Mutex // guards the fields below
+	in   *insertion // nil: empty
+	stat Status
+}
+
+// insertion is one card from its laying down to its taking away.
+type insertion struct {
+	device Device
+	gone   chan struct{} // closed by removal
+}
+
+// New makes an empty slot that dials addr, a vpcd port such as 127.0.0.1:35963. It starts nothing.
+func New(addr string, log *slog.Logger) *Slot {
+	return &Slot{addr: addr, log: log.With(slog.String("vpcd", addr)), wake: make(chan struct{}, 1)}
+}
+
+// Insert lays a card in the slot; ErrOccupied. It does not wait for pcscd, which takes up to half a second to notice.
+func (s *Slot) Insert(d Device) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.in != nil {
+		return ErrOccupied
+	}
+	s.in = &insertion{device: d, gone: make(chan struct{})}
+	s.stat = Status{Inserted: true}
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
+// Remove takes the card away, also in the middle of a command; ErrEmpty.
+func (s *Slot) Remove() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.in == nil {
+		return ErrEmpty
+	}
+	s.take()
+	return nil
+}
+
+// take empties the slot; mu is held.
+func (s *Slot) take() {
+	close(s.in.gone)
+	s.in = nil
+	s.stat.Inserted, s.stat.Connected = false, false
+}
+
+// torn empties the slot if in still lies there.
+func (s *Slot) torn(in *insertion) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.in == in {
+		s.take()
+	}
+}
+
+// Status returns the state of now.
+func (s *Slot) Status() Status {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.stat
+}
+
+// Run serves the slot until ctx ends, then returns nil. It may run once.
+func (s *Slot) Run(ctx context.Context) error {
+	for ctx.Err() == nil {
+		s.mu.Lock()
+		in := s.in
+		s.mu.Unlock()
+		if in != nil {
+			s.attend(ctx, in)
+			continue
+		}
+		select {
+		case <-ctx.Done():
+		case <-s.wake:
+		}
+	}
+	return nil
+}
+
+// attend keeps one card connected until it is taken away.
+func (s *Slot) attend(ctx context.Context, in *insertion) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		defer cancel()
+		select {
+		case <-in.gone:
+		case <-ctx.Done():
+		}
+	}()
+	wait := newBackoff()
+	for ctx.Err() == nil {
+		conn, err := s.dial(ctx)
+		if err != nil {
+			s.log.DebugContext(ctx, "no pcscd at the other end", slog.Any("error", err))
+			wait.next(ctx)
+			continue
+		}
+		wait = newBackoff()
+		s.present(ctx, in, conn)
+	}
+}
+
+const dialTimeout = 2 * time.Second
+
+func (s *Slot) dial(ctx context.Context) (*net.TCPConn, error) {
+	d := net.Dialer{Timeout: dialTimeout}
+	conn, err := d.DialContext(ctx, "tcp", s.addr)
+	if err != nil {
+		return nil, fmt.Errorf("dialling vpcd: %w", err)
+	}
+	return conn.(*net.TCPConn), nil //nolint:forcetypeassert // a tcp dialer makes nothing else
+}
+
+// present serves one connection to its end.
+func (s *Slot) present(ctx context.Context, in *insertion, conn *net.TCPConn) {
+	defer conn.Close()
+	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
+	s.connected(in, true)
+	defer s.connected(in, false)
+	s.log.InfoContext(ctx, "card presented")
+	err := s.serve(in, conn)
+	if errors.Is(err, errTorn) {
+		s.torn(in)
+	}
+	s.log.InfoContext(ctx, "card gone from reader", slog.Any("reason", err))
+}
+
+func (s *Slot) connected(in *insertion, yes bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.in == in {
+		s.stat.Connected = yes
+	}
+}
+
+func (s *Slot) count(in *insertion, up, down int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.in == in {
+		s.stat.APDUs++
+		s.stat.BytesUp += uint64(up)
+		s.stat.BytesDown += uint64(down)
+	}
+}
+
+// backoff waits ever longer between two dials: pcscd may start after us.
+type backoff struct{ delay time.Duration }
+
+const (
+	firstDelay = 20 * time.Millisecond
+	lastDelay  = 500 * time.Millisecond
+)
+
+func newBackoff() *backoff { return &backoff{delay: firstDelay} }
+
+func (b *backoff) next(ctx context.Context) {
+	t := time.NewTimer(b.delay)
+	defer t.Stop()
+	b.delay = min(2*b.delay, lastDelay)
+	select {
+	case <-ctx.Done():
+	case <-t.C:
+	}
+}
