@@ -30,6 +30,9 @@ var (
 	ErrLength = errors.New("command length out of range")
 	// ErrResponse says that an answer is shorter than a status word or longer than MaxResponseLen.
 	ErrResponse = errors.New("malformed response APDU")
+	// ErrNoAnswer is what a way to the card wraps when it brought no answer to one command, and the card is still there: a
+	// reader may refuse a length that it does not support. Another command may get an answer.
+	ErrNoAnswer = errors.New("reader brought no answer to this command")
 )
 
 // Header is the four octets that every command begins with. They carry no secret.

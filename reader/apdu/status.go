@@ -19,6 +19,7 @@ type StatusWord uint16
 // Status words. Those of the card beyond ISO/IEC 7816-4 §5.6 are from soltia48/myna-card src/apdu.rs.
 const (
 	SWOK                   StatusWord = 0x9000
+	SWEndOfFile            StatusWord = 0x6282 // fewer octets than asked for: the file ended (warning, with data)
 	SWVerifyFailed         StatusWord = 0x6300 // low four bits of 63Cx are the tries left
 	SWWrongLength          StatusWord = 0x6700 // Lc or Le that the card does not take
 	SWChannelUnsupported   StatusWord = 0x6881
@@ -42,7 +43,7 @@ const (
 )
 
 var swNames = map[StatusWord]string{
-	SWOK: "normal processing", SWVerifyFailed: "verification failed", SWWrongLength: "wrong length",
+	SWOK: "normal processing", SWEndOfFile: "end of file reached", SWVerifyFailed: "verification failed", SWWrongLength: "wrong length",
 	SWChannelUnsupported: "logical channel not supported", SWSecureMessaging: "secure messaging not supported",
 	SWFileStructure: "command incompatible with file structure", SWSecurityNotSatisfied: "security status not satisfied",
 	SWBlocked: "authentication method blocked", SWReferenceUnusable: "reference data not usable",
