@@ -48,6 +48,7 @@ INTEGRATION = $(shell find $(FOLDERS) -name '*_test.go' -exec grep -lE '^//go:bu
 FUZZERS     = { find $(FOLDERS) -name '*_test.go' -exec grep -HoE '^func Fuzz[A-Za-z0-9_]+' {} + || true; } \
                 | sed -E 's,^(.*)/[^/]+:func (Fuzz.*)$$,./\1 \2,' | sort -u
 
+.NOTPARALLEL:
 .PHONY: help deps packages packages-run tools build demo smoke test test-plain test-integration lint fmt bench fuzz fuzz-list clean
 
 help: ## print this list
@@ -105,7 +106,7 @@ lint: deps ## linters, formatting, modernisation, vet, builds without cgo, modul
 	$(GOLANGCI) config verify
 	$(GOLANGCI) run
 	$(GOLANGCI) fmt --diff
-	$(GO) fix -diff ./...
+	$(GO) fix -tags integration -diff ./...
 	$(GO) vet ./...
 	$(GO) vet -tags integration ./...
 	CGO_ENABLED=0 $(GO) build $(PURE)
@@ -117,10 +118,11 @@ fmt: tools ## format all Go files
 bench: build ## print the measured figures: lines "figure NAME VALUE UNIT"
 	@bin/kazashi-lab bench
 
-fuzz: ## run each fuzz target for FUZZTIME (60s)
-	@$(FUZZERS) | while read -r package target; do \
+fuzz: ## run each fuzz target for FUZZTIME (60s); a finding does not stop the others
+	@failed=0; while read -r package target; do \
 	    echo "fuzz: $$package $$target $(FUZZTIME)"; \
-	    $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$package" </dev/null; done
+	    $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$package" </dev/null || failed=1; \
+	    done < <($(FUZZERS)); exit $$failed
 
 fuzz-list:
 	@$(FUZZERS)

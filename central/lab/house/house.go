@@ -7,6 +7,7 @@ package house
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -151,12 +152,7 @@ func (r row) allows(from string, e Edge) bool {
 			return true
 		}
 	}
-	for _, p := range r.packages {
-		if to == p {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(r.packages, to)
 }
 
 // Never is a package that must not be reached from a folder's shipped code, by any number of steps.

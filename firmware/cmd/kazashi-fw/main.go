@@ -137,7 +137,7 @@ func printTable(w io.Writer, m manifest.Manifest) error {
 	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(t, "program\t%s\npackage\t%s\nversion\t%s\nrevision\t%s\n", m.Program, m.Package, m.Version, revision)
-	fmt.Fprintf(t, "go\t%s\ntarget\t%s/%s, %s\nsha256\t%s\nmodules\t%d\n", m.Go, m.OS, m.Arch, cgo, m.SHA256, len(m.Modules))
+	fmt.Fprintf(t, "go\t%s\ntarget\t%s/%s, %s\nsha256\t%s\nmodules\t%d\n\n", m.Go, m.OS, m.Arch, cgo, m.SHA256, len(m.Modules))
 	for _, d := range m.Modules {
 		line := d.Path + "\t" + d.Version + "\t" + d.Sum
 		if d.Instead != "" {
