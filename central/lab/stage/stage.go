@@ -67,12 +67,12 @@ func (s *Stage) Start(ctx context.Context, spec Spec) (*Process, error) {
 	s.running = append(s.running, p)
 	s.mu.Unlock()
 	s.log.InfoContext(ctx, "program started", slog.String("name", spec.Name), slog.Int("pid", p.Pid()))
-	go s.watch(p)
 	if err := p.waitReady(ctx); err != nil {
-		p.stop()
+		_ = p.stop() // that it died is what err says
 		s.forget(p)
 		return nil, err
 	}
+	go s.watch(p)
 	return p, nil
 }
 

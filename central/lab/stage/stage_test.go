@@ -274,6 +274,11 @@ func TestDiesBeforeReady(t *testing.T) {
 			t.Errorf("error %q lacks %q", err, w)
 		}
 	}
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if err := s.Wait(ctx); err != nil {
+		t.Errorf("Wait = %v, want nil: Start has told of that death", err)
+	}
 }
 
 func TestDiesLater(t *testing.T) {
