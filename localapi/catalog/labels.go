@@ -57,10 +57,21 @@ var labels = map[string]Text{
 	"loading":     {"準備中", "Getting ready"},
 	"loading_say": {"装置の状態を読み込んでいます。", "Asking the box how it is."},
 
-	"result":       {"結果", "Result"},
-	"code":         {"コード", "Code"},
-	"ppid":         {"利用者番号（PPID）", "User number (PPID)"},
-	"rests":        {"根拠", "Rests on"},
+	"result": {"結果", "Result"},
+	"code":   {"コード", "Code"},
+	"ppid":   {"利用者番号（PPID）", "User number (PPID)"},
+	"rests":  {"根拠", "Rests on"},
+
+	"basis_art38-4":         {"かざし利用（法第38条の4）", "tap without PIN (JPKI Act Art. 38-4)"},
+	"basis_pin":             {"暗証番号による確認", "check with the PIN"},
+	"basis_disaster_intake": {"避難所の受付", "shelter reception"},
+	"basis_drill":           {"練習", "practice"},
+	"evidence_none":         {"確認なし", "nothing proved"},
+	"evidence_certificate":  {"証明書を確認", "certificate checked"},
+	"evidence_card-bound":   {"登録済みのカードを確認", "registered card checked"},
+	"evidence_card":         {"カードの真正性を確認", "card proved genuine"},
+	"evidence_pin":          {"暗証番号を確認", "PIN checked"},
+
 	"restored":     {"再起動後の表示", "Shown after a restart"},
 	"restored_say": {"装置が再起動しました。これは再起動の前に記録された結果です。", "The box restarted. This result was recorded before it did."},
 

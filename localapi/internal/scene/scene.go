@@ -80,7 +80,13 @@ func (b *Box) Keep(taps ...localapi.Tap) {
 // Say stores a tap and publishes its verdict.
 func (b *Box) Say(t localapi.Tap) {
 	b.Keep(t)
-	b.Publish(localapi.Event{Type: localapi.EventVerdict, Time: t.Time, Tap: &t})
+	b.mu.Lock()
+	s := b.status
+	b.mu.Unlock()
+	b.Publish(localapi.Event{Type: localapi.EventVerdict, Time: t.Time, Tap: &t, Rests: &localapi.Rests{
+		Basis: s.Service.Basis, Evidence: record.EvidenceCertificate, Answer: record.AnswerNotRevoked, Rule: 1,
+		List: s.List, Confidence: s.Clock.Confidence,
+	}})
 }
 
 // Settle gives the stored tap its final verdict and publishes it.

@@ -16,6 +16,7 @@
   let connected = false;
   let idleTimer = 0;
   let panelTap = ""; // id of the tap in the panel
+  let panelRests = null; // what its verdict rests on, live only
   let panelKind = "loading";
   const ppids = new Map(); // tap id → PPID, live only
   const seen = new Set(); // tap ids whose verdict was on the panel
@@ -88,12 +89,21 @@
     if (tap.final) {
       parts.push(el("span", { class: "note" }, label("col_final") + ": ", mark(tap.final), " " + reasonOf(tap.final).name[lang]));
     }
+    if (panelRests) parts.push(el("span", { class: "rests" }, rests(panelRests)));
     const ppid = ppids.get(tap.tap);
     if (ppid) parts.push(el("span", {}, label("ppid") + " ", el("span", { class: "ppid" }, ppid)));
     return parts;
   }
 
-  function showTap(tap) {
+  function rests(r) {
+    const word = (name) => (book.labels[name] || book.unknown.name)[lang];
+    const list = r.list ? fill("list_number", { n: r.list.number }) + " " + fill("list_age", { t: age(r.list.age_seconds) }) : label("list_none");
+    return label("rests") + ": " + [word("basis_" + r.basis), word("evidence_" + r.evidence), label("list") + " " + list,
+      label("clock") + " " + word("clock_" + r.confidence)].join(" ｜ ");
+  }
+
+  function showTap(tap, basis) {
+    panelRests = basis || (panelTap === tap.tap ? panelRests : null);
     const o = tap.corrected && tap.final ? tap.final : tap.first;
     const s = verdictOf(o);
     panel(o.verdict, symbols[o.verdict] || "？", s.name, s.say, o.reason === "in_order" ? null : reasonOf(o).say, foot(tap));
@@ -194,7 +204,7 @@
       s.line.since ? fill("since", { t: when(s.line.since, minuteFormat) }) : "", s.mode !== "online");
     if (s.list) fact("list", fill("list_number", { n: s.list.number }), fill("list_age", { t: age(s.list.age_seconds) }), s.list.age_seconds > 86400);
     else fact("list", label("list_none"), "", true);
-    fact("clock", label("clock_" + s.clock.confidence), minuteFormat.format(new Date(s.clock.now)), s.clock.confidence !== "checked");
+    fact("clock", book.labels["clock_" + s.clock.confidence][lang], minuteFormat.format(new Date(s.clock.now)), s.clock.confidence !== "checked");
     fact("waiting", fill("waiting_count", { n: s.waiting.records }),
       s.waiting.oldest ? fill("since", { t: when(s.waiting.oldest, minuteFormat) }) : "", s.waiting.records > 0 && s.mode !== "online");
     const readers = s.readers || [];
@@ -243,7 +253,7 @@
     reading: () => panel("reading", "▣", book.labels.reading, book.labels.reading_say),
     card_removed: () => { if (panelKind === "reading") idle(); },
     read_failed: (e) => failure(e.failure),
-    verdict: (e) => { showTap(e.tap); keep(e.tap); },
+    verdict: (e) => { showTap(e.tap, e.rests); keep(e.tap); },
     settled: (e) => {
       if (e.ppid) ppids.set(e.tap.tap, e.ppid);
       if (panelTap === e.tap.tap) showTap(e.tap);

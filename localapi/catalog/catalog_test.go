@@ -1,0 +1,162 @@
+package catalog_test
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"reflect"
+	"strconv"
+	"strings"
+	"testing"
+	"unicode"
+
+	"kazashi.example/localapi"
+	"kazashi.example/localapi/catalog"
+	"kazashi.example/sync/record"
+)
+
+// nobody is a word that no enumeration has; its sentence is the one that every known word must not have.
+var nobody = catalog.Failure("nobody")
+
+func TestEveryVerdictAndReasonHasItsSentence(t *testing.T) {
+	verdicts, reasons := 0, 0
+	for i := range 256 {
+		if v := record.Verdict(i); v.Valid() {
+			verdicts++
+			checkSentence(t, "verdict "+v.String(), catalog.Verdict(v))
+		}
+		if r := record.Reason(i); r.Valid() {
+			reasons++
+			checkSentence(t, "reason "+r.String(), catalog.Reason(r))
+		}
+	}
+	book := catalog.All()
+	if len(book.Verdicts) != verdicts || len(book.Reasons) != reasons {
+		t.Errorf("the book has %d verdicts and %d reasons, want %d and %d", len(book.Verdicts), len(book.Reasons), verdicts, reasons)
+	}
+}
+
+func TestEveryReadFailureHasItsSentence(t *testing.T) {
+	codes := declared(t, "../failure.go", "ReadFailure")
+	if got := texts(localapi.ReadFailures()); !reflect.DeepEqual(got, codes) {
+		t.Errorf("ReadFailures() = %q, want all that failure.go declares: %q", got, codes)
+	}
+	for _, c := range codes {
+		checkSentence(t, "read failure "+c, catalog.Failure(localapi.ReadFailure(c)))
+	}
+	if got := len(catalog.All().Failures); got != len(codes) {
+		t.Errorf("the book has %d read failures, want %d", got, len(codes))
+	}
+}
+
+func TestEveryErrorCodeHasItsMessage(t *testing.T) {
+	codes := declared(t, "../apierror.go", "ErrorCode")
+	if got := texts(localapi.ErrorCodes()); !reflect.DeepEqual(got, codes) {
+		t.Errorf("ErrorCodes() = %q, want all that apierror.go declares: %q", got, codes)
+	}
+	for _, c := range codes {
+		checkText(t, "error "+c, catalog.Error(localapi.ErrorCode(c)))
+	}
+}
+
+func TestEveryLabelIsInBothLanguages(t *testing.T) {
+	for name, text := range catalog.All().Labels {
+		if text.JA == "" || text.EN == "" {
+			t.Errorf("label %s = %+v, want both languages", name, text)
+		}
+		for _, hole := range []string{"{n}", "{t}"} {
+			if strings.Contains(text.JA, hole) != strings.Contains(text.EN, hole) {
+				t.Errorf("label %s = %+v, want %s in both languages or in none", name, text, hole)
+			}
+		}
+	}
+}
+
+func TestEveryWordOfTheAPIHasItsLabel(t *testing.T) {
+	words := texts(append([]localapi.Mode(nil), localapi.ModeOnline, localapi.ModeOffline, localapi.ModeStopped))
+	for _, s := range []localapi.State{localapi.StateWaiting, localapi.StateReceived, localapi.StateSafe, localapi.StateSettled} {
+		words = append(words, "state_"+string(s))
+	}
+	for i := range 256 {
+		if b := record.Basis(i); b.Valid() {
+			words = append(words, "basis_"+b.String())
+		}
+		if e := record.Evidence(i); e.Valid() {
+			words = append(words, "evidence_"+e.String())
+		}
+		if c := record.Confidence(i); c.Valid() {
+			words = append(words, "clock_"+c.String())
+		}
+	}
+	for _, w := range words {
+		checkText(t, "label "+w, catalog.Label(w))
+	}
+}
+
+func TestUnknownWordsSendToSomebody(t *testing.T) {
+	if got := catalog.Verdict(0); got != nobody || got.Say.JA == "" || got.Say.EN == "" {
+		t.Errorf("Verdict(0) = %+v, want the sentence for unknown words, in both languages", got)
+	}
+	if got := catalog.Error("nobody"); got != nobody.Say {
+		t.Errorf("Error(nobody) = %+v, want %+v", got, nobody.Say)
+	}
+}
+
+func checkSentence(t *testing.T, what string, s catalog.Sentence) {
+	t.Helper()
+	checkText(t, what+", name", s.Name)
+	checkText(t, what+", say", s.Say)
+	if s == nobody {
+		t.Errorf("%s has no sentence of its own", what)
+	}
+	if ja, en := []rune(s.Name.JA), s.Name.EN; len(ja) > 20 || len(en) > 30 {
+		t.Errorf("%s: name %q / %q is too long to read from two metres", what, s.Name.JA, en)
+	}
+}
+
+// checkText wants Japanese script in one language and none in the other, so that a swap or a copy is found.
+func checkText(t *testing.T, what string, text catalog.Text) {
+	t.Helper()
+	if !strings.ContainsFunc(text.JA, japanese) {
+		t.Errorf("%s: %q is not Japanese", what, text.JA)
+	}
+	if text.EN == "" || strings.ContainsFunc(text.EN, japanese) {
+		t.Errorf("%s: %q is not English", what, text.EN)
+	}
+}
+
+func japanese(r rune) bool { return unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana) }
+
+func texts[T ~string](in []T) (out []string) {
+	for _, s := range in {
+		out = append(out, string(s))
+	}
+	return out
+}
+
+// declared returns the values of the string constants of a type, in the order of their declaration.
+func declared(t *testing.T, file, typeName string) (out []string) {
+	t.Helper()
+	f, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ast.Inspect(f, func(n ast.Node) bool {
+		spec, ok := n.(*ast.ValueSpec)
+		if !ok {
+			return true
+		}
+		if id, ok := spec.Type.(*ast.Ident); ok && id.Name == typeName && len(spec.Values) == 1 {
+			s, err := strconv.Unquote(spec.Values[0].(*ast.BasicLit).Value)
+			if err != nil {
+				t.Fatal(err)
+			}
+			out = append(out, s)
+		}
+		return true
+	})
+	if len(out) == 0 {
+		t.Fatalf("%s declares no constant of type %s", file, typeName)
+	}
+	return out
+}
