@@ -53,13 +53,16 @@ func New(p *Profile, store Store) (*Card, error) {
 	return c, nil
 }
 
-// Open makes the card of a profile file, with its counters in a file beside it: path + ".state".
+// StateSuffix makes the path of a profile file that of its card's state, which lies beside it.
+const StateSuffix = ".state"
+
+// Open makes the card of a profile file, with its counters in the file at path + [StateSuffix].
 func Open(path string) (*Card, error) {
 	p, err := LoadProfile(path)
 	if err != nil {
 		return nil, err
 	}
-	return New(p, NewFileStore(path+".state"))
+	return New(p, NewFileStore(path+StateSuffix))
 }
 
 func (c *Card) restore(s State) {

@@ -1,0 +1,136 @@
+package control
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"path/filepath"
+	"time"
+)
+
+// Client steers one process. Make it with [NewClient]; every call dials anew, so a restarted process is found again.
+type Client struct{ http *http.Client }
+
+const requestTimeout = 10 * time.Second
+
+// NewClient names the socket; it does not dial.
+func NewClient(socket string) *Client {
+	t := &http.Transport{
+		DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "unix", socket)
+		},
+	}
+	return &Client{http: &http.Client{Transport: t, Timeout: requestTimeout}}
+}
+
+// Slots lists every slot.
+func (c *Client) Slots(ctx context.Context) ([]Slot, error) {
+	var all []Slot
+	err := c.do(ctx, http.MethodGet, "/v1/slots", nil, &all)
+	return all, err
+}
+
+// Slot returns one slot; *Error with status 404 if there is no such slot.
+func (c *Client) Slot(ctx context.Context, n int) (Slot, error) {
+	all, err := c.Slots(ctx)
+	if err != nil {
+		return Slot{}, err
+	}
+	if n < 0 || n >= len(all) {
+		return Slot{}, refuse(statusNoSlot, "no slot %d: there are %d, from 0", n, len(all))
+	}
+	return all[n], nil
+}
+
+// Insert lays a card on slot n and returns before pcscd has noticed. A relative profile path is the client's. *Error: 404 no such
+// slot, 409 the slot or the card is in use, 422 the profile is not usable.
+func (c *Client) Insert(ctx context.Context, n int, req InsertRequest) (Slot, error) {
+	if req.Profile != "" {
+		abs, err := filepath.Abs(req.Profile)
+		if err != nil {
+			return Slot{}, fmt.Errorf("resolving profile path: %w", err)
+		}
+		req.Profile = abs
+	}
+	return c.act(ctx, n, "insert", req)
+}
+
+// Remove takes the card away; *Error with status 409 if there is none.
+func (c *Client) Remove(ctx context.Context, n int) (Slot, error) {
+	return c.act(ctx, n, "remove", nil)
+}
+
+// ResetCounts gives the card in slot n all its PIN tries; *Error with status 409 if there is none.
+func (c *Client) ResetCounts(ctx context.Context, n int) (Slot, error) {
+	return c.act(ctx, n, "reset-counts", nil)
+}
+
+// Ready waits until the socket is served or ctx ends.
+func (c *Client) Ready(ctx context.Context) error {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		_, err := c.Slots(ctx)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("waiting for the virtual cards: %w", errors.Join(ctx.Err(), err))
+		case <-tick.C:
+		}
+	}
+}
+
+func (c *Client) act(ctx context.Context, n int, what string, body any) (Slot, error) {
+	var s Slot
+	err := c.do(ctx, http.MethodPost, fmt.Sprintf("/v1/slots/%d/%s", n, what), body, &s)
+	return s, err
+}
+
+func (c *Client) do(ctx context.Context, method, path string, body, out any) error {
+	var r io.Reader = http.NoBody
+	if body != nil {
+		b, err := json.Marshal(body)
+		if err != nil {
+			return fmt.Errorf("encoding request: %w", err)
+		}
+		r = bytes.NewReader(b)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, "http://vcard"+path, r)
+	if err != nil {
+		return fmt.Errorf("making request: %w", err)
+	}
+	res, err := c.http.Do(req)
+	if err != nil {
+		return fmt.Errorf("asking the virtual cards: %w", err)
+	}
+	defer res.Body.Close()
+	return decode(res, out)
+}
+
+const maxAnswer = 1 << 20
+
+func decode(res *http.Response, out any) error {
+	b, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
+	if err != nil {
+		return fmt.Errorf("reading answer: %w", err)
+	}
+	if res.StatusCode != http.StatusOK {
+		var r refusal
+		if json.Unmarshal(b, &r) != nil || r.Error == "" {
+			r.Error = http.StatusText(res.StatusCode)
+		}
+		return &Error{Status: res.StatusCode, Message: r.Error}
+	}
+	if err := json.Unmarshal(b, out); err != nil {
+		return fmt.Errorf("decoding answer: %w", err)
+	}
+	return nil
+}
