@@ -1,7 +1,7 @@
 // Package keys is central's key directory: one file a key, mode 0600, made once by Create.
 //
 // What each key protects and how long it lives stands in central/DESIGN.md. A key that an HSM holds is reached by the same
-// crypto.Signer; the files here are the software form. Files are written with temp, fsync, rename, directory fsync. A
+// crypto.Signer; the files here are the software form. Files are written durably and never over one another. A
 // [Keys] is read-only after Open and may be used from any goroutine. It prints as REDACTED.
 package keys
 
@@ -18,6 +18,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"kazashi.example/sync/durable"
 	"kazashi.example/sync/seal"
 	"kazashi.example/sync/sign"
 	"kazashi.example/sync/trust"
@@ -46,7 +47,10 @@ const (
 	fileRow     = "row.key"        // K_row
 )
 
-const symmetricLen = 32
+const (
+	symmetricLen = 32
+	keyMode      = 0o600
+)
 
 // Keys is everything that central keeps secret.
 type Keys struct {
@@ -92,13 +96,13 @@ func Create(dir string) error {
 	if err != nil {
 		return fmt.Errorf("serialising the sealing key: %w", err)
 	}
-	if err := writeFile(filepath.Join(dir, fileSeal), b); err != nil {
+	if err := durable.CreateFile(filepath.Join(dir, fileSeal), b, keyMode); err != nil {
 		return err
 	}
 	for _, name := range []string{fileHandle, filePPID, fileIndex, fileRow} {
 		var secret [symmetricLen]byte
 		_, _ = rand.Read(secret[:]) // never fails (Go 1.24)
-		if err := writeFile(filepath.Join(dir, name), secret[:]); err != nil {
+		if err := durable.CreateFile(filepath.Join(dir, name), secret[:], keyMode); err != nil {
 			return err
 		}
 	}
@@ -114,7 +118,7 @@ func createSigner(path string) error {
 	if err != nil {
 		return fmt.Errorf("making %s: %w", path, err)
 	}
-	return writeFile(path, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
+	return durable.CreateFile(path, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), keyMode)
 }
 
 // createRootSet signs the first root set: one of one.
@@ -131,7 +135,7 @@ func createRootSet(dir string) error {
 	if err != nil {
 		return err
 	}
-	return writeFile(filepath.Join(dir, fileRootSet), msg)
+	return durable.CreateFile(filepath.Join(dir, fileRootSet), msg, keyMode)
 }
 
 // Open reads every key. ErrMode or ErrFile name the file at fault; a missing file says so.
@@ -202,25 +206,4 @@ func readFile(path string) ([]byte, error) {
 		return nil, fmt.Errorf("reading a key: %w", err)
 	}
 	return b, nil
-}
-
-// writeFile makes path with mode 0600, durably, and never over another file.
-func writeFile(path string, b []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".new-*") // mode 0600
-	if err != nil {
-		return fmt.Errorf("writing a key: %w", err)
-	}
-	defer os.Remove(f.Name()) //nolint:errcheck // gone after the link below
-	_, err = f.Write(b)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return fmt.Errorf("writing a key: %w", err)
-	}
-	if err := os.Link(f.Name(), path); err != nil {
-		return fmt.Errorf("writing a key: %w", err)
-	}
-	d, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return fmt.Errorf("writing a key: %w", err)
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

@@ -71,9 +71,11 @@ func TestColumnsOpenOnlyInTheirPlace(t *testing.T) { // P3
 	for name, try := range map[string]func() ([]byte, error){
 		"other row":   func() ([]byte, error) { return r.Open("applied", []byte("row 2"), sealed) },
 		"other table": func() ([]byte, error) { return r.Open("ppid", []byte("row 1"), sealed) },
-		"changed":     func() ([]byte, error) { return r.Open("applied", []byte("row 1"), append(sealed[:len(sealed)-1:len(sealed)-1], 0)) },
-		"short":       func() ([]byte, error) { return r.Open("applied", []byte("row 1"), sealed[:10]) },
-		"empty":       func() ([]byte, error) { return r.Open("applied", []byte("row 1"), nil) },
+		"changed": func() ([]byte, error) {
+			return r.Open("applied", []byte("row 1"), append(sealed[:len(sealed)-1:len(sealed)-1], 0))
+		},
+		"short": func() ([]byte, error) { return r.Open("applied", []byte("row 1"), sealed[:10]) },
+		"empty": func() ([]byte, error) { return r.Open("applied", []byte("row 1"), nil) },
 	} {
 		if _, err := try(); !errors.Is(err, keys.ErrRow) {
 			t.Errorf("Open(%s) = %v, want ErrRow", name, err)

@@ -18,6 +18,7 @@ import (
 
 	"kazashi.example/reader/jpki"
 	"kazashi.example/sync/certid"
+	"kazashi.example/sync/durable"
 	"kazashi.example/sync/record"
 )
 
@@ -103,8 +104,8 @@ func (l *Lists) Add(want certid.Scope, der []byte) (*List, error) {
 	if newest := l.Newest(scope); newest != nil && list.Number <= newest.Number {
 		return newest, ErrOlder
 	}
-	if err := l.write(scope, list); err != nil {
-		return nil, err
+	if err := durable.WriteFile(l.path(scope, list.Number), der, 0o600); err != nil {
+		return nil, fmt.Errorf("keeping a list: %w", err)
 	}
 	l.insert(scope, list)
 	return list, nil
@@ -203,26 +204,6 @@ func (l *Lists) at(scope certid.Scope, t time.Time) (newest, inForce *List) {
 func (l *Lists) path(scope certid.Scope, number uint64) string {
 	name := strings.ReplaceAll(scope.String(), "/", "-") + "-" + strconv.FormatUint(number, 10) + ".crl"
 	return filepath.Join(l.dir, name)
-}
-
-func (l *Lists) write(scope certid.Scope, list *List) error {
-	f, err := os.CreateTemp(l.dir, ".new-*")
-	if err != nil {
-		return fmt.Errorf("keeping a list: %w", err)
-	}
-	defer os.Remove(f.Name()) //nolint:errcheck // gone after the rename
-	_, err = f.Write(list.DER)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return fmt.Errorf("keeping a list: %w", err)
-	}
-	if err := os.Rename(f.Name(), l.path(scope, list.Number)); err != nil {
-		return fmt.Errorf("keeping a list: %w", err)
-	}
-	d, err := os.Open(l.dir)
-	if err != nil {
-		return fmt.Errorf("keeping a list: %w", err)
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
 
 // Fetch gets a list over HTTP and adds it. It reports whether the list was new.

@@ -1,0 +1,306 @@
+// Package config is central's configuration file: TOML, strict, every fault reported at once.
+//
+// An unknown key, a key given twice or anything after the end is an error. A field that is absent has the default that its
+// comment names. Secrets are paths, never values. Reading is all that happens here; nothing is created.
+package config
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/pelletier/go-toml/v2"
+
+	"kazashi.example/sync/certid"
+	"kazashi.example/sync/record"
+	"kazashi.example/sync/rule"
+)
+
+// DefaultPath is where the file is looked for.
+const DefaultPath = "/etc/kazashi/central.toml"
+
+// ErrConfig says that the file is at fault; the message lists every fault.
+var ErrConfig = errors.New("configuration is at fault")
+
+// Duration is a time.Duration written as Go writes it: "24h", "90s".
+type Duration time.Duration
+
+// UnmarshalText reads "24h" and the like.
+func (d *Duration) UnmarshalText(b []byte) error {
+	v, err := time.ParseDuration(string(b))
+	*d = Duration(v)
+	return err
+}
+
+// Config is the whole file.
+type Config struct {
+	// DataDir holds the database, the lists and the lock. Default /var/lib/kazashi-central.
+	DataDir string `toml:"data_dir"`
+	// KeysDir holds the key files. Default: "keys" inside DataDir; a disk of its own is better.
+	KeysDir string `toml:"keys_dir"`
+	Uplink  Uplink `toml:"uplink"`
+	HTTP    HTTP   `toml:"http"`
+	Backup  Backup `toml:"backup"`
+	// JPKI lists the certificate hierarchies that central asks about. At least one.
+	JPKI []JPKI `toml:"jpki"`
+	// Service lists what may be tapped for. At least one.
+	Service []Service `toml:"service"`
+}
+
+// Uplink is where boxes come in.
+type Uplink struct {
+	// Listen is host:port. Default ":7441".
+	Listen string `toml:"listen"`
+}
+
+// HTTP is the operator's side: health, metrics, status.
+type HTTP struct {
+	// Listen is host:port on a loopback address. Default "127.0.0.1:7442".
+	Listen string `toml:"listen"`
+}
+
+// Backup says where named backups go. A record is safe only once it is in one, so a backup disk of its own is what makes
+// "safe" worth its name.
+type Backup struct {
+	// Dir is the folder. Default: "backups" inside DataDir.
+	Dir string `toml:"dir"`
+	// Every is the pause between automatic backups when there is something new; "0s" turns them off. Default "1m".
+	Every *Duration `toml:"every"`
+	// Keep is how many automatic backups stay. Default 3, at least 1.
+	Keep int `toml:"keep"`
+}
+
+// JPKI is one certificate hierarchy.
+type JPKI struct {
+	// Hierarchy is "production", "test" or "practice".
+	Hierarchy string `toml:"hierarchy"`
+	// AuthAnchors are files (DER or PEM) of the authentication CA, every generation.
+	AuthAnchors []string `toml:"auth_anchors"`
+	// SignAnchors are files (DER or PEM) of the signature CA. May be empty.
+	SignAnchors []string `toml:"sign_anchors"`
+	// OCSP is the responder's URL. Empty: lists only.
+	OCSP string `toml:"ocsp"`
+	// AuthCRL is the URL of the authentication CA's list.
+	AuthCRL string `toml:"auth_crl"`
+	// ListEvery is the pause between two looks at the list. Default "15m".
+	ListEvery *Duration `toml:"list_every"`
+}
+
+// Service is one rule, and how its people are named.
+type Service struct {
+	// ID names the service, for example "kiyose.library".
+	ID string `toml:"id"`
+	// Verifier is who verifies under the law, for example "kiyose".
+	Verifier string `toml:"verifier"`
+	// Sector is within whose walls a PPID is the same (OpenID Connect Core §8.1). Default: the service's ID.
+	Sector string `toml:"sector"`
+	// Basis is "art38-4", "pin", "disaster_intake" or "drill".
+	Basis string `toml:"basis"`
+	// Evidence is the least that serves: "certificate", "card-bound", "card" or "pin".
+	Evidence string `toml:"evidence"`
+	// Supervised says that a person of the verifier watches the reader.
+	Supervised bool `toml:"supervised"`
+	// ListFull is how old a list may be and count fully. Default "36h".
+	ListFull *Duration `toml:"list_full"`
+	// ListProvisional is how old a list may be and count provisionally. Default "504h" (three weeks).
+	ListProvisional *Duration `toml:"list_provisional"`
+	// TooOld is "refuse" or "record". Default "refuse".
+	TooOld string `toml:"too_old"`
+	// Hierarchies are whose cards are taken. Default ["production"].
+	Hierarchies []string `toml:"hierarchies"`
+	// Practice marks a service whose taps mean nothing. Default false.
+	Practice bool `toml:"practice"`
+}
+
+// Load reads, completes and validates a file. ErrConfig with every fault, or the error of reading it.
+func Load(path string) (Config, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return Config{}, fmt.Errorf("reading the configuration: %w", err)
+	}
+	return Parse(b)
+}
+
+// Parse is Load for the text itself.
+func Parse(b []byte) (Config, error) {
+	var c Config
+	d := toml.NewDecoder(bytes.NewReader(b))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&c); err != nil {
+		return Config{}, fmt.Errorf("%w: %s", ErrConfig, explain(err))
+	}
+	c.complete()
+	if err := c.Validate(); err != nil {
+		return Config{}, fmt.Errorf("%w:\n%w", ErrConfig, err)
+	}
+	return c, nil
+}
+
+// explain turns the library's report into one that names the line.
+func explain(err error) string {
+	var strict *toml.StrictMissingError
+	if errors.As(err, &strict) {
+		return "unknown key\n" + strict.String()
+	}
+	var at *toml.DecodeError
+	if errors.As(err, &at) {
+		return at.String()
+	}
+	return err.Error()
+}
+
+func (c *Config) complete() {
+	c.DataDir = or(c.DataDir, "/var/lib/kazashi-central")
+	c.KeysDir = or(c.KeysDir, filepath.Join(c.DataDir, "keys"))
+	c.Uplink.Listen = or(c.Uplink.Listen, ":7441")
+	c.HTTP.Listen = or(c.HTTP.Listen, "127.0.0.1:7442")
+	c.Backup.Dir = or(c.Backup.Dir, filepath.Join(c.DataDir, "backups"))
+	c.Backup.Every = orDuration(c.Backup.Every, time.Minute)
+	if c.Backup.Keep == 0 {
+		c.Backup.Keep = 3
+	}
+	for i := range c.JPKI {
+		c.JPKI[i].ListEvery = orDuration(c.JPKI[i].ListEvery, 15*time.Minute)
+	}
+	for i := range c.Service {
+		s := &c.Service[i]
+		s.Sector = or(s.Sector, s.ID)
+		s.TooOld = or(s.TooOld, "refuse")
+		s.ListFull = orDuration(s.ListFull, 36*time.Hour)
+		s.ListProvisional = orDuration(s.ListProvisional, 21*24*time.Hour)
+		if len(s.Hierarchies) == 0 {
+			s.Hierarchies = []string{certid.HierarchyProduction.String()}
+		}
+	}
+}
+
+func or(s, otherwise string) string {
+	if s == "" {
+		return otherwise
+	}
+	return s
+}
+
+func orDuration(d *Duration, otherwise time.Duration) *Duration {
+	if d == nil {
+		v := Duration(otherwise)
+		return &v
+	}
+	return d
+}
+
+// Validate reports all faults at once.
+func (c Config) Validate() error {
+	var faults []error
+	fault := func(format string, a ...any) { faults = append(faults, fmt.Errorf(format, a...)) }
+	if _, _, err := net.SplitHostPort(c.Uplink.Listen); err != nil {
+		fault("uplink.listen: %w", err)
+	}
+	if host, _, err := net.SplitHostPort(c.HTTP.Listen); err != nil {
+		fault("http.listen: %w", err)
+	} else if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		fault("http.listen: %q is not a loopback address", c.HTTP.Listen)
+	}
+	if c.Backup.Keep < 1 {
+		fault("backup.keep: at least 1")
+	}
+	if time.Duration(*c.Backup.Every) < 0 {
+		fault("backup.every: not before now")
+	}
+	if len(c.JPKI) == 0 {
+		fault("jpki: at least one hierarchy")
+	}
+	for i, j := range c.JPKI {
+		if err := j.validate(); err != nil {
+			fault("jpki[%d]: %w", i, err)
+		}
+	}
+	if _, err := c.Rules(); err != nil {
+		faults = append(faults, err)
+	}
+	return errors.Join(faults...)
+}
+
+func (j JPKI) validate() error {
+	var faults []error
+	if _, err := certid.ParseHierarchy(j.Hierarchy); err != nil {
+		faults = append(faults, err)
+	}
+	if len(j.AuthAnchors) == 0 {
+		faults = append(faults, errors.New("auth_anchors: at least one file"))
+	}
+	for name, s := range map[string]string{"ocsp": j.OCSP, "auth_crl": j.AuthCRL} {
+		u, err := url.Parse(s)
+		if s != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
+			faults = append(faults, fmt.Errorf("%s: %q is no HTTP address", name, s))
+		}
+	}
+	if j.AuthCRL == "" {
+		faults = append(faults, errors.New("auth_crl: boxes cannot check a tap off-line without a list"))
+	}
+	if time.Duration(*j.ListEvery) < time.Second {
+		faults = append(faults, errors.New("list_every: at least 1s"))
+	}
+	return errors.Join(faults...)
+}
+
+// Rules turns the services into rules. Every rule at fault is reported.
+func (c Config) Rules() ([]rule.Rule, error) {
+	var rules []rule.Rule
+	var faults []error
+	seen := map[string]bool{}
+	if len(c.Service) == 0 {
+		faults = append(faults, errors.New("service: at least one"))
+	}
+	for i, s := range c.Service {
+		r, err := s.rule()
+		if err == nil {
+			err = r.Check()
+		}
+		if err == nil && seen[s.ID] {
+			err = errors.New("id stands twice")
+		}
+		seen[s.ID] = true
+		if err != nil {
+			faults = append(faults, fmt.Errorf("service[%d]: %w", i, err))
+			continue
+		}
+		rules = append(rules, r)
+	}
+	return rules, errors.Join(faults...)
+}
+
+func (s Service) rule() (rule.Rule, error) {
+	r := rule.Rule{
+		Service: record.ServiceID(s.ID), Verifier: record.VerifierID(s.Verifier), Supervised: s.Supervised, Practice: s.Practice,
+		ListFull: seconds(s.ListFull), ListProvisional: seconds(s.ListProvisional),
+	}
+	err := errors.Join(r.Basis.UnmarshalText([]byte(s.Basis)), r.Evidence.UnmarshalText([]byte(s.Evidence)))
+	switch s.TooOld {
+	case "refuse":
+		r.TooOld = rule.TooOldRefuse
+	case "record":
+		r.TooOld = rule.TooOldRecord
+	default:
+		err = errors.Join(err, fmt.Errorf("too_old: %q is neither refuse nor record", s.TooOld))
+	}
+	for _, name := range s.Hierarchies {
+		h, herr := certid.ParseHierarchy(name)
+		err = errors.Join(err, herr)
+		r.Hierarchies = append(r.Hierarchies, h)
+	}
+	if strings.ContainsAny(s.Sector, " \t\n") {
+		err = errors.Join(err, errors.New("sector: no blanks"))
+	}
+	return r, err
+}
+
+func seconds(d *Duration) uint32 {
+	return uint32(min(max(time.Duration(*d)/time.Second, 0), 1<<31)) //nolint:gosec // bounded on this line
+}
