@@ -64,3 +64,11 @@ func lock(dir string) (func(), error) {
 	}
 	return func() { f.Close() }, nil
 }
+
+// WriteFile keeps a file of the practice services in the world's folder, whole or not at all; name is relative.
+func (w *World) WriteFile(name string, b []byte) error {
+	if !filepath.IsLocal(name) {
+		return fmt.Errorf("%w: file name leaves the folder", ErrState)
+	}
+	return writeFile(filepath.Join(w.dir, name), b)
+}

@@ -49,7 +49,7 @@ func (k *keyring) ensure(ctx context.Context, names []string, progress func(done
 			return err
 		})
 	}
-	return g.Wait() //nolint:wrapcheck // key names the file
+	return g.Wait() // key names the file
 }
 
 // key returns the key of that name, from memory, from disk or new.

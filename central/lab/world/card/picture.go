@@ -20,8 +20,10 @@ func pictures(h Holder) (facePictures, error) {
 		w, h   int
 		source string
 	}{
-		{&out.name, 120, 12, h.Name}, {&out.address, 240, 24, h.Address},
-		{&out.face, 48, 64, "face " + h.Name + h.Birth}, {&out.code, 24, 12, h.SecurityCode},
+		{&out.name, 120, 12, h.Name},
+		{&out.address, 240, 24, h.Address},
+		{&out.face, 48, 64, "face " + h.Name + h.Birth},
+		{&out.code, 24, 12, h.SecurityCode},
 	} {
 		b, err := pattern(p.w, p.h, p.source)
 		if err != nil {
