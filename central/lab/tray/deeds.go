@@ -34,6 +34,9 @@ func (t *Tray) Lay(ctx context.Context, person string) (ledger.Entry, error) {
 			return ledger.Entry{}, err
 		}
 	}
+	if err := until(ctx, t.moved.Add(t.cfg.Gap)); err != nil {
+		return ledger.Entry{}, err
+	}
 	first, final := t.expect(p)
 	e, err := t.write(ledger.Entry{
 		Kind: ledger.KindLay, Tap: t.nextTap(), Person: p.Key, Serial: p.Serial,
@@ -51,6 +54,7 @@ func (t *Tray) Lay(ctx context.Context, person string) (ledger.Entry, error) {
 		}
 		return ledger.Entry{}, err
 	}
+	t.moved = time.Now()
 	return e, nil
 }
 
@@ -67,12 +71,28 @@ func (t *Tray) take(ctx context.Context) (ledger.Entry, error) {
 	if card == nil {
 		return ledger.Entry{}, ErrNoCard
 	}
+	if err := until(ctx, t.moved.Add(t.cfg.Hold)); err != nil {
+		return ledger.Entry{}, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, slotTimeout)
 	defer cancel()
 	if err := t.cfg.Slot.Remove(ctx); err != nil {
 		return ledger.Entry{}, fmt.Errorf("taking the card from the reader: %w", err)
 	}
+	t.moved = time.Now()
 	return t.write(ledger.Entry{Kind: ledger.KindTake, Tap: card.Tap, Person: card.Person})
+}
+
+// until waits for a moment, at most until ctx ends.
+func until(ctx context.Context, moment time.Time) error {
+	wait := time.NewTimer(time.Until(moment))
+	defer wait.Stop()
+	select {
+	case <-wait.C:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("giving the reader time: %w", ctx.Err())
+	}
 }
 
 // SetLine cuts the line or restores it; ErrLineAlready if it is so.
@@ -94,7 +114,7 @@ func (t *Tray) SetLine(up bool) (ledger.Entry, error) {
 }
 
 // Revoke has a person's certificate revoked at the practice JPKI as of now, and on no list: only who asks there learns it.
-// An empty reason is the usual one. ErrAlreadyRevoked, ErrNoCertificate, ErrReason.
+// An empty reason is the usual one. ErrAlreadyRevoked, ErrNotRevocable, ErrReason.
 func (t *Tray) Revoke(ctx context.Context, person, reason string) (ledger.Entry, error) {
 	t.deed.Lock()
 	defer t.deed.Unlock()
@@ -107,8 +127,8 @@ func (t *Tray) Revoke(ctx context.Context, person, reason string) (ledger.Entry,
 	case !slices.Contains(Reasons, reason):
 		return ledger.Entry{}, fmt.Errorf("%w: %q", ErrReason, reason)
 	}
-	if p.Serial == "" {
-		return ledger.Entry{}, ErrNoCertificate
+	if !p.Revocable {
+		return ledger.Entry{}, ErrNotRevocable
 	}
 	if _, done := t.revocation(p.Key); done {
 		return ledger.Entry{}, ErrAlreadyRevoked

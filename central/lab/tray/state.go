@@ -36,7 +36,7 @@ func (t *Tray) State() State {
 		r, revoked := t.revoked[p.Key]
 		s.People = append(s.People, PersonNow{
 			Key: p.Key, Label: p.Label, Trait: p.Trait, Note: p.Note,
-			Revocable: p.Serial != "" && !revoked, Revoked: revoked, Published: r.published,
+			Revocable: p.Revocable && !revoked, Revoked: revoked, Published: r.published,
 		})
 	}
 	return s

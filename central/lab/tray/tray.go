@@ -24,13 +24,13 @@ var (
 	ErrNoCard         = errors.New("no card lies on the reader")
 	ErrLineAlready    = errors.New("the line is in that state already")
 	ErrAlreadyRevoked = errors.New("this certificate is revoked already")
-	ErrNoCertificate  = errors.New("this card carries no certificate to revoke")
+	ErrNotRevocable   = errors.New("this card carries no certificate that could be revoked")
 	ErrReason         = errors.New("unknown reason of revocation")
 )
 
 // Slot is the reader's slot, a place where one card can lie.
 type Slot interface {
-	// Insert lays the card of a profile file into the empty slot and returns when the reader can see it. A nil fault is a sound card.
+	// Insert lays the card of a profile file into the empty slot; the reader notices it a little later. A nil fault is a sound card.
 	Insert(ctx context.Context, profile string, fault *Fault) error
 	// Remove takes the card away; that none lies there (torn away by a fault) is no error.
 	Remove(ctx context.Context) error
@@ -75,15 +75,17 @@ const (
 
 // Person is one made-up card.
 type Person struct {
-	Key     string // in the practice world; also the key for the practice JPKI
-	Label   Text   // the made-up name
-	Trait   string // what is special, one word: "good", "expired", "revoked" … (the page has words for them)
-	Note    Text   // the same in a sentence; may be empty
-	Serial  string // serial of the authentication certificate, hex; "" when the card has none
-	Profile string // path of the card's profile file
-	Fault   *Fault // nil for a card that behaves
-	First   Outcome
-	Final   Outcome
+	Key    string // in the practice world; also the key for the practice JPKI
+	Label  Text   // the made-up name
+	Trait  string // what is special, one word: "good", "expired", "revoked" … (the page has words for them)
+	Note   Text   // the same in a sentence; may be empty
+	Serial string // serial of the authentication certificate, hex; "" when the card has none
+	// Revocable: the practice JPKI issued the certificate, it is in date, and nothing stands against it when the world begins.
+	Revocable bool
+	Profile   string // path of the card's profile file
+	Fault     *Fault // nil for a card that behaves
+	First     Outcome
+	Final     Outcome
 }
 
 // Config is what a tray needs.
@@ -95,13 +97,25 @@ type Config struct {
 	Ledger  *ledger.Ledger
 	Desk    string // of the reader, for the ledger
 	Service string
+
+	// Hold is how long a card lies at least, Gap how long the reader is empty between two: pcscd looks every 400 ms
+	// (PCSC_STATUS_POLL), and what comes and goes between two looks was never there. DefaultHold and DefaultGap leave room
+	// for a busy machine; zero waits for nothing.
+	Hold, Gap time.Duration
 }
+
+// What a reader under pcscd needs to notice a card, and its absence.
+const (
+	DefaultHold = 1500 * time.Millisecond
+	DefaultGap  = 1000 * time.Millisecond
+)
 
 // Tray does the deeds. Make it with [New].
 type Tray struct {
 	cfg Config
 
-	deed sync.Mutex // held through one deed, so that the ledger's order is the world's order
+	deed  sync.Mutex // held through one deed, so that the ledger's order is the world's order; guards moved
+	moved time.Time  // when a card was last laid or taken
 
 	mu      sync.Mutex // guards what follows
 	card    *Card

@@ -1,16 +1,19 @@
 package tray_test
 
 import (
+	"context"
 	"errors"
 	"os"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"kazashi.example/central/lab/tray"
 	"kazashi.example/central/lab/tray/hands"
 	"kazashi.example/central/lab/tray/ledger"
 	"kazashi.example/central/lab/tray/traytest"
+	"kazashi.example/reader/vcard/control"
 )
 
 func must(t *testing.T) func(ledger.Entry, error) ledger.Entry {
@@ -70,7 +73,7 @@ func TestLedgerBeforeDeed(t *testing.T) {
 	b := traytest.New(t)
 	b.Break("/v1/slots/0/insert", true)
 	_, err := b.Tray.Lay(t.Context(), "hanako")
-	if se := new(hands.StatusError); !errors.As(err, &se) || se.Status != 500 {
+	if e, ok := errors.AsType[*control.Error](err); !ok || e.Status != 500 {
 		t.Fatalf("Lay on a broken rig = %v, want its 500", err)
 	}
 	data, err := os.ReadFile(b.Path)
@@ -149,7 +152,7 @@ func TestRevoke(t *testing.T) {
 	}{
 		{"nobody", "", tray.ErrUnknownPerson},
 		{"taro", "boredom", tray.ErrReason},
-		{"torn", "", tray.ErrNoCertificate},
+		{"torn", "", tray.ErrNotRevocable},
 		{"taro", "certificateHold", nil},
 		{"taro", "", tray.ErrAlreadyRevoked},
 	} {
@@ -165,8 +168,9 @@ func TestRevoke(t *testing.T) {
 		t.Errorf("the practice JPKI was asked %v, want %v", got, want)
 	}
 	b.Break("/admin/revoke", true)
-	if _, err := b.Tray.Revoke(t.Context(), "hanako", ""); err == nil {
-		t.Error("Revoke at a broken PKI = nil error, want one")
+	_, err := b.Tray.Revoke(t.Context(), "hanako", "")
+	if e, ok := errors.AsType[*hands.StatusError](err); !ok || e.Status != 500 || e.Body != "out of order" {
+		t.Errorf("Revoke at a broken PKI = %v, want its 500 and what it says", err)
 	}
 	if n := len(b.Tray.Entries()); n != 3 {
 		t.Errorf("ledger has %d entries, want 3: a revocation that did not happen is not written", n)
@@ -212,5 +216,34 @@ func TestChanged(t *testing.T) {
 	case <-before:
 	default:
 		t.Error("Changed is open after a change")
+	}
+}
+
+// TestReaderNotices: between two looks of pcscd nothing comes and goes, so that no tap is in the book that no box could see.
+func TestReaderNotices(t *testing.T) {
+	b := traytest.New(t)
+	const hold, gap = 120 * time.Millisecond, 90 * time.Millisecond
+	tr, err := tray.New(b.Config(hold, gap))
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := must(t)(tr.Lay(t.Context(), "hanako"))
+	second := must(t)(tr.Lay(t.Context(), "taro"))
+	var take ledger.Entry
+	for _, e := range tr.Entries() {
+		if e.Kind == ledger.KindTake {
+			take = e
+		}
+	}
+	if d := take.At.Sub(first.At.Time); d < hold {
+		t.Errorf("the first card lay %s, want at least %s", d, hold)
+	}
+	if d := second.At.Sub(take.At.Time); d < gap-time.Millisecond { // stamps are cut to the millisecond
+		t.Errorf("the reader was empty for %s, want at least %s", d, gap)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := tr.Take(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("Take with an ended context = %v, want context.Canceled", err)
 	}
 }

@@ -1,6 +1,6 @@
 // Package hands reaches from the tray to what it moves: the slot of a virtual reader and the practice JPKI, both over HTTP.
 //
-// A [Slot] speaks to the control socket of the virtual card's program, a [PKI] to the practice JPKI's administration on
+// A [Slot] speaks to the control socket of the virtual cards' program, a [PKI] to the practice JPKI's administration on
 // loopback. Both may be used from any goroutine, keep nothing, and try nothing twice: whether a deed that failed half-way
 // happened is for the ledger's reader to say.
 package hands
@@ -9,15 +9,16 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
 	"kazashi.example/central/lab/tray"
+	"kazashi.example/reader/vcard/control"
+	"kazashi.example/reader/vcard/vpcd"
 )
 
 // maxAnswer is the longest answer that is read, in octets.
@@ -36,47 +37,50 @@ func (e *StatusError) Error() string {
 
 // Slot is one slot of the virtual reader. Make it with [NewSlot].
 type Slot struct {
-	at   poster
-	path string
+	cards *control.Client
+	n     int
 }
 
 var _ tray.Slot = (*Slot)(nil)
 
 // NewSlot takes slot n (from 0) of the program whose control socket is at path socket.
-func NewSlot(socket string, n int) *Slot {
-	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, "unix", socket)
-	}
-	client := &http.Client{Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}}
-	return &Slot{at: poster{client, "http://vcard"}, path: "/v1/slots/" + strconv.Itoa(n)}
-}
+func NewSlot(socket string, n int) *Slot { return &Slot{cards: control.NewClient(socket), n: n} }
 
 // Insert lays the card of a profile file into the slot.
 func (s *Slot) Insert(ctx context.Context, profile string, fault *tray.Fault) error {
-	return s.at.post(ctx, s.path+"/insert", struct {
-		Profile string      `json:"profile"`
-		Fault   *tray.Fault `json:"fault,omitempty"`
-	}{profile, fault}, nil)
+	req := control.InsertRequest{Profile: profile}
+	if fault != nil {
+		req.Fault = &control.Fault{Kind: vpcd.Kind(fault.Kind), AfterAPDUs: fault.AfterAPDUs}
+	}
+	_, err := s.cards.Insert(ctx, s.n, req)
+	return err
 }
 
-// Remove takes the card out of the slot.
+// Remove takes the card out of the slot; that a torn one left by itself is no error.
 func (s *Slot) Remove(ctx context.Context) error {
-	return s.at.post(ctx, s.path+"/remove", struct{}{}, nil)
+	_, err := s.cards.Remove(ctx, s.n)
+	if e, ok := errors.AsType[*control.Error](err); ok && e.Status == http.StatusConflict {
+		return nil
+	}
+	return err
 }
 
 // PKI is the practice JPKI's administration. Make it with [NewPKI].
-type PKI struct{ at poster }
+type PKI struct {
+	client *http.Client
+	base   string
+}
 
 var _ tray.PKI = (*PKI)(nil)
 
 // NewPKI takes the practice JPKI at a base URL such as "http://127.0.0.1:7443".
 func NewPKI(base string) *PKI {
-	return &PKI{poster{&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}, strings.TrimSuffix(base, "/")}}
+	return &PKI{&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}, strings.TrimSuffix(base, "/")}
 }
 
 // Revoke has a person's authentication certificate revoked as of at.
 func (p *PKI) Revoke(ctx context.Context, person, reason string, at time.Time) error {
-	return p.at.post(ctx, "/admin/revoke", struct {
+	return p.post(ctx, "/admin/revoke", struct {
 		Person string    `json:"person"`
 		Reason string    `json:"reason"`
 		At     time.Time `json:"at"`
@@ -88,17 +92,12 @@ func (p *PKI) Publish(ctx context.Context) (int64, error) {
 	var answer struct {
 		Number int64 `json:"number"`
 	}
-	err := p.at.post(ctx, "/admin/publish", struct{}{}, &answer)
+	err := p.post(ctx, "/admin/publish", struct{}{}, &answer)
 	return answer.Number, err
 }
 
-type poster struct {
-	client *http.Client
-	base   string
-}
-
 // post sends in as JSON and reads a 2xx answer into out unless that is nil.
-func (p poster) post(ctx context.Context, path string, in, out any) error {
+func (p *PKI) post(ctx context.Context, path string, in, out any) error {
 	body, err := json.Marshal(in)
 	if err != nil {
 		return fmt.Errorf("encoding the request: %w", err)

@@ -80,7 +80,7 @@ var faults = []struct {
 	{tray.ErrNoCard, fault{http.StatusConflict, "no_card"}},
 	{tray.ErrLineAlready, fault{http.StatusConflict, "line"}},
 	{tray.ErrAlreadyRevoked, fault{http.StatusConflict, "revoked"}},
-	{tray.ErrNoCertificate, fault{http.StatusConflict, "no_certificate"}},
+	{tray.ErrNotRevocable, fault{http.StatusConflict, "not_revocable"}},
 }
 
 // faultOf sorts an error; what is none of the caller's doing is the rig's.

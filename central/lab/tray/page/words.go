@@ -94,14 +94,14 @@ var words = map[string]word{
 	"trait.nonsense":       {"でたらめな応答", "Answers nonsense"},
 	"trait.not_my_number":  {"別のカード", "Another kind of card"},
 
-	"problem":                {"できませんでした", "That did not work"},
-	"problem.request":        {"入力を読み取れませんでした。", "The request was not understood."},
-	"problem.person":         {"その人のカードはありません。", "There is no such card."},
-	"problem.no_card":        {"読み取り機にカードがありません。", "No card lies on the reader."},
-	"problem.line":           {"回線はすでにその状態です。", "The line is in that state already."},
-	"problem.revoked":        {"この証明書はすでに失効しています。", "This certificate is revoked already."},
-	"problem.no_certificate": {"このカードには失効させる証明書がありません。", "This card has no certificate to revoke."},
-	"problem.rig":            {"読み取り機か認証局が応答しません。デモの端末の表示を確認してください。", "The reader or the practice PKI does not answer. See the demo's terminal."},
+	"problem":               {"できませんでした", "That did not work"},
+	"problem.request":       {"入力を読み取れませんでした。", "The request was not understood."},
+	"problem.person":        {"その人のカードはありません。", "There is no such card."},
+	"problem.no_card":       {"読み取り機にカードがありません。", "No card lies on the reader."},
+	"problem.line":          {"回線はすでにその状態です。", "The line is in that state already."},
+	"problem.revoked":       {"この証明書はすでに失効しています。", "This certificate is revoked already."},
+	"problem.not_revocable": {"このカードには失効させる証明書がありません。", "This card has no certificate to revoke."},
+	"problem.rig":           {"読み取り機か認証局が応答しません。デモの端末の表示を確認してください。", "The reader or the practice PKI does not answer. See the demo's terminal."},
 }
 
 // tone sorts traits by what the counter should come to: "good" is served, "bad" refused, "odd" is no tap at all.

@@ -42,11 +42,11 @@ type Bench struct {
 func People() []tray.Person {
 	return []tray.Person{
 		{
-			Key: "hanako", Label: tray.Text{JA: "練習　花子", EN: "Hanako Renshu"}, Trait: "in_order", Serial: "0a01",
+			Key: "hanako", Label: tray.Text{JA: "練習　花子", EN: "Hanako Renshu"}, Trait: "in_order", Serial: "0a01", Revocable: true,
 			Profile: "/world/hanako.json", First: tray.OutcomeServed, Final: tray.OutcomeServed,
 		},
 		{
-			Key: "taro", Label: tray.Text{JA: "見本　太郎", EN: "Taro Mihon"}, Trait: "revoked_later", Serial: "0a02",
+			Key: "taro", Label: tray.Text{JA: "見本　太郎", EN: "Taro Mihon"}, Trait: "revoked_later", Serial: "0a02", Revocable: true,
 			Profile: "/world/taro.json", First: tray.OutcomeServed, Final: tray.OutcomeServed,
 		},
 		{
@@ -100,11 +100,16 @@ func (b *Bench) Open(t *testing.T) {
 	if b.Ledger, err = ledger.Open(b.Path, time.Now); err != nil {
 		t.Fatal(err)
 	}
-	b.Tray, err = tray.New(tray.Config{
-		People: People(), Slot: b.slot, Line: b.Relay, PKI: b.pki, Ledger: b.Ledger, Desk: "desk-1", Service: "library",
-	})
-	if err != nil {
+	if b.Tray, err = tray.New(b.Config(0, 0)); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// Config is a tray's configuration on this bench.
+func (b *Bench) Config(hold, gap time.Duration) tray.Config {
+	return tray.Config{
+		People: People(), Slot: b.slot, Line: b.Relay, PKI: b.pki, Ledger: b.Ledger, Desk: "desk-1", Service: "library",
+		Hold: hold, Gap: gap,
 	}
 }
 
@@ -127,8 +132,8 @@ func (b *Bench) Asked() []string {
 // ServeHTTP writes a request down. A body's "at" is left out: it is the time of day.
 func (b *Bench) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
-	var fields map[string]any
-	if err == nil {
+	fields := map[string]any{}
+	if err == nil && len(body) > 0 {
 		err = json.Unmarshal(body, &fields)
 	}
 	delete(fields, "at")
@@ -144,6 +149,6 @@ func (b *Bench) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.URL.Path == "/admin/publish":
 		_, _ = io.WriteString(w, `{"number": 41}`)
 	default:
-		w.WriteHeader(http.StatusNoContent)
+		_, _ = io.WriteString(w, `{}`)
 	}
 }
