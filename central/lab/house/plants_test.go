@@ -10,6 +10,8 @@ var plants = []struct {
 	broken             bool
 }{
 	{"localapi/page", "sync/record", false, false},
+	{"localapi/page", "localapi", false, false}, // a folder's own package
+	{"localapi/page", "central/lab", true, false},
 	{"localapi/page", "sync/certid", false, true},
 	{"localapi/page", "sync/recorder", false, true}, // no prefix of a word is the word
 	{"localapi/page", "reader/tlv", true, true},
@@ -33,13 +35,19 @@ var plants = []struct {
 	{"appliance/tap", "sync/gate", false, false},
 	{"appliance/tap", "localapi/page", false, false},
 	{"appliance/tap", "firmware/manifest", false, false},
+	{"appliance/tap", "localapi", false, false},
+	{"appliance/tap", "firmware", false, false},
+	{"appliance/tap", "centralised", false, true},
 	{"appliance/tap", "central/intake", false, true},
 	{"appliance/tap", "central/lab/world", false, true},
 	{"appliance/tap", "central/lab/world", true, false},
 	{"appliance/tap", "central/intake", true, true},
 	{"appliance/tap", "reader/vcard", false, true},
 	{"central/intake", "sync/wire", false, false},
+	{"central/intake", "central", false, false},
+	{"central/intake", "central/lab", false, true},
 	{"central/intake", "reader/jpki", false, false},
+	{"central/intake", "reader", false, true},
 	{"central/intake", "reader/tlv", false, true},
 	{"central/intake", "firmware/manifest", false, false},
 	{"central/intake", "firmware/slot", false, true},
