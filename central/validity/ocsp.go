@@ -29,6 +29,9 @@ const (
 	clockSkew     = 5 * time.Minute // between central's and the responder's clock
 )
 
+// reasonHold is certificateHold (RFC 5280 §5.3.1).
+const reasonHold = 6
+
 // Errors of asking a responder.
 var (
 	errResponder = errors.New("responder's answer cannot be used")

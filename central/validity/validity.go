@@ -79,7 +79,7 @@ func (a *Authority) withHold(s Status, id certid.CertID, at time.Time) Status {
 		return s
 	}
 	_, inForce := a.Lists.at(id.Scope, at)
-	if inForce != nil && inForce.answerAt(id.Serial, at) == record.AnswerOnHold {
+	if inForce != nil && inForce.AnswerAt(id.Serial, at) == record.AnswerOnHold {
 		return Status{Answer: record.AnswerOnHold, Source: wire.SourceCRL, ThisUpdate: inForce.ThisUpdate}
 	}
 	return s
@@ -92,11 +92,11 @@ func (a *Authority) fromLists(id certid.CertID, at time.Time) (Status, error) {
 	if newest == nil {
 		return Status{}, fmt.Errorf("%w: no list of %s", ErrNobody, id.Scope)
 	}
-	for _, l := range []*List{newest, inForce} {
+	for _, l := range []*jpki.List{newest, inForce} {
 		if l == nil {
 			continue
 		}
-		if answer := l.answerAt(id.Serial, at); answer != record.AnswerNotRevoked {
+		if answer := l.AnswerAt(id.Serial, at); answer != record.AnswerNotRevoked {
 			return Status{Answer: answer, Source: wire.SourceCRL, ThisUpdate: l.ThisUpdate}, nil
 		}
 	}

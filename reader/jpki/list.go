@@ -1,0 +1,86 @@
+package jpki
+
+import (
+	"crypto/x509"
+	"fmt"
+	"time"
+
+	"kazashi.example/sync/certid"
+	"kazashi.example/sync/record"
+)
+
+// reasonHold is certificateHold (RFC 5280 §5.3.1): an entry that may disappear again.
+const reasonHold = 6
+
+// List is a verified revocation list, indexed. It is immutable.
+type List struct {
+	Scope      certid.Scope
+	Number     uint64 // CRL number (RFC 5280 §5.2.3)
+	ThisUpdate time.Time
+	NextUpdate time.Time
+	DER        []byte // the authority's own signed bytes
+
+	entries map[certid.Serial]entry
+}
+
+type entry struct {
+	at   time.Time
+	hold bool
+}
+
+// OpenList verifies a complete list as ExamineCRL does, and indexes it. A serial that stands twice keeps its earliest date,
+// and revocation goes before hold.
+func (s *Anchors) OpenList(der []byte) (*List, error) {
+	crl, scope, _, err := s.ExamineCRL(der)
+	if err != nil {
+		return nil, err
+	}
+	if crl.Number == nil || !crl.Number.IsUint64() {
+		return nil, fmt.Errorf("%w: its number", ErrCRLProfile)
+	}
+	l := &List{
+		Scope: scope, Number: crl.Number.Uint64(), ThisUpdate: crl.ThisUpdate.UTC(), NextUpdate: crl.NextUpdate.UTC(), DER: crl.Raw,
+	}
+	return l, l.index(crl.RevokedCertificateEntries)
+}
+
+func (l *List) index(entries []x509.RevocationListEntry) error {
+	l.entries = make(map[certid.Serial]entry, len(entries))
+	for _, e := range entries {
+		serial, err := certid.SerialOf(e.SerialNumber)
+		if err != nil {
+			return fmt.Errorf("%w: an entry: %w", ErrCRLProfile, err)
+		}
+		now := entry{at: e.RevocationTime.UTC(), hold: e.ReasonCode == reasonHold}
+		old, twice := l.entries[serial]
+		if twice && (old.hold == now.hold && old.at.Before(now.at) || !old.hold && now.hold) {
+			continue
+		}
+		l.entries[serial] = now
+	}
+	return nil
+}
+
+// Answer is what the list says of a serial of its scope, whatever the date of the entry.
+func (l *List) Answer(s certid.Serial) record.Answer {
+	e, ok := l.entries[s]
+	switch {
+	case !ok:
+		return record.AnswerNotRevoked
+	case e.hold:
+		return record.AnswerOnHold
+	default:
+		return record.AnswerRevoked
+	}
+}
+
+// AnswerAt is Answer as of a time: an entry dated later did not hold yet.
+func (l *List) AnswerAt(s certid.Serial, at time.Time) record.Answer {
+	if e, ok := l.entries[s]; ok && e.at.After(at) {
+		return record.AnswerNotRevoked
+	}
+	return l.Answer(s)
+}
+
+// Len is the number of serials on the list.
+func (l *List) Len() int { return len(l.entries) }
