@@ -14,6 +14,8 @@ func newRoot() *cobra.Command {
 		newWorldCommand(),
 		newJPKICommand(),
 		newCardCommand(),
+		newRelayCommand(),
+		newTrayCommand(),
 	)
 	return root
 }
