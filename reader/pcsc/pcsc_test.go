@@ -1,0 +1,92 @@
+package pcsc_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"kazashi.example/reader/pcsc"
+)
+
+// socket is where libpcsclite looks for the service; it reads the variable once a process.
+var socket string
+
+func TestMain(m *testing.M) { os.Exit(run(m)) }
+
+func run(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "pcsc")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	socket = filepath.Join(dir, "run", "pcscd.comm")
+	if err := os.Setenv("PCSCLITE_CSOCK_NAME", socket); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return m.Run()
+}
+
+// watch runs Watch until the test's end and returns its events. A test that forgets to read them does not hold it up.
+func watch(t *testing.T) <-chan pcsc.Event {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	events := make(chan pcsc.Event, 256)
+	done := make(chan error, 1)
+	go func() { done <- pcsc.Watch(ctx, func(e pcsc.Event) { events <- e }) }()
+	t.Cleanup(func() {
+		cancel()
+		select {
+		case err := <-done:
+			if err != nil {
+				t.Errorf("Watch = %v, want nil", err)
+			}
+		case <-time.After(2 * time.Second):
+			t.Error("Watch did not end with its context")
+		}
+	})
+	return events
+}
+
+// next returns the next event, or fails after a time in which it should have come.
+func next(t *testing.T, events <-chan pcsc.Event) pcsc.Event {
+	t.Helper()
+	select {
+	case e := <-events:
+		return e
+	case <-time.After(10 * time.Second):
+		t.Fatal("no event")
+		return pcsc.Event{}
+	}
+}
+
+func TestWatchWithoutService(t *testing.T) {
+	e := next(t, watch(t))
+	if e.Kind != pcsc.ServiceLost || !errors.Is(e.Err, pcsc.ErrNoService) || !strings.Contains(e.Err.Error(), "start pcscd") {
+		t.Errorf("event without a service = %v, %v, want ServiceLost that says to start pcscd", e.Kind, e.Err)
+	}
+}
+
+func TestWatchIsOneAtATime(t *testing.T) {
+	next(t, watch(t))
+	if err := pcsc.Watch(t.Context(), func(pcsc.Event) {}); !errors.Is(err, pcsc.ErrWatching) {
+		t.Errorf("second Watch = %v, want ErrWatching", err)
+	}
+}
+
+func TestConnectWithoutService(t *testing.T) {
+	if _, err := pcsc.Connect(t.Context(), "any", pcsc.Exclusive); !errors.Is(err, pcsc.ErrNoService) {
+		t.Errorf("Connect = %v, want ErrNoService", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := pcsc.Connect(ctx, "any", pcsc.Exclusive); !errors.Is(err, context.Canceled) {
+		t.Errorf("Connect with a cancelled context = %v, want context.Canceled", err)
+	}
+}
