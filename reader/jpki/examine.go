@@ -33,13 +33,13 @@ func (s *Anchors) Examine(der []byte) (AuthCert, error) {
 	c.CRLPoint, _ = crlPointOf(cert)
 	purpose := c.findIssuer(s, cert)
 	c.Profile = checkProfile(cert, c)
-	if c.Profile == nil && purpose != certid.PurposeAuth {
+	if c.Profile == nil && purpose != 0 && purpose != certid.PurposeAuth {
 		c.Profile = ErrPurpose
 	}
 	return c, nil
 }
 
-// findIssuer fills the chain's findings and returns what the issuer signs for, or claims to.
+// findIssuer fills the chain's findings and returns what the issuer signs for, or claims to; 0 for a foreign name.
 func (c *AuthCert) findIssuer(s *Anchors, cert *x509.Certificate) certid.Purpose {
 	candidates := s.candidates(cert.AuthorityKeyId, cert.RawIssuer)
 	if len(candidates) == 0 {

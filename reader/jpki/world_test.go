@@ -18,7 +18,7 @@ import (
 
 // A practice world in small: three generations of the authentication authority under one name, the first expired, the
 // signature authority, and one person's key.
-type world struct {
+type mini struct {
 	gen    [3]authority
 	sign   authority
 	person *rsa.PrivateKey
@@ -40,9 +40,9 @@ var now = time.Date(2026, 11, 22, 3, 0, 0, 0, time.UTC)
 
 func date(y, m, d int) time.Time { return time.Date(y, time.Month(m), d, 14, 59, 59, 0, time.UTC) }
 
-var practice = sync.OnceValue(func() *world {
+var practice = sync.OnceValue(func() *mini {
 	auth := dn("C", "JP", "O", jpki.OrganizationPractice, "OU", jpki.UnitAuth, "OU", "Practice Agency")
-	w := &world{person: newKey()}
+	w := &mini{person: newKey()}
 	w.gen[0] = newAuthority(auth, 1, date(2015, 10, 20), date(2025, 10, 19))
 	w.gen[1] = newAuthority(auth, 20169545, date(2019, 9, 14), date(2029, 9, 14))
 	w.gen[2] = newAuthority(auth, 114393094, date(2023, 7, 16), date(2033, 7, 15))
@@ -133,7 +133,7 @@ func personTemplate() *x509.Certificate {
 	}
 }
 
-func (w *world) issue(t testing.TB, by authority, change func(*x509.Certificate)) []byte {
+func (w *mini) issue(t testing.TB, by authority, change func(*x509.Certificate)) []byte {
 	t.Helper()
 	tmpl := personTemplate()
 	if change != nil {
@@ -146,7 +146,7 @@ func (w *world) issue(t testing.TB, by authority, change func(*x509.Certificate)
 	return der
 }
 
-func (w *world) anchors(t testing.TB) *jpki.Anchors {
+func (w *mini) anchors(t testing.TB) *jpki.Anchors {
 	t.Helper()
 	list := []jpki.Anchor{{Cert: w.sign.cert, Hierarchy: certid.HierarchyPractice, Purpose: certid.PurposeSign}}
 	for _, g := range w.gen {
@@ -184,7 +184,7 @@ func replaceExt(c *x509.Certificate, e pkix.Extension) {
 }
 
 // forge makes a certificate with one flawed octet in its signature.
-func (w *world) forge(t testing.TB, by authority, change func(*x509.Certificate)) []byte {
+func (w *mini) forge(t testing.TB, by authority, change func(*x509.Certificate)) []byte {
 	t.Helper()
 	der := w.issue(t, by, change)
 	flawed := bytes.Clone(der)
