@@ -2,6 +2,7 @@ package jpki
 
 import (
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"time"
 
@@ -29,19 +30,26 @@ type entry struct {
 }
 
 // OpenList verifies a complete list as ExamineCRL does, and indexes it. A serial that stands twice keeps its earliest date,
-// and revocation goes before hold.
+// and revocation goes before hold. ErrCRLProfile for one partition of a list: Answer would say not_revoked of every serial
+// outside it (P7).
 func (s *Anchors) OpenList(der []byte) (*List, error) {
 	crl, scope, _, err := s.ExamineCRL(der)
 	if err != nil {
 		return nil, err
 	}
-	if crl.Number == nil || !crl.Number.IsUint64() {
-		return nil, fmt.Errorf("%w: its number", ErrCRLProfile)
+	if !crl.Number.IsUint64() {
+		return nil, fmt.Errorf("%w: its number is beyond 64 bits", ErrCRLProfile)
+	}
+	if part, err := PartitionOf(crl); err != nil || part != nil {
+		return nil, errors.Join(fmt.Errorf("%w: it is one partition of a list", ErrCRLProfile), err)
 	}
 	l := &List{
 		Scope: scope, Number: crl.Number.Uint64(), ThisUpdate: crl.ThisUpdate.UTC(), NextUpdate: crl.NextUpdate.UTC(), DER: crl.Raw,
 	}
-	return l, l.index(crl.RevokedCertificateEntries)
+	if err := l.index(crl.RevokedCertificateEntries); err != nil {
+		return nil, err
+	}
+	return l, nil
 }
 
 func (l *List) index(entries []x509.RevocationListEntry) error {
