@@ -73,10 +73,31 @@ func (c *Client) ResetCounts(ctx context.Context, n int) (Slot, error) {
 
 // Ready waits until the socket is served or ctx ends.
 func (c *Client) Ready(ctx context.Context) error {
+	return poll(ctx, func() error {
+		_, err := c.Slots(ctx)
+		return err
+	})
+}
+
+// Connected waits until pcscd has spoken to the card in slot n, about half a second after its insertion, or ctx ends.
+func (c *Client) Connected(ctx context.Context, n int) error {
+	return poll(ctx, func() error {
+		s, err := c.Slot(ctx, n)
+		if err == nil && !s.Connected {
+			err = errNotConnected
+		}
+		return err
+	})
+}
+
+var errNotConnected = errors.New("pcscd has not spoken to the card")
+
+// poll tries until it succeeds or ctx ends.
+func poll(ctx context.Context, try func() error) error {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		_, err := c.Slots(ctx)
+		err := try()
 		if err == nil {
 			return nil
 		}

@@ -27,7 +27,7 @@ import (
 // Slot is what a client sees of a slot. The counters run from the last insertion and stand still after the removal.
 type Slot struct {
 	Slot int `json:"slot"` // from 0
-	// Inserted: a card lies in the slot. Connected: pcscd has been told, and sees it within half a second.
+	// Inserted: a card lies in the slot. Connected: pcscd has spoken to it, so that its PC/SC clients hear of it by now.
 	Inserted  bool   `json:"inserted"`
 	Connected bool   `json:"connected"`
 	Label     string `json:"label"` // of the card that lies there

@@ -117,6 +117,9 @@ func TestInsertCountRemove(t *testing.T) {
 	if answer != "\x90\x00" {
 		t.Errorf("SELECT = %X, want 9000", answer)
 	}
+	if err := b.client.Connected(ctx, 1); err != nil {
+		t.Errorf("Connected() = %v, want nil", err)
+	}
 	if answer = send(t, conn, wrongPIN); answer != "\x63\xC2" {
 		t.Errorf("VERIFY = %X, want 63C2", answer)
 	}
@@ -222,12 +225,21 @@ func TestListen(t *testing.T) {
 	}
 }
 
-func TestReadyGivesUp(t *testing.T) {
+func TestWaitingGivesUp(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	err := control.NewClient(filepath.Join(t.TempDir(), "none")).Ready(ctx)
 	if !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("Ready() without a server = %v, want %v", err, context.DeadlineExceeded)
+	}
+	b := start(t)
+	if _, err := b.client.Insert(t.Context(), 0, control.InsertRequest{Profile: profile(t)}); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel = context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if err := b.client.Connected(ctx, 0); !errors.Is(err, context.DeadlineExceeded) { // nobody accepts
+		t.Errorf("Connected() without pcscd = %v, want %v", err, context.DeadlineExceeded)
 	}
 }
 

@@ -38,7 +38,7 @@ type Device interface {
 
 // Status is the state of a slot. The counters run from the last insertion and stand still after the removal.
 type Status struct {
-	// Inserted: a card lies in the slot. Connected: pcscd has been told.
+	// Inserted: a card lies in the slot. Connected: pcscd has spoken to it, so that its PC/SC clients hear of it by now.
 	Inserted, Connected bool
 	// APDUs counts commands that were answered or torn; BytesUp and BytesDown their octets to and from the card.
 	APDUs, BytesUp, BytesDown uint64
@@ -173,14 +173,12 @@ func (s *Slot) dial(ctx context.Context) (*net.TCPConn, error) {
 func (s *Slot) present(ctx context.Context, in *insertion, conn *net.TCPConn) {
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
-	s.connected(in, true)
 	defer s.connected(in, false)
-	s.log.InfoContext(ctx, "card presented")
 	err := s.serve(in, conn)
 	if errors.Is(err, errTorn) {
 		s.torn(in)
 	}
-	s.log.InfoContext(ctx, "card gone from reader", slog.Any("reason", err))
+	s.log.InfoContext(ctx, "reader lost the card", slog.Any("reason", err))
 }
 
 func (s *Slot) connected(in *insertion, yes bool) {
