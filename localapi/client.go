@@ -78,7 +78,7 @@ func (c *Client) Events(ctx context.Context) iter.Seq2[Event, error] {
 			yield(Event{}, err)
 			return
 		}
-		defer body.Close() //nolint:errcheck // nothing is written
+		defer body.Close()
 		if err := readEvents(body, func(e Event) bool { return yield(e, nil) }); err != nil {
 			if ctx.Err() != nil {
 				err = ctx.Err()
@@ -95,7 +95,7 @@ func (c *Client) ask(ctx context.Context, path string, v any) error {
 	if err != nil {
 		return err
 	}
-	defer body.Close() //nolint:errcheck // nothing is written
+	defer body.Close()
 	b, err := io.ReadAll(io.LimitReader(body, maxAnswer+1))
 	if err != nil {
 		return fmt.Errorf("reading %s: %w: %w", path, ErrUnreachable, err)
@@ -119,7 +119,7 @@ func (c *Client) open(ctx context.Context, path, want string) (io.ReadCloser, er
 	if resp.StatusCode == http.StatusOK && resp.Header.Get("Content-Type") == want {
 		return resp.Body, nil
 	}
-	defer resp.Body.Close() //nolint:errcheck // nothing is written
+	defer resp.Body.Close()
 	refused := &Error{Status: resp.StatusCode}
 	b, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if err != nil || json.Unmarshal(b, refused) != nil || refused.Code == "" {

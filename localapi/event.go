@@ -32,7 +32,7 @@ func EventTypes() []EventType {
 
 // Rests says what a verdict rests on (P6).
 type Rests struct {
-	Basis      record.Basis      `json:"basis"`
+	Basis      record.Basis      `json:"basis,omitzero"` // zero when there was no rule
 	Evidence   record.Evidence   `json:"evidence"`
 	Answer     record.Answer     `json:"answer"`
 	Rule       uint64            `json:"rule"` // version of the rule
@@ -79,10 +79,14 @@ func MarshalLive(e Event) ([]byte, error) {
 	return b, nil
 }
 
-// UnmarshalLive is the inverse of MarshalLive, but for ID. The error wraps ErrEvent and quotes none of the text.
+// UnmarshalLive is the inverse of MarshalLive, but for ID. An event without a type, or with a tap without a verdict, is none.
+// The error is ErrEvent and quotes none of the text.
 func UnmarshalLive(b []byte) (Event, error) {
 	var in live
 	if err := json.Unmarshal(b, &in); err != nil || in.Type == "" {
+		return Event{}, ErrEvent
+	}
+	if t := in.Tap; t != nil && (!t.First.Valid() || t.Final != nil && !t.Final.Valid()) {
 		return Event{}, ErrEvent
 	}
 	e := in.Event

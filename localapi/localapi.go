@@ -43,8 +43,8 @@ type Status struct {
 // Service is what this desk serves.
 type Service struct {
 	ID       record.ServiceID `json:"id"`
-	Basis    record.Basis     `json:"basis"`
-	Practice bool             `json:"practice"` // taps create no right and no duty; every page says so
+	Basis    record.Basis     `json:"basis,omitzero"` // zero while the box holds no rule
+	Practice bool             `json:"practice"`       // taps create no right and no duty; every page says so
 }
 
 // Line is the way to central.
@@ -89,6 +89,9 @@ type Outcome struct {
 	Verdict record.Verdict `json:"verdict"`
 	Reason  record.Reason  `json:"reason"`
 }
+
+// Valid reports whether this build knows both words.
+func (o Outcome) Valid() bool { return o.Verdict.Valid() && o.Reason.Valid() }
 
 // CorrectedBy reports whether final takes back what the counter did on o: someone served should not have been, or someone
 // refused should have been served.

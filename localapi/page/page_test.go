@@ -105,12 +105,32 @@ func TestColoursKeepTheirContrast(t *testing.T) {
 		fore, back string
 		want       float64
 	}{
-		{"gray-900", "white", 7}, {"gray-900", "gray-50", 7}, {"gray-700", "white", 7}, {"gray-800", "gray-100", 7},
-		{"green-900", "green-50", 7}, {"orange-1000", "orange-50", 7}, {"red-1100", "red-50", 7}, {"blue-1000", "blue-50", 7},
-		{"green-900", "white", 7}, {"orange-1000", "white", 7}, {"red-1100", "white", 7}, {"blue-1000", "white", 7},
-		{"gray-900", "orange-50", 7}, {"gray-900", "red-50", 7}, {"gray-800", "red-50", 7}, {"gray-800", "green-50", 7}, {"gray-800", "orange-50", 7}, {"black", "yellow-300", 7}, {"white", "red-1000", 7}, {"white", "blue-900", 7},
-		{"green-800", "green-50", 3}, {"orange-900", "orange-50", 3}, {"red-900", "red-50", 3}, {"blue-900", "blue-50", 3},
-		{"gray-536", "white", 3}, {"gray-536", "gray-100", 3},
+		{"gray-900", "white", 7},
+		{"gray-900", "gray-50", 7},
+		{"gray-700", "white", 7},
+		{"gray-800", "gray-100", 7},
+		{"green-900", "green-50", 7},
+		{"orange-1000", "orange-50", 7},
+		{"red-1100", "red-50", 7},
+		{"blue-1000", "blue-50", 7},
+		{"green-900", "white", 7},
+		{"orange-1000", "white", 7},
+		{"red-1100", "white", 7},
+		{"blue-1000", "white", 7},
+		{"gray-900", "orange-50", 7},
+		{"gray-900", "red-50", 7},
+		{"gray-800", "red-50", 7},
+		{"gray-800", "green-50", 7},
+		{"gray-800", "orange-50", 7},
+		{"black", "yellow-300", 7},
+		{"white", "red-1000", 7},
+		{"white", "blue-900", 7},
+		{"green-800", "green-50", 3},
+		{"orange-900", "orange-50", 3},
+		{"red-900", "red-50", 3},
+		{"blue-900", "blue-50", 3},
+		{"gray-536", "white", 3},
+		{"gray-536", "gray-100", 3},
 	} {
 		if got := contrast(t, css, c.fore, c.back); got < c.want {
 			t.Errorf("contrast of --%s on --%s = %.2f, want at least %.1f", c.fore, c.back, got, c.want)

@@ -58,11 +58,16 @@ func (g guard) configured(name string) bool {
 }
 
 // splitHost splits "name", "name:port", "[v6]" and "[v6]:port"; the brackets go. Without a port it is 80 (RFC 9110 §4.2.1).
+// Brackets around anything but IPv6 give nothing.
 func splitHost(hostport string) (host, port string) {
-	if h, p, err := net.SplitHostPort(hostport); err == nil {
-		return h, p
+	host, port, err := net.SplitHostPort(hostport)
+	if err != nil {
+		host, port = strings.TrimSuffix(strings.TrimPrefix(hostport, "["), "]"), "80"
 	}
-	return strings.TrimSuffix(strings.TrimPrefix(hostport, "["), "]"), "80"
+	if strings.HasPrefix(hostport, "[") != strings.Contains(host, ":") {
+		return "", ""
+	}
+	return host, port
 }
 
 func isLoopback(host string) bool {

@@ -60,7 +60,7 @@ func ListenUnix(ctx context.Context, path string) (net.Listener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listening on %s: %w", made, err)
 	}
-	l.(*net.UnixListener).SetUnlinkOnClose(false) //nolint:errcheck,forcetypeassert // "unix" always makes one
+	l.(*net.UnixListener).SetUnlinkOnClose(false) // "unix" always makes one
 	if err := errors.Join(os.Chmod(made, 0o660), os.Rename(made, path)); err != nil {
 		return nil, errors.Join(fmt.Errorf("placing the socket %s: %w", path, err), l.Close(), removeSocket(made))
 	}

@@ -11,6 +11,8 @@ import (
 	"kazashi.example/localapi/server"
 )
 
+var discard = slog.New(slog.DiscardHandler)
+
 // serving is a server of one box.
 type serving struct {
 	addr, url string
@@ -33,7 +35,7 @@ func serve(t *testing.T, box *scene.Box, l net.Listener) serving {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		if err := server.Serve(ctx, handler(box), slog.New(slog.DiscardHandler), l); err != nil {
+		if err := server.Serve(ctx, handler(box), discard, l); err != nil {
 			t.Errorf("Serve = %v, want nil", err)
 		}
 	}()
@@ -45,7 +47,7 @@ func serve(t *testing.T, box *scene.Box, l net.Listener) serving {
 
 func handler(box *scene.Box) *server.Handler {
 	return server.New(server.Config{
-		Box: box, Log: slog.New(slog.DiscardHandler), Hosts: []string{"counter.example", "elsewhere.example:8080"},
+		Box: box, Log: discard, Hosts: []string{"counter.example", "elsewhere.example:8080"},
 		Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("kazashi_up 1\n")) }),
 	})
 }

@@ -97,8 +97,8 @@
 
   function rests(r) {
     const word = (name) => (book.labels[name] || book.unknown.name)[lang];
-    const list = r.list ? fill("list_number", { n: r.list.number }) + " " + fill("list_age", { t: age(r.list.age_seconds) }) : label("list_none");
-    return label("rests") + ": " + [word("basis_" + r.basis), word("evidence_" + r.evidence), label("list") + " " + list,
+    const list = r.list ? fill("list_number", { n: r.list.number }) + " (" + fill("list_age", { t: age(r.list.age_seconds) }) + ")" : label("list_none");
+    return label("rests") + ": " + [...(r.basis ? [word("basis_" + r.basis)] : []), word("evidence_" + r.evidence), label("list") + " " + list,
       label("clock") + " " + word("clock_" + r.confidence)].join(" ｜ ");
   }
 

@@ -1,0 +1,4 @@
+package localapi
+
+// ReadEvents is readEvents, for its fuzz target.
+var ReadEvents = readEvents
