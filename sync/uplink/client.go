@@ -20,7 +20,7 @@ import (
 // Deadlines. A black-holed line answers nothing at all, so every wait has an end.
 const (
 	dialTimeout    = 10 * time.Second
-	requestTimeout = 20 * time.Second // beside the wait that a poll asks for
+	requestTimeout = 10 * time.Second // beside the wait that a poll asks for
 	idleTimeout    = 90 * time.Second
 )
 
