@@ -91,8 +91,10 @@ func parseTBS(tbs cryptobyte.String) (*Request, error) {
 		return r, nil
 	}
 	var err error
-	r.nonce, err = parseExtensions(ext)
-	return r, err
+	if r.nonce, err = parseExtensions(ext); err != nil {
+		return nil, err
+	}
+	return r, nil
 }
 
 // parseSingle takes one Request off the list.
