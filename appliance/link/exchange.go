@@ -7,6 +7,7 @@ import (
 	"log/slog"
 
 	"kazashi.example/appliance/desired"
+	"kazashi.example/appliance/journal"
 	"kazashi.example/appliance/revocation"
 	"kazashi.example/sync/ack"
 	"kazashi.example/sync/record"
@@ -15,7 +16,7 @@ import (
 
 // push hands over one portion and notes central's word about it.
 func (l *Link) push(ctx context.Context) (more bool, err error) {
-	p, err := l.Journal.Unsent(ctx)
+	p, err := l.Journal.Unsent(ctx, journal.Limits{})
 	if err != nil {
 		return false, fmt.Errorf("reading what to send: %w", err)
 	}

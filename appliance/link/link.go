@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"kazashi.example/appliance/desired"
+	"kazashi.example/appliance/journal"
 	"kazashi.example/appliance/revocation"
 	"kazashi.example/sync/ack"
 	"kazashi.example/sync/record"
@@ -35,9 +36,9 @@ const (
 
 // Journal is what the link needs of the journal.
 type Journal interface {
-	// Unsent is the next portion to push: live records before backlog, every header before its records. Empty when there is
+	// Unsent is the next portion to push: live records before backlog, every header with its records. Empty when there is
 	// nothing to send.
-	Unsent(ctx context.Context) (wire.Push, error)
+	Unsent(ctx context.Context, l journal.Limits) (wire.Push, error)
 	// Accept notes what central signed.
 	Accept(ctx context.Context, a ack.Ack) error
 	// Epochs lists epochs with records that are not yet safe.
