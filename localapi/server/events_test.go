@@ -141,6 +141,9 @@ func TestSlowClientIsDropped(t *testing.T) {
 		if _, err := lazy.Write([]byte("GET /v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n")); err != nil {
 			t.Fatal(err)
 		}
+		if err := lazy.SetReadDeadline(time.Now().Add(7 * time.Second)); err != nil {
+			t.Fatal(err)
+		}
 		synctest.Wait() // the server now waits for lazy to read
 		brisk := openStreamWith(t, p, "http://localhost")
 		brisk.next(t)
@@ -151,9 +154,6 @@ func TestSlowClientIsDropped(t *testing.T) {
 			}
 		}
 		<-time.After(6 * time.Second) // by the bubble's clock
-		if err := lazy.SetReadDeadline(time.Now().Add(time.Second)); err != nil {
-			t.Fatal(err)
-		}
 		if _, err := io.Copy(io.Discard, lazy); err != nil {
 			t.Errorf("reading the lazy client's connection = %v, want its end", err)
 		}
