@@ -29,12 +29,7 @@ func (t *Tray) Lay(ctx context.Context, person string) (ledger.Entry, error) {
 	if err != nil {
 		return ledger.Entry{}, err
 	}
-	if t.onReader() != nil {
-		if _, err := t.take(ctx); err != nil {
-			return ledger.Entry{}, err
-		}
-	}
-	if err := until(ctx, t.moved.Add(t.cfg.Gap)); err != nil {
+	if err := t.clear(ctx); err != nil {
 		return ledger.Entry{}, err
 	}
 	first, final := t.expect(p)
@@ -49,6 +44,7 @@ func (t *Tray) Lay(ctx context.Context, person string) (ledger.Entry, error) {
 	defer cancel()
 	if err := t.cfg.Slot.Insert(ctx, p.Profile, p.Fault); err != nil {
 		err = fmt.Errorf("laying the card on the reader: %w", err)
+		t.doubt = true
 		if _, werr := t.write(ledger.Entry{Kind: ledger.KindFail, Tap: e.Tap, Person: p.Key, Error: shorten(err.Error())}); werr != nil {
 			return ledger.Entry{}, werr
 		}
@@ -74,13 +70,36 @@ func (t *Tray) take(ctx context.Context) (ledger.Entry, error) {
 	if err := until(ctx, t.moved.Add(t.cfg.Hold)); err != nil {
 		return ledger.Entry{}, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, slotTimeout)
-	defer cancel()
-	if err := t.cfg.Slot.Remove(ctx); err != nil {
-		return ledger.Entry{}, fmt.Errorf("taking the card from the reader: %w", err)
+	if err := t.remove(ctx); err != nil {
+		return ledger.Entry{}, err
 	}
 	t.moved = time.Now()
 	return t.write(ledger.Entry{Kind: ledger.KindTake, Tap: card.Tap, Person: card.Person})
+}
+
+// clear empties the reader for the next card and gives pcscd the time to see it.
+func (t *Tray) clear(ctx context.Context) error {
+	if t.onReader() != nil {
+		if _, err := t.take(ctx); err != nil {
+			return err
+		}
+	}
+	if t.doubt {
+		if err := t.remove(ctx); err != nil {
+			return err
+		}
+		t.moved, t.doubt = time.Now(), false
+	}
+	return until(ctx, t.moved.Add(t.cfg.Gap))
+}
+
+func (t *Tray) remove(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, slotTimeout)
+	defer cancel()
+	if err := t.cfg.Slot.Remove(ctx); err != nil {
+		return fmt.Errorf("taking the card from the reader: %w", err)
+	}
+	return nil
 }
 
 // until waits for a moment, at most until ctx ends.

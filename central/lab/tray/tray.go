@@ -114,8 +114,9 @@ const (
 type Tray struct {
 	cfg Config
 
-	deed  sync.Mutex // held through one deed, so that the ledger's order is the world's order; guards moved
+	deed  sync.Mutex // held through one deed, so that the ledger's order is the world's order; guards what follows
 	moved time.Time  // when a card was last laid or taken
+	doubt bool       // laying failed, or another tray was here before: a card may lie there that the ledger does not know of
 
 	mu      sync.Mutex // guards what follows
 	card    *Card
@@ -133,8 +134,8 @@ type Card struct {
 
 type revocation struct{ published bool }
 
-// New takes up a ledger where it ends: taps are numbered on, revocations are remembered. The line is taken as it is and the
-// slot as empty.
+// New takes up a ledger where it ends: taps are numbered on, revocations and the card on the reader are remembered. The line
+// is taken as it is.
 func New(cfg Config) (*Tray, error) {
 	t := &Tray{cfg: cfg, revoked: map[string]revocation{}, news: make(chan struct{})}
 	for i, p := range cfg.People {
@@ -142,9 +143,11 @@ func New(cfg Config) (*Tray, error) {
 			return nil, fmt.Errorf("two people with the key %q in the practice world", p.Key)
 		}
 	}
-	for _, e := range cfg.Ledger.Entries() {
+	old := cfg.Ledger.Entries()
+	for _, e := range old {
 		t.replay(e)
 	}
+	t.doubt = len(old) > 0
 	if _, err := t.write(ledger.Entry{Kind: ledger.KindStart}); err != nil {
 		return nil, err
 	}
@@ -156,8 +159,6 @@ func (t *Tray) replay(e ledger.Entry) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch e.Kind {
-	case ledger.KindStart:
-		t.card = nil
 	case ledger.KindLay:
 		t.taps = e.Tap
 		t.card = &Card{Tap: e.Tap, Person: e.Person, Since: e.At}
@@ -169,6 +170,7 @@ func (t *Tray) replay(e ledger.Entry) {
 		for k := range t.revoked {
 			t.revoked[k] = revocation{published: true}
 		}
+	case ledger.KindStart: // a card that lay there lies there still
 	case ledger.KindCut, ledger.KindRestore: // the line itself knows
 	}
 	close(t.news)

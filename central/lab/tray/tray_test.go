@@ -85,8 +85,13 @@ func TestLedgerBeforeDeed(t *testing.T) {
 		t.Errorf("ledger on disk = %+v, %v, want start, lay and fail of tap 1", entries, err)
 	}
 	b.Break("/v1/slots/0/insert", false)
+	b.Asked()
 	if e := must(t)(b.Tray.Lay(t.Context(), "hanako")); e.Tap != 2 {
 		t.Errorf("next tap = %d, want 2: a failed one keeps its number", e.Tap)
+	}
+	wantAsked := []string{`POST /v1/slots/0/remove {}`, `POST /v1/slots/0/insert {"profile":"/world/hanako.json"}`}
+	if got := b.Asked(); !slices.Equal(got, wantAsked) {
+		t.Errorf("after a failure the rig was asked %v, want %v: the failed card may lie there", got, wantAsked)
 	}
 	b.Break("/v1/slots/0/remove", true)
 	if _, err := b.Tray.Take(t.Context()); err == nil {
@@ -187,8 +192,8 @@ func TestRestart(t *testing.T) {
 	}
 	b.Open(t)
 	s := b.Tray.State()
-	if s.Card != nil || s.Taps != 1 || !s.People[1].Revoked || s.People[1].Published || s.People[0].Revoked {
-		t.Errorf("State after a restart = %+v, want no card, one tap and taro alone revoked", s)
+	if s.Card == nil || s.Card.Person != "hanako" || s.Taps != 1 || !s.People[1].Revoked || s.People[1].Published || s.People[0].Revoked {
+		t.Errorf("State after a restart = %+v, want hanako's card still there, one tap and taro alone revoked", s)
 	}
 	if e := must(t)(b.Tray.Lay(t.Context(), "taro")); e.Tap != 2 || e.ExpectFinal != "refused" {
 		t.Errorf("Lay after a restart = %+v, want tap 2 and a refusal in the end", e)

@@ -39,7 +39,7 @@ type Kind string
 
 // Kinds of entries.
 const (
-	KindStart   Kind = "start"   // a tray was opened on this ledger; no card lies on the reader
+	KindStart   Kind = "start"   // a tray was opened on this ledger
 	KindLay     Kind = "lay"     // a card is about to be laid on the reader: one tap
 	KindFail    Kind = "fail"    // laying the card of this tap failed; whether the box saw it is unknown
 	KindTake    Kind = "take"    // the card of this tap was taken away

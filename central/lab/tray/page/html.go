@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"kazashi.example/central/lab/tray"
@@ -62,8 +63,33 @@ func (v view) Trait(t string) string {
 	return t
 }
 
-// Tone is the colour class of a trait.
-func (v view) Tone(t string) string { return tone(t) }
+// Tone is the colour class of a card.
+func (v view) Tone(p tray.PersonNow) string {
+	if p.Revoked {
+		return "bad"
+	}
+	return tone(p.Trait)
+}
+
+// Note is what is special about a card in a sentence, "" if its trait says the same.
+func (v view) Note(p tray.PersonNow) string {
+	if n := v.In(p.Note); !strings.EqualFold(n, v.Trait(p.Trait)) {
+		return n
+	}
+	return ""
+}
+
+// Void is how far a revocation from here has come, "" if there is none.
+func (v view) Void(p tray.PersonNow) string {
+	switch {
+	case p.Published:
+		return v.L("listed")
+	case p.Revoked:
+		return v.L("revoked")
+	default:
+		return ""
+	}
+}
 
 // Clock is a time of day in Japan.
 func (v view) Clock(s ledger.Stamp) string { return s.In(tokyo).Format("15:04:05") }
