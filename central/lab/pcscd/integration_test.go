@@ -29,14 +29,15 @@ func TestMain(m *testing.M) {
 		helper(program)
 		return
 	}
-	os.Exit(m.Run())
+	m.Run()
 }
 
+// helper prints the process ids of a rig, or why there is none.
 func helper(program string) {
 	r, err := pcscd.Start(context.Background(), pcscd.Config{VCard: program, Dir: os.Getenv("PCSCD_RIG_DIR")})
 	if err != nil {
 		fmt.Println(err)
-		os.Exit(1)
+		return
 	}
 	fmt.Println(r.PIDs()[0], r.PIDs()[1])
 	<-r.Done()
@@ -44,7 +45,7 @@ func helper(program string) {
 
 func vcardProgram(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "kazashi-vcard-") // not t.TempDir, which other users may not enter
+	dir, err := os.MkdirTemp("", "kazashi-vcard-") //nolint:usetesting // other users may not enter t.TempDir
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -179,7 +180,7 @@ func TestNothingOutlivesTheParent(t *testing.T) {
 // killParent starts a rig in a process of its own, kills that and returns the rig's processes.
 func killParent(t *testing.T, program string, cred *syscall.Credential) []int {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "kazashi-rig-")
+	dir, err := os.MkdirTemp("", "kazashi-rig-") //nolint:usetesting // other users may not enter t.TempDir
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -38,8 +38,7 @@ func (s *Slot) serve(in *insertion, conn *net.TCPConn) error {
 		}
 		s.connected(in, true)
 		answer, err := s.react(in, payload)
-		if errors.Is(err, errTorn) {
-			_ = write(conn, []byte{0x01, 0x02, 0x6F}) // the first octet of 258
+		if err != nil {
 			return err
 		}
 		if answer == nil {

@@ -53,6 +53,8 @@ type Slot struct {
 	mu   sync.Mutex // guards the fields below
 	in   *insertion // nil: empty
 	stat Status
+
+	lost time.Time // when the last connection ended; Run's goroutine alone
 }
 
 // insertion is one card from its laying down to its taking away.
@@ -66,7 +68,8 @@ func New(addr string, log *slog.Logger) *Slot {
 	return &Slot{addr: addr, log: log.With(slog.String("vpcd", addr)), wake: make(chan struct{}, 1)}
 }
 
-// Insert lays a card in the slot; ErrOccupied. It does not wait for pcscd, which takes up to half a second to notice.
+// Insert lays a card in the slot; ErrOccupied. It does not wait for pcscd, which takes up to half a second to notice, and after
+// another card's removal up to a second.
 func (s *Slot) Insert(d Device) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -145,6 +148,7 @@ func (s *Slot) attend(ctx context.Context, in *insertion) {
 		case <-ctx.Done():
 		}
 	}()
+	pause(ctx, time.Until(s.lost.Add(removalTime)))
 	wait := newBackoff()
 	for ctx.Err() == nil {
 		conn, err := s.dial(ctx)
@@ -158,7 +162,12 @@ func (s *Slot) attend(ctx context.Context, in *insertion) {
 	}
 }
 
-const dialTimeout = 2 * time.Second
+const (
+	dialTimeout = 2 * time.Second
+	// removalTime passes between a removal and the next card. pcscd looks every 400 ms (PCSCLITE_STATUS_POLL_RATE, pcsc-lite
+	// src/PCSC/pcsclite.h); it must once find nobody at the port, or it takes the next card for the last one.
+	removalTime = 600 * time.Millisecond
+)
 
 func (s *Slot) dial(ctx context.Context) (*net.TCPConn, error) {
 	d := net.Dialer{Timeout: dialTimeout}
@@ -171,7 +180,14 @@ func (s *Slot) dial(ctx context.Context) (*net.TCPConn, error) {
 
 // present serves one connection to its end.
 func (s *Slot) present(ctx context.Context, in *insertion, conn *net.TCPConn) {
-	defer conn.Close()
+	defer func() {
+		_ = conn.Close()
+		s.lost = time.Now()
+	}()
+	// A reset, not an orderly end: vpcd hands an orderly end to the client as an empty answer, a reset as a failed transmission.
+	if err := conn.SetLinger(0); err != nil {
+		s.log.WarnContext(ctx, "cannot set linger", slog.Any("error", err))
+	}
 	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
 	defer s.connected(in, false)
 	err := s.serve(in, conn)
@@ -210,9 +226,16 @@ const (
 func newBackoff() *backoff { return &backoff{delay: firstDelay} }
 
 func (b *backoff) next(ctx context.Context) {
-	t := time.NewTimer(b.delay)
-	defer t.Stop()
+	pause(ctx, b.delay)
 	b.delay = min(2*b.delay, lastDelay)
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	if d <= 0 {
+		return
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
 	select {
 	case <-ctx.Done():
 	case <-t.C:
