@@ -1,0 +1,134 @@
+package journal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"kazashi.example/sync/epoch"
+)
+
+// asideMark stands between a journal's name and the time at which it was set aside.
+const asideMark = ".set-aside-"
+
+// asideTries bounds the search for a free name.
+const asideTries = 100
+
+// lockFile takes the lock of one process on the journal. It goes with the process, however that ends.
+func lockFile(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("locking journal: %w", err)
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		if errors.Is(err, syscall.EWOULDBLOCK) {
+			err = ErrInUse
+		}
+		return nil, errors.Join(fmt.Errorf("locking journal: %w", err), f.Close())
+	}
+	return f, nil
+}
+
+// openStore opens the database, makes it if there is none, and sets it aside for a new one if it is damaged.
+func openStore(ctx context.Context, path string, o Options) (*store, book, error) {
+	b := birth{epoch.LineageUnknown, epoch.CauseStart}
+	_, err := os.Lstat(path)
+	switch {
+	case err == nil:
+		st, bk, err := connect(ctx, path, o)
+		if !damaged(err) {
+			return st, bk, err
+		}
+		if err := setAside(ctx, path, o, err); err != nil {
+			return nil, book{}, err
+		}
+		b.cause = epoch.CauseSetAside
+	case !errors.Is(err, os.ErrNotExist):
+		return nil, book{}, fmt.Errorf("looking for the journal: %w", err)
+	case nonEmpty(path + "-wal"): // setting aside was cut short after its first step
+		if err := setAside(ctx, path, o, errDamaged); err != nil {
+			return nil, book{}, err
+		}
+		b.cause = epoch.CauseSetAside
+	case len(asideOf(path)) > 0: // it was cut short after its last step
+		b.cause = epoch.CauseSetAside
+	case o.Fresh:
+		b.lineage = epoch.LineageFirst
+	default:
+		o.Log.ErrorContext(ctx, "no journal where this box had one; records may be lost with it", slog.String("path", path))
+	}
+	if err := create(ctx, path, o, b); err != nil {
+		return nil, book{}, err
+	}
+	return connect(ctx, path, o)
+}
+
+// setAside renames the database's files, the main one first: without it the others are known for what they are.
+func setAside(ctx context.Context, path string, o Options, why error) error {
+	name, err := asideName(path, o.Now())
+	if err != nil {
+		return err
+	}
+	for _, tail := range []string{"", "-wal", "-shm"} {
+		if err := os.Rename(path+tail, name+tail); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return fmt.Errorf("setting the damaged journal aside: %w", err)
+		}
+	}
+	if err := syncFile(filepath.Dir(path)); err != nil {
+		return err
+	}
+	o.Log.ErrorContext(ctx, "journal was damaged and is set aside; a new one begins; keep the file, central may still need it",
+		slog.String("path", name), slog.Any("error", why))
+	return nil
+}
+
+func asideName(path string, now time.Time) (string, error) {
+	base := path + asideMark + now.UTC().Format("20060102T150405Z")
+	for i := range asideTries {
+		name := base
+		if i > 0 {
+			name = fmt.Sprintf("%s.%d", base, i)
+		}
+		if !exists(name) && !exists(name+"-wal") {
+			return name, nil
+		}
+	}
+	return "", fmt.Errorf("setting the damaged journal aside: no free name like %s", base)
+}
+
+// SetAside lists the databases that were set aside as damaged and are still here, oldest first. A person should take them to
+// central; they are never read again by this program.
+func (j *Journal) SetAside() []string { return asideOf(j.path) }
+
+func asideOf(path string) []string {
+	entries, err := os.ReadDir(filepath.Dir(path))
+	if err != nil {
+		return nil
+	}
+	var names []string
+	for _, e := range entries {
+		part := strings.HasSuffix(e.Name(), "-wal") || strings.HasSuffix(e.Name(), "-shm")
+		if strings.HasPrefix(e.Name(), filepath.Base(path)+asideMark) && !part {
+			names = append(names, filepath.Join(filepath.Dir(path), e.Name()))
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
+}
+
+func nonEmpty(path string) bool {
+	i, err := os.Lstat(path)
+	return err == nil && i.Size() > 0
+}

@@ -1,0 +1,99 @@
+package journal
+
+import (
+	"kazashi.example/sync/epoch"
+	"kazashi.example/sync/record"
+	"kazashi.example/sync/rule"
+)
+
+// seqBits is the share of a row's number that the sequence number takes: 2^40 records an epoch, 2^23 epochs a journal (at one
+// an hour more than 900 years).
+const seqBits = 40
+
+const seqMask = 1<<seqBits - 1
+
+// pack makes the number of a record's row: rows stand in the order in which they were written, and one b-tree is enough.
+func pack(n int64, s record.Seq) int64 { return n<<seqBits | int64(s&seqMask) }
+
+func unpack(id int64) (n int64, s record.Seq) { return id >> seqBits, record.Seq(id & seqMask) }
+
+// idRange is a run of row numbers, inclusive; the zero value is empty.
+type idRange struct{ first, last int64 }
+
+func (r idRange) has(id int64) bool { return r.last != 0 && id >= r.first && id <= r.last }
+
+// birth says how the database came to be, for its first epoch.
+type birth struct {
+	lineage epoch.Lineage
+	cause   epoch.Cause
+}
+
+// kept is one epoch of the journal and what is known of it.
+type kept struct {
+	n     int64 // order of opening on this box
+	id    record.EpochID
+	root  epoch.Hash
+	last  record.Seq // last durable record; 0 for none
+	known uint64     // central epoch under which central is known to have the header; 0 for none
+
+	received, safe spans // what central has acknowledged under the central epoch of the book; safe is part of received
+	gone           spans // envelopes deleted here
+}
+
+// waits reports whether there is anything left to send.
+func (k *kept) waiting() uint64 { return uint64(k.last) - k.received.len() }
+
+func (k *kept) unsafe() bool { return uint64(k.last) > k.safe.len() }
+
+// void forgets what central said before it was restored. What is deleted here cannot be sent again.
+func (k *kept) void() { k.received, k.safe, k.known = k.gone, k.gone, 0 }
+
+// book is what the journal knows without looking: which epochs there are, how far they go and what central said of them. It is
+// read from the database at the start and changed only after a commit returned.
+type book struct {
+	birth   birth
+	version rule.Version // newest acknowledgement
+	epochs  []*kept      // ascending
+	byID    map[record.EpochID]*kept
+}
+
+func (b *book) last() *kept {
+	if len(b.epochs) == 0 {
+		return nil
+	}
+	return b.epochs[len(b.epochs)-1]
+}
+
+func (b *book) lastN() int64 {
+	if k := b.last(); k != nil {
+		return k.n
+	}
+	return 0
+}
+
+func (b *book) byN(n int64) *kept {
+	for i := len(b.epochs) - 1; i >= 0; i-- {
+		if b.epochs[i].n == n {
+			return b.epochs[i]
+		}
+	}
+	return nil
+}
+
+func (b *book) add(k *kept) {
+	if b.byID == nil {
+		b.byID = make(map[record.EpochID]*kept)
+	}
+	b.epochs = append(b.epochs, k)
+	b.byID[k.id] = k
+}
+
+// appended notes a record, and its epoch if it is the first of it.
+func (b *book) appended(n int64, id record.ID, root epoch.Hash) {
+	k := b.last()
+	if k == nil || k.n != n {
+		k = &kept{n: n, id: id.Epoch, root: root}
+		b.add(k)
+	}
+	k.last = id.Seq
+}

@@ -1,0 +1,299 @@
+// Package journal is where a tap becomes a record that cannot be lost: sealed to central, numbered, chained and durable.
+//
+// Append returns only after the record is committed and flushed (SQLite in WAL mode, synchronous FULL), and nobody may be told
+// a verdict before that (P1). An epoch is opened at the first record after every start and after every doubt; none is ever
+// continued. Its header is committed in the same transaction as its first record, so that no epoch without a record exists on
+// disk. The key of an epoch lives in memory only: a journal that was closed can be sent, but no longer be opened, not even here.
+//
+// A Journal may be used from any goroutine. Records go through one connection, one at a time; reading and checkpoints go
+// through others and hold no tap up. One process at a time has the journal open. What is deleted: the envelopes of records that
+// central has signed as safe, and later their clear fields, oldest first. A damaged database is set aside, never deleted.
+//
+// It knows nothing of cards, of rules or of the network, and does not judge what it is given to seal.
+package journal
+
+import (
+	"context"
+	"crypto"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+
+	"kazashi.example/sync/content"
+	"kazashi.example/sync/epoch"
+	"kazashi.example/sync/record"
+	"kazashi.example/sync/seal"
+)
+
+// DefaultMaxEpochAge is how long an epoch lasts at most while taps come (design §4).
+const DefaultMaxEpochAge = time.Hour
+
+// Errors of this package.
+var (
+	// ErrInUse says that another process, or another Journal of this one, has the journal open.
+	ErrInUse = errors.New("journal is in use by another process; is `kazashi run` running already?")
+	// ErrOtherBox says that the journal, or an acknowledgement, is another box's. The journal is left as it is.
+	ErrOtherBox = errors.New("belongs to another box")
+	// ErrNewer says that the journal was written by a newer release. It is left as it is.
+	ErrNewer = errors.New("journal was written by a newer release; start that release again")
+	// ErrNotDurable says that a record did not become durable, or may not have: no verdict may be shown for it.
+	ErrNotDurable = errors.New("record could not be made durable")
+	// ErrRecord says that what was handed to Append cannot be a record. Nothing was written and no number is spent.
+	ErrRecord = errors.New("not a record")
+	// ErrCentralBehind says that an acknowledgement comes from before central was restored; it changes nothing.
+	ErrCentralBehind = errors.New("acknowledgement is from an older central epoch than the one known here")
+	// ErrClosed says that the journal was closed.
+	ErrClosed = errors.New("journal is closed")
+)
+
+// Options are what a journal needs of its box.
+type Options struct {
+	Device crypto.Signer // D: signs epoch headers
+	Box    record.BoxID
+	// Recipient is the key to seal to, from the trust bundle in force, parsed once and kept: it is asked at every record and
+	// must not block. When it fails, an open epoch goes on until its time is over, and a new one cannot be opened.
+	Recipient func() (seal.PublicKey, error)
+	// Fresh says that this box identity was made just now and has never had a journal, so that a new file holds its first
+	// epoch. Whoever keeps the identity keeps this as well: it is true from the making of the identity until Open has
+	// returned for the first time, and false, durably, before the first Append. Where it is false and the file is not there,
+	// records may be lost with it, and the next epoch says so (lineage unknown). An existing file ignores it.
+	Fresh       bool
+	Now         func() time.Time // the box's clock; nil for time.Now
+	Log         *slog.Logger     // nil discards
+	MaxEpochAge time.Duration    // 0 means DefaultMaxEpochAge
+}
+
+func (o Options) withDefaults() Options {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.MaxEpochAge <= 0 {
+		o.MaxEpochAge = DefaultMaxEpochAge
+	}
+	return o
+}
+
+// Clear is what stays readable on this box, outside the seal: the whole of it (design §4).
+type Clear struct {
+	Tap     record.TapID
+	Time    time.Time
+	Desk    record.DeskID
+	Service record.ServiceID
+	Verdict record.Verdict
+	Reason  record.Reason
+	Code    string // spoken code
+}
+
+// maxCode caps a spoken code, in octets.
+const maxCode = 16
+
+func (c Clear) check() error {
+	if err := errors.Join(record.CheckName(c.Desk), record.CheckName(c.Service)); err != nil {
+		return fmt.Errorf("%w: %w", ErrRecord, err)
+	}
+	if c.Tap.IsZero() || !c.Verdict.Valid() || !c.Reason.Valid() || len(c.Code) > maxCode {
+		return fmt.Errorf("%w: tap id, verdict, reason or code", ErrRecord)
+	}
+	return nil
+}
+
+// Journal is an open journal.
+type Journal struct {
+	o    Options
+	path string
+	lock *os.File
+	bg   sync.WaitGroup // preparations and checkpoints under way
+
+	// write lets one writer at a time at the database. It guards everything down to the next blank line. Whoever changes st,
+	// book or restored holds both locks, so that the writer may read them under this one alone.
+	write  sync.Mutex
+	writer *epoch.Writer
+	opened time.Time   // when writer was opened
+	cause  epoch.Cause // of the next epoch
+	doubt  bool        // the book may differ from the disk and is read again before the next record
+	next   chan prepared
+	closed bool
+
+	mu       sync.RWMutex // guards what follows; held for moments only, never across a write to the disk
+	st       *store
+	book     book
+	restored idRange // records of the run before that perhaps nobody saw
+}
+
+// Open opens the journal at path, or makes it. A damaged one is set aside under another name, reported to the log, and a new
+// one begun, so that intake goes on. Errors: ErrInUse, ErrOtherBox, ErrNewer, or what the disk said.
+func Open(ctx context.Context, path string, o Options) (*Journal, error) {
+	o = o.withDefaults()
+	lock, err := lockFile(path + ".lock")
+	if err != nil {
+		return nil, err
+	}
+	j := &Journal{o: o, path: path, lock: lock, cause: epoch.CauseStart, next: make(chan prepared, 1)}
+	if err := j.begin(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("opening journal: %w", err), lock.Close())
+	}
+	j.prepare()
+	return j, nil
+}
+
+// begin opens or makes the database and reads the book from it.
+func (j *Journal) begin(ctx context.Context) error {
+	crashed := nonEmpty(j.path + "-wal") // a clean end leaves none behind
+	st, b, err := openStore(ctx, j.path, j.o)
+	if err != nil {
+		return err
+	}
+	if b.birth.cause == epoch.CauseSetAside && b.last() == nil {
+		j.cause = epoch.CauseSetAside
+	}
+	var unseen idRange
+	if crashed {
+		if unseen, err = st.unseen(ctx); err != nil {
+			return errors.Join(err, st.close())
+		}
+	}
+	j.mu.Lock()
+	j.st, j.book, j.restored = st, b, unseen
+	j.mu.Unlock()
+	return nil
+}
+
+// Close forgets the keys and closes the database; the next start opens a new epoch.
+func (j *Journal) Close() error {
+	j.write.Lock()
+	defer j.write.Unlock()
+	if j.closed {
+		return nil
+	}
+	j.closed = true
+	j.discard(epoch.CauseStart)
+	j.bg.Wait()
+	select {
+	case p := <-j.next:
+		p.key.Wipe()
+	default:
+	}
+	return errors.Join(j.store().close(), j.lock.Close())
+}
+
+// Append seals plain as the next record and returns its id once it is durable. After an error nobody may be told a verdict:
+// ErrNotDurable when the disk failed (full, read-only, broken), ErrRecord, ErrClosed, or ctx's own before anything was done.
+// The next Append opens a new epoch by itself, so that a caller may simply try again with the next tap.
+func (j *Journal) Append(ctx context.Context, plain []byte, c Clear) (record.ID, error) {
+	if err := c.check(); err != nil {
+		return record.ID{}, err
+	}
+	if len(plain) == 0 || len(plain) > content.MaxContent {
+		return record.ID{}, fmt.Errorf("%w: content of %d octets", ErrRecord, len(plain))
+	}
+	if err := ctx.Err(); err != nil {
+		return record.ID{}, err
+	}
+	j.write.Lock()
+	defer j.write.Unlock()
+	if j.closed {
+		return record.ID{}, ErrClosed
+	}
+	id, err := j.append(plain, c)
+	if err != nil {
+		return record.ID{}, fmt.Errorf("%w: %w", ErrNotDurable, err)
+	}
+	return id, nil
+}
+
+// append does not take a context: an insert that was interrupted has an unknown outcome and would cost an epoch.
+func (j *Journal) append(plain []byte, c Clear) (record.ID, error) {
+	if err := j.settle(); err != nil {
+		return record.ID{}, err
+	}
+	head, err := j.turn(j.o.Now())
+	if err != nil {
+		return record.ID{}, err
+	}
+	w, err := j.writer.Seal(plain)
+	if err != nil {
+		j.discard(epoch.CauseAppendFailed)
+		return record.ID{}, fmt.Errorf("sealing record: %w", err)
+	}
+	st := j.store()
+	n := j.current(head)
+	if err := st.append(n, head, w, c); err != nil {
+		j.discard(epoch.CauseAppendFailed)
+		j.doubt = true
+		return record.ID{}, fmt.Errorf("storing record: %w", err)
+	}
+	j.mu.Lock()
+	j.book.appended(n, w.ID, j.writer.Header().Root)
+	j.mu.Unlock()
+	if head != nil {
+		j.turned(*head)
+	}
+	j.checkpoint(st)
+	return w.ID, nil
+}
+
+// current is the number of the epoch that is being written.
+func (j *Journal) current(head *epoch.Signed) int64 {
+	n := j.book.lastN()
+	if head != nil {
+		n++
+	}
+	return n
+}
+
+// settle reads the book again after an append whose outcome is not known: what counts is what is on the disk. A database that
+// turns out to be damaged is set aside on the spot.
+func (j *Journal) settle() error {
+	if !j.doubt {
+		return nil
+	}
+	ctx := context.Background() // see append
+	b, err := j.store().readBook(ctx)
+	if damaged(err) {
+		j.o.Log.ErrorContext(ctx, "journal is damaged; reopening it", slog.Any("error", err))
+		if err := j.store().close(); err != nil {
+			j.o.Log.WarnContext(ctx, "closing the damaged journal failed", slog.Any("error", err))
+		}
+		if err := j.begin(ctx); err != nil {
+			return err
+		}
+		j.doubt = false
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("reading the journal's end again: %w", err)
+	}
+	j.mu.Lock()
+	j.book = b
+	j.mu.Unlock()
+	j.doubt = false
+	return nil
+}
+
+func (j *Journal) store() *store {
+	j.mu.RLock()
+	defer j.mu.RUnlock()
+	return j.st
+}
+
+// checkpoint moves the write-ahead log into the database now and then, beside the taps: a passive checkpoint waits for nobody
+// and nobody for it.
+func (j *Journal) checkpoint(st *store) {
+	st.commits++
+	if st.commits < checkpointEvery || !st.checkpointing.CompareAndSwap(false, true) {
+		return
+	}
+	st.commits = 0
+	j.bg.Go(func() {
+		defer st.checkpointing.Store(false)
+		if err := st.checkpoint(context.Background()); err != nil {
+			j.o.Log.Warn("moving the journal's log into its database failed", slog.Any("error", err)) //nolint:sloglint // no request to belong to
+		}
+	})
+}

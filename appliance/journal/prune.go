@@ -1,0 +1,156 @@
+package journal
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"math"
+	"slices"
+)
+
+// DefaultKeep is how many taps stay listed after their records are safe.
+const DefaultKeep = 10_000
+
+// pruneRows bounds one transaction of housekeeping, so that a tap waits for a few milliseconds at most.
+const pruneRows = 64
+
+// Prune deletes what central has signed as safe: the envelopes at once, the clear fields once keep newer taps are listed (0
+// means DefaultKeep, the newest is always kept). It works in short transactions, between which taps go first, and stops between
+// two when ctx ends. It returns how many envelopes it deleted.
+func (j *Journal) Prune(ctx context.Context, keep int) (int, error) {
+	if keep <= 0 {
+		keep = DefaultKeep
+	}
+	deleted := 0
+	for ctx.Err() == nil {
+		n, err := j.pruneSome(ctx)
+		if err != nil {
+			return deleted, fmt.Errorf("deleting what is safe: %w", err)
+		}
+		if n == 0 {
+			break
+		}
+		deleted += n
+	}
+	for ctx.Err() == nil {
+		n, err := j.forgetSome(ctx, keep)
+		if err != nil {
+			return deleted, fmt.Errorf("deleting old taps: %w", err)
+		}
+		if n == 0 {
+			break
+		}
+	}
+	return deleted, ctx.Err()
+}
+
+// pruneSome deletes the envelopes of one run of safe records, and notes in the same transaction that it did.
+func (j *Journal) pruneSome(ctx context.Context) (int, error) {
+	j.write.Lock()
+	defer j.write.Unlock()
+	if j.closed {
+		return 0, ErrClosed
+	}
+	if err := j.settle(); err != nil {
+		return 0, err
+	}
+	k, run, ok := j.book.prunable()
+	if !ok {
+		return 0, nil
+	}
+	after := *k
+	after.gone = k.gone.with(run)
+	st := j.store()
+	err := st.transact(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `UPDATE record SET envelope = NULL WHERE id BETWEEN ? AND ?`, pack(k.n, run.first), pack(k.n, run.last))
+		if err != nil {
+			return err
+		}
+		return putRuns(ctx, tx, &after)
+	})
+	if err != nil {
+		return 0, err
+	}
+	j.mu.Lock()
+	*k = after
+	j.mu.Unlock()
+	j.checkpoint(st)
+	return int(run.len()), nil
+}
+
+// prunable finds a run of at most pruneRows safe records that are still here.
+func (b *book) prunable() (*kept, span, bool) {
+	for _, k := range b.epochs {
+		for _, s := range k.safe {
+			for h := range k.gone.holes(s.first, s.last) {
+				h.last = min(h.last, h.first+pruneRows-1)
+				return k, h, true
+			}
+		}
+	}
+	return nil, span{}, false
+}
+
+// forgetSome deletes the oldest rows beyond keep, up to the first whose envelope is still here: while an older record waits,
+// the chain values of the later ones are needed to judge an acknowledgement. An epoch goes with its last row.
+func (j *Journal) forgetSome(ctx context.Context, keep int) (int64, error) {
+	j.write.Lock()
+	defer j.write.Unlock()
+	if j.closed {
+		return 0, ErrClosed
+	}
+	if err := j.settle(); err != nil {
+		return 0, err
+	}
+	st, here := j.store(), j.book.firstHere()
+	var n, left int64
+	var first sql.NullInt64 // oldest row that stays
+	err := st.transact(ctx, func(tx *sql.Tx) error {
+		r, err := tx.ExecContext(ctx, `DELETE FROM record WHERE id IN (SELECT id FROM record ORDER BY id LIMIT ?)
+			AND id <= (SELECT id FROM record ORDER BY id DESC LIMIT 1 OFFSET ?)
+			AND id < ?`, pruneRows, keep, here)
+		if err != nil {
+			return err
+		}
+		if n, err = r.RowsAffected(); err != nil || n == 0 {
+			return err
+		}
+		if err := tx.QueryRowContext(ctx, `SELECT min(id) FROM record`).Scan(&first); err != nil {
+			return err
+		}
+		left, _ = unpack(first.Int64)
+		if _, err := tx.ExecContext(ctx, `DELETE FROM held WHERE epoch < ?`, left); err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, `DELETE FROM epoch WHERE n < ?`, left)
+		return err
+	})
+	if err != nil || n == 0 {
+		return 0, err
+	}
+	j.mu.Lock()
+	j.book.forget(left)
+	j.mu.Unlock()
+	return n, nil
+}
+
+// firstHere is the first row that has its envelope; beyond all rows if none has.
+func (b *book) firstHere() int64 {
+	for _, k := range b.epochs {
+		for h := range k.gone.holes(1, k.last) {
+			return pack(k.n, h.first)
+		}
+	}
+	return math.MaxInt64
+}
+
+// forget drops the epochs before n.
+func (b *book) forget(n int64) {
+	b.epochs = slices.DeleteFunc(slices.Clone(b.epochs), func(k *kept) bool {
+		if k.n >= n {
+			return false
+		}
+		delete(b.byID, k.id)
+		return true
+	})
+}
