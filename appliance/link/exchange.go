@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"kazashi.example/appliance/desired"
 	"kazashi.example/appliance/journal"
@@ -85,9 +86,13 @@ func (l *Link) question(ctx context.Context) (wire.Poll, error) {
 	if err != nil {
 		return wire.Poll{}, err
 	}
+	subjects, wait := l.subjects(), uint16(pollWait/time.Second)
+	if len(subjects) > 0 {
+		wait = uint16(askAgain / time.Second) // a PPID comes only when it is safe, and nothing else announces that
+	}
 	return wire.Poll{
 		Verdicts: held, Acks: l.Journal.Version(), Rules: l.Desired.Rules(), Trust: l.Desired.Trust().Number, Lists: l.Lists.Held(),
-		Epochs: epochs[:min(len(epochs), wire.MaxEpochs)], Subjects: l.subjects(), Wait: uint16(pollWait.Seconds()),
+		Epochs: epochs[:min(len(epochs), wire.MaxEpochs)], Subjects: subjects, Wait: wait,
 		Time: l.Now().UnixMilli(), Waiting: waiting, Release: l.Release,
 	}, nil
 }

@@ -30,6 +30,7 @@ import (
 // Timing of the loops.
 const (
 	pollWait   = 10 * time.Second
+	askAgain   = time.Second // for PPIDs that are not safe yet
 	retryFirst = 500 * time.Millisecond
 	retryLast  = 30 * time.Second
 )
