@@ -1,6 +1,7 @@
 package sign
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/rand"
 	"fmt"
@@ -87,7 +88,11 @@ func decodeMany(msg []byte) (*cose.SignMessage, error) {
 	if len(m.Headers.Protected) != 0 || len(m.Headers.Unprotected) != 0 || len(m.Signatures) > maxSigners {
 		return nil, fmt.Errorf("%w: header or number of signatures", ErrMessage)
 	}
-	if again, err := m.MarshalCBOR(); err != nil || string(again) != string(msg) {
+	forgetRaw(&m.Headers)
+	for _, s := range m.Signatures {
+		forgetRaw(&s.Headers)
+	}
+	if again, err := m.MarshalCBOR(); err != nil || !bytes.Equal(again, msg) {
 		return nil, fmt.Errorf("%w: not in its only form", ErrMessage)
 	}
 	return &m, nil

@@ -7,6 +7,7 @@
 package sign
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -159,6 +160,10 @@ func Open(keys Keys, purpose Purpose, msg []byte) ([]byte, KeyID, error) {
 	if err != nil {
 		return nil, KeyID{}, err
 	}
+	forgetRaw(&m.Headers)
+	if again, err := m.MarshalCBOR(); err != nil || !bytes.Equal(again, msg) {
+		return nil, id, fmt.Errorf("%w: not in its only form", ErrMessage)
+	}
 	pub, err := keys.SigningKey(purpose, id)
 	if err != nil {
 		return nil, id, fmt.Errorf("opening %s signed by %s: %w", purpose, id, err)
@@ -170,11 +175,12 @@ func Open(keys Keys, purpose Purpose, msg []byte) ([]byte, KeyID, error) {
 	if err := m.Verify([]byte(purpose), verifier); err != nil {
 		return nil, id, fmt.Errorf("opening %s: %w", purpose, ErrSignature)
 	}
-	if again, err := m.MarshalCBOR(); err != nil || string(again) != string(msg) {
-		return nil, id, fmt.Errorf("%w: not in its only form", ErrMessage)
-	}
 	return m.Payload, id, nil
 }
+
+// forgetRaw drops the octets in which headers came, so that encoding them again writes the only form. Left in place they
+// would be written back as they came, and a longer length or another order of the map would go unseen.
+func forgetRaw(h *cose.Headers) { h.RawProtected, h.RawUnprotected = nil, nil }
 
 func headers(id KeyID) cose.Headers {
 	return cose.Headers{Protected: cose.ProtectedHeader{
