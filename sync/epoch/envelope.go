@@ -1,6 +1,7 @@
 package epoch
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 
@@ -34,7 +35,8 @@ type Envelope struct {
 // Encode is the only form of the envelope; chains are over it.
 func (e Envelope) Encode() ([]byte, error) { return canon.Encode(e) }
 
-// DecodeEnvelope is the inverse of Encode; ErrEnvelope or an error of package canon otherwise.
+// DecodeEnvelope is the inverse of Encode; ErrEnvelope or an error of package canon otherwise. An envelope has these five
+// fields and no other: whoever carries it could add one, the tag would still hold, and one record would have two chain values.
 func DecodeEnvelope(b []byte) (Envelope, error) {
 	var e Envelope
 	if err := canon.Decode(b, &e, MaxEnvelope); err != nil {
@@ -47,6 +49,9 @@ func DecodeEnvelope(b []byte) (Envelope, error) {
 		return Envelope{}, fmt.Errorf("%w: epoch, seq or previous", ErrEnvelope)
 	case len(e.Sealed) < seal.TagLen:
 		return Envelope{}, fmt.Errorf("%w: sealed part of %d octets", ErrEnvelope, len(e.Sealed))
+	}
+	if again, err := e.Encode(); err != nil || !bytes.Equal(again, b) {
+		return Envelope{}, fmt.Errorf("%w: a field that no tag covers", ErrEnvelope)
 	}
 	return e, nil
 }
@@ -88,7 +93,8 @@ func (w *Writer) End() Predecessor {
 }
 
 // Seal gives content the next sequence number. The number is spent even if the caller fails to store the result; the caller
-// then closes this writer and opens a new epoch whose predecessor ends at the last record that it did store.
+// then closes this writer and opens a new epoch whose predecessor ends at the last record that it did store. Content too
+// long for an envelope is canon.ErrSize and closes the writer, which still ends at the record before.
 func (w *Writer) Seal(content []byte) (Written, error) {
 	if w.key == nil {
 		return Written{}, ErrSpent
@@ -98,17 +104,16 @@ func (w *Writer) Seal(content []byte) (Written, error) {
 	if err != nil {
 		return Written{}, err
 	}
-	w.last++
 	e.Sealed = w.key.Seal(e.Seq, aad, content)
 	b, err := e.Encode()
+	if err == nil && len(b) > MaxEnvelope {
+		err = fmt.Errorf("%w: %d octets", canon.ErrSize, len(b))
+	}
 	if err != nil {
+		w.Close() // the number was used under this key
 		return Written{}, err
 	}
-	if len(b) > MaxEnvelope {
-		w.Close()
-		return Written{}, fmt.Errorf("%w: %d octets", canon.ErrSize, len(b))
-	}
-	w.head = w.head.Next(b)
+	w.last, w.head = e.Seq, w.head.Next(b)
 	return Written{ID: e.ID(), Bytes: b, Chain: w.head}, nil
 }
 
