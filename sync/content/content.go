@@ -141,5 +141,11 @@ func (Record) String() string { return "REDACTED" }
 // GoString prints REDACTED.
 func (Record) GoString() string { return "REDACTED" }
 
+// Format prints REDACTED for every verb, so that %x and %d do not reach the serial.
+func (Record) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("REDACTED")) }
+
+// MarshalText writes REDACTED, so that JSON cannot leak what was sealed.
+func (Record) MarshalText() ([]byte, error) { return []byte("REDACTED"), nil }
+
 // LogValue logs REDACTED.
 func (Record) LogValue() slog.Value { return slog.StringValue("REDACTED") }

@@ -33,7 +33,7 @@ func write(path string, b []byte, perm fs.FileMode, publish func(from, to string
 	if err != nil {
 		return err
 	}
-	defer os.Remove(f.Name()) //nolint:errcheck // after a rename there is nothing left to remove
+	defer os.Remove(f.Name()) // after a rename there is nothing left to remove
 	_, err = f.Write(b)
 	if err = errors.Join(err, f.Chmod(perm), f.Sync(), f.Close()); err != nil {
 		return err

@@ -88,7 +88,7 @@ func Decide(in Input) Decision {
 func card(in Input) (Decision, bool) {
 	s, now := in.Shown, in.Clock.Now
 	switch {
-	case s.Chain == ChainBroken || s.Chain == 0:
+	case s.Chain != ChainVerified && s.Chain != ChainIssuerUnknown:
 		return refuse(record.ReasonChainBroken), true
 	case !s.ProfileOK:
 		return refuse(record.ReasonProfile), true

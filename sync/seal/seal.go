@@ -104,6 +104,9 @@ func (PrivateKey) String() string { return "REDACTED" }
 // GoString prints REDACTED.
 func (PrivateKey) GoString() string { return "REDACTED" }
 
+// Format prints REDACTED for every verb.
+func (PrivateKey) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("REDACTED")) }
+
 // LogValue logs REDACTED.
 func (PrivateKey) LogValue() slog.Value { return slog.StringValue("REDACTED") }
 
@@ -203,6 +206,12 @@ func (*Key) String() string { return "REDACTED" }
 
 // GoString prints REDACTED.
 func (*Key) GoString() string { return "REDACTED" }
+
+// Format prints REDACTED for every verb.
+func (*Key) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("REDACTED")) }
+
+// LogValue logs REDACTED.
+func (*Key) LogValue() slog.Value { return slog.StringValue("REDACTED") }
 
 // nonce is seq as 96 bits, big-endian.
 func nonce(seq record.Seq) (n [12]byte) {

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"sync/atomic"
 	"time"
 
 	"kazashi.example/sync/canon"
@@ -105,33 +106,34 @@ func (c *Client) Poll(ctx context.Context, p wire.Poll) (wire.Polled, error) {
 	return out, err
 }
 
-// Join proves the code to central and checks central's proof. The answer's trust bundle is not opened here.
+// Join proves the code to central and checks central's proof. It also returns the key by which central was recognised. The
+// answer's trust bundle is not opened here.
 func Join(ctx context.Context, conf Config, code wire.JoinCode, req wire.JoinRequest) (wire.JoinAnswer, sign.PublicKey, error) {
-	var seen sign.PublicKey
+	var seen atomic.Pointer[sign.PublicKey] // a connection may still be dialled when a call has ended
 	c, err := newClient(conf, func(k sign.PublicKey) error {
-		if !seen.IsZero() && !seen.Equal(k) {
+		if !seen.CompareAndSwap(nil, &k) && !seen.Load().Equal(k) {
 			return ErrIntercepted
 		}
-		seen = k
 		return nil
 	})
 	if err != nil {
-		return wire.JoinAnswer{}, seen, err
+		return wire.JoinAnswer{}, sign.PublicKey{}, err
 	}
 	defer c.Close()
 	// The proof covers the server's key, so the key is learnt first, by a request that says nothing.
 	if err := c.call(ctx, pathHello, struct{}{}, nil, requestTimeout, wire.MaxJoin); err != nil {
-		return wire.JoinAnswer{}, seen, err
+		return wire.JoinAnswer{}, sign.PublicKey{}, err
 	}
-	req.Server = sha256.Sum256(seen.DER())
+	server := *seen.Load()
+	req.Server = sha256.Sum256(server.DER())
 	if req, err = req.Prove(code); err != nil {
-		return wire.JoinAnswer{}, seen, err
+		return wire.JoinAnswer{}, server, err
 	}
 	var a wire.JoinAnswer
 	if err := c.call(ctx, pathJoin, req, &a, requestTimeout, wire.MaxPolled); err != nil {
-		return wire.JoinAnswer{}, seen, err
+		return wire.JoinAnswer{}, server, err
 	}
-	return a, seen, a.Verify(code, req)
+	return a, server, a.Verify(code, req)
 }
 
 func (c *Client) call(ctx context.Context, path string, in, out any, timeout time.Duration, limit int64) error {
@@ -150,7 +152,7 @@ func (c *Client) call(ctx context.Context, path string, in, out any, timeout tim
 	if err != nil {
 		return fmt.Errorf("asking central: %w", err)
 	}
-	defer resp.Body.Close() //nolint:errcheck // read to its end or given up
+	defer resp.Body.Close() // read to its end or given up
 	if resp.StatusCode != http.StatusOK {
 		return refusal(resp)
 	}

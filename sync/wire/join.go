@@ -17,7 +17,7 @@ import (
 
 // Errors of joining.
 var (
-	// ErrCode says that text is not a join code; a single mistyped character is always noticed.
+	// ErrCode says that text is not a join code. A mistyped one passes once in 16 million times, and then proves nothing.
 	ErrCode = errors.New("not a join code: compare it with the one that central printed")
 	// ErrProof says that the other side does not know the code's secret, or is not the one it was shown to.
 	ErrProof = errors.New("the other side does not hold this join code")
@@ -79,6 +79,12 @@ func (JoinCode) String() string { return "REDACTED" }
 
 // GoString prints REDACTED.
 func (JoinCode) GoString() string { return "REDACTED" }
+
+// Format prints REDACTED for every verb, so that %x and %d do not reach the secret.
+func (JoinCode) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("REDACTED")) }
+
+// MarshalText writes REDACTED, so that JSON and TOML cannot leak the secret.
+func (JoinCode) MarshalText() ([]byte, error) { return []byte("REDACTED"), nil }
 
 // LogValue logs REDACTED.
 func (JoinCode) LogValue() slog.Value { return slog.StringValue("REDACTED") }
