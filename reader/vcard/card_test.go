@@ -218,3 +218,32 @@ func FuzzTransmit(f *testing.F) {
 		}
 	})
 }
+
+// Whatever a state file says, no counter is above its number of tries.
+func FuzzState(f *testing.F) {
+	p := testcard.Fixed()
+	for _, s := range []string{
+		"", "{}", `{"version":1}`, `{"version":1,"cards":{"%s":{"tries":{"jpki/0018":0}}}}`,
+		`{"version":1,"cards":{"%s":{"tries":{"jpki/0018":200},"changed":{"jpki/0018":""}}}}`,
+	} {
+		f.Add(s)
+	}
+	id := fmt.Sprintf("%x", sha256.Sum256(p.AuthCert))
+	path := filepath.Join(f.TempDir(), "state")
+	f.Fuzz(func(t *testing.T, content string) {
+		if err := os.WriteFile(path, []byte(strings.ReplaceAll(content, "%s", id)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		c, err := vcard.New(p, vcard.NewFileStore(path))
+		if err != nil {
+			if !errors.Is(err, vcard.ErrState) {
+				t.Fatalf("New() over state %q = %v, want %v", content, err, vcard.ErrState)
+			}
+			return
+		}
+		play(t, c, []step{{selectJPKI, "9000"}})
+		if got := c.Transmit(octets(t, "00200098")); got[0] != 0x63 || got[1] < 0xC0 || got[1] > 0xC3 {
+			t.Fatalf("tries over state %q = %X, want 63C0 to 63C3", content, got)
+		}
+	})
+}

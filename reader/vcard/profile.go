@@ -92,6 +92,9 @@ var _ slog.LogValuer = Profile{}
 
 // LoadProfile reads and checks a profile file. The error names every fault found and none of the values.
 func LoadProfile(path string) (*Profile, error) {
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() { // opening a pipe would wait for its other end
+		return nil, fmt.Errorf("opening %s: %w: not a regular file", path, ErrProfile)
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("opening card profile: %w", err)

@@ -39,6 +39,9 @@ func TestLoadProfile(t *testing.T) {
 	if _, err := vcard.LoadProfile(path + "x"); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("LoadProfile(absent) = %v, want %v", err, fs.ErrNotExist)
 	}
+	if _, err := vcard.LoadProfile(t.TempDir()); !errors.Is(err, vcard.ErrProfile) {
+		t.Errorf("LoadProfile(directory) = %v, want %v", err, vcard.ErrProfile)
+	}
 	if _, err := vcard.Open(path); err != nil {
 		t.Errorf("Open() = %v, want a card", err)
 	}
