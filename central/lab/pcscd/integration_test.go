@@ -151,6 +151,28 @@ func TestRigThatEndsByItself(t *testing.T) {
 	}
 }
 
+// A directory may be used again after whatever happened, and by one rig at a time.
+func TestDirUsedAgain(t *testing.T) {
+	cfg := pcscd.Config{VCard: vcardProgram(t), Dir: t.TempDir()}
+	r := start(t, cfg)
+	if _, err := pcscd.Start(t.Context(), cfg); !errors.Is(err, pcscd.ErrConfig) || !strings.Contains(err.Error(), "another rig runs in") {
+		t.Errorf("Start() in a used Dir = %v, want %v", err, pcscd.ErrConfig)
+	}
+	if list := readers(t, r.Env()); !strings.Contains(list, r.ReaderName(0)) {
+		t.Errorf("readers = %s, want them untouched by the refused start", list)
+	}
+	for _, pid := range r.PIDs() {
+		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+	}
+	<-r.Done()
+	gone(t, r.PIDs())
+	if list := readers(t, start(t, cfg).Env()); !strings.Contains(list, r.ReaderName(0)) {
+		t.Errorf("readers of the second rig = %s, want %q among them", list, r.ReaderName(0))
+	}
+}
+
 func TestProgramThatFails(t *testing.T) {
 	program := filepath.Join(t.TempDir(), "vcard")
 	if err := os.WriteFile(program, []byte("#!/bin/sh\necho no such luck >&2\nexit 3\n"), 0o700); err != nil { //nolint:gosec // it is a program

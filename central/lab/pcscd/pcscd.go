@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -75,7 +76,7 @@ const (
 func Start(ctx context.Context, cfg Config) (*Rig, error) {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	r, err := newRig(cfg)
+	r, err := newRig(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -87,7 +88,7 @@ func Start(ctx context.Context, cfg Config) (*Rig, error) {
 
 const startTimeout = 20 * time.Second
 
-func newRig(cfg Config) (*Rig, error) {
+func newRig(ctx context.Context, cfg Config) (*Rig, error) {
 	if cfg.Slots == 0 {
 		cfg.Slots = 2
 	}
@@ -105,7 +106,7 @@ func newRig(cfg Config) (*Rig, error) {
 		}
 		r.dir, r.own = dir, true
 	}
-	if err := r.layOut(); err != nil {
+	if err := r.layOut(ctx); err != nil {
 		return nil, errors.Join(err, r.Stop())
 	}
 	return r, nil
@@ -129,7 +130,7 @@ func checkPrograms(vcard string) error {
 }
 
 // layOut writes the directory.
-func (r *Rig) layOut() error {
+func (r *Rig) layOut(ctx context.Context) error {
 	abs, err := filepath.Abs(r.dir)
 	if err != nil {
 		return fmt.Errorf("resolving directory of reader rig: %w", err)
@@ -144,7 +145,24 @@ func (r *Rig) layOut() error {
 			return fmt.Errorf("making directory of reader rig: %w", err)
 		}
 	}
+	if err := r.clear(ctx); err != nil {
+		return err
+	}
 	return writeReaders(filepath.Join(r.dir, confDir), r.slots)
+}
+
+// clear removes what a killed pcscd left in the directory and would stumble over; ErrConfig if it was not killed at all.
+func (r *Rig) clear(ctx context.Context) error {
+	if conn, err := new(net.Dialer).DialContext(ctx, "unix", r.Socket()); err == nil {
+		_ = conn.Close()
+		return fmt.Errorf("%w: another rig runs in %s: stop it or choose another Dir", ErrConfig, r.dir)
+	}
+	for _, left := range []string{r.Socket(), filepath.Join(r.dir, runDir, "pcscd.pid")} {
+		if err := os.Remove(left); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("clearing directory of reader rig: %w", err)
+		}
+	}
+	return nil
 }
 
 func (r *Rig) start(ctx context.Context, vcard string) error {
