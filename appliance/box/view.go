@@ -1,0 +1,123 @@
+package box
+
+import (
+	"context"
+
+	"kazashi.example/appliance/desired"
+	"kazashi.example/appliance/journal"
+	"kazashi.example/localapi"
+	"kazashi.example/localapi/server"
+	"kazashi.example/sync/certid"
+	"kazashi.example/sync/record"
+)
+
+var _ server.Box = (*Box)(nil)
+
+// Status is the state now; it waits for no network.
+func (b *Box) Status(ctx context.Context) (localapi.Status, error) {
+	waiting, err := b.journal.Waiting(ctx)
+	if err != nil {
+		return localapi.Status{}, err
+	}
+	oldest, err := b.journal.Oldest(ctx)
+	if err != nil {
+		return localapi.Status{}, err
+	}
+	now, confidence := b.clock.Now()
+	up, since := b.link.Line()
+	readers, problem := b.readers.now()
+	s := localapi.Status{
+		Software: b.release, Box: b.identity.Box, Site: b.desired.Place().Site,
+		Desk: record.DeskID(b.conf.Desk), Service: b.service(), Mode: localapi.ModeOffline, Problem: problem,
+		Line: localapi.Line{Up: up, Since: since}, Clock: localapi.Clock{Now: now, Confidence: confidence},
+		Waiting: localapi.Waiting{Records: int(waiting), Oldest: oldest}, Readers: readers, //nolint:gosec // a count of rows
+	}
+	s.List = b.list(s)
+	switch {
+	case problem != "":
+		s.Mode = localapi.ModeStopped
+	case up:
+		s.Mode = localapi.ModeOnline
+	}
+	return s, nil
+}
+
+func (b *Box) service() localapi.Service {
+	s := localapi.Service{ID: record.ServiceID(b.conf.Service)}
+	if r, _, ok := b.desired.For(s.ID); ok {
+		s.Basis, s.Practice = r.Basis, r.Practice
+	}
+	return s
+}
+
+// list is the oldest list among the hierarchies that the service takes: what a tap may have to be decided by.
+func (b *Box) list(s localapi.Status) (oldest localapi.List) {
+	r, _, _ := b.desired.For(s.Service.ID)
+	for _, h := range r.Hierarchies {
+		number, at, ok := b.lists.Newest(certid.Scope{Hierarchy: h, Purpose: certid.PurposeAuth})
+		if ok && (oldest.ThisUpdate.IsZero() || at.Before(oldest.ThisUpdate)) {
+			oldest = localapi.List{Number: number, ThisUpdate: at, AgeSeconds: int64(s.Clock.Now.Sub(at).Seconds())}
+		}
+	}
+	return oldest
+}
+
+// Taps lists the latest taps, newest first.
+func (b *Box) Taps(ctx context.Context, limit int) ([]localapi.Tap, error) {
+	rows, err := b.journal.Taps(ctx, limit)
+	if err != nil {
+		return nil, err
+	}
+	taps := make([]localapi.Tap, 0, len(rows))
+	for _, r := range rows {
+		t, err := b.tap(ctx, r)
+		if err != nil {
+			return nil, err
+		}
+		taps = append(taps, t)
+	}
+	return taps, nil
+}
+
+// Subscribe hands out the live events, and asks central again for the PPIDs of the latest taps: nobody keeps them here.
+func (b *Box) Subscribe(ctx context.Context) (<-chan localapi.Event, error) {
+	events, err := b.feed.Subscribe(ctx)
+	if err != nil {
+		return nil, err
+	}
+	taps, err := b.Taps(ctx, localapi.DefaultTaps)
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range taps {
+		if t.Final != nil && t.Final.Verdict == record.VerdictAccepted {
+			b.link.Want(t.Tap)
+		}
+	}
+	return events, nil
+}
+
+func (b *Box) tap(ctx context.Context, r journal.Row) (localapi.Tap, error) {
+	t := localapi.Tap{
+		Tap: r.Tap, Record: localapi.RecordID(r.ID), Time: r.Time, Desk: r.Desk, Service: r.Service, Spoken: r.Code,
+		First: localapi.Outcome{Verdict: r.Verdict, Reason: r.Reason}, State: localapi.StateWaiting, Restored: r.Restored,
+	}
+	switch r.State {
+	case journal.Received:
+		t.State = localapi.StateReceived
+	case journal.Safe:
+		t.State = localapi.StateSafe
+	case journal.Waiting:
+	}
+	final, ok, err := b.desired.Final(ctx, r.Tap)
+	if err != nil || !ok {
+		return t, err
+	}
+	return settled(t, final), nil
+}
+
+func settled(t localapi.Tap, f desired.Final) localapi.Tap {
+	o := localapi.Outcome{Verdict: f.Verdict, Reason: f.Reason}
+	t.State, t.Final, t.Corrected = localapi.StateSettled, &o, t.First.CorrectedBy(o)
+	return t
+}

@@ -1,0 +1,153 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"kazashi.example/firmware/manifest"
+	"kazashi.example/localapi"
+)
+
+func newVersion() *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Print the version of this program",
+		RunE: func(c *cobra.Command, _ []string) error {
+			fmt.Fprintln(c.OutOrStdout(), "kazashi", manifest.Current().Version)
+			return nil
+		},
+	}
+}
+
+func newStatus(s *settings) *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "status",
+		Short: "Ask the running box how it is",
+		Example: `  kazashi status
+  kazashi status --json | jq .waiting.records`,
+		RunE: func(c *cobra.Command, _ []string) error {
+			client, err := dial(s)
+			if err != nil {
+				return err
+			}
+			defer client.Close()
+			st, err := client.Status(c.Context())
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return printJSON(c.OutOrStdout(), st)
+			}
+			printStatus(c.OutOrStdout(), st)
+			return nil
+		},
+	}
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return c
+}
+
+func newTaps(s *settings) *cobra.Command {
+	var asJSON bool
+	var n int
+	c := &cobra.Command{
+		Use:   "taps",
+		Short: "List the latest taps with first and final verdict",
+		Example: `  kazashi taps
+  kazashi taps -n 100 --json`,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if n < 1 || n > localapi.MaxTaps {
+				return &usageError{fmt.Errorf("-n is 1 to %d", localapi.MaxTaps)}
+			}
+			client, err := dial(s)
+			if err != nil {
+				return err
+			}
+			defer client.Close()
+			taps, err := client.Taps(c.Context(), n)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return printJSON(c.OutOrStdout(), taps)
+			}
+			return printTaps(c.OutOrStdout(), taps)
+		},
+	}
+	c.Flags().IntVarP(&n, "number", "n", localapi.DefaultTaps, "how many")
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return c
+}
+
+func dial(s *settings) (*localapi.Client, error) {
+	conf, err := s.load()
+	if err != nil {
+		return nil, err
+	}
+	return localapi.NewClient("unix:" + conf.Socket())
+}
+
+func printJSON(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
+}
+
+func printStatus(w io.Writer, s localapi.Status) {
+	row := func(name, format string, a ...any) { fmt.Fprintf(w, "%-10s %s\n", name, fmt.Sprintf(format, a...)) }
+	row("box", "%s at site %s, desk %s", s.Box, s.Site, s.Desk)
+	row("software", "%s", s.Software)
+	practice := ""
+	if s.Service.Practice {
+		practice = "  PRACTICE - not real"
+	}
+	row("service", "%s (basis %s)%s", s.Service.ID, s.Service.Basis, practice)
+	row("mode", "%s", s.Mode)
+	if s.Problem != "" {
+		row("problem", "%s", s.Problem)
+	}
+	row("line", "%s since %s", map[bool]string{true: "up", false: "down"}[s.Line.Up], stamp(s.Line.Since))
+	if s.List.ThisUpdate.IsZero() {
+		row("list", "none")
+	} else {
+		row("list", "number %d of %s, %s old", s.List.Number, stamp(s.List.ThisUpdate), time.Duration(s.List.AgeSeconds)*time.Second)
+	}
+	row("clock", "%s, confidence %s", stamp(s.Clock.Now), s.Clock.Confidence)
+	row("waiting", "%d records", s.Waiting.Records)
+	for _, r := range s.Readers {
+		row("reader", "%s", r.Name)
+	}
+	if len(s.Readers) == 0 {
+		row("reader", "none")
+	}
+}
+
+func printTaps(w io.Writer, taps []localapi.Tap) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "TIME\tCODE\tSERVICE\tFIRST\tSTATE\tFINAL\t")
+	for _, p := range taps {
+		final := "-"
+		if p.Final != nil {
+			final = outcome(*p.Final)
+		}
+		mark := ""
+		if p.Corrected {
+			mark = "CORRECTED"
+		}
+		fmt.Fprintln(t, strings.Join([]string{stamp(p.Time), p.Spoken, string(p.Service), outcome(p.First), string(p.State), final, mark}, "\t"))
+	}
+	return t.Flush()
+}
+
+func outcome(o localapi.Outcome) string { return fmt.Sprintf("%s (%s)", o.Verdict, o.Reason) }
+
+// tokyo is where the counter stands; Japan keeps no summer time.
+var tokyo = time.FixedZone("JST", 9*60*60)
+
+func stamp(t time.Time) string { return t.In(tokyo).Format("2006-01-02 15:04:05 MST") }
