@@ -1,0 +1,323 @@
+// Package intake receives sealed records and says what of them central holds.
+//
+// A push is stored in one transaction and acknowledged only after it committed: whatever the answer does not refuse is
+// durable. Receiving never opens a record, so it never waits for a key, a responder or another record. An [Intake] may be used
+// from any goroutine. It does not decide anything about a tap and does not know what is inside.
+package intake
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"time"
+
+	"kazashi.example/central/intake/lineage"
+	"kazashi.example/central/store"
+	"kazashi.example/sync/epoch"
+	"kazashi.example/sync/record"
+	"kazashi.example/sync/sign"
+	"kazashi.example/sync/wire"
+)
+
+// ErrTooMany says that a push has more elements than wire.MaxPushed.
+var ErrTooMany = errors.New("a push carries at most 512 headers and 512 envelopes")
+
+// Caps of what one carrier may leave here that central cannot attribute: without them any box could fill the disk.
+const (
+	MaxHeldHeaders   = 1024
+	MaxHeldEnvelopes = 16384
+)
+
+// Limits are the caps; zero fields are the constants.
+type Limits struct{ Headers, Envelopes int }
+
+// Intake receives.
+type Intake struct {
+	store  store.Store
+	limits Limits
+	now    func() time.Time
+}
+
+// New makes an intake over a store.
+func New(s store.Store, l Limits, now func() time.Time) *Intake {
+	if l.Headers == 0 {
+		l.Headers = MaxHeldHeaders
+	}
+	if l.Envelopes == 0 {
+		l.Envelopes = MaxHeldEnvelopes
+	}
+	return &Intake{s, l, now}
+}
+
+// Taken is what a push came to.
+type Taken struct {
+	Refused []wire.Refused
+	Epochs  []record.EpochID // touched, with a verified header, in the order of the push
+	Boxes   []record.BoxID   // whose records became ready to be opened, or whose state changed
+}
+
+// batch is one push on its way into the store.
+type batch struct {
+	tx      store.Tx
+	limits  Limits
+	carrier sign.KeyID
+	now     time.Time
+	taken   Taken
+	headers int // held for this carrier; -1 until counted
+	odd     int // held or set aside for this carrier; -1 until counted
+}
+
+// Receive stores what a carrier brought. When it returns without an error, everything not refused is durable.
+func (i *Intake) Receive(ctx context.Context, carrier sign.KeyID, p wire.Push) (Taken, error) {
+	if len(p.Headers) > wire.MaxPushed || len(p.Envelopes) > wire.MaxPushed {
+		return Taken{}, ErrTooMany
+	}
+	envelopes, bad := read(p)
+	var taken Taken
+	err := i.store.Update(ctx, func(tx store.Tx) error {
+		b := &batch{tx: tx, limits: i.limits, carrier: carrier, now: i.now(), headers: -1, odd: -1}
+		for n, msg := range p.Headers {
+			if err := b.each(n, b.header(msg)); err != nil {
+				return fmt.Errorf("keeping a header: %w", err)
+			}
+		}
+		for n, e := range envelopes {
+			if reason, isBad := bad[n]; isBad {
+				b.refuse(len(p.Headers)+n, reason)
+				continue
+			}
+			if err := b.each(len(p.Headers)+n, b.envelope(e)); err != nil {
+				return fmt.Errorf("keeping an envelope: %w", err)
+			}
+		}
+		taken = b.taken
+		return nil
+	})
+	return taken, err
+}
+
+// read decodes the envelopes before the transaction begins.
+func read(p wire.Push) (all []store.Envelope, bad map[int]string) {
+	all, bad = make([]store.Envelope, len(p.Envelopes)), map[int]string{}
+	for n, raw := range p.Envelopes {
+		e, err := epoch.DecodeEnvelope(raw)
+		if err != nil {
+			bad[n] = err.Error()
+			continue
+		}
+		all[n] = store.Envelope{ID: e.ID(), Previous: e.Previous, Chain: e.Previous.Next(raw), Sum: sha256.Sum256(raw), Bytes: raw}
+	}
+	return all, bad
+}
+
+// refusal is a fault of one thing in a push; it does not touch the others.
+type refusal string
+
+func (r refusal) Error() string { return string(r) }
+
+func refusef(format string, args ...any) error { return refusal(fmt.Sprintf(format, args...)) }
+
+// each turns a refusal into an entry of the answer; any other error ends the push.
+func (b *batch) each(index int, err error) error {
+	var r refusal
+	if errors.As(err, &r) {
+		b.refuse(index, string(r))
+		return nil
+	}
+	return err
+}
+
+func (b *batch) refuse(index int, reason string) {
+	b.taken.Refused = append(b.taken.Refused, wire.Refused{Index: uint32(index), Reason: reason}) //nolint:gosec // at most 1024
+}
+
+// header keeps a header: verified and in force if its box is registered, held if not.
+func (b *batch) header(msg []byte) error {
+	said, err := epoch.Read(msg)
+	if err != nil {
+		return refusef("not an epoch header: %v", err)
+	}
+	box, err := b.tx.Box(said.Header.Box)
+	if errors.Is(err, store.ErrNone) {
+		return b.holdHeader(said)
+	}
+	if err != nil {
+		return err
+	}
+	changed, err := admit(b.tx, box, msg, b.now)
+	if err != nil {
+		return err
+	}
+	b.touch(said.Header.Epoch)
+	if changed {
+		b.taken.Boxes = append(b.taken.Boxes, box.ID)
+	}
+	return nil
+}
+
+func (b *batch) holdHeader(said epoch.Signed) error {
+	if len(said.Message) > epoch.MaxHeader {
+		return refusef("not an epoch header: %d octets", len(said.Message))
+	}
+	if b.headers < 0 {
+		n, err := b.tx.CountHeldHeaders(b.carrier)
+		if err != nil {
+			return err
+		}
+		b.headers = n
+	}
+	if b.headers >= b.limits.Headers {
+		return refusef("central already holds %d headers of unknown boxes from this carrier; join those boxes first", b.headers)
+	}
+	b.headers++
+	return b.tx.HoldHeader(store.HeldHeader{
+		Box: said.Header.Box, Epoch: said.Header.Epoch, Message: said.Message, Carrier: b.carrier, Received: b.now,
+	})
+}
+
+// admit verifies a header with its box's device key and puts it in force. It reports whether envelopes became ready.
+func admit(tx store.Tx, box store.Box, msg []byte, now time.Time) (bool, error) {
+	key, err := sign.ParsePublicKey(box.Device)
+	if err != nil {
+		return false, fmt.Errorf("reading the device key of box %s: %w", box.ID, err)
+	}
+	signed, _, err := epoch.OpenHeader(sign.One{Key: key}, msg)
+	if err != nil {
+		return false, refusef("header is not one of box %s: %v", box.ID, err)
+	}
+	old, err := tx.Epoch(signed.Header.Epoch)
+	switch {
+	case err == nil:
+		return false, again(tx, box, old, signed, now)
+	case !errors.Is(err, store.ErrNone):
+		return false, err
+	}
+	e := store.Epoch{ID: signed.Header.Epoch, Box: box.ID, Signed: signed, Received: now}
+	if err := tx.AddEpoch(e); err != nil {
+		return false, err
+	}
+	if err := lineage.Header(tx, e, now); err != nil {
+		return false, fmt.Errorf("comparing epoch %s with the others: %w", e.ID, err)
+	}
+	if box.State == store.BoxRevoked {
+		return false, nil
+	}
+	n, err := tx.ReleaseEpoch(e.ID)
+	return n > 0, err
+}
+
+// again takes a header whose epoch is known: the same one is welcome, another is reported and refused.
+func again(tx store.Tx, box store.Box, old store.Epoch, signed epoch.Signed, now time.Time) error {
+	switch {
+	case old.Box != box.ID:
+		r := store.Report{Kind: store.ReportForeign, Reason: lineage.ForeignEpoch, Box: box.ID, Epoch: old.ID, At: now}
+		if err := tx.AddReport(r); err != nil {
+			return err
+		}
+		return refusef("epoch %s belongs to another box", old.ID)
+	case old.Signed.Root != signed.Root:
+		if err := lineage.Fork(tx, store.Report{Reason: lineage.TwoHeaders, Box: box.ID, Epoch: old.ID, At: now}); err != nil {
+			return err
+		}
+		return refusef("epoch %s was opened by another header", old.ID)
+	default:
+		return nil
+	}
+}
+
+// envelope keeps an envelope: ready if its header is in force and its box in service, held otherwise.
+func (b *batch) envelope(e store.Envelope) error {
+	ep, err := b.tx.Epoch(e.ID.Epoch)
+	known := err == nil
+	if err != nil && !errors.Is(err, store.ErrNone) {
+		return err
+	}
+	state, err := b.tx.FindEnvelope(e.ID, e.Sum)
+	switch {
+	case err == nil && state == store.EnvelopeAside:
+		return refusef("record %s does not open under its epoch's key; set aside", e.ID)
+	case err == nil && state == store.EnvelopeRival:
+		return refusef("record %s was applied with other content; kept as evidence", e.ID)
+	case err == nil:
+		b.touchIf(known, e.ID.Epoch)
+		return nil
+	case !errors.Is(err, store.ErrNone):
+		return err
+	}
+	if err := b.room(known, e.ID); err != nil {
+		return err
+	}
+	e.Carrier, e.Received, e.State = b.carrier, b.now, store.EnvelopeHeld
+	if known {
+		box, err := b.tx.Box(ep.Box)
+		if err != nil {
+			return err
+		}
+		if box.State != store.BoxRevoked {
+			e.State = store.EnvelopeReady
+			b.taken.Boxes = append(b.taken.Boxes, ep.Box)
+		}
+	}
+	b.touchIf(known, e.ID.Epoch)
+	return b.tx.AddEnvelope(e)
+}
+
+// room holds the cap on envelopes that nobody can vouch for yet: those without a header, and rivals for one record id.
+func (b *batch) room(known bool, id record.ID) error {
+	rivals := 0
+	if known {
+		n, err := b.tx.Rivals(id)
+		if err != nil || n == 0 {
+			return err
+		}
+		rivals = n
+	}
+	if b.odd < 0 {
+		n, err := b.tx.CountHeld(b.carrier)
+		if err != nil {
+			return err
+		}
+		b.odd = n
+	}
+	if b.odd+rivals >= b.limits.Envelopes {
+		return refusef("central already holds %d envelopes from this carrier that it cannot attribute; send their headers first", b.odd)
+	}
+	b.odd++
+	return nil
+}
+
+func (b *batch) touchIf(known bool, id record.EpochID) {
+	if known {
+		b.touch(id)
+	}
+}
+
+func (b *batch) touch(id record.EpochID) {
+	for _, e := range b.taken.Epochs {
+		if e == id {
+			return
+		}
+	}
+	b.taken.Epochs = append(b.taken.Epochs, id)
+}
+
+// Adopt takes up what was held for a box that has just joined or was put back in service: headers that its device key signed
+// come into force, their envelopes become ready. It is part of the step that registers the box. Headers that somebody else
+// made in the box's name are dropped.
+func (i *Intake) Adopt(tx store.Tx, box store.Box) error {
+	held, err := tx.HeldHeaders(box.ID)
+	if err != nil {
+		return err
+	}
+	for _, h := range held {
+		var r refusal
+		if _, err := admit(tx, box, h.Message, i.now()); err != nil && !errors.As(err, &r) {
+			return fmt.Errorf("taking up a held header: %w", err)
+		}
+	}
+	if err := tx.DropHeldHeaders(box.ID); err != nil {
+		return err
+	}
+	return tx.ReleaseBox(box.ID)
+}

@@ -1,0 +1,150 @@
+// Package registry knows which boxes central serves: how they join, and when they are taken out of service.
+//
+// A box joins by a one-time code that an operator carries to it; each side proves to the other that it knows the code, over
+// the key that the connection showed. What a call returned is durable. A [Registry] may be used from any goroutine. Codes are
+// kept sealed: a copy of the database lets nobody join. It does not listen on a network.
+package registry
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"time"
+
+	"kazashi.example/central/store"
+	"kazashi.example/sync/record"
+	"kazashi.example/sync/sign"
+	"kazashi.example/sync/trust"
+	"kazashi.example/sync/wire"
+)
+
+// DefaultTTL is how long a join code can be used.
+const DefaultTTL = 24 * time.Hour
+
+// labelCode binds a sealed code to its place.
+const labelCode = "codes.secret"
+
+// maxName caps a box's name, in octets.
+const maxName = 120
+
+// Errors.
+var (
+	// ErrUnknown says that no box has this id.
+	ErrUnknown = errors.New("no such box; list them to see their ids")
+	// ErrName says that a box's name is empty or too long.
+	ErrName = errors.New("a box has a name of 1 to 120 octets")
+)
+
+// Sealer closes columns that must not be read from a copy of the database.
+type Sealer interface {
+	// Seal binds the secret to a label and a row.
+	Seal(label string, row, plain []byte) []byte
+	// Open is the inverse of Seal; an error if anything was changed.
+	Open(label string, row, sealed []byte) ([]byte, error)
+}
+
+// Trust hands out the trust bundle in force.
+type Trust interface {
+	// Bundle is its number and its travelling form.
+	Bundle() (number uint64, travelling []byte)
+}
+
+// Adopter takes up what was held for a box, inside the step that puts it into service.
+type Adopter interface {
+	Adopt(tx store.Tx, b store.Box) error
+}
+
+// Config is what a registry works with.
+type Config struct {
+	Store   store.Store
+	Sealer  Sealer
+	Trust   Trust
+	Adopter Adopter
+	Root    trust.Fingerprint // of the root set that codes name
+	TLS     []sign.PublicKey  // keys that central shows on the uplink
+	Now     func() time.Time
+}
+
+// Registry registers boxes.
+type Registry struct{ Config }
+
+// New makes a registry.
+func New(c Config) *Registry { return &Registry{c} }
+
+// NewCode makes a one-time code for a box that will stand at a site. ttl 0 means DefaultTTL.
+func (r *Registry) NewCode(ctx context.Context, site record.SiteID, name string, ttl time.Duration) (wire.JoinCode, error) {
+	if err := record.CheckName(site); err != nil {
+		return wire.JoinCode{}, fmt.Errorf("reading the site: %w", err)
+	}
+	if name == "" || len(name) > maxName {
+		return wire.JoinCode{}, ErrName
+	}
+	if ttl == 0 {
+		ttl = DefaultTTL
+	}
+	c := wire.JoinCode{Root: r.Root}
+	_, _ = rand.Read(c.Secret[:]) // crypto/rand.Read never fails (Go 1.24)
+	id, now := c.ID(), r.Now()
+	row := store.Code{
+		ID: id, Secret: r.Sealer.Seal(labelCode, id[:], c.Secret[:]), Site: site, Name: name, Created: now, Expires: now.Add(ttl),
+	}
+	if err := r.Store.Update(ctx, func(tx store.Tx) error { return tx.AddCode(row) }); err != nil {
+		return wire.JoinCode{}, fmt.Errorf("keeping a join code: %w", err)
+	}
+	return c, nil
+}
+
+// Box finds a box; ErrUnknown.
+func (r *Registry) Box(ctx context.Context, id record.BoxID) (b store.Box, err error) {
+	err = r.Store.View(ctx, func(tx store.Tx) error { b, err = tx.Box(id); return err })
+	return b, unknown(err)
+}
+
+// Boxes lists every box, oldest first.
+func (r *Registry) Boxes(ctx context.Context) (all []store.Box, err error) {
+	err = r.Store.View(ctx, func(tx store.Tx) error { all, err = tx.AllBoxes(); return err })
+	return all, err
+}
+
+// Reports lists what an operator must know of a box, oldest first.
+func (r *Registry) Reports(ctx context.Context, id record.BoxID) (all []store.Report, err error) {
+	err = r.Store.View(ctx, func(tx store.Tx) error { all, err = tx.ReportsOf(id); return err })
+	return all, err
+}
+
+// Revoke takes a box out of service: it is told nothing more; what it or others still bring of it is held, not opened.
+func (r *Registry) Revoke(ctx context.Context, id record.BoxID) error {
+	return r.change(ctx, id, store.BoxRevoked, func(tx store.Tx, b store.Box) error { return tx.HoldBox(b.ID) })
+}
+
+// Reinstate puts a revoked or quarantined box back into full service. What was held of it becomes ready to be opened.
+func (r *Registry) Reinstate(ctx context.Context, id record.BoxID) error {
+	return r.change(ctx, id, store.BoxActive, r.Adopter.Adopt)
+}
+
+// Quarantine flags a box by hand; it is served and its records are applied as before.
+func (r *Registry) Quarantine(ctx context.Context, id record.BoxID) error {
+	return r.change(ctx, id, store.BoxQuarantined, r.Adopter.Adopt)
+}
+
+func (r *Registry) change(ctx context.Context, id record.BoxID, to store.BoxState, also func(store.Tx, store.Box) error) error {
+	return unknown(r.Store.Update(ctx, func(tx store.Tx) error {
+		b, err := tx.Box(id)
+		if err != nil {
+			return err
+		}
+		b.State = to
+		if err := tx.SetBoxState(id, to); err != nil {
+			return err
+		}
+		return also(tx, b)
+	}))
+}
+
+func unknown(err error) error {
+	if errors.Is(err, store.ErrNone) {
+		return ErrUnknown
+	}
+	return err
+}

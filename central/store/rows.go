@@ -1,0 +1,200 @@
+package store
+
+import (
+	"time"
+
+	"kazashi.example/sync/epoch"
+	"kazashi.example/sync/record"
+	"kazashi.example/sync/sign"
+	"kazashi.example/sync/wire"
+)
+
+// Marks are the newest rows of the three kinds whose safety is told to boxes. Row numbers rise and are never reused.
+type Marks struct {
+	Epoch, Envelope, Subject int64
+}
+
+// BoxState says what central makes of a box. Numbers stand in databases and are never reused.
+type BoxState uint8
+
+// Box states.
+const (
+	BoxActive      BoxState = 1
+	BoxQuarantined BoxState = 2 // a fork was seen: served, its records applied, flagged for the operator
+	BoxRevoked     BoxState = 3 // out of service: its records are held, it is told nothing
+)
+
+// String names the state.
+func (s BoxState) String() string {
+	switch s {
+	case BoxActive:
+		return "active"
+	case BoxQuarantined:
+		return "quarantined"
+	case BoxRevoked:
+		return "revoked"
+	default:
+		return "unknown"
+	}
+}
+
+// Box is a box that joined.
+type Box struct {
+	ID      record.BoxID
+	Device  []byte // D, SubjectPublicKeyInfo (DER)
+	Sealing []byte // S, suite 1 public key
+	Site    record.SiteID
+	Name    string
+	State   BoxState
+	Joined  time.Time
+	Release string
+	Holds   uint64 // number of the newest verdict that the box holds durably
+}
+
+// Code is a one-time join code; its secret is sealed.
+type Code struct {
+	ID      wire.CodeID
+	Secret  []byte // sealed
+	Site    record.SiteID
+	Name    string
+	Created time.Time
+	Expires time.Time
+	Use     CodeUse // zero: not used
+}
+
+// CodeUse says who used a code.
+type CodeUse struct {
+	Box     record.BoxID
+	Device  []byte
+	Sealing []byte
+	At      time.Time
+}
+
+// Epoch is a verified header.
+type Epoch struct {
+	Row      int64 // set by the store
+	ID       record.EpochID
+	Box      record.BoxID
+	Signed   epoch.Signed
+	Received time.Time
+}
+
+// HeldHeader is a header of a box that is not registered, so that nobody can say yet whether it is genuine.
+type HeldHeader struct {
+	Box      record.BoxID
+	Epoch    record.EpochID
+	Message  []byte
+	Carrier  sign.KeyID
+	Received time.Time
+}
+
+// EnvelopeState says what is to be done with an envelope. Numbers stand in databases and are never reused.
+type EnvelopeState uint8
+
+// Envelope states.
+const (
+	EnvelopeHeld    EnvelopeState = 1 // its header is not here, or its box is revoked
+	EnvelopeReady   EnvelopeState = 2 // to be opened
+	EnvelopeApplied EnvelopeState = 3 // opened and decided
+	EnvelopeAside   EnvelopeState = 4 // its tag failed: nobody's record, kept as evidence
+	EnvelopeRival   EnvelopeState = 5 // its tag verified, but its record id was applied with other bytes: evidence of a fork
+)
+
+// Envelope is a sealed record as it came.
+type Envelope struct {
+	Row      int64 // set by the store
+	ID       record.ID
+	Previous epoch.Hash
+	Chain    epoch.Hash // by its own previous
+	Sum      epoch.Hash // SHA-256 of Bytes
+	Bytes    []byte
+	Carrier  sign.KeyID // device key of the box that brought it
+	Received time.Time
+	State    EnvelopeState
+	Tries    int
+}
+
+// Link is one envelope of a chain.
+type Link struct {
+	Seq      record.Seq
+	Previous epoch.Hash
+	Chain    epoch.Hash
+	Safe     bool // it and its header are inside a named backup
+}
+
+// Record is an applied record. What names a person is in Index, keyed, and in Content, sealed.
+type Record struct {
+	ID       record.ID
+	Box      record.BoxID
+	Envelope int64
+	Tap      record.TapID
+	Service  record.ServiceID // empty when unreadable
+	Desk     record.DeskID
+	Tapped   time.Time // by the box's clock
+	Arrived  time.Time
+	Applied  time.Time
+	First    Said
+	Final    Said
+	Source   wire.Source
+	Answered time.Time // thisUpdate of the answer that settled it; zero if nobody was asked
+	Index    []byte    // keyed serial; nil when unreadable
+	Content  []byte    // sealed content.Record, whole
+	Subject  int64     // 0: none issued
+	Verdict  uint64    // number of its last verdict
+}
+
+// Said is a verdict with its ground.
+type Said struct {
+	Verdict record.Verdict
+	Reason  record.Reason
+	Answer  record.Answer
+}
+
+// Person is one person towards one verifier.
+type Person struct {
+	Row      int64
+	Verifier record.VerifierID
+	Index    []byte // keyed handle
+	Handle   []byte // sealed
+	Made     time.Time
+}
+
+// Subject is one person's pseudonym in one sector.
+type Subject struct {
+	Row      int64
+	Person   int64
+	Sector   string
+	KeyEpoch uint32
+	PPID     []byte // sealed
+	Made     time.Time
+}
+
+// ReportKind groups reports. Strings stand in databases.
+type ReportKind string
+
+// Report kinds.
+const (
+	ReportFork    ReportKind = "fork"          // one device key wrote two histories: the box is quarantined
+	ReportDamage  ReportKind = "damage"        // a journal was lost or set aside
+	ReportForeign ReportKind = "foreign_epoch" // a box claimed an epoch that is another's
+)
+
+// Report is something for the operator.
+type Report struct {
+	Kind   ReportKind
+	Reason string
+	Box    record.BoxID
+	Epoch  record.EpochID
+	Other  record.EpochID // zero if only one epoch is concerned
+	Seq    record.Seq
+	At     time.Time
+}
+
+// Counts are figures for the operator.
+type Counts struct {
+	Boxes, Quarantined, Revoked          int64
+	Epochs, HeldHeaders                  int64
+	Held, Ready, Applied, Aside, Rivals  int64 // envelopes by state
+	Records, Settled, Corrected, Persons int64 // settled: the box holds the record's last verdict; corrected: it differs from the first
+	Reports                              int64
+}

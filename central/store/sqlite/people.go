@@ -1,0 +1,49 @@
+package sqlite
+
+import (
+	"kazashi.example/central/store"
+	"kazashi.example/sync/record"
+)
+
+const personColumns = "SELECT p.row, p.verifier, p.handle_index, p.handle_sealed, p.made FROM persons p "
+
+func scanPerson(s scanner) (p store.Person, err error) {
+	return p, s.Scan(&p.Row, &p.Verifier, &p.Index, &p.Handle, millis{&p.Made})
+}
+
+func (t *tx) PersonBySerial(index []byte) (store.Person, error) {
+	return one(t.row(personColumns+"JOIN serials s ON s.person = p.row WHERE s.serial_index = ?", index), scanPerson)
+}
+
+func (t *tx) PersonByHandle(index []byte) (store.Person, error) {
+	return one(t.row(personColumns+"WHERE p.handle_index = ?", index), scanPerson)
+}
+
+func (t *tx) AddPerson(p store.Person) (int64, error) {
+	return t.insert("INSERT INTO persons (verifier, handle_index, handle_sealed, made) VALUES (?, ?, ?, ?)",
+		string(p.Verifier), p.Index, p.Handle, ms(p.Made))
+}
+
+func (t *tx) LinkSerial(index []byte, person int64) error {
+	return t.exec("INSERT INTO serials (serial_index, person) VALUES (?, ?)", index, person)
+}
+
+const subjectColumns = "SELECT s.row, s.person, s.sector, s.key_epoch, s.ppid_sealed, s.made FROM subjects s "
+
+func scanSubject(s scanner) (v store.Subject, err error) {
+	return v, s.Scan(&v.Row, &v.Person, &v.Sector, &v.KeyEpoch, &v.PPID, millis{&v.Made})
+}
+
+func (t *tx) Subject(person int64, sector string) (store.Subject, error) {
+	return one(t.row(subjectColumns+"WHERE s.person = ? AND s.sector = ?", person, sector), scanSubject)
+}
+
+func (t *tx) AddSubject(s store.Subject) (int64, error) {
+	return t.insert("INSERT INTO subjects (person, sector, key_epoch, ppid_sealed, made) VALUES (?, ?, ?, ?, ?)",
+		s.Person, s.Sector, int64(s.KeyEpoch), s.PPID, ms(s.Made))
+}
+
+func (t *tx) SubjectOfTap(box record.BoxID, tap record.TapID) (store.Subject, error) {
+	return one(t.row(subjectColumns+`JOIN records r ON r.subject = s.row JOIN taps t ON t.epoch = r.epoch AND t.seq = r.seq
+		WHERE t.tap = ? AND r.box = ?`, tap.ID128[:], box.ID128[:]), scanSubject)
+}

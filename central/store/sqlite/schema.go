@@ -1,0 +1,160 @@
+package sqlite
+
+// applicationID marks the file as central's ("KzC1"); schemaVersion is that of the tables below.
+const (
+	applicationID = 0x4b7a4331
+	schemaVersion = 1
+)
+
+// schema is version 1. Times are Unix milliseconds, 0 for none; ids and hashes are octets. Columns that name a person are
+// keyed (…_index: HMAC under K_idx) or sealed (…_sealed: AES-256-GCM under K_row, bound to table and row). A row number of
+// epochs, envelopes and subjects is never reused: a backup's high-water marks name them.
+const schema = `
+CREATE TABLE meta (
+	one INTEGER PRIMARY KEY CHECK (one = 1),
+	central_epoch INTEGER NOT NULL,
+	created INTEGER NOT NULL,
+	next_ack INTEGER NOT NULL DEFAULT 1,
+	safe_epoch INTEGER NOT NULL DEFAULT 0,
+	safe_envelope INTEGER NOT NULL DEFAULT 0,
+	safe_subject INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE TABLE boxes (
+	row INTEGER PRIMARY KEY AUTOINCREMENT,
+	box BLOB NOT NULL UNIQUE,
+	device_id BLOB NOT NULL UNIQUE,
+	device BLOB NOT NULL,
+	sealing BLOB NOT NULL,
+	site TEXT NOT NULL,
+	name TEXT NOT NULL,
+	state INTEGER NOT NULL,
+	joined INTEGER NOT NULL,
+	release TEXT NOT NULL,
+	holds INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE TABLE codes (
+	code BLOB PRIMARY KEY,
+	secret_sealed BLOB NOT NULL,
+	site TEXT NOT NULL,
+	name TEXT NOT NULL,
+	created INTEGER NOT NULL,
+	expires INTEGER NOT NULL,
+	used INTEGER NOT NULL DEFAULT 0,
+	used_box BLOB,
+	used_device BLOB,
+	used_sealing BLOB
+) STRICT, WITHOUT ROWID;
+CREATE TABLE epochs (
+	row INTEGER PRIMARY KEY AUTOINCREMENT,
+	epoch BLOB NOT NULL UNIQUE,
+	box BLOB NOT NULL REFERENCES boxes (box),
+	message BLOB NOT NULL,
+	lineage INTEGER NOT NULL,
+	predecessor BLOB,
+	received INTEGER NOT NULL
+) STRICT;
+CREATE INDEX epochs_by_predecessor ON epochs (predecessor) WHERE predecessor IS NOT NULL;
+CREATE INDEX epochs_by_box ON epochs (box, lineage);
+CREATE TABLE held_headers (
+	box BLOB NOT NULL,
+	message BLOB NOT NULL,
+	epoch BLOB NOT NULL,
+	carrier BLOB NOT NULL,
+	received INTEGER NOT NULL,
+	PRIMARY KEY (box, message)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE envelopes (
+	row INTEGER PRIMARY KEY AUTOINCREMENT,
+	epoch BLOB NOT NULL,
+	seq INTEGER NOT NULL,
+	sum BLOB NOT NULL,
+	previous BLOB NOT NULL,
+	chain BLOB NOT NULL,
+	bytes BLOB NOT NULL,
+	carrier BLOB NOT NULL,
+	received INTEGER NOT NULL,
+	state INTEGER NOT NULL,
+	authentic INTEGER NOT NULL DEFAULT 0,
+	due INTEGER NOT NULL DEFAULT 0,
+	tries INTEGER NOT NULL DEFAULT 0,
+	UNIQUE (epoch, seq, sum)
+) STRICT;
+CREATE INDEX envelopes_ready ON envelopes (due, row) WHERE state = 2;
+CREATE INDEX envelopes_odd ON envelopes (carrier, state) WHERE state IN (1, 4);
+CREATE TABLE records (
+	epoch BLOB NOT NULL,
+	seq INTEGER NOT NULL,
+	box BLOB NOT NULL REFERENCES boxes (box),
+	envelope INTEGER NOT NULL REFERENCES envelopes (row),
+	tap BLOB NOT NULL,
+	service TEXT NOT NULL,
+	desk TEXT NOT NULL,
+	tapped INTEGER NOT NULL,
+	arrived INTEGER NOT NULL,
+	applied INTEGER NOT NULL,
+	first_verdict INTEGER NOT NULL,
+	first_reason INTEGER NOT NULL,
+	first_answer INTEGER NOT NULL,
+	final_verdict INTEGER NOT NULL,
+	final_reason INTEGER NOT NULL,
+	final_answer INTEGER NOT NULL,
+	source INTEGER NOT NULL,
+	answered INTEGER NOT NULL,
+	serial_index BLOB,
+	content_sealed BLOB NOT NULL,
+	subject INTEGER REFERENCES subjects (row),
+	verdict INTEGER NOT NULL DEFAULT 0,
+	PRIMARY KEY (epoch, seq)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX records_by_box ON records (box, verdict);
+CREATE INDEX records_by_serial ON records (serial_index) WHERE serial_index IS NOT NULL;
+CREATE TABLE taps (
+	tap BLOB PRIMARY KEY,
+	epoch BLOB NOT NULL,
+	seq INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE verdicts (
+	box BLOB NOT NULL,
+	n INTEGER NOT NULL,
+	epoch BLOB NOT NULL,
+	seq INTEGER NOT NULL,
+	tap BLOB NOT NULL,
+	verdict INTEGER NOT NULL,
+	reason INTEGER NOT NULL,
+	answer INTEGER NOT NULL,
+	source INTEGER NOT NULL,
+	settled INTEGER NOT NULL,
+	PRIMARY KEY (box, n)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE persons (
+	row INTEGER PRIMARY KEY AUTOINCREMENT,
+	verifier TEXT NOT NULL,
+	handle_index BLOB NOT NULL UNIQUE,
+	handle_sealed BLOB NOT NULL,
+	made INTEGER NOT NULL
+) STRICT;
+CREATE TABLE serials (
+	serial_index BLOB PRIMARY KEY,
+	person INTEGER NOT NULL REFERENCES persons (row)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE subjects (
+	row INTEGER PRIMARY KEY AUTOINCREMENT,
+	person INTEGER NOT NULL REFERENCES persons (row),
+	sector TEXT NOT NULL,
+	key_epoch INTEGER NOT NULL,
+	ppid_sealed BLOB NOT NULL,
+	made INTEGER NOT NULL,
+	UNIQUE (person, sector)
+) STRICT;
+CREATE TABLE reports (
+	row INTEGER PRIMARY KEY AUTOINCREMENT,
+	kind TEXT NOT NULL,
+	reason TEXT NOT NULL,
+	box BLOB NOT NULL,
+	epoch BLOB NOT NULL,
+	other BLOB NOT NULL,
+	seq INTEGER NOT NULL,
+	at INTEGER NOT NULL,
+	UNIQUE (kind, reason, box, epoch, other)
+) STRICT;
+`

@@ -1,0 +1,151 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"time"
+
+	"kazashi.example/central/store"
+	"kazashi.example/sync/record"
+)
+
+// tx is one transaction. It holds the context of the View or Update that it lives in, and never outlives it.
+type tx struct {
+	ctx context.Context
+	sql *sql.Tx
+}
+
+var _ store.Tx = (*tx)(nil)
+
+func (t *tx) exec(q string, args ...any) error {
+	_, err := t.sql.ExecContext(t.ctx, q, args...)
+	return explain(err)
+}
+
+func (t *tx) changed(q string, args ...any) (int64, error) {
+	r, err := t.sql.ExecContext(t.ctx, q, args...)
+	if err != nil {
+		return 0, explain(err)
+	}
+	return r.RowsAffected()
+}
+
+func (t *tx) insert(q string, args ...any) (int64, error) {
+	r, err := t.sql.ExecContext(t.ctx, q, args...)
+	if err != nil {
+		return 0, explain(err)
+	}
+	return r.LastInsertId()
+}
+
+func (t *tx) row(q string, args ...any) scanner { return t.sql.QueryRowContext(t.ctx, q, args...) }
+
+// scanner is a *sql.Row or *sql.Rows.
+type scanner interface{ Scan(dst ...any) error }
+
+// one reads a single row; ErrNone if there is none.
+func one[T any](s scanner, scan func(scanner) (T, error)) (T, error) {
+	v, err := scan(s)
+	return v, explain(err)
+}
+
+// each reads all rows.
+func each[T any](t *tx, scan func(scanner) (T, error), q string, args ...any) (all []T, err error) {
+	rows, err := t.sql.QueryContext(t.ctx, q, args...)
+	if err != nil {
+		return nil, explain(err)
+	}
+	defer rows.Close() //nolint:errcheck // Err below tells
+	for rows.Next() {
+		v, err := scan(rows)
+		if err != nil {
+			return nil, explain(err)
+		}
+		all = append(all, v)
+	}
+	return all, explain(rows.Err())
+}
+
+func scanInt(s scanner) (n int64, err error) { err = s.Scan(&n); return n, err }
+
+func (t *tx) count(q string, args ...any) (int, error) {
+	n, err := one(t.row(q, args...), scanInt)
+	return int(n), err
+}
+
+// octets lets a fixed-length array be scanned: a column of another length is damage, not a shorter id.
+type octets []byte
+
+// Scan copies a column of exactly the array's length; NULL leaves zeroes.
+func (o octets) Scan(src any) error {
+	b, ok := src.([]byte)
+	if src == nil {
+		clear(o)
+		return nil
+	}
+	if !ok || len(b) != len(o) {
+		return fmt.Errorf("%w: a column of %d octets where %d belong", store.ErrDamaged, len(b), len(o))
+	}
+	copy(o, b)
+	return nil
+}
+
+// blank is NULL for a zero id, so that indexes skip it.
+func blank(i record.ID128) any {
+	if i.IsZero() {
+		return nil
+	}
+	return i[:]
+}
+
+// millis is a time column, 0 for the zero time.
+type millis struct{ t *time.Time }
+
+// Scan reads Unix milliseconds.
+func (m millis) Scan(src any) error {
+	n, ok := src.(int64)
+	if !ok {
+		return fmt.Errorf("%w: a time that is no integer", store.ErrDamaged)
+	}
+	*m.t = time.Time{}
+	if n != 0 {
+		*m.t = time.UnixMilli(n).UTC()
+	}
+	return nil
+}
+
+func ms(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}
+
+func (t *tx) CentralEpoch() (uint64, error) {
+	n, err := one(t.row("SELECT central_epoch FROM meta"), scanInt)
+	return uint64(n), err //nolint:gosec // written as a positive number
+}
+
+const newest = `SELECT (SELECT coalesce(max(row), 0) FROM epochs), (SELECT coalesce(max(row), 0) FROM envelopes),
+	(SELECT coalesce(max(row), 0) FROM subjects)`
+
+func scanMarks(s scanner) (m store.Marks, err error) {
+	return m, s.Scan(&m.Epoch, &m.Envelope, &m.Subject)
+}
+
+func (t *tx) Marks() (store.Marks, error) { return one(t.row(newest), scanMarks) }
+
+func (t *tx) Safe() (store.Marks, error) {
+	return one(t.row("SELECT safe_epoch, safe_envelope, safe_subject FROM meta"), scanMarks)
+}
+
+func (t *tx) SetSafe(m store.Marks) error {
+	return t.exec(`UPDATE meta SET safe_epoch = max(safe_epoch, ?), safe_envelope = max(safe_envelope, ?),
+		safe_subject = max(safe_subject, ?)`, m.Epoch, m.Envelope, m.Subject)
+}
+
+func (t *tx) ReserveAcks(n uint64) (uint64, error) {
+	first, err := one(t.row("UPDATE meta SET next_ack = next_ack + ? RETURNING next_ack - ?", n, n), scanInt)
+	return uint64(first), err //nolint:gosec // begins at 1 and rises
+}

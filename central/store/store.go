@@ -1,0 +1,191 @@
+// Package store says what central keeps and in what steps: the one seam between central's work and its database.
+//
+// Everything happens inside [Store.View] or [Store.Update]. An Update is one transaction: when it has returned nil, all of it
+// is durable; when it has returned an error, none of it need be, except that an error of the commit itself leaves the outcome
+// open, which is why every caller's step can be done twice. Updates run one at a time, so what a step reads stays true until
+// it commits. Columns that name people arrive here already keyed and sealed; this package never sees a serial or a PPID.
+// The package holds no code of a database: package sqlite is the implementation.
+package store
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"kazashi.example/sync/epoch"
+	"kazashi.example/sync/record"
+	"kazashi.example/sync/sign"
+	"kazashi.example/sync/wire"
+)
+
+// Errors of every implementation.
+var (
+	// ErrNone says that there is no such row.
+	ErrNone = errors.New("no such row")
+	// ErrTaken says that a row with this identity is there already.
+	ErrTaken = errors.New("identity is taken")
+	// ErrDamaged says that the database is damaged or not one of ours.
+	ErrDamaged = errors.New("database is damaged or not central's; restore the last backup")
+	// ErrBusy says that another process holds the database.
+	ErrBusy = errors.New("another process holds the database; stop it first")
+	// ErrRestoring says that a restore was interrupted.
+	ErrRestoring = errors.New("a restore was interrupted; run it again")
+)
+
+// Store is the database.
+type Store interface {
+	// View runs f on one unchanging state. f must not write.
+	View(ctx context.Context, f func(Tx) error) error
+	// Update runs f as one transaction, alone; durable when it returned nil.
+	Update(ctx context.Context, f func(Tx) error) error
+}
+
+// Tx is one step. It must not be used after View or Update returned.
+type Tx interface {
+	Meta
+	Boxes
+	Codes
+	Epochs
+	Envelopes
+	Records
+	People
+	Reports
+}
+
+// Meta is what is true of the database as a whole.
+type Meta interface {
+	// CentralEpoch is raised by every restore.
+	CentralEpoch() (uint64, error)
+	// Marks are the newest rows of the kinds that a backup makes safe.
+	Marks() (Marks, error)
+	// Safe are the newest rows inside a named backup.
+	Safe() (Marks, error)
+	// SetSafe raises what is safe; a mark never falls.
+	SetSafe(m Marks) error
+	// ReserveAcks takes n numbers of acknowledgements that nobody else will get, and returns the first.
+	ReserveAcks(n uint64) (uint64, error)
+}
+
+// Boxes are the boxes that joined.
+type Boxes interface {
+	// Box finds a box; ErrNone.
+	Box(id record.BoxID) (Box, error)
+	// BoxByDevice finds a box by its device key; ErrNone.
+	BoxByDevice(id sign.KeyID) (Box, error)
+	// AllBoxes lists every box, oldest first.
+	AllBoxes() ([]Box, error)
+	// AddBox registers a box; ErrTaken if its id or device key is registered.
+	AddBox(b Box) error
+	// SetBoxState changes what central makes of a box.
+	SetBoxState(id record.BoxID, s BoxState) error
+	// SetBoxHolds notes the newest verdict that the box holds durably; it never falls.
+	SetBoxHolds(id record.BoxID, n uint64) error
+}
+
+// Codes are one-time join codes.
+type Codes interface {
+	// Code finds a code; ErrNone.
+	Code(id wire.CodeID) (Code, error)
+	// AddCode keeps a new code.
+	AddCode(c Code) error
+	// UseCode notes who used a code.
+	UseCode(id wire.CodeID, use CodeUse) error
+}
+
+// Epochs are verified epoch headers, and those that cannot be verified yet.
+type Epochs interface {
+	// Epoch finds a verified header; ErrNone.
+	Epoch(id record.EpochID) (Epoch, error)
+	// AddEpoch keeps a verified header; ErrTaken.
+	AddEpoch(e Epoch) error
+	// Successors are the epochs that name this one as the one before.
+	Successors(id record.EpochID) ([]Epoch, error)
+	// FirstEpochs are the epochs of a box that name no predecessor because there was none.
+	FirstEpochs(id record.BoxID) ([]Epoch, error)
+	// HoldHeader keeps a header of a box that is not registered; again is no error.
+	HoldHeader(h HeldHeader) error
+	// HeldHeaders are those kept for one box.
+	HeldHeaders(id record.BoxID) ([]HeldHeader, error)
+	// DropHeldHeaders forgets those kept for one box: they were verified or refused.
+	DropHeldHeaders(id record.BoxID) error
+	// CountHeldHeaders counts those that one carrier brought.
+	CountHeldHeaders(carrier sign.KeyID) (int, error)
+}
+
+// Envelopes are sealed records as they came.
+type Envelopes interface {
+	// FindEnvelope returns the state of exactly this envelope; ErrNone.
+	FindEnvelope(id record.ID, sum epoch.Hash) (EnvelopeState, error)
+	// Rivals counts other envelopes of the same record id.
+	Rivals(id record.ID) (int, error)
+	// AddEnvelope keeps an envelope; ErrTaken if exactly this one is there.
+	AddEnvelope(e Envelope) error
+	// CountHeld counts what one carrier brought that is held or set aside.
+	CountHeld(carrier sign.KeyID) (int, error)
+	// Links are the envelopes of an epoch that count as held by central, in the order of seq.
+	Links(id record.EpochID) ([]Link, error)
+	// ReleaseEpoch makes the held envelopes of an epoch ready, and returns how many.
+	ReleaseEpoch(id record.EpochID) (int64, error)
+	// HoldBox makes the ready envelopes of a box held.
+	HoldBox(id record.BoxID) error
+	// ReleaseBox makes the held envelopes of a box ready.
+	ReleaseBox(id record.BoxID) error
+	// Ready lists envelopes that are due to be opened, oldest first.
+	Ready(now time.Time, limit int) ([]Envelope, error)
+	// NextReady is when the next envelope is due; ErrNone if none will be.
+	NextReady() (time.Time, error)
+	// SetEnvelope changes an envelope's state.
+	SetEnvelope(id int64, s EnvelopeState) error
+	// Postpone makes an envelope due later.
+	Postpone(id int64, until time.Time, tries int) error
+	// Authenticate notes that an envelope's tag verified, and reports whether that is news.
+	Authenticate(id int64) (bool, error)
+	// LastAuthentic is the greatest seq of an epoch whose tag verified; 0 if none.
+	LastAuthentic(id record.EpochID) (record.Seq, error)
+	// ChainAt is the chain value after an authentic record; ErrNone.
+	ChainAt(id record.ID) (epoch.Hash, error)
+}
+
+// Records are what became of opened envelopes: one row for each record id.
+type Records interface {
+	// Record finds an applied record; ErrNone.
+	Record(id record.ID) (Record, error)
+	// RecordByTap finds the record that used a tap id; ErrNone.
+	RecordByTap(tap record.TapID) (Record, error)
+	// AddRecord keeps a record; ErrTaken if its id was applied. A tap id belongs to the first record that brings it.
+	AddRecord(r Record) error
+	// AddVerdict gives a verdict its box's next number, and makes it the record's last word.
+	AddVerdict(box record.BoxID, v wire.Verdict) (uint64, error)
+	// VerdictsAfter lists a box's verdicts from number n+1.
+	VerdictsAfter(box record.BoxID, n uint64, limit int) ([]wire.Verdict, error)
+	// LastVerdict is the number of a box's newest verdict; 0 if none.
+	LastVerdict(box record.BoxID) (uint64, error)
+	// Counts are figures for the operator.
+	Counts() (Counts, error)
+}
+
+// People are persons by handle, the serials that lead to them, and their pseudonyms. All of it keyed or sealed.
+type People interface {
+	// PersonBySerial finds a person by a keyed serial; ErrNone.
+	PersonBySerial(index []byte) (Person, error)
+	// PersonByHandle finds a person by a keyed handle; ErrNone.
+	PersonByHandle(index []byte) (Person, error)
+	// AddPerson keeps a person and returns its number.
+	AddPerson(p Person) (int64, error)
+	// LinkSerial lets a keyed serial lead to a person; ErrTaken.
+	LinkSerial(index []byte, person int64) error
+	// Subject finds a person's pseudonym in a sector; ErrNone.
+	Subject(person int64, sector string) (Subject, error)
+	// AddSubject keeps a pseudonym and returns its number.
+	AddSubject(s Subject) (int64, error)
+	// SubjectOfTap finds the pseudonym issued for one of a box's taps; ErrNone.
+	SubjectOfTap(box record.BoxID, tap record.TapID) (Subject, error)
+}
+
+// Reports are what an operator must know: forks, damage, claims on foreign epochs.
+type Reports interface {
+	// AddReport keeps a report; the same one again is no error.
+	AddReport(r Report) error
+	// ReportsOf lists a box's reports, oldest first.
+	ReportsOf(box record.BoxID) ([]Report, error)
+}
