@@ -126,6 +126,7 @@ func jpkiAP(p *Profile, k *keyring) *application {
 		{id: 0x0009, sealed: true},
 		plainFile(0x000A, p.AuthCert),
 		plainFile(0x000B, p.AuthCA),
+		{id: 0x0016, kind: keyKind, sealed: true}, // terminals' CA key, for nothing that is possible here
 		keyFile(0x0017, k.parse(p.AuthKey), 0x0018),
 		secretFile("jpki", 0x0018, p.AuthPIN, authPINTries, fourDigits),
 	}}
@@ -156,6 +157,7 @@ func inputAP(p *Profile, k *keyring) *application {
 		plainFile(0x0003, p.InputIntegrity, pin, numberA, numberB),
 		plainFile(0x0004, p.InputCVC),
 		plainFile(0x0005, p.InputInfo),
+		plainFile(0x0006, nil, pin, numberA, numberB), // key for session keys: none here
 		plainFile(0x0007, p.InputPublic, pin, numberA, numberB),
 		keyFile(0x0013, key),
 		secretFile("input", pin, p.InputPIN, inputPINTries, fourDigits),
@@ -165,7 +167,8 @@ func inputAP(p *Profile, k *keyring) *application {
 	}}
 }
 
-// faceAP is the 券面事項確認AP. EF 0005, the picture of the Individual Number, keeps its access rule and holds nothing.
+// faceAP is the 券面事項確認AP. EF 0005, the picture of the Individual Number, keeps its access rule and holds nothing;
+// nor does 0006.
 func faceAP(p *Profile, k *keyring) *application {
 	const birth, numberB, numberA = 0x0011, 0x0012, 0x0013
 	return &application{aid: aidFace, defaultKey: k.parse(p.CardKey), sessionKey: swKeyDelivery, files: []*file{
@@ -174,6 +177,7 @@ func faceAP(p *Profile, k *keyring) *application {
 		plainFile(0x0003, p.FaceInfo),
 		plainFile(0x0004, p.FaceCVC),
 		plainFile(0x0005, nil, numberA),
+		plainFile(0x0006, nil, numberA, numberB), // of unknown purpose
 		secretFile("face", birth, p.BirthKey, referenceTries, nil),
 		secretFile("face", numberB, p.NumberB, referenceTries, nil),
 		secretFile("face", numberA, p.IndividualNumber, referenceTries, nil),
