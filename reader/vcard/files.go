@@ -167,8 +167,8 @@ func inputAP(p *Profile, k *keyring) *application {
 	}}
 }
 
-// faceAP is the 券面事項確認AP. EF 0005, the picture of the Individual Number, keeps its access rule and holds nothing;
-// nor does 0006.
+// faceAP is the 券面事項確認AP. EF 0005, the picture of the Individual Number, keeps its access rule and holds nothing,
+// like 0006.
 func faceAP(p *Profile, k *keyring) *application {
 	const birth, numberB, numberA = 0x0011, 0x0012, 0x0013
 	return &application{aid: aidFace, defaultKey: k.parse(p.CardKey), sessionKey: swKeyDelivery, files: []*file{
