@@ -39,8 +39,13 @@ func lockFile(path string) (*os.File, error) {
 // openStore opens the database, makes it if there is none, and sets it aside for a new one if it is damaged.
 func openStore(ctx context.Context, path string, o Options) (*store, book, error) {
 	b := birth{epoch.LineageUnknown, epoch.CauseStart}
-	_, err := os.Lstat(path)
+	info, err := os.Lstat(path)
 	switch {
+	case err == nil && info.Size() == 0: // SQLite would take it for a new one
+		if err := setAside(ctx, path, o, errDamaged); err != nil {
+			return nil, book{}, err
+		}
+		b.cause = epoch.CauseSetAside
 	case err == nil:
 		st, bk, err := connect(ctx, path, o)
 		if !damaged(err) {

@@ -48,9 +48,10 @@ func (s *store) check(ctx context.Context, o Options) (book, error) {
 
 func (s *store) checkMarks(ctx context.Context) error {
 	var app, version int64
-	var mode string
-	if err := s.w.QueryRowContext(ctx, `SELECT a.application_id, v.user_version, j.journal_mode
-		FROM pragma_application_id a, pragma_user_version v, pragma_journal_mode j`).Scan(&app, &version, &mode); err != nil {
+	var mode, tables string
+	if err := s.w.QueryRowContext(ctx, `SELECT a.application_id, v.user_version, j.journal_mode, (SELECT
+		coalesce(group_concat(name, ' '), '') FROM (SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name))
+		FROM pragma_application_id a, pragma_user_version v, pragma_journal_mode j`).Scan(&app, &version, &mode, &tables); err != nil {
 		return fmt.Errorf("reading the database's marks: %w", err)
 	}
 	switch {
@@ -58,6 +59,8 @@ func (s *store) checkMarks(ctx context.Context) error {
 		return fmt.Errorf("%w: not a journal", errDamaged)
 	case version > schemaVersion:
 		return fmt.Errorf("%w (its version is %d)", ErrNewer, version)
+	case tables != "epoch held meta record":
+		return fmt.Errorf("%w: its tables are %q", errDamaged, tables)
 	case mode != "wal":
 		return fmt.Errorf("opening the database: journal mode is %s", mode)
 	}
@@ -82,7 +85,7 @@ func (s *store) readBook(ctx context.Context) (book, error) {
 	if err := s.w.QueryRowContext(ctx, `SELECT max(id) FROM record`).Scan(&most); err != nil {
 		return book{}, fmt.Errorf("finding the last record: %w", err)
 	}
-	if n, _ := unpack(most.Int64); most.Valid && n != b.lastN() {
+	if n, _ := unpack(most.Int64); most.Valid && b.byN(n) == nil {
 		return book{}, fmt.Errorf("%w: records of an epoch without a header", errDamaged)
 	}
 	return b, nil
@@ -94,7 +97,7 @@ func (s *store) readEpochs(ctx context.Context, b *book) error {
 	if err != nil {
 		return err
 	}
-	defer rows.Close() //nolint:errcheck // rows.Err says it
+	defer rows.Close()
 	for rows.Next() {
 		var n, known, last int64
 		var id, header []byte
@@ -116,7 +119,7 @@ func (s *store) readHeld(ctx context.Context, b *book) error {
 	if err != nil {
 		return err
 	}
-	defer rows.Close() //nolint:errcheck // rows.Err says it
+	defer rows.Close()
 	for rows.Next() {
 		var n, first, last int64
 		var level ack.Level
@@ -156,7 +159,7 @@ func (s *store) checkTail(ctx context.Context, b book) error {
 	if err != nil {
 		return fmt.Errorf("reading the last records: %w", err)
 	}
-	defer rows.Close() //nolint:errcheck // rows.Err says it
+	defer rows.Close()
 	at := tail{epoch: k.id, seq: 0, head: k.root}
 	for rows.Next() {
 		var id int64

@@ -135,7 +135,14 @@ func Open(ctx context.Context, path string, o Options) (*Journal, error) {
 		return nil, err
 	}
 	j := &Journal{o: o, path: path, lock: lock, cause: epoch.CauseStart, next: make(chan prepared, 1)}
-	if err := j.begin(ctx); err != nil {
+	crashed := nonEmpty(path + "-wal") // a clean end leaves none behind
+	err = j.begin(ctx)
+	if err == nil && crashed {
+		if j.restored, err = j.st.unseen(ctx); err != nil {
+			err = errors.Join(err, j.st.close())
+		}
+	}
+	if err != nil {
 		return nil, errors.Join(fmt.Errorf("opening journal: %w", err), lock.Close())
 	}
 	j.prepare()
@@ -144,7 +151,6 @@ func Open(ctx context.Context, path string, o Options) (*Journal, error) {
 
 // begin opens or makes the database and reads the book from it.
 func (j *Journal) begin(ctx context.Context) error {
-	crashed := nonEmpty(j.path + "-wal") // a clean end leaves none behind
 	st, b, err := openStore(ctx, j.path, j.o)
 	if err != nil {
 		return err
@@ -152,15 +158,9 @@ func (j *Journal) begin(ctx context.Context) error {
 	if b.birth.cause == epoch.CauseSetAside && b.last() == nil {
 		j.cause = epoch.CauseSetAside
 	}
-	var unseen idRange
-	if crashed {
-		if unseen, err = st.unseen(ctx); err != nil {
-			return errors.Join(err, st.close())
-		}
-	}
 	j.mu.Lock()
-	j.st, j.book, j.restored = st, b, unseen
-	j.mu.Unlock()
+	defer j.mu.Unlock()
+	j.st, j.book = st, b
 	return nil
 }
 
@@ -247,27 +247,24 @@ func (j *Journal) current(head *epoch.Signed) int64 {
 	return n
 }
 
-// settle reads the book again after an append whose outcome is not known: what counts is what is on the disk. A database that
-// turns out to be damaged is set aside on the spot.
+// settle reads the book again after an append whose outcome is not known: what counts is what is on the disk. Where that
+// fails, the database is opened anew, and set aside on the spot if it turns out to be damaged.
 func (j *Journal) settle() error {
 	if !j.doubt {
 		return nil
 	}
 	ctx := context.Background() // see append
 	b, err := j.store().readBook(ctx)
-	if damaged(err) {
-		j.o.Log.ErrorContext(ctx, "journal is damaged; reopening it", slog.Any("error", err))
+	if err != nil {
+		j.o.Log.ErrorContext(ctx, "journal cannot be read; opening it anew", slog.Any("error", err))
 		if err := j.store().close(); err != nil {
-			j.o.Log.WarnContext(ctx, "closing the damaged journal failed", slog.Any("error", err))
+			j.o.Log.WarnContext(ctx, "closing the journal failed", slog.Any("error", err))
 		}
 		if err := j.begin(ctx); err != nil {
-			return err
+			return fmt.Errorf("opening the journal anew: %w", err)
 		}
 		j.doubt = false
 		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("reading the journal's end again: %w", err)
 	}
 	j.mu.Lock()
 	j.book = b
@@ -293,7 +290,7 @@ func (j *Journal) checkpoint(st *store) {
 	j.bg.Go(func() {
 		defer st.checkpointing.Store(false)
 		if err := st.checkpoint(context.Background()); err != nil {
-			j.o.Log.Warn("moving the journal's log into its database failed", slog.Any("error", err)) //nolint:sloglint // no request to belong to
+			j.o.Log.Warn("moving the journal's log into its database failed", slog.Any("error", err))
 		}
 	})
 }

@@ -72,7 +72,7 @@ func (j *Journal) rows(ctx context.Context, query string, args ...any) ([]Row, e
 	if err != nil {
 		return nil, fmt.Errorf("reading taps: %w", err)
 	}
-	defer rows.Close() //nolint:errcheck // rows.Err says it
+	defer rows.Close()
 	var list []Row
 	for rows.Next() {
 		r, err := j.scan(rows)

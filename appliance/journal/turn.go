@@ -62,12 +62,7 @@ func (j *Journal) take(to seal.PublicKey) (prepared, error) {
 func (j *Journal) turn(now time.Time) (*epoch.Signed, error) {
 	to, err := j.o.Recipient()
 	if j.writer != nil {
-		age := now.Sub(j.opened)
-		old := age >= j.o.MaxEpochAge || age < 0
-		if err != nil && old {
-			return nil, fmt.Errorf("finding the key to seal to: %w", err)
-		}
-		if err != nil || !old && j.writer.Header().Header.Recipient == to.ID() {
+		if j.goesOn(now, to, err == nil) {
 			return nil, nil //nolint:nilnil // no new header
 		}
 		j.discard(epoch.CauseRotation)
@@ -93,6 +88,16 @@ func (j *Journal) turn(now time.Time) (*epoch.Signed, error) {
 	}
 	j.writer, j.opened = epoch.NewWriter(s, p.key), now
 	return &s, nil
+}
+
+// goesOn reports whether the open epoch takes one more record: its time is not over, and it is sealed to the key in force as
+// far as that is known.
+func (j *Journal) goesOn(now time.Time, to seal.PublicKey, known bool) bool {
+	age := now.Sub(j.opened)
+	if age >= j.o.MaxEpochAge || age < 0 {
+		return false
+	}
+	return !known || j.writer.Header().Header.Recipient == to.ID()
 }
 
 // turned follows an epoch whose header and first record have become durable.

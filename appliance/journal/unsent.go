@@ -152,7 +152,7 @@ func (s *store) sealed(ctx context.Context, id int64) (envelope, header []byte, 
 	if err != nil {
 		return nil, nil, err
 	}
-	defer rows.Close() //nolint:errcheck // rows.Err says it
+	defer rows.Close()
 	for rows.Next() {
 		if err := rows.Scan(&envelope, &header); err != nil {
 			return nil, nil, err

@@ -1,0 +1,183 @@
+package journal_test
+
+import (
+	"bufio"
+	"context"
+	"crypto/ecdsa"
+	"crypto/x509"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"kazashi.example/appliance/journal"
+	"kazashi.example/sync/ack"
+	"kazashi.example/sync/epoch"
+	"kazashi.example/sync/record"
+	"kazashi.example/sync/seal"
+)
+
+// The environment by which the test program runs itself as a box that is going to be killed.
+const (
+	envPath   = "KAZASHI_TEST_JOURNAL"
+	envKey    = "KAZASHI_TEST_RECIPIENT"
+	envDevice = "KAZASHI_TEST_DEVICE"
+	envBox    = "KAZASHI_TEST_BOX"
+)
+
+// kills is how often the box is killed.
+const kills = 12
+
+func TestMain(m *testing.M) {
+	if os.Getenv(envPath) == "" {
+		os.Exit(m.Run())
+	}
+	fmt.Println("error:", victim(context.Background(), os.Getenv(envPath)))
+	os.Exit(1)
+}
+
+// victim appends until it is killed, and says each id once it has been told that the record is durable. It turns epochs as it
+// goes, so that the kill meets those as well.
+func victim(ctx context.Context, path string) error {
+	key, err1 := hex.DecodeString(os.Getenv(envKey))
+	der, err2 := hex.DecodeString(os.Getenv(envDevice))
+	box, err3 := record.ParseID(os.Getenv(envBox))
+	if err := errors.Join(err1, err2, err3); err != nil {
+		return err
+	}
+	to, err1 := seal.ParsePublicKey(key)
+	device, err2 := x509.ParseECPrivateKey(der)
+	if err := errors.Join(err1, err2); err != nil {
+		return err
+	}
+	j, err := journal.Open(ctx, path, journal.Options{
+		Device: device, Box: record.BoxID{ID128: box}, Recipient: func() (seal.PublicKey, error) { return to, nil }, Fresh: true,
+	})
+	if err != nil {
+		return err
+	}
+	for n := 0; ; n++ {
+		if n%5 == 4 {
+			j.Renew(epoch.CauseClock)
+		}
+		id, err := j.Append(ctx, text(n), clearOf(n))
+		if err != nil {
+			return err
+		}
+		fmt.Println(id, n)
+	}
+}
+
+// TestP1P2KilledAtAnyMoment: whatever the box said is durable is there after SIGKILL, under the id it said, and every epoch
+// names the true end of the one before.
+func TestP1P2KilledAtAnyMoment(t *testing.T) {
+	c, path := newCentral(t), newPath(t)
+	der, err := x509.MarshalECPrivateKey(c.device.(*ecdsa.PrivateKey))
+	must(t, err)
+	env := append(os.Environ(), envPath+"="+path, envKey+"="+hex.EncodeToString(c.private.Public().Bytes()),
+		envDevice+"="+hex.EncodeToString(der), envBox+"="+c.box.String())
+	want := map[string]string{}
+	for round := range kills {
+		run(t, env, time.Duration(rand.IntN(60))*time.Millisecond, want)
+		j := c.open(path)
+		if aside := j.SetAside(); len(aside) != 0 {
+			t.Fatalf("round %d: set aside %v", round, aside)
+		}
+		level := ack.Received
+		if round%3 == 2 {
+			level = ack.Safe
+		}
+		c.settle(j, level)
+		c.accept(j, c.acknowledge(level))
+		if _, err := j.Prune(t.Context(), 50); err != nil {
+			t.Fatal(err)
+		}
+		shut(t, j)
+	}
+	got := c.opened()
+	for id, text := range want {
+		e, s, _ := strings.Cut(id, "/")
+		epochID, err := record.ParseID(e)
+		must(t, err)
+		var seq record.Seq
+		_, err = fmt.Sscan(s, &seq)
+		must(t, err)
+		if got[record.ID{Epoch: record.EpochID{ID128: epochID}, Seq: seq}] != text {
+			t.Errorf("record %s opens to %q, want %q", id, got[record.ID{Epoch: record.EpochID{ID128: epochID}, Seq: seq}], text)
+		}
+	}
+	if len(want) < kills {
+		t.Errorf("only %d records in %d rounds", len(want), kills)
+	}
+	// The box was killed between commit and answer at most once a round.
+	if n := len(got) - len(want); n < 0 || n > kills {
+		t.Errorf("%d records that nobody was told of, in %d rounds", n, kills)
+	}
+	c.wantOneLine()
+}
+
+// run starts the box, lets it work for a while after its first record, kills it and notes what it said.
+func run(t *testing.T, env []string, life time.Duration, want map[string]string) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^$")
+	cmd.Env, cmd.Stderr = env, os.Stderr
+	out, err := cmd.StdoutPipe()
+	must(t, err)
+	must(t, cmd.Start())
+	lines := bufio.NewReader(out)
+	kill := time.AfterFunc(time.Minute, func() { _ = cmd.Process.Kill() }) // if it never says a word
+	for {
+		line, err := lines.ReadString('\n')
+		if errors.Is(err, io.EOF) {
+			break // a line that was cut short was not said
+		}
+		must(t, err)
+		var id string
+		var n int
+		if _, err := fmt.Sscan(line, &id, &n); err != nil {
+			t.Fatalf("the box said %q", line)
+		}
+		if want[id] != "" {
+			t.Errorf("id %s given twice", id)
+		}
+		want[id] = string(text(n))
+		if n == 0 {
+			kill.Reset(life)
+		}
+	}
+	kill.Stop()
+	var exit *exec.ExitError
+	if err := cmd.Wait(); !errors.As(err, &exit) || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
+		t.Fatalf("the box ended by %v, want SIGKILL", err)
+	}
+}
+
+// wantOneLine checks that the epochs follow each other in one line, each naming the true end of the one before.
+func (c *central) wantOneLine() {
+	c.t.Helper()
+	firsts, named := 0, map[record.EpochID]bool{}
+	for id, s := range c.headers {
+		p := s.Header.Predecessor
+		if p.Lineage == epoch.LineageFirst {
+			firsts++
+			continue
+		}
+		if got := c.end(p.Epoch); got != p {
+			c.t.Errorf("epoch %s names %+v, which ended as %+v", id, p, got)
+		}
+		if named[p.Epoch] {
+			c.t.Errorf("two epochs name %s as predecessor", p.Epoch)
+		}
+		named[p.Epoch] = true
+	}
+	if firsts != 1 {
+		c.t.Errorf("%d first epochs, want 1", firsts)
+	}
+}
