@@ -1,0 +1,186 @@
+// Package boxline is central as boxes see it: it joins them, takes what they bring and gives them what they lack.
+//
+// It implements uplink.Service over registry, intake and store. What a box is told and must believe later is signed; what it
+// is told is durable before it is told. A PPID leaves only once its row is inside a named backup. A [Line] may be used from
+// any goroutine; it remembers in memory only what each box was told last, so that a poll can wait for news: after a restart
+// every box is told once more. It opens no record.
+package boxline
+
+import (
+	"context"
+	"crypto"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"kazashi.example/central/intake"
+	"kazashi.example/central/opener"
+	"kazashi.example/central/registry"
+	"kazashi.example/central/store"
+	"kazashi.example/central/store/notice"
+	"kazashi.example/sync/certid"
+	"kazashi.example/sync/record"
+	"kazashi.example/sync/rule"
+	"kazashi.example/sync/sign"
+	"kazashi.example/sync/uplink"
+	"kazashi.example/sync/wire"
+)
+
+// Desired is what every box is to have, beside its own records. Ring every bell when any of it changes.
+type Desired interface {
+	// Rules is the rule set in force, signed.
+	Rules() (v rule.Version, signed []byte)
+	// Bundle is the trust bundle in force: its number and its travelling form.
+	Bundle() (number uint64, travelling []byte)
+	// Lists are the newest revocation lists, each as its authority signed it.
+	Lists() []List
+}
+
+// List is one revocation list.
+type List struct {
+	Scope  certid.Scope
+	Number uint64
+	DER    []byte
+}
+
+// Config is what a line works with.
+type Config struct {
+	Store    store.Store
+	Registry *registry.Registry
+	Intake   *intake.Intake
+	Acks     *intake.Acks
+	Rows     opener.Rows
+	Desired  Desired
+	Bells    *notice.Bells
+	Sign     crypto.Signer // C-sign
+	Now      func() time.Time
+	Log      *slog.Logger
+}
+
+// Line serves boxes.
+type Line struct {
+	Config
+
+	mu    sync.Mutex // guards peers
+	peers map[record.BoxID]*peer
+}
+
+// Peer is what was last heard of a box; lost at a restart.
+type Peer struct {
+	Seen    time.Time // zero: not since central started
+	Clock   time.Time // the box's own
+	Waiting uint64    // records that the box says it has not delivered
+	Release string
+}
+
+// peer is Peer with what the box was told.
+type peer struct {
+	Peer
+	told told
+}
+
+// told is what the box holds of acknowledgements if it holds version.
+type told struct {
+	version rule.Version
+	epochs  map[record.EpochID]intake.Digest
+}
+
+var _ uplink.Service = (*Line)(nil)
+
+// New makes a line.
+func New(c Config) *Line { return &Line{Config: c, peers: map[record.BoxID]*peer{}} }
+
+// Peer says what was last heard of a box.
+func (l *Line) Peer(id record.BoxID) Peer {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if p := l.peers[id]; p != nil {
+		return p.Peer
+	}
+	return Peer{}
+}
+
+// with runs f on a box's memory.
+func (l *Line) with(id record.BoxID, f func(*peer)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.peers[id] == nil {
+		l.peers[id] = &peer{}
+	}
+	f(l.peers[id])
+}
+
+// Join registers a box. Refusals say no more than the box may know.
+func (l *Line) Join(ctx context.Context, device sign.PublicKey, q wire.JoinRequest) (wire.JoinAnswer, error) {
+	a, err := l.Registry.Join(ctx, device, q)
+	for _, known := range []error{
+		registry.ErrCode, registry.ErrServer, registry.ErrKeys, registry.ErrUsed, registry.ErrExpired, registry.ErrTaken,
+	} {
+		if errors.Is(err, known) {
+			l.Log.WarnContext(ctx, "a box was not let in", slog.String("box", q.Box.String()), slog.Any("error", err))
+			return a, &uplink.Refusal{Code: wire.CodeJoinRefused, Message: known.Error()}
+		}
+	}
+	if err != nil {
+		return a, fmt.Errorf("joining box %s: %w", q.Box, err)
+	}
+	l.Log.InfoContext(ctx, "a box joined", slog.String("box", q.Box.String()), slog.String("site", string(a.Site)))
+	l.Bells.Came() // records may have waited for it
+	return a, nil
+}
+
+// box finds whose connection this is.
+func (l *Line) box(ctx context.Context, device sign.PublicKey) (b store.Box, err error) {
+	err = l.Store.View(ctx, func(tx store.Tx) error { b, err = tx.BoxByDevice(device.ID()); return err })
+	if errors.Is(err, store.ErrNone) {
+		return b, &uplink.Refusal{Code: wire.CodeUnknownBox, Message: "no box with this device key has joined; join it with a new code"}
+	}
+	if err != nil {
+		return b, fmt.Errorf("finding the box of a connection: %w", err)
+	}
+	return b, nil
+}
+
+// Push stores what a box brought, its own or another's. A box out of service may still bring: it is held.
+func (l *Line) Push(ctx context.Context, device sign.PublicKey, p wire.Push) (wire.Pushed, error) {
+	b, err := l.box(ctx, device)
+	if err != nil {
+		return wire.Pushed{}, err
+	}
+	taken, err := l.Intake.Receive(ctx, device.ID(), p)
+	if errors.Is(err, intake.ErrTooMany) {
+		return wire.Pushed{}, &uplink.Refusal{Code: wire.CodeBadMessage, Message: err.Error()}
+	}
+	if err != nil {
+		return wire.Pushed{}, fmt.Errorf("receiving from box %s: %w", b.ID, err)
+	}
+	if len(taken.Boxes) > 0 {
+		l.Bells.Came()
+	}
+	if n := len(taken.Refused); n > 0 {
+		l.Log.WarnContext(ctx, "parts of a push were refused", slog.String("box", b.ID.String()), slog.Int("count", n),
+			slog.String("reason", taken.Refused[0].Reason))
+	}
+	held, err := l.Acks.For(ctx, b.ID, taken.Epochs)
+	if err != nil {
+		return wire.Pushed{}, err
+	}
+	l.with(b.ID, func(p *peer) { p.told.learn(held) })
+	return wire.Pushed{Ack: held.Message, Refused: taken.Refused}, nil
+}
+
+// learn notes an acknowledgement on its way to the box.
+func (t *told) learn(h intake.Held) {
+	if t.epochs == nil {
+		t.epochs = map[record.EpochID]intake.Digest{}
+	}
+	if h.Version.Compare(t.version) <= 0 {
+		return
+	}
+	t.version = h.Version
+	for id, d := range h.Epochs {
+		t.epochs[id] = d
+	}
+}

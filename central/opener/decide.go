@@ -1,0 +1,144 @@
+package opener
+
+import (
+	"context"
+	"crypto/sha256"
+	"log/slog"
+	"time"
+
+	"kazashi.example/central/store"
+	"kazashi.example/central/validity"
+	"kazashi.example/reader/jpki"
+	"kazashi.example/sync/canon"
+	"kazashi.example/sync/certid"
+	"kazashi.example/sync/content"
+	"kazashi.example/sync/gate"
+	"kazashi.example/sync/record"
+	"kazashi.example/sync/rule"
+	"kazashi.example/sync/wire"
+)
+
+// finding is what a record came to, before it is written down.
+type finding struct {
+	record   content.Record
+	readable bool
+	tap      record.TapID
+	cert     certid.CertID // of the card; zero when unreadable or of no known hierarchy
+	rule     rule.Rule
+	ruled    bool
+	decision gate.Decision
+	answer   record.Answer
+	source   wire.Source
+	answered time.Time
+}
+
+// serial is the card's serial number; nil when unreadable.
+func (f finding) serial() []byte {
+	if !f.readable {
+		return nil
+	}
+	return f.record.Serial
+}
+
+// examine decides a record as of its tap. settled is false when nobody could answer for the certificate now.
+func (o *Opener) examine(ctx context.Context, v store.Envelope, plain []byte) (f finding, settled bool) {
+	r, err := content.Decode(plain)
+	if err != nil {
+		// Genuine, sealed by the box, and no record: kept as it is, and told to the box by its own tap id if it has one.
+		o.Log.WarnContext(ctx, "a genuine envelope holds no record that can be read here", slog.String("record", v.ID.String()))
+		return finding{tap: tapOf(plain, v), decision: gate.Decision{Verdict: record.VerdictRefused, Reason: record.ReasonUnreadable}}, true
+	}
+	f = finding{record: r, readable: true, tap: r.Tap, cert: r.CertID()}
+	f.rule, f.ruled = o.Services.Rule(r.Service)
+	shown, issuer := o.shown(&f)
+	in := gate.Input{
+		Rule: f.rule, Ruled: f.ruled, Shown: shown, Clock: gate.Clock{Now: r.At(), Confidence: r.Said.Clock}, Final: true,
+	}
+	// Nobody is asked about a card that is refused for what it shows.
+	if f.decision = gate.Decide(in); f.decision.Verdict != record.VerdictProvisional {
+		return f, true
+	}
+	s, ok := o.ask(ctx, f.cert, issuer, r.At())
+	if !ok {
+		return f, false
+	}
+	f.answer, f.source, f.answered = s.Answer, s.Source, s.ThisUpdate
+	in.Status = gate.Status{Answer: s.Answer, ThisTime: s.ThisUpdate}
+	f.decision = gate.Decide(in)
+	return f, f.decision.Verdict != record.VerdictProvisional
+}
+
+// shown is what the card showed: as the box found it, or, where the box did not know the issuer, as central finds it now.
+func (o *Opener) shown(f *finding) (gate.Shown, content.Issuer) {
+	r := f.record
+	s := gate.Shown{
+		Evidence: r.Evidence, Chain: gate.ChainVerified, ProfileOK: r.Said.Reason != record.ReasonProfile, Hierarchy: r.Hierarchy,
+		NotBefore: time.Unix(r.NotBefore, 0).UTC(), NotAfter: time.Unix(r.NotAfter, 0).UTC(),
+	}
+	switch {
+	case len(r.Certificate) > 0:
+		return o.read(f, s)
+	case r.Said.Reason == record.ReasonChainBroken:
+		s.Chain = gate.ChainBroken
+	case r.Issuer == content.Issuer{} || r.Hierarchy == 0:
+		s.Chain = gate.ChainIssuerUnknown
+	}
+	return s, r.Issuer
+}
+
+// read examines the certificate that came with the record. What a known authority signed counts, not what the box said.
+func (o *Opener) read(f *finding, s gate.Shown) (gate.Shown, content.Issuer) {
+	c, err := o.Examiner.Examine(f.record.Certificate)
+	if err != nil || c.Serial.IsZero() {
+		s.ProfileOK, s.Chain = false, gate.ChainIssuerUnknown
+		return s, content.Issuer{}
+	}
+	s.Chain, s.ProfileOK, s.NotBefore, s.NotAfter = chainOf(c.Chain), c.Profile == nil, c.NotBefore, c.NotAfter
+	s.Hierarchy = c.Hierarchy
+	if c.Chain == jpki.ChainVerified && c.IssuerNotAfter.Before(s.NotAfter) {
+		s.NotAfter = c.IssuerNotAfter // no certificate outlives its issuer
+	}
+	f.cert = certid.CertID{Scope: c.Scope(), Serial: c.Serial}
+	f.record.Serial = c.Serial.Bytes()
+	return s, content.IssuerOf(c.Issuer)
+}
+
+// chainOf says in the gate's word what the reader found.
+func chainOf(c jpki.ChainStatus) gate.Chain {
+	switch c {
+	case jpki.ChainVerified:
+		return gate.ChainVerified
+	case jpki.ChainIssuerUnknown:
+		return gate.ChainIssuerUnknown
+	case jpki.ChainBroken:
+		return gate.ChainBroken
+	default:
+		return gate.ChainBroken
+	}
+}
+
+// ask asks about a certificate; false when nobody could answer.
+func (o *Opener) ask(ctx context.Context, id certid.CertID, issuer content.Issuer, at time.Time) (validity.Status, bool) {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	s, err := o.Validity.StatusAt(ctx, id, issuer, at)
+	if err != nil {
+		o.Log.DebugContext(ctx, "nobody answers for a certificate", slog.Any("error", err))
+		return validity.Status{}, false
+	}
+	return s, true
+}
+
+// tapOf finds the tap id in content that is otherwise unreadable, for example of a later version. Without one the verdict,
+// which must name a tap, names the envelope: the first octets of its hash.
+func tapOf(plain []byte, v store.Envelope) (tap record.TapID) {
+	var only struct {
+		Tap record.TapID `cbor:"2,keyasint"`
+	}
+	if err := canon.Decode(plain, &only, content.MaxContent); err == nil && !only.Tap.IsZero() {
+		return only.Tap
+	}
+	sum := sha256.Sum256(v.Bytes)
+	copy(tap.ID128[:], sum[:])
+	return tap
+}
