@@ -119,22 +119,29 @@ type Service struct {
 }
 
 // Load reads, completes and validates a file. ErrConfig with every fault, or the error of reading it.
-func Load(path string) (Config, error) {
+func Load(path string) (Config, error) { return LoadAt(path, "") }
+
+// LoadAt is Load with another data directory, unless dataDir is empty. Keys and backups come along unless the file places
+// them.
+func LoadAt(path, dataDir string) (Config, error) {
 	b, err := os.ReadFile(path)
 	if err != nil {
 		return Config{}, fmt.Errorf("reading the configuration: %w", err)
 	}
-	return Parse(b)
+	return parse(b, dataDir)
 }
 
 // Parse is Load for the text itself.
-func Parse(b []byte) (Config, error) {
+func Parse(b []byte) (Config, error) { return parse(b, "") }
+
+func parse(b []byte, dataDir string) (Config, error) {
 	var c Config
 	d := toml.NewDecoder(bytes.NewReader(b))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&c); err != nil {
 		return Config{}, fmt.Errorf("%w: %s", ErrConfig, explain(err))
 	}
+	c.DataDir = or(dataDir, c.DataDir)
 	c.complete()
 	if err := c.Validate(); err != nil {
 		return Config{}, fmt.Errorf("%w:\n%w", ErrConfig, err)

@@ -1,0 +1,179 @@
+// Package admin is how an operator speaks to a running central: HTTP over a unix socket in the data directory for what
+// changes anything, and a read-only part of it on a loopback address for health checks and metrics.
+//
+// Who may open the socket may operate central: its mode is 0600. Nothing here names a person; a join code is shown once, to
+// the operator who asked for it. Handler and Client may be used from any goroutine. What a call changed is durable.
+package admin
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"kazashi.example/sync/record"
+)
+
+// maxRequest caps a request body, in octets.
+const maxRequest = 4 << 10
+
+// Code asks for a join code.
+type Code struct {
+	Site  record.SiteID `json:"site"`
+	Name  string        `json:"name"`
+	Hours int           `json:"hours,omitempty"` // how long it can be used; 0: a day
+}
+
+// NewCode is the code, shown once.
+type NewCode struct {
+	Code    string    `json:"code"`
+	Expires time.Time `json:"expires"`
+}
+
+// Box is one box of the fleet.
+type Box struct {
+	ID      record.BoxID  `json:"id"`
+	Site    record.SiteID `json:"site"`
+	Name    string        `json:"name"`
+	State   string        `json:"state"`
+	Joined  time.Time     `json:"joined"`
+	Release string        `json:"release"`
+	Seen    time.Time     `json:"seen,omitzero"`
+	Waiting uint64        `json:"waiting"` // records that the box says it has not delivered
+	Reports []Report      `json:"reports,omitempty"`
+}
+
+// Report is something that an operator must look at.
+type Report struct {
+	Kind   string    `json:"kind"`
+	Reason string    `json:"reason"`
+	Epoch  string    `json:"epoch"`
+	Other  string    `json:"other,omitempty"`
+	Seq    uint64    `json:"seq,omitempty"`
+	At     time.Time `json:"at"`
+}
+
+// Status is the state of central in numbers.
+type Status struct {
+	Release      string    `json:"release"`
+	CentralEpoch uint64    `json:"central_epoch"`
+	Started      time.Time `json:"started"`
+	Boxes        int64     `json:"boxes"`
+	Quarantined  int64     `json:"quarantined"`
+	Waiting      int64     `json:"waiting"`   // received, not yet settled
+	SetAside     int64     `json:"set_aside"` // envelopes that do not open
+	Records      int64     `json:"records"`
+	Settled      int64     `json:"settled"`   // the box holds the final verdict durably
+	Corrected    int64     `json:"corrected"` // final verdict differs from the first
+	Persons      int64     `json:"persons"`
+	Reports      int64     `json:"reports"`
+}
+
+// Backup names a finished backup.
+type Backup struct {
+	Name string `json:"name"`
+	File string `json:"file"`
+}
+
+// Operator is what stands behind the handler.
+type Operator interface {
+	// Status counts.
+	Status(ctx context.Context) (Status, error)
+	// Boxes lists every box.
+	Boxes(ctx context.Context) ([]Box, error)
+	// NewCode makes a join code.
+	NewCode(ctx context.Context, c Code) (NewCode, error)
+	// SetState puts a box into "active", "quarantined" or "revoked".
+	SetState(ctx context.Context, id record.BoxID, state string) error
+	// Backup makes a named backup; its records are safe when it returns.
+	Backup(ctx context.Context, name string) (Backup, error)
+}
+
+// Refused is an error whose text is for the operator.
+type Refused struct{ Err error }
+
+func (r *Refused) Error() string { return r.Err.Error() }
+
+// Unwrap returns the cause.
+func (r *Refused) Unwrap() error { return r.Err }
+
+// Handler serves everything. It belongs on the unix socket only.
+func Handler(o Operator, log *slog.Logger) http.Handler {
+	mux := readOnly(o, log)
+	mux.Handle("POST /v1/codes", call(log, o.NewCode))
+	mux.Handle("POST /v1/backups", call(log, func(ctx context.Context, b Backup) (Backup, error) { return o.Backup(ctx, b.Name) }))
+	mux.Handle("POST /v1/boxes/state", call(log, func(ctx context.Context, b Box) (struct{}, error) {
+		return struct{}{}, o.SetState(ctx, b.ID, b.State)
+	}))
+	return mux
+}
+
+// ReadOnly serves health, status and metrics, for a loopback address.
+func ReadOnly(o Operator, metrics http.Handler, log *slog.Logger) http.Handler {
+	mux := readOnly(o, log)
+	mux.Handle("GET /metrics", metrics)
+	return mux
+}
+
+func readOnly(o Operator, log *slog.Logger) *http.ServeMux {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) {
+		if _, err := o.Status(r.Context()); err != nil {
+			log.ErrorContext(r.Context(), "health check failed", slog.Any("error", err))
+			http.Error(w, "the database does not answer", http.StatusServiceUnavailable)
+			return
+		}
+		_, _ = io.WriteString(w, "ok\n")
+	})
+	mux.Handle("GET /v1/status", ask(log, o.Status))
+	mux.Handle("GET /v1/boxes", ask(log, o.Boxes))
+	return mux
+}
+
+func ask[Out any](log *slog.Logger, do func(context.Context) (Out, error)) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		out, err := do(r.Context())
+		answer(r.Context(), log, w, out, err)
+	})
+}
+
+func call[In, Out any](log *slog.Logger, do func(context.Context, In) (Out, error)) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var in In
+		d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRequest))
+		d.DisallowUnknownFields()
+		if err := d.Decode(&in); err != nil {
+			answer(r.Context(), log, w, nil, &Refused{err})
+			return
+		}
+		out, err := do(r.Context(), in)
+		answer(r.Context(), log, w, out, err)
+	})
+}
+
+// failure is the body of every answer that is not 200.
+type failure struct {
+	Error string `json:"error"`
+}
+
+func answer(ctx context.Context, log *slog.Logger, w http.ResponseWriter, out any, err error) {
+	status := http.StatusOK
+	var refused *Refused
+	switch {
+	case errors.As(err, &refused):
+		status, out = http.StatusBadRequest, failure{refused.Error()}
+	case err != nil:
+		log.ErrorContext(ctx, "an operator's request failed", slog.Any("error", err))
+		status, out = http.StatusInternalServerError, failure{"central could not do it; its log says why"}
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(status)
+	if err := json.NewEncoder(w).Encode(out); err != nil {
+		log.DebugContext(ctx, "the operator left before the answer", slog.Any("error", err))
+	}
+}

@@ -1,0 +1,123 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"kazashi.example/central/backup"
+	"kazashi.example/central/daemon"
+	"kazashi.example/central/keys"
+	"kazashi.example/firmware/manifest"
+)
+
+func newInit(s *settings) *cobra.Command {
+	return &cobra.Command{
+		Use:   "init",
+		Short: "Make the data directory and every key, once",
+		Long: `init makes the data directory and the key directory. Keys are never overwritten. Copy the key
+directory to a place that burns down separately: without it neither database nor backups open.`,
+		RunE: func(c *cobra.Command, _ []string) error {
+			conf, err := s.load()
+			if err != nil {
+				return err
+			}
+			if err := os.MkdirAll(conf.DataDir, 0o700); err != nil {
+				return fmt.Errorf("making the data directory: %w", err)
+			}
+			if err := keys.Create(conf.KeysDir); err != nil {
+				return err
+			}
+			fmt.Fprintf(c.OutOrStdout(), "keys are in %s\ncopy them to a place that burns down separately, then: kazashi-central serve\n", conf.KeysDir)
+			return nil
+		},
+	}
+}
+
+func newServe(s *settings) *cobra.Command {
+	return &cobra.Command{
+		Use:   "serve",
+		Short: "Serve boxes and operator until stopped",
+		RunE: func(c *cobra.Command, _ []string) error {
+			conf, err := s.load()
+			if err != nil {
+				return err
+			}
+			log := slog.New(slog.NewJSONHandler(c.ErrOrStderr(), nil))
+			d, err := daemon.Open(c.Context(), conf, manifest.Current().Version, log)
+			if err != nil {
+				return err
+			}
+			defer func() {
+				if err := d.Close(); err != nil {
+					log.ErrorContext(c.Context(), "closing the database failed", slog.Any("error", err))
+				}
+			}()
+			return d.Run(c.Context())
+		},
+	}
+}
+
+func newBackup(s *settings) *cobra.Command {
+	return &cobra.Command{
+		Use:   "backup NAME",
+		Short: "Make a named backup of the running central; everything in it becomes safe",
+		Example: `  kazashi-central backup monday
+  kazashi-central backup before-upgrade-1.2`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			client, err := s.client()
+			if err != nil {
+				return err
+			}
+			b, err := client.Backup(c.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			fmt.Fprintln(c.OutOrStdout(), b.File)
+			return nil
+		},
+	}
+}
+
+func newRestore(s *settings) *cobra.Command {
+	return &cobra.Command{
+		Use:   "restore MANIFEST",
+		Short: "Put a backup in the place of the database; central must not run",
+		Long: `restore checks a backup from end to end, puts it in the place of the database and raises
+central's epoch, so that every box sends again what the backup does not hold. The database from
+before is kept beside it. Restore the newest backup: what boxes have deleted as safe is in it.`,
+		Example: `  kazashi-central restore /srv/backups/monday.json`,
+		Args:    cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			conf, err := s.load()
+			if err != nil {
+				return err
+			}
+			r, err := backup.Restore(c.Context(), conf.DataDir, args[0], time.Now())
+			if err != nil {
+				return err
+			}
+			out := c.OutOrStdout()
+			fmt.Fprintf(out, "restored %s; central epoch is now %d\n", r.Manifest.Name, r.CentralEpoch)
+			if r.Aside != "" {
+				fmt.Fprintf(out, "the database from before is in %s\n", r.Aside)
+			}
+			return nil
+		},
+	}
+}
+
+func newVersion() *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Print the version of this program",
+		RunE: func(c *cobra.Command, _ []string) error {
+			fmt.Fprintln(c.OutOrStdout(), "kazashi-central", manifest.Current().Version)
+			return nil
+		},
+	}
+}

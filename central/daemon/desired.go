@@ -1,0 +1,77 @@
+package daemon
+
+import (
+	"fmt"
+
+	"kazashi.example/central/boxline"
+	"kazashi.example/central/keys"
+	"kazashi.example/central/opener"
+	"kazashi.example/central/policy"
+	"kazashi.example/central/validity"
+	"kazashi.example/sync/certid"
+	"kazashi.example/sync/record"
+	"kazashi.example/sync/rule"
+	"kazashi.example/sync/seal"
+	"kazashi.example/sync/sign"
+)
+
+// wanted is what every box is to have.
+type wanted struct {
+	policy *policy.Policy
+	lists  *validity.Lists
+	scopes []certid.Scope
+}
+
+var _ boxline.Desired = wanted{}
+
+// Rules is the rule set in force.
+func (w wanted) Rules() (rule.Version, []byte) { return w.policy.Rules.Version, w.policy.RulesSigned }
+
+// Bundle is the trust bundle in force.
+func (w wanted) Bundle() (uint64, []byte) { return w.policy.Trust.Number, w.policy.TrustSigned }
+
+// Lists are the newest lists.
+func (w wanted) Lists() []boxline.List {
+	var all []boxline.List
+	for _, s := range w.scopes {
+		if l := w.lists.Newest(s); l != nil {
+			all = append(all, boxline.List{Scope: s, Number: l.Number, DER: l.DER})
+		}
+	}
+	return all
+}
+
+// services answers what the opener asks of the configuration.
+type services struct {
+	rules   rule.Set
+	sectors map[record.ServiceID]string
+}
+
+var _ opener.Services = services{}
+
+// Rule is the rule in force.
+func (s services) Rule(id record.ServiceID) (rule.Rule, bool) { return s.rules.For(id) }
+
+// Sector is within whose walls a PPID is the same.
+func (s services) Sector(id record.ServiceID) (string, bool) {
+	sector, ok := s.sectors[id]
+	return sector, ok
+}
+
+// sealKeys is the one C-seal of the key directory.
+type sealKeys struct{ key seal.PrivateKey }
+
+var _ opener.SealKeys = sealKeys{}
+
+// SealKey returns the key if the id is its own.
+func (s sealKeys) SealKey(id sign.KeyID) (seal.PrivateKey, error) {
+	if s.key.Public().ID() != id {
+		return seal.PrivateKey{}, fmt.Errorf("%w: %s", opener.ErrSealKey, id)
+	}
+	return s.key, nil
+}
+
+func tlsKeys(k *keys.Keys) ([]sign.PublicKey, error) {
+	pub, err := sign.PublicKeyOf(k.TLS.Public())
+	return []sign.PublicKey{pub}, err
+}
