@@ -56,7 +56,11 @@ func (v view) Other() string {
 }
 
 // Trait is what is special about a card, in a word.
-func (v view) Trait(t string) string {
+func (v view) Trait(p tray.PersonNow) string {
+	t := p.Trait
+	if p.Revoked {
+		t = "revoked"
+	}
 	if s := say(v.lang, "trait."+t); s != "" {
 		return s
 	}
@@ -71,9 +75,9 @@ func (v view) Tone(p tray.PersonNow) string {
 	return tone(p.Trait)
 }
 
-// Note is what is special about a card in a sentence, "" if its trait says the same.
+// Note is what is special about a card in a sentence, "" if its trait says the same or all is changed since.
 func (v view) Note(p tray.PersonNow) string {
-	if n := v.In(p.Note); !strings.EqualFold(n, v.Trait(p.Trait)) {
+	if n := v.In(p.Note); !p.Revoked && !strings.EqualFold(n, v.Trait(p)) {
 		return n
 	}
 	return ""
