@@ -1,0 +1,154 @@
+// Package tap is the life of a tap on the box: a card is laid down, read, examined, asked about, decided, written down, and
+// only then does anybody hear a verdict.
+//
+// Each laying of a card is one tap and one record, however long the card stays; a second laying is a second, true record. Every
+// reader has a worker of its own; within one reader taps go one after another. No step waits for a network (P1). A record is
+// durable before its verdict is announced; what could not be read, or could not be made durable, is announced as that and
+// leaves no record. Nothing is kept here. Of a card nothing is logged but which reader it lay on and what became of it.
+//
+// The package does not know PC/SC (package tap/cards does), nor what the counter looks like: it announces local API events.
+package tap
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"kazashi.example/appliance/journal"
+	"kazashi.example/localapi"
+	"kazashi.example/reader/jpki"
+	"kazashi.example/sync/certid"
+	"kazashi.example/sync/record"
+	"kazashi.example/sync/rule"
+)
+
+// Kind says what happened to a reader.
+type Kind uint8
+
+// Kinds of events.
+const (
+	ServiceLost   Kind = 1 // no reader can be reached; once until ServiceFound
+	ServiceFound  Kind = 2
+	ReaderAdded   Kind = 3
+	ReaderRemoved Kind = 4
+	CardArrived   Kind = 5
+	CardRemoved   Kind = 6
+	CardMute      Kind = 7 // something lies there and does not answer
+)
+
+// Event is one change of the readers.
+type Event struct {
+	Kind   Kind
+	Reader string // its name; empty for the service's events
+	// Already: the card lay there before anybody watched. Nobody has just held it on, so it is no tap.
+	Already bool
+	Err     error // of ServiceLost: what to do
+}
+
+// Cards is the readers and what lies on them.
+type Cards interface {
+	// Watch calls handle for each change, in order and from one goroutine, until ctx ends; it gets over a lost service by
+	// itself. handle does not block.
+	Watch(ctx context.Context, handle func(Event)) error
+	// ReadAuthCert reads the authentication certificate (DER) of the card on a reader. It ends when ctx does. Its errors are
+	// of type *ReadError.
+	ReadAuthCert(ctx context.Context, reader string) ([]byte, error)
+}
+
+// Certificates says what a certificate is. It does not block, and fails only for what is no certificate at all.
+type Certificates interface {
+	Examine(der []byte) (jpki.AuthCert, error)
+}
+
+// Revocations says what the lists held here say: an answer, the number of the list it comes from (0 for none) and its
+// thisUpdate. issuer is the key that signed the certificate. It is a look into memory.
+type Revocations interface {
+	Answer(id certid.CertID, issuer certid.KeyID) (answer record.Answer, number uint64, thisUpdate time.Time)
+}
+
+// Rules finds what a service demands, and the version of the set that says so. It is a look into memory.
+type Rules interface {
+	For(service record.ServiceID) (rule.Rule, rule.Version, bool)
+}
+
+// Journal makes a record durable. It returns only when that is done; after an error nobody may be told a verdict.
+type Journal interface {
+	Append(ctx context.Context, content []byte, c journal.Clear) (record.ID, error)
+}
+
+// Clock is the box's time.
+type Clock interface {
+	Now() (time.Time, record.Confidence)
+}
+
+// Announcer tells the counter. It does not block.
+type Announcer interface {
+	Publish(e localapi.Event)
+}
+
+// Defaults.
+const (
+	DefaultReadTimeout = 10 * time.Second // a plastic card needs about one
+	queueLen           = 1                // layings that wait for the one under way on the same reader
+)
+
+// Config is the parts of a Counter. All but Seen, ReadTimeout and Log are required.
+type Config struct {
+	Cards        Cards
+	Certificates func() Certificates // asked at every tap: trust may have been replaced
+	Revocations  Revocations
+	Rules        Rules
+	Journal      Journal
+	Clock        Clock
+	Announcer    Announcer
+	Desk         record.DeskID
+	Service      record.ServiceID
+	Seen         func(Event)   // hears every event of the readers before anything is done about it; does not block
+	ReadTimeout  time.Duration // for reading one card; 0 means DefaultReadTimeout
+	Log          *slog.Logger  // nil discards
+}
+
+// Counter takes the taps of one desk.
+type Counter struct{ Config }
+
+// New checks the desk's and the service's names and starts nothing.
+func New(c Config) (*Counter, error) {
+	if err := errors.Join(record.CheckName(c.Desk), record.CheckName(c.Service)); err != nil {
+		return nil, fmt.Errorf("setting up the counter: %w", err)
+	}
+	if c.ReadTimeout <= 0 {
+		c.ReadTimeout = DefaultReadTimeout
+	}
+	if c.Seen == nil {
+		c.Seen = func(Event) {}
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Counter{c}, nil
+}
+
+// ReadError says why a card did not become a tap, in the counter's words.
+type ReadError struct {
+	Failure localapi.ReadFailure
+	Err     error
+}
+
+func (e *ReadError) Error() string { return fmt.Sprintf("%s: %v", e.Failure, e.Err) }
+
+func (e *ReadError) Unwrap() error { return e.Err }
+
+// failureOf is the counter's word for an error of reading or journaling.
+func failureOf(err error) localapi.ReadFailure {
+	var r *ReadError
+	switch {
+	case errors.As(err, &r):
+		return r.Failure
+	case errors.Is(err, jpki.ErrNotCertificate):
+		return localapi.FailureNonsense
+	default:
+		return localapi.FailureTorn // not through in time
+	}
+}
