@@ -1,0 +1,154 @@
+package count
+
+import (
+	"context"
+	"crypto/aes"
+	"crypto/cipher"
+	"database/sql"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/fxamacker/cbor/v2"
+	_ "modernc.org/sqlite" // the database driver
+)
+
+// Words of central's tables, by number.
+var verdicts = map[int64]string{1: "accepted", 2: "provisional", 3: "refused", 4: "recorded"}
+
+// found is one record as central's tables have it, with what its sealed column says.
+type found struct {
+	id           string // epoch and seq
+	tap          []byte
+	first, final string
+	settled      bool      // has a final verdict for its box
+	serial       string    // hex, from the sealed column
+	at           time.Time // from the sealed column
+	fault        string    // why the sealed column contradicts the row
+	taken        bool      // matched with a laying
+}
+
+var errRowKey = errors.New("row.key is not 32 octets")
+
+// readCentral opens every record's sealed column with the practice key.
+func readCentral(ctx context.Context, dataDir, keysDir string) ([]found, error) {
+	key, err := os.ReadFile(filepath.Join(keysDir, "row.key"))
+	if err != nil {
+		return nil, fmt.Errorf("reading the practice key: %w", err)
+	}
+	if len(key) != 32 {
+		return nil, errRowKey
+	}
+	db, err := openReadOnly(filepath.Join(dataDir, "central.db"))
+	if err != nil {
+		return nil, err
+	}
+	defer db.Close()
+	rows, err := db.QueryContext(ctx, `SELECT epoch, seq, tap, first_verdict, final_verdict, verdict, content_sealed
+		FROM records ORDER BY tapped, epoch, seq`)
+	if err != nil {
+		return nil, fmt.Errorf("reading central's records: %w", err)
+	}
+	defer rows.Close()
+	var all []found
+	for rows.Next() {
+		var epoch, tap, sealed []byte
+		var seq, first, final, verdict int64
+		if err := rows.Scan(&epoch, &seq, &tap, &first, &final, &verdict, &sealed); err != nil {
+			return nil, fmt.Errorf("reading central's records: %w", err)
+		}
+		f := found{
+			id: fmt.Sprintf("%x/%d", epoch, seq), tap: tap, first: verdicts[first], final: verdicts[final], settled: verdict > 0,
+		}
+		f.read(key, binary.BigEndian.AppendUint64(epoch, uint64(seq)), sealed) //nolint:gosec // as stored
+		all = append(all, f)
+	}
+	return all, rows.Err()
+}
+
+// read opens the sealed column and compares it with its row.
+func (f *found) read(key, row, sealed []byte) {
+	plain, err := open(key, "records.content", row, sealed)
+	if err != nil {
+		f.fault = err.Error()
+		return
+	}
+	var m map[int64]any
+	if err := cbor.Unmarshal(plain, &m); err != nil {
+		f.fault = "content is no CBOR map"
+		return
+	}
+	tap, ok1 := m[2].([]byte)
+	at, ok2 := m[3].(uint64)
+	serial, ok3 := m[10].([]byte)
+	switch {
+	case !ok1 || !ok2 || !ok3:
+		f.fault = "content has no tap, time or serial"
+	case hex.EncodeToString(tap) != hex.EncodeToString(f.tap):
+		f.fault = "content is of another tap than its row"
+	default:
+		f.serial, f.at = hex.EncodeToString(serial), time.UnixMilli(int64(at)) //nolint:gosec // a time of this century
+	}
+}
+
+var errSealed = errors.New("sealed column does not open in its place")
+
+// open undoes version 1 of a sealed column: 1 ‖ 12 octets of nonce ‖ AES-256-GCM, bound to CBOR [label, row].
+func open(key []byte, label string, row, sealed []byte) ([]byte, error) {
+	if len(sealed) < 1+12+16 || sealed[0] != 1 {
+		return nil, errSealed
+	}
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		return nil, err
+	}
+	gcm, err := cipher.NewGCM(block)
+	if err != nil {
+		return nil, err
+	}
+	aad, err := cbor.Marshal([]any{label, row})
+	if err != nil {
+		return nil, err
+	}
+	plain, err := gcm.Open(nil, sealed[1:13], sealed[13:], aad)
+	if err != nil {
+		return nil, errSealed
+	}
+	return plain, nil
+}
+
+// readBox collects the final verdicts that are durable on the box, by tap.
+func readBox(ctx context.Context, dataDir string) (map[string]string, error) {
+	db, err := openReadOnly(filepath.Join(dataDir, "desired.db"))
+	if err != nil {
+		return nil, err
+	}
+	defer db.Close()
+	rows, err := db.QueryContext(ctx, "SELECT tap, verdict FROM verdict")
+	if err != nil {
+		return nil, fmt.Errorf("reading the box's verdicts: %w", err)
+	}
+	defer rows.Close()
+	held := map[string]string{}
+	for rows.Next() {
+		var tap []byte
+		var v int64
+		if err := rows.Scan(&tap, &v); err != nil {
+			return nil, fmt.Errorf("reading the box's verdicts: %w", err)
+		}
+		held[string(tap)] = verdicts[v]
+	}
+	return held, rows.Err()
+}
+
+func openReadOnly(path string) (*sql.DB, error) {
+	if _, err := os.Stat(path); err != nil {
+		return nil, fmt.Errorf("opening a database: %w", err)
+	}
+	return sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?mode=ro&_pragma=busy_timeout(5000)")
+}
