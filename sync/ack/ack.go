@@ -9,6 +9,7 @@ import (
 	"crypto"
 	"errors"
 	"fmt"
+	"slices"
 
 	"kazashi.example/sync/canon"
 	"kazashi.example/sync/epoch"
@@ -111,7 +112,11 @@ type Held struct {
 
 // Runs makes the ranges of one epoch from everything held of it, sorted by Seq. A broken link splits a range; where two
 // envelopes claim one number, each continues only the run it links to, so that a forged one never joins the true chain.
-func Runs(id record.EpochID, held []Held) []Range {
+//
+// A range speaks to those boxes alone that know the value after its last record. A box that was restored from an image knows
+// less than central holds, and would wait for ever; so a range is also said up to each of ends, which are the last numbers
+// that headers name of this epoch as their predecessor, and those of the push that is being answered.
+func Runs(id record.EpochID, held []Held, ends ...record.Seq) []Range {
 	var done, open []Range
 	var seq record.Seq
 	for i := 0; i < len(held); {
@@ -125,7 +130,7 @@ func Runs(id record.EpochID, held []Held) []Range {
 			next = append(next, extend(id, open, continued, held[i]))
 		}
 		for j, r := range open {
-			if !continued[j] {
+			if !continued[j] || slices.Contains(ends, r.Last) {
 				done = append(done, r)
 			}
 		}
