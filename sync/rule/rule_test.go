@@ -1,0 +1,215 @@
+package rule_test
+
+import (
+	"bytes"
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"kazashi.example/sync/canon"
+	"kazashi.example/sync/certid"
+	"kazashi.example/sync/internal/byhand"
+	"kazashi.example/sync/record"
+	"kazashi.example/sync/rule"
+	"kazashi.example/sync/sign"
+)
+
+var central = byhand.Key("rule central")
+
+func keys(t testing.TB) sign.Keys {
+	t.Helper()
+	p, err := sign.PublicKeyOf(central.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sign.One{Key: p}
+}
+
+// lawful is a rule for a tap without PIN that the law allows.
+func lawful() rule.Rule {
+	return rule.Rule{
+		Service: "library-loan", Verifier: "city.example", Basis: record.BasisArt384, Evidence: record.EvidenceCard, Supervised: true,
+		ListFull: uint32(rule.Art384ListLimit / time.Second), ListProvisional: 7 * 86400, TooOld: rule.TooOldRefuse,
+		Hierarchies: []certid.Hierarchy{certid.HierarchyProduction},
+	}
+}
+
+func drill() rule.Rule {
+	r := lawful()
+	r.Service, r.Basis, r.Evidence, r.Practice = "drill", record.BasisDrill, record.EvidenceCertificate, true
+	r.Hierarchies = []certid.Hierarchy{certid.HierarchyPractice}
+	return r
+}
+
+// P9: a rule that contradicts itself or its legal basis does not load (design: "does not load").
+func TestP9CheckRefuses(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		rule func() rule.Rule
+		make func(*rule.Rule)
+		want error
+	}{
+		{"lawful", lawful, func(*rule.Rule) {}, nil},
+		{"lawful, stronger", lawful, func(r *rule.Rule) { r.Evidence = record.EvidencePIN }, nil},
+		{"drill", drill, func(*rule.Rule) {}, nil},
+		{"drill takes every card", drill, func(r *rule.Rule) { r.Hierarchies = []certid.Hierarchy{1, 2, 3} }, nil},
+		{"drill, unsupervised, old list", drill, func(r *rule.Rule) { r.Supervised, r.ListFull = false, 7*86400 }, nil},
+		{"pin", lawful, func(r *rule.Rule) { r.Basis, r.Evidence, r.Supervised = record.BasisPIN, record.EvidencePIN, false }, nil},
+		{"shelter", lawful, func(r *rule.Rule) {
+			r.Basis, r.Evidence, r.TooOld = record.BasisDisasterIntake, record.EvidenceCertificate, rule.TooOldRecord
+		}, nil},
+
+		{"art38-4 with a certificate alone", lawful, func(r *rule.Rule) { r.Evidence = record.EvidenceCertificate }, rule.ErrRule},
+		{"art38-4 card-bound without approval", lawful, func(r *rule.Rule) { r.Evidence = record.EvidenceCardBound }, rule.ErrRule},
+		{"art38-4 unsupervised", lawful, func(r *rule.Rule) { r.Supervised = false }, rule.ErrRule},
+		{"art38-4 with too old a list", lawful, func(r *rule.Rule) { r.ListFull++ }, rule.ErrRule},
+		{"art38-4 as practice", lawful, func(r *rule.Rule) { r.Practice = true }, rule.ErrRule},
+		{"art38-4 with practice cards", lawful, func(r *rule.Rule) { r.Hierarchies = []certid.Hierarchy{1, 3} }, rule.ErrRule},
+		{"art38-4 with test cards", lawful, func(r *rule.Rule) { r.Hierarchies = []certid.Hierarchy{2} }, rule.ErrRule},
+		{"pin without PIN", lawful, func(r *rule.Rule) { r.Basis = record.BasisPIN }, rule.ErrRule},
+		{"drill that is not practice", drill, func(r *rule.Rule) { r.Practice = false }, rule.ErrRule},
+		{"no basis", lawful, func(r *rule.Rule) { r.Basis = 0 }, rule.ErrRule},
+		{"unknown basis", lawful, func(r *rule.Rule) { r.Basis = 5 }, rule.ErrRule},
+		{"no evidence", drill, func(r *rule.Rule) { r.Evidence = record.EvidenceNone }, rule.ErrRule},
+		{"unknown evidence", lawful, func(r *rule.Rule) { r.Evidence = 5 }, rule.ErrRule},
+		{"nothing about old lists", lawful, func(r *rule.Rule) { r.TooOld = 0 }, rule.ErrRule},
+		{"unknown word about old lists", lawful, func(r *rule.Rule) { r.TooOld = 3 }, rule.ErrRule},
+		{"provisional shorter than full", lawful, func(r *rule.Rule) { r.ListProvisional = r.ListFull - 1 }, rule.ErrRule},
+		{"no card is taken", lawful, func(r *rule.Rule) { r.Hierarchies = nil }, rule.ErrRule},
+		{"unknown hierarchy", drill, func(r *rule.Rule) { r.Hierarchies = []certid.Hierarchy{4} }, rule.ErrRule},
+		{"service without a name", lawful, func(r *rule.Rule) { r.Service = "" }, record.ErrName},
+		{"verifier without a name", lawful, func(r *rule.Rule) { r.Verifier = "City" }, record.ErrName},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := c.rule()
+			c.make(&r)
+			if err := r.Check(); !errors.Is(err, c.want) || (err != nil && !errors.Is(err, rule.ErrRule)) {
+				t.Errorf("Check = %v, want %v", err, c.want)
+			}
+			_, err := rule.Set{Version: rule.Version{CentralEpoch: 1, N: 1}, Rules: []rule.Rule{drill2(), r}}.Sign(central)
+			if !errors.Is(err, c.want) {
+				t.Errorf("Sign(set with it) = %v, want %v", err, c.want)
+			}
+		})
+	}
+}
+
+// drill2 is a second service.
+func drill2() rule.Rule { r := drill(); r.Service = "drill-2"; return r }
+
+// P9: a set loads whole or not at all, and only from central's signature for rules.
+func TestP9SetOpensWholeOrNotAtAll(t *testing.T) {
+	good := rule.Set{Version: rule.Version{CentralEpoch: 1, N: 4}, Issued: 1_795_000_000, Rules: []rule.Rule{lawful(), drill()}}
+	msg, err := good.Sign(central)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := rule.Open(keys(t), msg)
+	if err != nil || got.Version != good.Version || len(got.Rules) != 2 {
+		t.Fatalf("Open = %+v, %v, want %+v", got, err, good)
+	}
+	if r, ok := got.For("drill"); !ok || r.Basis != record.BasisDrill || !slices.Equal(r.Hierarchies, drill().Hierarchies) {
+		t.Errorf("For(drill) = %+v, %v", r, ok)
+	}
+	if _, ok := got.For("unknown"); ok {
+		t.Error("For(unknown) found a rule")
+	}
+	for _, c := range []struct {
+		name string
+		make func(*rule.Set)
+		want error
+	}{
+		{"no central epoch", func(s *rule.Set) { s.Version.CentralEpoch = 0 }, rule.ErrSet},
+		{"no number", func(s *rule.Set) { s.Version.N = 0 }, rule.ErrSet},
+		{"no rules", func(s *rule.Set) { s.Rules = nil }, rule.ErrSet},
+		{"a service twice", func(s *rule.Set) { s.Rules = []rule.Rule{drill(), drill()} }, rule.ErrSet},
+		{"one bad rule", func(s *rule.Set) { s.Rules = []rule.Rule{drill(), {Service: "bad"}} }, rule.ErrRule},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := good
+			c.make(&s)
+			if _, err := s.Sign(central); !errors.Is(err, c.want) {
+				t.Errorf("Sign = %v, want %v", err, c.want)
+			}
+			b, err := canon.Encode(s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			msg, err := sign.Sign(central, sign.PurposeRules, b)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := rule.Open(keys(t), msg); !errors.Is(err, c.want) {
+				t.Errorf("Open = %v, want %v", err, c.want)
+			}
+		})
+	}
+	payload, err := sign.Payload(msg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	forAck, err := sign.Sign(central, sign.PurposeAck, payload)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := rule.Open(keys(t), forAck); !errors.Is(err, sign.ErrSignature) {
+		t.Errorf("Open(signed as an acknowledgement) = %v, want ErrSignature", err)
+	}
+}
+
+// P9: what a restored central says comes after everything it said before, however high its numbers were.
+func TestP9VersionsOrderByCentralEpochFirst(t *testing.T) {
+	rising := []rule.Version{{}, {CentralEpoch: 1}, {CentralEpoch: 1, N: 9}, {CentralEpoch: 2}, {CentralEpoch: 2, N: 1}, {CentralEpoch: 3}}
+	for i, v := range rising {
+		for j, w := range rising {
+			want := 0
+			if i < j {
+				want = -1
+			} else if i > j {
+				want = 1
+			}
+			if got := v.Compare(w); got != want {
+				t.Errorf("%v.Compare(%v) = %d, want %d", v, w, got, want)
+			}
+		}
+	}
+}
+
+func FuzzOpen(f *testing.F) {
+	msg, err := rule.Set{Version: rule.Version{CentralEpoch: 1, N: 1}, Rules: []rule.Rule{lawful(), drill()}}.Sign(central)
+	if err != nil {
+		f.Fatal(err)
+	}
+	payload, err := sign.Payload(msg)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(payload)
+	f.Add([]byte{0xa0})
+	f.Fuzz(func(t *testing.T, in []byte) {
+		msg, err := sign.Sign(central, sign.PurposeRules, append([]byte{}, in...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := rule.Open(keys(t), msg)
+		if err != nil {
+			return
+		}
+		var v any
+		if err := canon.Decode(in, &v, rule.MaxSet); err != nil {
+			t.Fatalf("accepted %x: %v", in, err)
+		}
+		again, err := s.Sign(central)
+		if err != nil {
+			t.Fatalf("Sign(accepted) = %v", err)
+		}
+		one, err := canon.Encode(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if back, err := sign.Payload(again); err != nil || !bytes.Equal(back, one) {
+			t.Fatalf("accepted %x encodes in two ways", in)
+		}
+	})
+}
