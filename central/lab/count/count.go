@@ -149,7 +149,9 @@ func (r *Result) strays(records []found) {
 	}
 }
 
-func (r *Result) fault(format string, a ...any) { r.Faults = append(r.Faults, fmt.Sprintf(format, a...)) }
+func (r *Result) fault(format string, a ...any) {
+	r.Faults = append(r.Faults, fmt.Sprintf(format, a...))
+}
 
 // Print writes the table, what does not add up, and the closing line.
 func (r Result) Print(w io.Writer) error {
