@@ -1,0 +1,103 @@
+package stage
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/pelletier/go-toml/v2"
+)
+
+// Central is what the lab decides of central's configuration; the rest stays at central's own defaults. Paths are absolute.
+type Central struct {
+	DataDir     string
+	Uplink      string   // host:port where boxes come in
+	HTTP        string   // host:port of the operator's side
+	AuthAnchors []string // files of the practice authentication CA
+	SignAnchors []string
+	JPKI        string // base URL of the practice JPKI
+	Verifier    string
+	Services    []string // practice services of that verifier, by id
+
+	ListEvery   time.Duration // between two looks at the list
+	BackupEvery time.Duration // between automatic backups: what makes records safe
+}
+
+// Box is what the lab decides of a box's configuration.
+type Box struct {
+	DataDir string
+	Desk    string
+	Service string
+	Central string // host:port of the line to central
+	Counter string // host:port of the counter page
+}
+
+// TOML renders the file. A practice service takes practice cards alone, rests on the basis drill and asks for the
+// certificate.
+func (c Central) TOML() []byte {
+	type service struct {
+		ID          string   `toml:"id"`
+		Verifier    string   `toml:"verifier"`
+		Basis       string   `toml:"basis"`
+		Evidence    string   `toml:"evidence"`
+		Supervised  bool     `toml:"supervised"`
+		Hierarchies []string `toml:"hierarchies"`
+		Practice    bool     `toml:"practice"`
+	}
+	services := make([]service, 0, len(c.Services))
+	for _, id := range c.Services {
+		services = append(services, service{
+			ID: id, Verifier: c.Verifier, Basis: "drill", Evidence: "certificate", Supervised: true,
+			Hierarchies: []string{"practice"}, Practice: true,
+		})
+	}
+	return render(map[string]any{
+		"data_dir": c.DataDir,
+		"uplink":   map[string]any{"listen": c.Uplink},
+		"http":     map[string]any{"listen": c.HTTP},
+		"backup":   map[string]any{"every": c.BackupEvery.String()},
+		"jpki": []map[string]any{{
+			"hierarchy": "practice", "auth_anchors": c.AuthAnchors, "sign_anchors": c.SignAnchors,
+			"ocsp": c.JPKI + "/ocsp", "auth_crl": c.JPKI + "/crl/auth.crl", "list_every": c.ListEvery.String(),
+		}},
+		"service": services,
+	})
+}
+
+// TOML renders the file.
+func (b Box) TOML() []byte {
+	return render(map[string]any{
+		"data_dir": b.DataDir,
+		"desk":     b.Desk,
+		"service":  b.Service,
+		"central":  map[string]any{"address": b.Central},
+		"counter":  map[string]any{"listen": b.Counter},
+	})
+}
+
+// WriteConfig puts a rendered file at path whole or not at all, readable by its owner alone.
+func WriteConfig(path string, text []byte) error {
+	tmp := path + ".new"
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return fmt.Errorf("making the folder of a configuration: %w", err)
+	}
+	if err := os.WriteFile(tmp, text, 0o600); err != nil {
+		return fmt.Errorf("writing a configuration: %w", err)
+	}
+	if err := os.Rename(tmp, path); err != nil {
+		return fmt.Errorf("putting a configuration in place: %w", err)
+	}
+	return nil
+}
+
+// render writes strings, numbers, lists and tables: what these cannot be encoded is no input but our own fault.
+func render(v any) []byte {
+	var b bytes.Buffer
+	b.WriteString("# Written by kazashi-lab at each start; changes are lost.\n")
+	if err := toml.NewEncoder(&b).Encode(v); err != nil {
+		panic(fmt.Sprintf("rendering a configuration: %v", err))
+	}
+	return b.Bytes()
+}
