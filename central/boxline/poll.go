@@ -67,7 +67,7 @@ func (l *Line) answer(ctx context.Context, b store.Box, p wire.Poll) (wire.Polle
 	if err != nil {
 		return wire.Polled{}, false, fmt.Errorf("looking for what box %s lacks: %w", b.ID, err)
 	}
-	out := wire.Polled{CentralEpoch: lack.central, Subjects: lack.subjects}
+	out := wire.Polled{CentralEpoch: lack.central, Subjects: lack.subjects, Time: l.Now().UnixMilli()}
 	if len(lack.verdicts) > 0 {
 		v := wire.Verdicts{Box: b.ID, After: lack.after, Verdicts: lack.verdicts}
 		v.Version.CentralEpoch, v.Version.N = lack.central, lack.after+uint64(len(lack.verdicts))

@@ -86,6 +86,7 @@ type Polled struct {
 	Bundle       []byte        `cbor:"5,keyasint,omitempty"` // trust bundle as it travels
 	Lists        []RelayedList `cbor:"6,keyasint,omitempty"`
 	Subjects     []Subject     `cbor:"7,keyasint,omitempty"`
+	Time         int64         `cbor:"8,keyasint,omitempty"` // central's clock when it answered, Unix milliseconds
 }
 
 // Failure is the body of every answer that is not 200.
