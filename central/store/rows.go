@@ -11,7 +11,9 @@ import (
 
 // Marks are the newest rows of the three kinds whose safety is told to boxes. Row numbers rise and are never reused.
 type Marks struct {
-	Epoch, Envelope, Subject int64
+	Epoch    int64 `json:"epoch"`
+	Envelope int64 `json:"envelope"`
+	Subject  int64 `json:"subject"`
 }
 
 // BoxState says what central makes of a box. Numbers stand in databases and are never reused.

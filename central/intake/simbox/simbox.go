@@ -35,6 +35,7 @@ type Box struct {
 type Epoch struct {
 	Signed  epoch.Signed
 	Records []epoch.Written
+	key     *seal.Key
 	writer  *epoch.Writer
 }
 
@@ -118,9 +119,16 @@ func (b *Box) Open(tb testing.TB, cause epoch.Cause, before epoch.Predecessor) *
 	if err != nil {
 		tb.Fatal(err)
 	}
-	e := &Epoch{Signed: s, writer: epoch.NewWriter(s, key)}
+	e := &Epoch{Signed: s, key: key, writer: epoch.NewWriter(s, key)}
 	b.Epochs = append(b.Epochs, e)
 	return e
+}
+
+// Twin is an epoch with the same key that begins at its beginning, as a copy of the box's memory would. It is no part of the
+// journal.
+func (e *Epoch) Twin(tb testing.TB) *Epoch {
+	tb.Helper()
+	return &Epoch{Signed: e.Signed, key: e.key, writer: epoch.NewWriter(e.Signed, e.key)}
 }
 
 // Raw seals any octets.

@@ -11,12 +11,19 @@ import (
 
 // Copy writes a complete copy of the present state to path, which must not exist. Updates go on meanwhile. The file is
 // whole when nil is returned, and not yet synced.
+//
+// It reads through a connection of its own: those for views may not write anything, not even another file.
 func (d *DB) Copy(ctx context.Context, path string) error {
 	if err := touch(path); err != nil {
 		return fmt.Errorf("making the copy: %w", err)
 	}
-	if _, err := d.read.ExecContext(ctx, "VACUUM INTO ?", path); err != nil {
-		return fmt.Errorf("copying the database: %w", explain(err))
+	db, err := sql.Open("sqlite", dsn(d.path, "deferred"))
+	if err != nil {
+		return fmt.Errorf("copying the database: %w", err)
+	}
+	_, err = db.ExecContext(ctx, "VACUUM INTO ?", path)
+	if err := errors.Join(explain(err), db.Close()); err != nil {
+		return fmt.Errorf("copying the database: %w", err)
 	}
 	return nil
 }
@@ -56,20 +63,6 @@ func Reopen(ctx context.Context, path string, central uint64) error {
 		}
 		return t.exec("UPDATE meta SET central_epoch = ?", central)
 	})
-}
-
-// Flush brings everything that was committed into the database file itself and removes the files beside it.
-func Flush(ctx context.Context, path string) error {
-	db, err := sql.Open("sqlite", dsn(path, "immediate", "journal_mode(DELETE)", "synchronous(FULL)"))
-	if err != nil {
-		return fmt.Errorf("opening the database: %w", err)
-	}
-	var mode string
-	err = db.QueryRowContext(ctx, "PRAGMA journal_mode").Scan(&mode)
-	if err == nil && mode != "delete" {
-		err = fmt.Errorf("%w: journal mode stays %s", store.ErrBusy, mode)
-	}
-	return errors.Join(explain(err), db.Close())
 }
 
 func at(ctx context.Context, path string, f func(*tx) error) error {

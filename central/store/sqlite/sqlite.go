@@ -43,6 +43,7 @@ const readers = 4
 
 // DB is an open database.
 type DB struct {
+	path        string
 	write, read *sql.DB
 	lock        *Lock
 }
@@ -167,7 +168,7 @@ func open(path string) (*DB, error) {
 		return nil, errors.Join(fmt.Errorf("opening the database: %w", err), write.Close())
 	}
 	read.SetMaxOpenConns(readers)
-	return &DB{write: write, read: read}, nil
+	return &DB{path: path, write: write, read: read}, nil
 }
 
 func dsn(path, lock string, pragmas ...string) string {

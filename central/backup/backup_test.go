@@ -1,0 +1,248 @@
+package backup_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"kazashi.example/central/backup"
+	"kazashi.example/central/boxline/simcentral"
+	"kazashi.example/central/intake/simbox"
+	"kazashi.example/central/store"
+	"kazashi.example/central/store/sqlite"
+	"kazashi.example/sync/ack"
+	"kazashi.example/sync/epoch"
+	"kazashi.example/sync/record"
+	"kazashi.example/sync/wire"
+)
+
+func taps(t *testing.T, e *simbox.Epoch, from, n int) (ids []record.TapID) {
+	t.Helper()
+	for i := range n {
+		r := simbox.Card(0x11, byte(from+i))
+		ids = append(ids, r.Tap)
+		e.Tap(t, r)
+	}
+	return ids
+}
+
+// P2, design §5.5: a record is safe only inside a named backup, and its PPID leaves only then.
+func TestRule5SafeOnlyInsideANamedBackup(t *testing.T) {
+	c := simcentral.New(t)
+	box := c.Box()
+	e := box.Start(t, epoch.CauseStart)
+	early := taps(t, e, 0, 3)
+	c.Push(box, e.Push())
+	c.Drain()
+	ask := wire.Poll{Epochs: []record.EpochID{e.Signed.Header.Epoch}, Subjects: early}
+	got, a, _ := c.Poll(box, ask)
+	if len(a.Ranges) != 1 || a.Ranges[0].Level != ack.Received || len(got.Subjects) != 0 {
+		t.Fatalf("before: ranges %v and %d PPIDs, want received and none", a.Ranges, len(got.Subjects))
+	}
+	m, err := c.Keeper.Make(t.Context(), "first")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m.Marks.Envelope != 3 || m.Octets == 0 {
+		t.Errorf("manifest = %+v, want 3 envelopes", m)
+	}
+	late := taps(t, e, 10, 2)
+	c.Push(box, e.Push())
+	c.Drain()
+	ask.Subjects = append(ask.Subjects, late...)
+	got, a, _ = c.Poll(box, ask)
+	if len(a.Ranges) != 2 || a.Ranges[0].Level != ack.Safe || a.Ranges[0].Last != 3 || a.Ranges[1].Level != ack.Received {
+		t.Errorf("after: ranges = %v, want 1..3 safe and 4..5 received", a.Ranges)
+	}
+	if len(got.Subjects) != 3 {
+		t.Errorf("after: %d PPIDs, want the 3 that are safe", len(got.Subjects))
+	}
+	if _, err := c.Keeper.Make(t.Context(), "first"); !errors.Is(err, backup.ErrName) {
+		t.Errorf("Make(taken name) = %v, want %v", err, backup.ErrName)
+	}
+}
+
+// A header that is not in the backup leaves its records unsafe: without it they could not be opened.
+func TestRule5SafeNeedsTheHeaderToo(t *testing.T) {
+	c := simcentral.New(t)
+	carrier, stranger := c.Box(), simbox.New(t, c.Keys.Seal.Public())
+	e := stranger.Start(t, epoch.CauseStart)
+	taps(t, e, 0, 2)
+	c.Push(carrier, wire.Push{Envelopes: e.Push().Envelopes})
+	if _, err := c.Keeper.Make(t.Context(), "early"); err != nil {
+		t.Fatal(err)
+	}
+	c.Register(stranger)
+	c.Push(stranger, e.Push())
+	_, a, _ := c.Poll(stranger, wire.Poll{Epochs: []record.EpochID{e.Signed.Header.Epoch}})
+	if len(a.Ranges) != 1 || a.Ranges[0].Level != ack.Received {
+		t.Errorf("ranges = %v, want received: the header came after the backup", a.Ranges)
+	}
+}
+
+func TestAutoKeepsTheLastAndRestsWhenNothingIsNew(t *testing.T) {
+	c := simcentral.New(t)
+	box := c.Box()
+	e := box.Start(t, epoch.CauseStart)
+	for i := range 4 {
+		taps(t, e, i, 1)
+		c.Push(box, e.Push())
+		c.World.Pass(time.Second)
+		m, err := c.Keeper.Auto(t.Context())
+		if err != nil || m.Name == "" {
+			t.Fatalf("Auto = %+v %v, want a backup", m, err)
+		}
+		if m, err := c.Keeper.Auto(t.Context()); err != nil || m.Name != "" {
+			t.Fatalf("Auto = %+v %v, want none: nothing is new", m, err)
+		}
+	}
+	all, err := backup.List(c.Keeper.Dir)
+	if err != nil || len(all) != 2 {
+		t.Errorf("List = %d backups %v, want the last 2", len(all), err)
+	}
+	left, err := filepath.Glob(filepath.Join(c.Keeper.Dir, "*"))
+	if err != nil || len(left) != 4 {
+		t.Errorf("files = %v, want two copies and two manifests", left)
+	}
+}
+
+// P2, design §5.6: a restored central says what it has, boxes send the rest, and everybody keeps their PPID.
+func TestRule6RestoredCentralIsCompleted(t *testing.T) {
+	k := simcentral.NewKeys(t)
+	w := simcentral.NewWorld(t, k)
+	dir := t.TempDir()
+	c := simcentral.Open(t, dir, k, w, nil)
+	old, fresh := c.Box(), simbox.New(t, k.Seal.Public())
+	e := old.Start(t, epoch.CauseStart)
+	early := taps(t, e, 0, 3)
+	c.Push(old, e.Push())
+	c.Drain()
+	if _, err := c.Keeper.Make(t.Context(), "monday"); err != nil {
+		t.Fatal(err)
+	}
+	c.Register(fresh) // joins after the backup
+	late := taps(t, e, 3, 4)
+	f := fresh.Start(t, epoch.CauseStart)
+	strange := taps(t, f, 3, 4) // the same people at another box
+	c.Push(old, e.Push())
+	c.Push(fresh, f.Push())
+	c.Drain()
+	before := ppids(c, old, append(early, late...))
+	got, _, v := c.Poll(old, wire.Poll{})
+	held := v.Version
+	if _, err := backup.Restore(t.Context(), dir, filepath.Join(c.Keeper.Dir, "monday.json"), w.Now()); !errors.Is(err, store.ErrBusy) {
+		t.Fatalf("Restore beside a running server = %v, want %v", err, store.ErrBusy)
+	}
+	c.Check(c.DB.Close())
+	w.Pass(time.Hour)
+	r, err := backup.Restore(t.Context(), dir, filepath.Join(c.Keeper.Dir, "monday.json"), w.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.CentralEpoch <= got.CentralEpoch || r.Aside == "" {
+		t.Errorf("Restored = %+v, want an epoch beyond %d and the old database aside", r, got.CentralEpoch)
+	}
+
+	c = simcentral.Open(t, dir, k, w, nil)
+	defer func() { c.Check(c.DB.Close()) }()
+	_, a, v := c.Poll(old, wire.Poll{Verdicts: held, Epochs: []record.EpochID{e.Signed.Header.Epoch}})
+	if len(a.Ranges) != 1 || a.Ranges[0].Last != 3 || a.Ranges[0].Level != ack.Safe {
+		t.Fatalf("ranges = %v, want 1..3 safe: the rest must be sent again", a.Ranges)
+	}
+	if v.Version.Compare(held) <= 0 || v.After != 0 || len(v.Verdicts) != 3 {
+		t.Errorf("verdicts = %+v, want the 3 of the backup under the new epoch", v)
+	}
+	if _, err := c.Line.Push(t.Context(), fresh.Public(t), f.Push()); err == nil {
+		t.Error("a box that the restored central does not know was not told to join again")
+	}
+	c.Register(fresh)
+	c.Push(fresh, f.Push()) // the other box comes first this time
+	c.Push(old, e.Push())
+	c.Drain()
+	after := ppids(c, old, append(early, late...))
+	for i := range before {
+		if before[i] == "" || before[i] != after[i] {
+			t.Errorf("PPID of tap %d = %q, was %q", i, after[i], before[i])
+		}
+	}
+	for i, p := range ppids(c, fresh, strange) {
+		if p != before[3+i] {
+			t.Errorf("PPID of person %d at the other box = %q, want %q", i, p, before[3+i])
+		}
+	}
+	if n := c.Counts(); n.Records != 11 || n.Persons != 7 {
+		t.Errorf("counts = %+v, want 11 records of 7 people", n)
+	}
+}
+
+func ppids(c *simcentral.Central, b *simbox.Box, taps []record.TapID) (all []string) {
+	for _, t := range taps {
+		all = append(all, c.PPID(b, t))
+	}
+	return all
+}
+
+// Every damage is refused before anything is changed, and an interrupted restore keeps the server from starting.
+func TestRestoreRefusesDamage(t *testing.T) {
+	k := simcentral.NewKeys(t)
+	w := simcentral.NewWorld(t, k)
+	dir := t.TempDir()
+	c := simcentral.Open(t, dir, k, w, nil)
+	box := c.Box()
+	taps(t, box.Start(t, epoch.CauseStart), 0, 20)
+	c.Push(box, box.Push())
+	if _, err := c.Keeper.Make(t.Context(), "good"); err != nil {
+		t.Fatal(err)
+	}
+	c.Check(c.DB.Close())
+	copyOf := filepath.Join(c.Keeper.Dir, "good.db")
+	good, err := os.ReadFile(copyOf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	flipped := append([]byte(nil), good...)
+	flipped[len(flipped)/2] ^= 1
+	for name, bad := range map[string][]byte{"cut": good[:len(good)/2], "one bit": flipped, "empty": nil} {
+		t.Run(name, func(t *testing.T) {
+			if err := os.WriteFile(copyOf, bad, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := backup.Restore(t.Context(), dir, filepath.Join(c.Keeper.Dir, "good.json"), w.Now()); !errors.Is(err, backup.ErrBackup) {
+				t.Errorf("Restore = %v, want %v", err, backup.ErrBackup)
+			}
+		})
+	}
+	again := simcentral.Open(t, dir, k, w, nil)
+	if n := again.Counts(); n.Ready != 20 {
+		t.Errorf("counts = %+v, want the old database untouched", n)
+	}
+	c.Check(again.DB.Close())
+	if err := os.WriteFile(copyOf, good, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	interrupted(t, c, k, w)
+}
+
+// interrupted leaves what a crash in the middle of the exchange leaves, and completes it.
+func interrupted(t *testing.T, c *simcentral.Central, k *simcentral.Keys, w *simcentral.World) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(c.Dir, "central.restoring"), []byte("good\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(filepath.Join(c.Dir, "central.db"), filepath.Join(c.Dir, "moved.db")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := sqlite.Open(t.Context(), c.Dir, w.Now()); !errors.Is(err, store.ErrRestoring) {
+		t.Fatalf("Open = %v, want %v", err, store.ErrRestoring)
+	}
+	if _, err := backup.Restore(t.Context(), c.Dir, filepath.Join(c.Keeper.Dir, "good.json"), w.Now()); err != nil {
+		t.Fatal(err)
+	}
+	again := simcentral.Open(t, c.Dir, k, w, nil)
+	if n := again.Counts(); n.Ready != 20 {
+		t.Errorf("counts = %+v, want what was in the backup", n)
+	}
+	c.Check(again.DB.Close())
+}
