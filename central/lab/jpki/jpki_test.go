@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -238,6 +239,27 @@ func TestDailyPublicationAndRestart(t *testing.T) {
 	r.admin("publish", "", http.StatusOK)
 	if held, _ := r.listed("auth.crl", "taro"); held {
 		t.Error("taro is on the list after the hold was lifted")
+	}
+}
+
+func TestDamagedListIsPublishedAnew(t *testing.T) {
+	r := newRig(t, jpki.Config{})
+	_, first := r.listed("auth.crl", "goro")
+	if err := r.world.WriteFile("crl/auth.crl", []byte("half a li")); err != nil {
+		t.Fatal(err)
+	}
+	again, err := jpki.NewService(r.world, jpki.Config{Now: r.clock.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := httptest.NewServer(again)
+	defer srv.Close()
+	r.url = srv.URL
+	if listed, l := r.listed("auth.crl", "goro"); !listed || l.Number.Cmp(first.Number) <= 0 {
+		t.Errorf("list after damage: number %v, goro listed %v, want a newer one than %v", l.Number, listed, first.Number)
+	}
+	if err := r.world.WriteFile("../outside", nil); !errors.Is(err, world.ErrState) {
+		t.Errorf("WriteFile outside the folder = %v, want ErrState", err)
 	}
 }
 

@@ -5,6 +5,7 @@ package jpki_test
 import (
 	"encoding/pem"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,7 +17,6 @@ import (
 	"kazashi.example/central/lab/world"
 	"kazashi.example/central/lab/world/worldtest"
 	"kazashi.example/sync/certid"
-	"net/http/httptest"
 )
 
 // openssl runs the program in dir and returns all it printed and whether it was content.

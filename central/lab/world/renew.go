@@ -15,8 +15,8 @@ import (
 // serials and keys, the same card with its card key. The old ones, if still valid, are revoked as superseded, and the pairs join the
 // old→new table. The profile file is written anew; the former one stays beside it as profile-before-N.json.
 //
-// ErrState for a person whose certificate was not issued here. After a crash in between, the ledger is as before and only
-// files that nobody refers to may be left.
+// ErrState for a person whose certificate was not issued here. The ledger is written last: after a crash in between it is as before
+// while the profile may be the new one already, and renewing again mends that with the same serials and keys.
 func (w *World) Renew(key string, at time.Time) ([]Renewal, error) {
 	p, err := w.resident(key)
 	if err != nil {
@@ -87,11 +87,15 @@ func currentLine(st *state, key string, purpose certid.Purpose) *certLine {
 	return nil
 }
 
-// keepProfile puts a copy of the profile aside.
+// keepProfile puts a copy of the profile aside. One that is there is from a renewal that was cut off, and is the true former one.
 func (w *World) keepProfile(key string, n int) error {
+	path := filepath.Join(w.dir, "people", key, fmt.Sprintf("profile-before-%d.json", n))
+	if _, err := os.Stat(path); err == nil {
+		return nil
+	}
 	b, err := os.ReadFile(w.profilePath(key))
 	if err != nil {
 		return fmt.Errorf("reading card profile: %w", err)
 	}
-	return writeFile(filepath.Join(w.dir, "people", key, fmt.Sprintf("profile-before-%d.json", n)), b)
+	return writeFile(path, b)
 }

@@ -2,6 +2,7 @@ package world_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -96,6 +97,66 @@ func TestKeysAreMadeOnce(t *testing.T) {
 		if !bytes.Equal(first[name], second[name]) {
 			t.Errorf("key %s was made twice", name)
 		}
+	}
+}
+
+func TestInterruptedMakingStartsAgain(t *testing.T) {
+	dir := t.TempDir()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	cfg := world.Config{Seed: 7, People: 3, Now: day, Keys: worldtest.KeyDir()}
+	if _, err := world.Open(ctx, dir, cfg); !errors.Is(err, context.Canceled) {
+		t.Fatalf("Open with an ended context = %v, want context.Canceled", err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "world.json")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("world.json after an interruption: %v, want none", err)
+	}
+	if err := os.MkdirAll(filepath.Join(dir, "people", "hanako"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "people", "hanako", "auth.cer"), []byte("half"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w, err := world.Open(t.Context(), dir, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p, err := w.Person("hanako"); err != nil {
+		t.Error(err)
+	} else if _, err := p.Auth.X509(); err != nil {
+		t.Errorf("certificate after starting again: %v", err)
+	}
+}
+
+func TestRenewAgainAfterACutOff(t *testing.T) {
+	w := worldtest.Open(t, world.Config{People: 2, Now: day})
+	ledger := filepath.Join(w.Dir(), "world.json")
+	before, err := os.ReadFile(ledger)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, err := w.Renew("taro", day)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(ledger, before, 0o600); err != nil { // as if the process had died before the ledger was written
+		t.Fatal(err)
+	}
+	again, err := w.Renew("taro", day)
+	if err != nil || len(again) != 2 || again[0] != first[0] {
+		t.Fatalf("Renew after a cut-off = %d pairs, %v, want the same as before", len(again), err)
+	}
+	p, err := w.Person("taro")
+	if err != nil {
+		t.Fatal(err)
+	}
+	profile, err := vcard.LoadProfile(p.Profile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, err := p.Auth.X509()
+	if err != nil || !bytes.Equal(profile.AuthCert, cert.Raw) {
+		t.Errorf("card after renewing again does not carry the ledger's certificate: %v", err)
 	}
 }
 

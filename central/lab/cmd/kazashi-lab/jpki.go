@@ -87,8 +87,11 @@ func serve(ctx context.Context, addr string, h http.Handler, out io.Writer) erro
 		<-ctx.Done()
 		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
 		defer cancel()
-		if err := srv.Shutdown(end); err != nil {
-			return fmt.Errorf("closing connections: %w", srv.Close())
+		if srv.Shutdown(end) == nil {
+			return nil
+		}
+		if err := srv.Close(); err != nil {
+			return fmt.Errorf("closing connections: %w", err)
 		}
 		return nil
 	})

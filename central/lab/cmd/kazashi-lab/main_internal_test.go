@@ -37,7 +37,11 @@ func TestServe(t *testing.T) {
 	root.SetArgs([]string{"jpki", "serve", "--world", w.Dir(), "--keys", worldtest.KeyDir(), "--listen", "127.0.0.1:0"})
 	root.SetOut(in)
 	done := make(chan error, 1)
-	go func() { done <- root.ExecuteContext(ctx) }()
+	go func() {
+		err := root.ExecuteContext(ctx)
+		in.Close() // whoever still waits for a line shall not wait for ever
+		done <- err
+	}()
 	line, err := bufio.NewReader(out).ReadString('\n')
 	if err != nil {
 		t.Fatal(err)
