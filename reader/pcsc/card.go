@@ -34,8 +34,9 @@ type Card struct {
 }
 
 // Connect powers the card on a reader and connects to it, by whichever of T=0 and T=1 it speaks. Errors: ErrNoService,
-// ErrNoReader, ErrNoCard, ErrMute, ErrInUse, or that of ctx. When ctx ends first, the service's own call is left to itself and
-// what comes of it is released.
+// ErrNoReader, ErrNoCard, ErrMute, ErrInUse, or that of ctx. While another program holds a transaction the service makes us
+// wait, so ctx should have a deadline. When ctx ends first, the service's own call is left to itself and what comes of it is
+// released.
 func Connect(ctx context.Context, reader string, share Share) (*Card, error) {
 	c := &Card{share: share}
 	err := c.call(ctx, func() error { return c.open(reader) })
@@ -89,7 +90,9 @@ func (c *Card) Transmit(ctx context.Context, command []byte) ([]byte, error) {
 	var answer []byte
 	var gone bool
 	err := c.call(ctx, func() (err error) {
-		answer, err = c.card.Transmit(command)
+		if answer, err = c.card.Transmit(command); err == nil && len(answer) < 2 {
+			err = scard.ErrNotTransacted // some drivers call a card that was torn away a success without octets
+		}
 		gone = err != nil && !c.present()
 		return err
 	})

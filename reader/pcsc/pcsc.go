@@ -40,6 +40,7 @@ var (
 var kinds = map[scard.Error]error{
 	scard.ErrNoService:          ErrNoService,
 	scard.ErrServiceStopped:     ErrNoService,
+	scard.ErrCommError:          ErrNoService, // the service ended in the middle of a call
 	scard.ErrInvalidHandle:      ErrNoService, // the service was restarted and has forgotten us
 	scard.ErrUnknownReader:      ErrNoReader,
 	scard.ErrReaderUnavailable:  ErrNoReader,

@@ -13,8 +13,8 @@ import (
 	"kazashi.example/reader/pcsc"
 )
 
-// socket is where libpcsclite looks for the service; it reads the variable once a process.
-var socket string
+// base is the reader rig's directory, whose socket libpcsclite looks for; it reads the variable once a process.
+var base string
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
@@ -25,8 +25,8 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	socket = filepath.Join(dir, "run", "pcscd.comm")
-	if err := os.Setenv("PCSCLITE_CSOCK_NAME", socket); err != nil {
+	base = dir
+	if err := os.Setenv("PCSCLITE_CSOCK_NAME", filepath.Join(base, "run", "pcscd.comm")); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}

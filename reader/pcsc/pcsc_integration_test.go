@@ -1,0 +1,318 @@
+//go:build integration
+
+package pcsc_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"kazashi.example/reader/mynumber"
+	"kazashi.example/reader/pcsc"
+	"kazashi.example/reader/vcard/control"
+	"kazashi.example/reader/vcard/vpcd"
+)
+
+// A counter's day: no service, it is started, a card comes and goes, the service is restarted with more readers.
+func TestWatchThroughAServicesLife(t *testing.T) {
+	_, p := person(t, "hanako")
+	events := watch(t)
+	expect(t, events, pcsc.Event{Kind: pcsc.ServiceLost})
+
+	r := rig(t, 2)
+	expect(t, events, settled(r, 2)...)
+	insert(t, r, 0, control.InsertRequest{Profile: p.Profile})
+	expect(t, events, pcsc.Event{Kind: pcsc.CardArrived, Reader: r.ReaderName(0)})
+	remove(t, r, 0)
+	expect(t, events, pcsc.Event{Kind: pcsc.CardRemoved, Reader: r.ReaderName(0)})
+	insert(t, r, 1, control.InsertRequest{Profile: p.Profile})
+	expect(t, events, pcsc.Event{Kind: pcsc.CardArrived, Reader: r.ReaderName(1)})
+
+	stop(t, r)
+	expect(
+		t, events,
+		pcsc.Event{Kind: pcsc.ReaderRemoved, Reader: r.ReaderName(0)},
+		pcsc.Event{Kind: pcsc.CardRemoved, Reader: r.ReaderName(1)},
+		pcsc.Event{Kind: pcsc.ReaderRemoved, Reader: r.ReaderName(1)},
+	)
+	lost := next(t, events)
+	if lost.Kind != pcsc.ServiceLost || !errors.Is(lost.Err, pcsc.ErrNoService) {
+		t.Fatalf("event = %v, %v, want ServiceLost with ErrNoService", lost.Kind, lost.Err)
+	}
+	r = rig(t, 4)
+	expect(t, events, settled(r, 4)...)
+}
+
+func TestWatchFindsACardThatLiesThere(t *testing.T) {
+	_, p := person(t, "hanako")
+	r := rig(t, 2)
+	insert(t, r, 0, control.InsertRequest{Profile: p.Profile})
+	if err := r.Control().Connected(t.Context(), 0); err != nil {
+		t.Fatal(err)
+	}
+	events := watch(t)
+	expect(t, events, settled(r, 2)...)
+	e := next(t, events)
+	for e.Kind != pcsc.CardArrived { // pcscd may take another moment to power it
+		e = next(t, events)
+	}
+	if !e.Already || e.Reader != r.ReaderName(0) {
+		t.Errorf("event = %v %q already=%v, want a card that lay there already", e.Kind, e.Reader, e.Already)
+	}
+}
+
+// While the handler is busy one card is exchanged for another: both are reported.
+func TestWatchReportsAnExchange(t *testing.T) {
+	_, p := person(t, "hanako")
+	r := rig(t, 2)
+	busy, events := make(chan struct{}), make(chan pcsc.Event, 64)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() {
+		done <- pcsc.Watch(ctx, func(e pcsc.Event) {
+			events <- e
+			if e.Kind == pcsc.CardArrived {
+				<-busy
+			}
+		})
+	}()
+	expect(t, events, settled(r, 2)...)
+	insert(t, r, 0, control.InsertRequest{Profile: p.Profile})
+	arrived := pcsc.Event{Kind: pcsc.CardArrived, Reader: r.ReaderName(0)}
+	expect(t, events, arrived)
+	remove(t, r, 0)
+	absent(t, r.ReaderName(0))
+	insert(t, r, 0, control.InsertRequest{Profile: p.Profile})
+	if err := r.Control().Connected(t.Context(), 0); err != nil {
+		t.Fatal(err)
+	}
+	present(t, r.ReaderName(0))
+	close(busy)
+	expect(t, events, pcsc.Event{Kind: pcsc.CardRemoved, Reader: r.ReaderName(0)}, arrived)
+	cancel()
+	if err := <-done; err != nil {
+		t.Errorf("Watch = %v, want nil", err)
+	}
+}
+
+// absent and present wait until the service itself says so to somebody who connects.
+func absent(t *testing.T, reader string) {
+	t.Helper()
+	connectUntil(t, reader, func(err error) bool { return errors.Is(err, pcsc.ErrNoCard) })
+}
+
+func present(t *testing.T, reader string) {
+	t.Helper()
+	connectUntil(t, reader, func(err error) bool { return err == nil })
+}
+
+func connectUntil(t *testing.T, reader string, ok func(error) bool) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	again := time.NewTicker(20 * time.Millisecond)
+	defer again.Stop()
+	for {
+		c, err := pcsc.Connect(ctx, reader, pcsc.Exclusive)
+		if err == nil {
+			err = c.Close()
+		}
+		if ok(err) {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			t.Fatalf("Connect(%q) = %v in the end", reader, err)
+		case <-again.C:
+		}
+	}
+}
+
+// laid starts a rig, lays a card on reader 0 and connects to it.
+func laid(t *testing.T, req control.InsertRequest) (*pcsc.Card, func() control.Slot) {
+	t.Helper()
+	r := rig(t, 2)
+	insert(t, r, 0, req)
+	if err := r.Control().Connected(t.Context(), 0); err != nil {
+		t.Fatal(err)
+	}
+	present(t, r.ReaderName(0))
+	c, err := pcsc.Connect(t.Context(), r.ReaderName(0), pcsc.Exclusive)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := c.Close(); err != nil {
+			t.Errorf("Close = %v", err)
+		}
+	})
+	return c, func() control.Slot {
+		s, err := r.Control().Slot(t.Context(), 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+}
+
+// The figure that issue and README promise: two commands through the real PC/SC stack, counted by the card.
+func TestReadCertificateInTwoCommands(t *testing.T) {
+	_, p := person(t, "hanako")
+	card, slot := laid(t, control.InsertRequest{Profile: p.Profile})
+	want, err := os.ReadFile(p.Auth.Path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := slot().APDUs
+	got, err := mynumber.New(card).ReadAuthCert(t.Context())
+	if err != nil || !bytes.Equal(got.DER(), want) {
+		t.Fatalf("ReadAuthCert = %d octets, %v, want the %d of the practice world", len(got.DER()), err, len(want))
+	}
+	if n := slot().APDUs - before; n != 2 {
+		t.Errorf("the card counted %d commands, want 2", n)
+	}
+}
+
+func TestBadCards(t *testing.T) {
+	_, p := person(t, "hanako")
+	fault := func(kind vpcd.Kind, after int) control.InsertRequest {
+		return control.InsertRequest{Profile: p.Profile, Fault: &control.Fault{Kind: kind, AfterAPDUs: after}}
+	}
+	tests := []struct {
+		name string
+		req  control.InsertRequest
+		want []error
+	}{
+		{"torn away in the middle", fault(vpcd.Tear, 1), []error{mynumber.ErrTorn}},
+		{"torn away at once", fault(vpcd.Tear, 0), []error{mynumber.ErrTorn}},
+		{"nonsense after the first command", fault(vpcd.Nonsense, 1), []error{mynumber.ErrNonsense, mynumber.ErrTorn, mynumber.ErrNoCertificate}},
+		{"nonsense from the start", fault(vpcd.Nonsense, 0), []error{mynumber.ErrNotMyNumber, mynumber.ErrNonsense, mynumber.ErrTorn}},
+		{"not a My Number Card", control.InsertRequest{Fault: &control.Fault{Kind: vpcd.Stranger}}, []error{mynumber.ErrNotMyNumber}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			card, _ := laid(t, tt.req)
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			defer cancel()
+			_, err := mynumber.New(card).ReadAuthCert(ctx)
+			for _, want := range tt.want {
+				if errors.Is(err, want) {
+					return
+				}
+			}
+			t.Errorf("ReadAuthCert = %v, want one of %v", err, tt.want)
+		})
+	}
+}
+
+func TestConnectRefusals(t *testing.T) {
+	_, p := person(t, "hanako")
+	r := rig(t, 2)
+	if _, err := pcsc.Connect(t.Context(), r.ReaderName(0), pcsc.Exclusive); !errors.Is(err, pcsc.ErrNoCard) {
+		t.Errorf("Connect to an empty reader = %v, want ErrNoCard", err)
+	}
+	if _, err := pcsc.Connect(t.Context(), "No Such Reader 00 00", pcsc.Exclusive); !errors.Is(err, pcsc.ErrNoReader) {
+		t.Errorf("Connect to no reader = %v, want ErrNoReader", err)
+	}
+	insert(t, r, 0, control.InsertRequest{Profile: p.Profile})
+	present(t, r.ReaderName(0))
+	alone, err := pcsc.Connect(t.Context(), r.ReaderName(0), pcsc.Exclusive)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := pcsc.Connect(t.Context(), r.ReaderName(0), pcsc.Exclusive); !errors.Is(err, pcsc.ErrInUse) {
+		t.Errorf("second exclusive Connect = %v, want ErrInUse", err)
+	}
+	if err := alone.Close(); err != nil {
+		t.Errorf("Close = %v", err)
+	}
+}
+
+// While a transaction is held every other Connect waits, as long as it may and no longer.
+func TestConnectWaitsForATransaction(t *testing.T) {
+	_, p := person(t, "hanako")
+	r := rig(t, 2)
+	insert(t, r, 0, control.InsertRequest{Profile: p.Profile})
+	present(t, r.ReaderName(0))
+	first, err := pcsc.Connect(t.Context(), r.ReaderName(0), pcsc.Shared)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, share := range []pcsc.Share{pcsc.Shared, pcsc.Exclusive} {
+		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		if _, err := pcsc.Connect(ctx, r.ReaderName(0), share); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("Connect within another's transaction = %v, want DeadlineExceeded", err)
+		}
+		cancel()
+	}
+	if err := first.Close(); err != nil {
+		t.Errorf("Close = %v", err)
+	}
+	present(t, r.ReaderName(0)) // what the deadlines left behind was released
+	noneLeft(t)
+	if _, err := first.Transmit(t.Context(), []byte{0, 0xA4, 4, 0}); !errors.Is(err, pcsc.ErrDead) {
+		t.Errorf("Transmit after Close = %v, want ErrDead", err)
+	}
+}
+
+func TestTransmitRefusesEmptyCommands(t *testing.T) {
+	_, p := person(t, "hanako")
+	card, _ := laid(t, control.InsertRequest{Profile: p.Profile})
+	if _, err := card.Transmit(t.Context(), nil); !errors.Is(err, pcsc.ErrCommand) {
+		t.Errorf("Transmit(nil) = %v, want ErrCommand", err)
+	}
+}
+
+// A service that hangs in the middle of a command: the tap gets its deadline, the connection is dead, and when the service
+// goes on nothing is left behind.
+func TestTransmitKeepsItsDeadline(t *testing.T) {
+	_, p := person(t, "hanako")
+	r := rig(t, 2)
+	insert(t, r, 0, control.InsertRequest{Profile: p.Profile})
+	present(t, r.ReaderName(0))
+	card, err := pcsc.Connect(t.Context(), r.ReaderName(0), pcsc.Exclusive)
+	if err != nil {
+		t.Fatal(err)
+	}
+	thaw := freeze(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	begin := time.Now()
+	if _, err := mynumber.New(card).ReadAuthCert(ctx); !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, mynumber.ErrTorn) {
+		t.Errorf("ReadAuthCert = %v, want DeadlineExceeded", err)
+	}
+	if took := time.Since(begin); took > 2*time.Second {
+		t.Errorf("ReadAuthCert took %v with a deadline of 200 ms", took)
+	}
+	if _, err := card.Transmit(t.Context(), []byte{0, 0xA4, 4, 0}); !errors.Is(err, pcsc.ErrDead) {
+		t.Errorf("Transmit after a missed deadline = %v, want ErrDead", err)
+	}
+	thaw()
+	present(t, r.ReaderName(0)) // exclusive again: the dead connection was released
+	noneLeft(t)
+}
+
+// noneLeft waits until no goroutine is inside this package's calls.
+func noneLeft(t *testing.T) {
+	t.Helper()
+	deadline := time.After(5 * time.Second)
+	again := time.NewTicker(20 * time.Millisecond)
+	defer again.Stop()
+	for {
+		buf := make([]byte, 1<<20)
+		stacks := string(buf[:runtime.Stack(buf, true)])
+		if !strings.Contains(stacks, "pcsc.(*Card)") {
+			return
+		}
+		select {
+		case <-deadline:
+			t.Fatalf("goroutines left behind:\n%s", stacks)
+		case <-again.C:
+		}
+	}
+}
