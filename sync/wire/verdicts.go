@@ -52,7 +52,7 @@ type Verdicts struct {
 
 func (v Verdicts) check() error {
 	n := uint64(len(v.Verdicts))
-	if v.Version.CentralEpoch == 0 || v.Box.IsZero() || n == 0 || n > MaxVerdicts || v.After+n != v.Version.N {
+	if v.Version.CentralEpoch == 0 || v.Box.IsZero() || n == 0 || n > MaxVerdicts || v.Version.N < n || v.After != v.Version.N-n {
 		return fmt.Errorf("%w: box, version or count", ErrVerdicts)
 	}
 	for _, w := range v.Verdicts {
