@@ -109,7 +109,7 @@ func (b *Box) tap(ctx context.Context, r journal.Row) (localapi.Tap, error) {
 		t.State = localapi.StateSafe
 	case journal.Waiting:
 	}
-	final, ok, err := b.desired.Final(ctx, r.Tap)
+	final, ok, err := b.desired.Final(ctx, r.ID)
 	if err != nil || !ok {
 		return t, err
 	}

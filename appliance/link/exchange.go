@@ -45,7 +45,7 @@ func (l *Link) push(ctx context.Context) (more bool, err error) {
 	if after >= before && len(p.Envelopes) > 0 {
 		return false, fmt.Errorf("%w: pushed %d records", errNoProgress, len(p.Envelopes))
 	}
-	l.Watch.Changed()
+	l.Watch.Changed(ctx)
 	return after > 0, nil
 }
 
@@ -69,6 +69,9 @@ func (l *Link) poll(ctx context.Context) (more bool, err error) {
 	got, err := l.Client.Poll(ctx, ask)
 	if err != nil {
 		return false, err
+	}
+	if got.Time > 0 {
+		l.Clock.Check(time.UnixMilli(got.Time))
 	}
 	return true, l.apply(ctx, got)
 }
@@ -136,8 +139,8 @@ func (l *Link) apply(ctx context.Context, got wire.Polled) error {
 		note("final verdicts", err)
 		l.Watch.Settled(ctx, fresh)
 	}
-	l.named(got.Subjects)
-	l.Watch.Changed()
+	l.named(ctx, got.Subjects)
+	l.Watch.Changed(ctx)
 	return errors.Join(faults...)
 }
 
@@ -148,7 +151,7 @@ func (l *Link) applyTrust(ctx context.Context, bundle []byte) error {
 	return l.Lists.Trust(ctx, l.Desired.Anchors())
 }
 
-func (l *Link) named(subjects []wire.Subject) {
+func (l *Link) named(ctx context.Context, subjects []wire.Subject) {
 	if len(subjects) == 0 {
 		return
 	}
@@ -157,5 +160,5 @@ func (l *Link) named(subjects []wire.Subject) {
 		delete(l.wanted, s.Tap)
 	}
 	l.mu.Unlock()
-	l.Watch.Named(subjects)
+	l.Watch.Named(ctx, subjects)
 }

@@ -53,13 +53,18 @@ type Journal interface {
 // Watcher hears what changed. Its methods must not block.
 type Watcher interface {
 	// LineChanged says that central answers, or no longer does.
-	LineChanged(up bool)
+	LineChanged(ctx context.Context, up bool)
 	// Settled says that final verdicts became durable on this box.
 	Settled(ctx context.Context, verdicts []wire.Verdict)
 	// Named brings PPIDs for the live page. They are not kept.
-	Named(subjects []wire.Subject)
+	Named(ctx context.Context, subjects []wire.Subject)
 	// Changed says that lists, rules or trust were replaced, or records acknowledged.
-	Changed()
+	Changed(ctx context.Context)
+}
+
+// Clock is told the time that central says over the bound connection.
+type Clock interface {
+	Check(live time.Time)
 }
 
 // Config is the parts of a Link. All are required.
@@ -70,6 +75,7 @@ type Config struct {
 	Desired *desired.Store
 	Lists   *revocation.Cache
 	Watch   Watcher
+	Clock   Clock
 	Now     func() time.Time
 	Release string
 	Log     *slog.Logger
@@ -138,7 +144,7 @@ func (l *Link) loop(ctx context.Context, step func(context.Context) (more bool, 
 			retry = min(retry*2, retryLast)
 			continue
 		}
-		l.line(true)
+		l.line(ctx, true)
 		retry = retryFirst
 		if !more && wake != nil {
 			select {
@@ -174,7 +180,7 @@ func (l *Link) failed(ctx context.Context, err error) {
 			l.Log.WarnContext(ctx, "the line to central is down; taps go on", slog.Any("error", err))
 		}
 	}
-	l.line(false)
+	l.line(ctx, false)
 }
 
 func isNetwork(err error) bool {
@@ -182,7 +188,7 @@ func isNetwork(err error) bool {
 	return errors.As(err, &u) || errors.Is(err, context.DeadlineExceeded)
 }
 
-func (l *Link) line(up bool) {
+func (l *Link) line(ctx context.Context, up bool) {
 	l.mu.Lock()
 	changed := l.up != up
 	if changed {
@@ -190,7 +196,7 @@ func (l *Link) line(up bool) {
 	}
 	l.mu.Unlock()
 	if changed {
-		l.Watch.LineChanged(up)
+		l.Watch.LineChanged(ctx, up)
 		if up {
 			l.Wake()
 		}

@@ -110,7 +110,7 @@ func (c *Cache) held(s certid.Scope) *jpki.List {
 
 // Answer says what the list of the certificate's scope says, with the list's number and thisUpdate: not_covered, 0 and the
 // zero time when there is none. Any listed entry counts, whatever its date: a list speaks of the present.
-func (c *Cache) Answer(id certid.CertID) (answer record.Answer, number uint64, thisUpdate time.Time) {
+func (c *Cache) Answer(id certid.CertID, _ certid.KeyID) (answer record.Answer, number uint64, thisUpdate time.Time) {
 	l := c.held(id.Scope)
 	if l == nil {
 		return record.AnswerNotCovered, 0, time.Time{}
