@@ -25,9 +25,10 @@ TAG       = $(shell $(GIT) describe --tags --exact-match 2>/dev/null)
 PSEUDO    = $(shell TZ=UTC $(GIT) log -1 --abbrev=12 --date=format-local:%Y%m%d%H%M%S --format=v0.0.0-%cd-%h 2>/dev/null)
 VERSION   = $(or $(TAG),$(PSEUDO),v0.0.0-unknown)$(DIRTY)
 STAMP     = kazashi.example/firmware/manifest
-LDFLAGS   = -X $(STAMP).version=$(VERSION) -X $(STAMP).revision=$(REVISION)$(DIRTY)
+COMMITTED = $(shell $(GIT) log -1 --format=%ct 2>/dev/null)
+LDFLAGS   = -X $(STAMP).version=$(VERSION) -X $(STAMP).revision=$(REVISION)$(DIRTY) -X $(STAMP).built=$(COMMITTED)
 
-PROGRAMS := ./appliance/cmd/kazashi ./central/cmd/kazashi-central ./central/lab/cmd/kazashi-lab \
+PROGRAMS := ./appliance/cmd/kazashi ./central/cmd/kazashi-central ./central/lab/cmd/kazashi-lab ./central/lab/cmd/kazashi-count \
             ./firmware/cmd/kazashi-fw ./reader/cmd/vcard
 # What must build without cgo (design: reader/pcsc is the only cgo package).
 PURE     := ./central/... ./sync/... ./firmware/...

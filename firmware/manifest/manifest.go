@@ -20,13 +20,18 @@ import (
 	"runtime"
 	"runtime/debug"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 )
 
 // Format is the number of the JSON form. A change that an old reader would misread gets a new number; new fields do not.
 const Format = 1
+
+// maxBuilt is the year 9999 in Unix seconds: a later one cannot be written as RFC 3339.
+const maxBuilt = 253370764800
 
 // Unknown stands for a version that nobody stamped and Go does not know.
 const Unknown = "unknown"
@@ -45,24 +50,26 @@ var (
 // Stamped by the linker (-X, see the Makefile): Go's own VCS stamp is absent where builds are made without it.
 var (
 	version  string
+	built    string // Unix seconds
 	revision string
 )
 
 // Manifest lists what one program is made of. The zero value says that nothing is known.
 type Manifest struct {
-	Format   int      `json:"format"`             // Format
-	Program  string   `json:"program"`            // the last element of Package
-	Package  string   `json:"package"`            // import path of its main package
-	Module   string   `json:"module"`             // path of its main module
-	Version  string   `json:"version"`            // stamped version, else the module's, else Unknown
-	Revision string   `json:"revision,omitempty"` // VCS commit, hexadecimal; empty if nobody knows
-	Modified bool     `json:"modified"`           // built from a tree with changes that are in no commit
-	Go       string   `json:"go"`                 // release of Go that built it
-	OS       string   `json:"os,omitempty"`       // GOOS
-	Arch     string   `json:"arch,omitempty"`     // GOARCH
-	Cgo      bool     `json:"cgo"`                // built with cgo allowed
-	SHA256   string   `json:"sha256,omitempty"`   // of the file, hexadecimal; only from ReadFile
-	Modules  []Module `json:"modules"`            // what was linked in, by path
+	Format   int       `json:"format"`             // Format
+	Program  string    `json:"program"`            // the last element of Package
+	Package  string    `json:"package"`            // import path of its main package
+	Module   string    `json:"module"`             // path of its main module
+	Version  string    `json:"version"`            // stamped version, else the module's, else Unknown
+	Revision string    `json:"revision,omitempty"` // VCS commit, hexadecimal; empty if nobody knows
+	Modified bool      `json:"modified"`           // built from a tree with changes that are in no commit
+	Built    time.Time `json:"built,omitzero"`     // when that commit was made; zero if nobody stamped it
+	Go       string    `json:"go"`                 // release of Go that built it
+	OS       string    `json:"os,omitempty"`       // GOOS
+	Arch     string    `json:"arch,omitempty"`     // GOARCH
+	Cgo      bool      `json:"cgo"`                // built with cgo allowed
+	SHA256   string    `json:"sha256,omitempty"`   // of the file, hexadecimal; only from ReadFile
+	Modules  []Module  `json:"modules"`            // what was linked in, by path
 }
 
 // Module is one dependency.
@@ -81,7 +88,7 @@ func Current() Manifest {
 	}
 	m := fromBuildInfo(info)
 	m.OS, m.Arch = runtime.GOOS, runtime.GOARCH
-	m.stamp(version, revision)
+	m.stamp(version, revision, built)
 	return m
 }
 
@@ -117,7 +124,7 @@ func ReadFile(name string) (Manifest, error) {
 // fromFile is fromBuildInfo for information that anyone may have written.
 func fromFile(info *debug.BuildInfo) (Manifest, error) {
 	m := fromBuildInfo(info)
-	m.stamp(linkerValue(info, "version"), linkerValue(info, "revision"))
+	m.stamp(linkerValue(info, "version"), linkerValue(info, "revision"), linkerValue(info, "built"))
 	words := []string{m.Package, m.Module, m.Version, m.Revision, m.Go, m.OS, m.Arch}
 	for _, d := range m.Modules {
 		words = append(words, d.Path, d.Version, d.Sum, d.Instead)
@@ -191,7 +198,10 @@ func modules(deps []*debug.Module) []Module {
 }
 
 // stamp puts the linker's values over Go's own, which are absent or older.
-func (m *Manifest) stamp(version, revision string) {
+func (m *Manifest) stamp(version, revision, built string) {
+	if seconds, err := strconv.ParseInt(built, 10, 64); err == nil && seconds > 0 && seconds < maxBuilt {
+		m.Built = time.Unix(seconds, 0).UTC()
+	}
 	if version != "" {
 		m.Version = version
 	}
