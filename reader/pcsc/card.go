@@ -167,11 +167,12 @@ func (c *Card) call(ctx context.Context, f func() error) error {
 	if err := ctx.Err(); err != nil {
 		return err //nolint:wrapcheck // the callers wrap
 	}
-	done := make(chan error, 1)
-	go func() { done <- f() }()
+	type outcome struct{ err error }
+	done := make(chan outcome, 1)
+	go func() { done <- outcome{f()} }()
 	select {
-	case err := <-done:
-		return err
+	case o := <-done:
+		return o.err
 	case <-ctx.Done():
 		c.dead = true
 		go func() {

@@ -34,39 +34,46 @@ func TestTracker(t *testing.T) {
 		steps []step
 	}{
 		{"held on and taken away", []step{
-			added, {state: state(empty, 0)},
+			added,
+			{state: state(empty, 0)},
 			{state: state(present, 1), want: []Event{arrived}},
 			{state: state(empty, 2), want: []Event{removed}},
 		}},
 		{"lay there already", []step{
-			added, {state: state(present, 1), want: []Event{{Kind: CardArrived, Reader: "r", Already: true}}},
+			added,
+			{state: state(present, 1), want: []Event{{Kind: CardArrived, Reader: "r", Already: true}}},
 			{state: state(empty, 2), want: []Event{removed}},
 		}},
 		{"exchanged while nobody looked", []step{
-			added, {state: state(empty, 0)},
+			added,
+			{state: state(empty, 0)},
 			{state: state(present, 1), want: []Event{arrived}},
 			{state: state(present, 3), want: []Event{removed, arrived}},
 		}},
 		{"our own connection changes nothing", []step{
-			added, {state: state(empty, 0)},
+			added,
+			{state: state(empty, 0)},
 			{state: state(present, 1), want: []Event{arrived}},
 			{state: state(present|scard.StateExclusive|scard.StateInuse, 1)},
 			{state: state(present|scard.StateUnpowered, 1)},
 			{state: state(present, 1)},
 		}},
 		{"mute, then turned over", []step{
-			added, {state: state(empty, 0)},
+			added,
+			{state: state(empty, 0)},
 			{state: state(mute, 1), want: []Event{{Kind: CardMute, Reader: "r"}}},
 			{state: state(empty, 2), want: []Event{removed}},
 			{state: state(present, 3), want: []Event{arrived}},
 		}},
 		{"answers after all", []step{
-			added, {state: state(empty, 0)},
+			added,
+			{state: state(empty, 0)},
 			{state: state(mute, 1), want: []Event{{Kind: CardMute, Reader: "r"}}},
 			{state: state(present, 1), want: []Event{arrived}},
 		}},
 		{"reader pulled out with a card on it", []step{
-			added, {state: state(empty, 0)},
+			added,
+			{state: state(empty, 0)},
 			{state: state(present, 1), want: []Event{arrived}},
 			{state: state(scard.StateUnknown|scard.StateUnavailable, 1)},
 			{list: []string{}, want: []Event{removed, {Kind: ReaderRemoved, Reader: "r"}}},
