@@ -24,6 +24,7 @@ func BenchmarkAppend(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
+	defer insert.Close()
 	issuer, leaf := chain(b)
 	plain := make([]byte, 220) // about what a tap with a known issuer seals
 	size := len(plain) + 16 + 64 + 110

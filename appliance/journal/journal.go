@@ -53,8 +53,8 @@ var (
 type Options struct {
 	Device crypto.Signer // D: signs epoch headers
 	Box    record.BoxID
-	// Recipient is the key to seal to, from the trust bundle in force, parsed once and kept: it is asked at every record and
-	// must not block. When it fails, an open epoch goes on until its time is over, and a new one cannot be opened.
+	// Recipient is the key to seal to, from the trust bundle in force, parsed once and kept: it is asked at every record, from
+	// any goroutine, and must not block. When it fails, an open epoch goes on until its time is over, and a new one cannot be opened.
 	Recipient func() (seal.PublicKey, error)
 	// Fresh says that this box identity was made just now and has never had a journal, so that a new file holds its first
 	// epoch. Whoever keeps the identity keeps this as well: it is true from the making of the identity until Open has

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -121,22 +122,25 @@ func TestEpochTurnsWhenTheClockWentBack(t *testing.T) {
 
 func TestEpochTurnsWithTheRecipient(t *testing.T) {
 	c := newCentral(t)
-	to := c.private.Public()
+	var to atomic.Pointer[seal.PublicKey]
+	first := c.private.Public()
+	to.Store(&first)
 	j := c.open(newPath(t), func(o *journal.Options) {
-		o.Recipient = func() (seal.PublicKey, error) { return to, nil }
+		o.Recipient = func() (seal.PublicKey, error) { return *to.Load(), nil }
 	})
 	a := add(t, j, 1)
-	second, err := seal.GenerateKey()
+	key, err := seal.GenerateKey()
 	if err != nil {
 		t.Fatal(err)
 	}
-	to = second.Public()
+	second := key.Public()
+	to.Store(&second)
 	b, d := add(t, j, 2), add(t, j, 3)
 	if a.Epoch == b.Epoch || b.Epoch != d.Epoch {
 		t.Fatalf("epochs %s, %s, %s; want the second and third alike and new", a.Epoch, b.Epoch, d.Epoch)
 	}
 	c.pull(j, journal.Limits{})
-	if got := c.header(b.Epoch).Recipient; got != to.ID() {
+	if got := c.header(b.Epoch).Recipient; got != second.ID() {
 		t.Errorf("recipient = %s, want the new key", got)
 	}
 }
@@ -144,18 +148,18 @@ func TestEpochTurnsWithTheRecipient(t *testing.T) {
 func TestWithoutARecipientTheOpenEpochGoesOn(t *testing.T) {
 	c := newCentral(t)
 	gone := errors.New("no trust bundle")
-	var fail error
+	var fail atomic.Bool
 	j := c.open(newPath(t), func(o *journal.Options) {
 		ok := o.Recipient
 		o.Recipient = func() (seal.PublicKey, error) {
-			if fail != nil {
-				return seal.PublicKey{}, fail
+			if fail.Load() {
+				return seal.PublicKey{}, gone
 			}
 			return ok()
 		}
 	})
 	a := add(t, j, 1)
-	fail = gone
+	fail.Store(true)
 	if b := add(t, j, 2); b.Epoch != a.Epoch {
 		t.Error("the open epoch was given up")
 	}
@@ -163,7 +167,7 @@ func TestWithoutARecipientTheOpenEpochGoesOn(t *testing.T) {
 	if _, err := j.Append(t.Context(), text(3), clearOf(3)); !errors.Is(err, gone) || !errors.Is(err, journal.ErrNotDurable) {
 		t.Errorf("Append() without a key to seal to = %v, want ErrNotDurable and the cause", err)
 	}
-	fail = nil
+	fail.Store(false)
 	d := add(t, j, 4)
 	c.settle(j, ack.Received)
 	if got := c.header(d.Epoch).Cause; got != epoch.CauseClock {

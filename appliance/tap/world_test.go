@@ -1,0 +1,282 @@
+package tap_test
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"log/slog"
+	"math/big"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"kazashi.example/appliance/journal"
+	"kazashi.example/appliance/revocation"
+	"kazashi.example/appliance/tap"
+	"kazashi.example/appliance/tap/cards"
+	"kazashi.example/central/lab/world"
+	"kazashi.example/central/lab/world/worldtest"
+	"kazashi.example/localapi"
+	"kazashi.example/localapi/feed"
+	"kazashi.example/reader/jpki"
+	"kazashi.example/reader/mynumber"
+	"kazashi.example/reader/vcard"
+	"kazashi.example/sync/certid"
+	"kazashi.example/sync/content"
+	"kazashi.example/sync/epoch"
+	"kazashi.example/sync/record"
+	"kazashi.example/sync/rule"
+	"kazashi.example/sync/seal"
+	"kazashi.example/sync/wire"
+)
+
+const (
+	desk    record.DeskID    = "desk-1"
+	service record.ServiceID = "drill"
+	slot                     = "Virtual Reader 00 00"
+)
+
+var authScope = certid.Scope{Hierarchy: certid.HierarchyPractice, Purpose: certid.PurposeAuth}
+
+// readers are card readers without PC/SC: the virtual cards of the practice world, read by the real procedures.
+type readers struct {
+	events chan tap.Event
+	// block, if set, makes every read wait until the deadline.
+	block bool
+
+	mu    sync.Mutex // guards cards
+	cards map[string]mynumber.Transmitter
+}
+
+func (r *readers) Watch(ctx context.Context, handle func(tap.Event)) error {
+	for {
+		select {
+		case e := <-r.events:
+			handle(e)
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+func (r *readers) ReadAuthCert(ctx context.Context, reader string) ([]byte, error) {
+	if r.block {
+		<-ctx.Done()
+		return nil, cards.Classify(ctx.Err())
+	}
+	r.mu.Lock()
+	card, ok := r.cards[reader]
+	r.mu.Unlock()
+	if !ok {
+		return nil, cards.Classify(mynumber.ErrTorn)
+	}
+	cert, err := mynumber.New(card).ReadAuthCert(ctx)
+	if err != nil {
+		return nil, cards.Classify(err)
+	}
+	return cert.DER(), nil
+}
+
+func (r *readers) put(reader string, card mynumber.Transmitter) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.cards[reader] = card
+}
+
+type transmit func(cmd []byte) ([]byte, error)
+
+func (f transmit) Transmit(_ context.Context, cmd []byte) ([]byte, error) { return f(cmd) }
+
+// rules is one fixed rule.
+type rules struct{ set rule.Set }
+
+func (r rules) For(id record.ServiceID) (rule.Rule, rule.Version, bool) {
+	v, ok := r.set.For(id)
+	return v, r.set.Version, ok
+}
+
+// hand is a clock set by the test.
+type hand struct {
+	at         time.Time
+	confidence record.Confidence
+}
+
+func (h *hand) Now() (time.Time, record.Confidence) { return h.at, h.confidence }
+
+// counter is a whole counter on the practice world, but for PC/SC and the network.
+type counter struct {
+	t       *testing.T
+	world   *world.World
+	readers *readers
+	journal *journal.Journal
+	path    string
+	private seal.PrivateKey
+	clock   *hand
+	events  <-chan localapi.Event
+	stop    func()
+}
+
+func newCounter(t *testing.T, change ...func(*tap.Config)) *counter {
+	t.Helper()
+	w := worldtest.Open(t, world.Config{})
+	now := time.Now().UTC().Truncate(time.Millisecond)
+	private, err := seal.GenerateKey()
+	must(t, err)
+	device, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	must(t, err)
+	c := &counter{
+		t: t, world: w, private: private, clock: &hand{now, record.ConfidenceChecked}, path: filepath.Join(t.TempDir(), "journal.db"),
+		readers: &readers{events: make(chan tap.Event), cards: map[string]mynumber.Transmitter{}},
+	}
+	public := private.Public()
+	c.journal, err = journal.Open(t.Context(), c.path, journal.Options{
+		Device: device, Box: record.NewBoxID(), Fresh: true, Recipient: func() (seal.PublicKey, error) { return public, nil },
+	})
+	must(t, err)
+	t.Cleanup(func() { must(t, c.journal.Close()) })
+	anchors := anchorsOf(t, w)
+	f := feed.New()
+	conf := tap.Config{
+		Cards: c.readers, Certificates: func() tap.Certificates { return anchors }, Revocations: c.lists(anchors),
+		Rules: rules{drill()}, Journal: c.journal, Clock: c.clock, Announcer: f, Desk: desk, Service: service,
+	}
+	for _, change := range change {
+		change(&conf)
+	}
+	k, err := tap.New(conf)
+	must(t, err)
+	c.events, err = f.Subscribe(t.Context())
+	must(t, err)
+	c.run(k)
+	return c
+}
+
+func (c *counter) run(k *tap.Counter) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- k.Run(ctx) }()
+	c.stop = sync.OnceFunc(func() {
+		cancel()
+		must(c.t, <-done)
+	})
+	c.t.Cleanup(c.stop)
+}
+
+func drill() rule.Set {
+	return rule.Set{Version: rule.Version{CentralEpoch: 1, N: 7}, Rules: []rule.Rule{{
+		Service: service, Verifier: "practice-city", Basis: record.BasisDrill, Evidence: record.EvidenceCertificate, Practice: true,
+		ListFull: 3 * 86400, ListProvisional: 30 * 86400, TooOld: rule.TooOldRefuse, Hierarchies: []certid.Hierarchy{certid.HierarchyPractice},
+	}}}
+}
+
+func anchorsOf(t *testing.T, w *world.World) *jpki.Anchors {
+	t.Helper()
+	var list []jpki.Anchor
+	for _, a := range w.Anchors() {
+		cert, err := x509.ParseCertificate(a.Cert)
+		must(t, err)
+		list = append(list, jpki.Anchor{Cert: cert, Hierarchy: a.Scope.Hierarchy, Purpose: a.Scope.Purpose})
+	}
+	anchors, err := jpki.NewAnchors(list...)
+	must(t, err)
+	return anchors
+}
+
+// lists is the box's cache with the practice authority's own list in it.
+func (c *counter) lists(anchors *jpki.Anchors) *revocation.Cache {
+	c.t.Helper()
+	cache, err := revocation.Open(c.t.Context(), c.t.TempDir(), anchors, slog.New(slog.DiscardHandler))
+	must(c.t, err)
+	const newest = 3
+	a, err := c.world.Authority(certid.PurposeAuth, newest)
+	must(c.t, err)
+	entries, err := c.world.Entries(certid.PurposeAuth, newest, c.clock.at)
+	must(c.t, err)
+	der, err := a.List(42, c.clock.at.Add(-time.Hour).Truncate(time.Second), c.clock.at.Add(24*time.Hour), entries)
+	must(c.t, err)
+	must(c.t, cache.Apply(wire.RelayedList{Hierarchy: authScope.Hierarchy, Purpose: authScope.Purpose, DER: der}))
+	return cache
+}
+
+// card makes the virtual card of one of the practice world's people.
+func (c *counter) card(key string) (world.Person, transmit) {
+	c.t.Helper()
+	p, err := c.world.Person(key)
+	must(c.t, err)
+	profile, err := vcard.LoadProfile(p.Profile)
+	must(c.t, err)
+	card, err := vcard.New(profile, &vcard.MemoryStore{})
+	must(c.t, err)
+	return p, func(cmd []byte) ([]byte, error) { return card.Transmit(cmd), nil }
+}
+
+// lay puts a card on the reader and waits until the counter has heard what became of it.
+func (c *counter) lay(card mynumber.Transmitter) localapi.Event {
+	c.t.Helper()
+	c.readers.put(slot, card)
+	c.readers.events <- tap.Event{Kind: tap.CardArrived, Reader: slot}
+	c.expect(localapi.EventCardPresent)
+	c.expect(localapi.EventReading)
+	e := c.next()
+	c.readers.events <- tap.Event{Kind: tap.CardRemoved, Reader: slot}
+	c.expect(localapi.EventCardRemoved)
+	return e
+}
+
+func (c *counter) next() localapi.Event {
+	c.t.Helper()
+	select {
+	case e, ok := <-c.events:
+		if !ok {
+			c.t.Fatal("the feed was closed")
+		}
+		return e
+	case <-time.After(20 * time.Second):
+		c.t.Fatal("the counter heard nothing")
+		return localapi.Event{}
+	}
+}
+
+func (c *counter) expect(want localapi.EventType) {
+	c.t.Helper()
+	if e := c.next(); e.Type != want {
+		c.t.Fatalf("event %s (%s), want %s", e.Type, e.Failure, want)
+	}
+}
+
+// opened are the contents of all records, oldest first.
+func (c *counter) opened() []content.Record {
+	c.t.Helper()
+	p, err := c.journal.Unsent(c.t.Context(), journal.Limits{})
+	must(c.t, err)
+	openers := map[record.EpochID]*epoch.Opener{}
+	for _, h := range p.Headers {
+		s, err := epoch.Read(h)
+		must(c.t, err)
+		openers[s.Header.Epoch], err = epoch.NewOpener(s.Header, c.private)
+		must(c.t, err)
+	}
+	var list []content.Record
+	for i := len(p.Envelopes) - 1; i >= 0; i-- { // newest first
+		e, err := epoch.DecodeEnvelope(p.Envelopes[i])
+		must(c.t, err)
+		plain, err := openers[e.Epoch].Open(e)
+		must(c.t, err)
+		r, err := content.Decode(plain)
+		must(c.t, err)
+		list = append(list, r)
+	}
+	return list
+}
+
+func bigOf(b []byte) *big.Int { return new(big.Int).SetBytes(b) }
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
