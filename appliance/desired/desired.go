@@ -3,8 +3,10 @@
 //
 // Everything is verified before it is kept and durable before it counts; nothing older replaces anything newer, by (central
 // epoch, n). Bundle and rules are files that are replaced whole, the previous one kept beside them; verdicts are rows of a
-// database of their own, so that central's news never make a tap wait. A [Store] may be used from any goroutine. It holds no
-// PPID, on disk or off.
+// database of their own, so that central's news never make a tap wait. What is found damaged at the start is set aside under
+// another name and never deleted: the file before it takes its place, and what neither file holds is asked of central again.
+// Only without a place or a trust bundle the box does not start. A [Store] may be used from any goroutine. It holds no PPID,
+// on disk or off, and it never asks central itself.
 package desired
 
 import (
@@ -12,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"sync"
@@ -28,6 +31,8 @@ import (
 var (
 	// ErrNotJoined says that the box has no place yet.
 	ErrNotJoined = errors.New("this box has not joined central yet; run `kazashi join CODE` with the code that central prints")
+	// ErrPlace says that the place of a box names no box, site or root set, or is damaged on the disk.
+	ErrPlace = errors.New("this box's place cannot be used; run `kazashi join CODE` again with the code that it joined with")
 	// ErrOlder says that what came is not newer than what is held.
 	ErrOlder = errors.New("not newer than what is held")
 	// ErrElsewhere says that a signed message was made for another box.
@@ -37,11 +42,11 @@ var (
 )
 
 const (
-	filePlace = "place.cbor"
-	fileTrust = "trust.cbor"
-	fileRules = "rules.cbor"
-	previous  = ".previous"
-	maxPlace  = 4 << 10
+	filePlace    = "place.cbor"
+	fileTrust    = "trust.cbor"
+	fileRules    = "rules.cbor"
+	fileVerdicts = "desired.db"
+	maxPlace     = 4 << 10 // octets
 )
 
 // Place is where the box stands, learnt at joining.
@@ -49,26 +54,50 @@ type Place struct {
 	Box  record.BoxID      `cbor:"1,keyasint"`
 	Site record.SiteID     `cbor:"2,keyasint"`
 	Name string            `cbor:"3,keyasint"`
-	Root trust.Fingerprint `cbor:"4,keyasint"` // the root set that the trust bundle is followed from
+	Root trust.Fingerprint `cbor:"4,keyasint"` // the root set that every trust bundle's chain begins at or passes
+}
+
+func (p Place) check() error {
+	if p.Box.IsZero() || p.Root == (trust.Fingerprint{}) || record.CheckName(p.Site) != nil {
+		return ErrPlace
+	}
+	return nil
 }
 
 // Store is the box's desired state.
 type Store struct {
-	dir string
-	db  *verdicts
+	dir   string
+	place Place
+	log   *slog.Logger
+	db    *verdicts
 
-	mu      sync.RWMutex // guards what follows
-	place   Place
-	trust   trust.Opened
+	applying sync.Mutex // lets one bundle or rule set at a time in; held across the write to the disk
+
+	mu    sync.RWMutex // guards what follows; held for moments only, a tap waits for it
+	trust belief
+	rules rule.Set
+}
+
+// belief is a verified bundle in the forms in which it is used.
+type belief struct {
+	trust.Opened
 	anchors *jpki.Anchors
-	rules   rule.Set
 }
 
 // Create writes the place of a box that has just joined, with its first trust bundle, which must follow from place.Root.
-// Joining again replaces both.
+// Joining again replaces both. What another central said, or what was said to another box, is set aside first, because its
+// numbers mean nothing here. ErrPlace, or an error of package trust. After a crash in the middle joining again completes it.
 func Create(dir string, place Place, bundle []byte) error {
-	if _, err := trust.Open(bundle, trust.Terms{Root: place.Root}); err != nil {
+	if err := place.check(); err != nil {
+		return err
+	}
+	if _, err := open(bundle, trust.Terms{Root: place.Root}); err != nil {
 		return fmt.Errorf("checking the first trust bundle: %w", err)
+	}
+	if old, err := readPlace(dir); err != nil || old.Root != place.Root || old.Box != place.Box {
+		if err := setAsideAll(dir); err != nil {
+			return err
+		}
 	}
 	b, err := canon.Encode(place)
 	if err != nil {
@@ -80,67 +109,44 @@ func Create(dir string, place Place, bundle []byte) error {
 	return durable.WriteFile(filepath.Join(dir, filePlace), b, 0o600)
 }
 
-// Open reads everything held. ErrNotJoined before Create.
-func Open(ctx context.Context, dir string) (*Store, error) {
-	s := &Store{dir: dir}
-	b, err := os.ReadFile(filepath.Join(dir, filePlace))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, ErrNotJoined
-	}
+// Open reads everything held. ErrNotJoined before Create; ErrPlace or an error of package trust where joining again is the
+// only way on.
+func Open(ctx context.Context, dir string, log *slog.Logger) (*Store, error) {
+	place, err := readPlace(dir)
 	if err != nil {
-		return nil, fmt.Errorf("reading this box's place: %w", err)
-	}
-	if err := canon.Decode(b, &s.place, maxPlace); err != nil {
-		return nil, fmt.Errorf("reading this box's place: %w", err)
-	}
-	bundle, err := os.ReadFile(filepath.Join(dir, fileTrust))
-	if err != nil {
-		return nil, fmt.Errorf("reading the trust bundle: %w", err)
-	}
-	if err := s.believe(bundle, 0); err != nil {
-		return nil, fmt.Errorf("reading the trust bundle: %w", err)
-	}
-	if err := s.readRules(); err != nil {
 		return nil, err
 	}
-	s.db, err = openVerdicts(ctx, filepath.Join(dir, "desired.db"))
-	return s, err
+	s := &Store{dir: dir, place: place, log: log}
+	if err := s.recallTrust(ctx); err != nil {
+		return nil, err
+	}
+	if err := s.recallRules(ctx); err != nil {
+		return nil, err
+	}
+	s.db, err = openVerdicts(ctx, filepath.Join(dir, fileVerdicts), log)
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+func readPlace(dir string) (Place, error) {
+	b, err := os.ReadFile(filepath.Join(dir, filePlace))
+	if errors.Is(err, fs.ErrNotExist) {
+		return Place{}, ErrNotJoined
+	}
+	if err != nil {
+		return Place{}, fmt.Errorf("reading this box's place: %w", err)
+	}
+	var p Place
+	if err := canon.Decode(b, &p, maxPlace); err != nil {
+		return Place{}, fmt.Errorf("%w: %w", ErrPlace, err)
+	}
+	return p, p.check()
 }
 
 // Close closes the database.
 func (s *Store) Close() error { return s.db.close() }
-
-func (s *Store) readRules() error {
-	b, err := os.ReadFile(filepath.Join(s.dir, fileRules))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("reading the rules: %w", err)
-	}
-	set, err := rule.Open(s.trust, b)
-	if err != nil {
-		return fmt.Errorf("reading the rules: %w", err)
-	}
-	s.rules = set
-	return nil
-}
-
-// believe opens a bundle and puts it in use in memory.
-func (s *Store) believe(b []byte, number uint64) error {
-	o, err := trust.Open(b, trust.Terms{Root: s.place.Root, Number: number})
-	if err != nil {
-		return err
-	}
-	anchors, err := anchorsOf(o.Bundle)
-	if err != nil {
-		return err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.trust, s.anchors = o, anchors
-	return nil
-}
 
 // Place is where the box stands.
 func (s *Store) Place() Place { return s.place }
@@ -149,33 +155,14 @@ func (s *Store) Place() Place { return s.place }
 func (s *Store) Trust() trust.Opened {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return s.trust
+	return s.trust.Opened
 }
 
 // Anchors are the certificate authorities of the bundle in force.
 func (s *Store) Anchors() *jpki.Anchors {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return s.anchors
-}
-
-// ApplyTrust verifies a bundle against the one in force and puts it in its place. ErrOlder, or an error of package trust.
-func (s *Store) ApplyTrust(b []byte) error {
-	old := s.Trust()
-	o, err := trust.Open(b, trust.Terms{Root: s.place.Root, Number: old.Number})
-	if err != nil {
-		return err
-	}
-	if o.Number == old.Number {
-		return ErrOlder
-	}
-	if _, err := anchorsOf(o.Bundle); err != nil {
-		return err
-	}
-	if err := s.replace(fileTrust, b); err != nil {
-		return err
-	}
-	return s.believe(b, old.Number)
+	return s.trust.anchors
 }
 
 // For finds a service's rule and the version of the set it comes from.
@@ -191,35 +178,4 @@ func (s *Store) Rules() rule.Version {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return s.rules.Version
-}
-
-// ApplyRules verifies a signed rule set and puts it in force. ErrOlder, or an error of package rule.
-func (s *Store) ApplyRules(msg []byte) error {
-	set, err := rule.Open(s.Trust(), msg)
-	if err != nil {
-		return err
-	}
-	if set.Version.Compare(s.Rules()) <= 0 {
-		return ErrOlder
-	}
-	if err := s.replace(fileRules, msg); err != nil {
-		return err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.rules = set
-	return nil
-}
-
-// replace keeps the old file beside the new one, so that it can be gone back to by hand (P9).
-func (s *Store) replace(name string, b []byte) error {
-	path := filepath.Join(s.dir, name)
-	old, err := os.ReadFile(path)
-	if err == nil {
-		err = durable.WriteFile(path+previous, old, 0o600)
-	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("keeping the previous %s: %w", name, err)
-	}
-	return durable.WriteFile(path, b, 0o600)
 }

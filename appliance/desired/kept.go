@@ -1,0 +1,163 @@
+package desired
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"kazashi.example/sync/durable"
+	"kazashi.example/sync/rule"
+	"kazashi.example/sync/trust"
+)
+
+const (
+	previous  = ".previous"   // after a file's name: the one before it
+	asideMark = ".set-aside-" // after a file's name, before a number: what was found unusable
+	asideMost = 1000          // how many of one name are looked for
+)
+
+// recallTrust believes the kept bundle, or the one before it.
+func (s *Store) recallTrust(ctx context.Context) error {
+	err := s.recall(ctx, fileTrust, func(b []byte) error {
+		kept, err := open(b, trust.Terms{Root: s.place.Root})
+		if err == nil {
+			s.believe(kept)
+		}
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("reading the trust bundle (if it cannot be restored, join again): %w", err)
+	}
+	return nil
+}
+
+// recallRules obeys the kept rules, or those before them, or none: central is asked for what is missing.
+func (s *Store) recallRules(ctx context.Context) error {
+	err := s.recall(ctx, fileRules, func(b []byte) error {
+		set, err := rule.Open(s.Trust(), b)
+		if err == nil {
+			s.obey(set)
+		}
+		return err
+	})
+	var unusable *unusableError
+	switch {
+	case err == nil || errors.Is(err, fs.ErrNotExist):
+		return nil
+	case errors.As(err, &unusable):
+		s.log.ErrorContext(ctx, "no usable rules here; taps are refused until central sends them", slog.Any("error", err))
+		return setAside(filepath.Join(s.dir, fileRules))
+	default:
+		return fmt.Errorf("reading the rules: %w", err)
+	}
+}
+
+// openRules reads the rules in force from the disk; none, without an error, if the bundle in force does not vouch for them.
+func (s *Store) openRules() (rule.Set, error) {
+	b, err := os.ReadFile(filepath.Join(s.dir, fileRules))
+	if err != nil {
+		return rule.Set{}, fmt.Errorf("reading the rules: %w", err)
+	}
+	set, err := rule.Open(s.Trust(), b)
+	if err != nil {
+		s.log.Error("the trust bundle no longer vouches for the rules; taps are refused until central sends others", slog.Any("error", err))
+		return rule.Set{}, setAside(filepath.Join(s.dir, fileRules))
+	}
+	return set, nil
+}
+
+// unusableError says that a file could be read and not be believed.
+type unusableError struct{ err error }
+
+func (e *unusableError) Error() string { return e.err.Error() }
+func (e *unusableError) Unwrap() error { return e.err }
+
+// recall reads a kept file and hands it to use. Where that refuses it, or where it is gone, the one before it takes its
+// place. fs.ErrNotExist if there is neither, an unusableError if none can be used.
+func (s *Store) recall(ctx context.Context, name string, use func([]byte) error) error {
+	path := filepath.Join(s.dir, name)
+	err := readAnd(path, use)
+	var unusable *unusableError
+	if err == nil || !errors.Is(err, fs.ErrNotExist) && !errors.As(err, &unusable) {
+		return err
+	}
+	var before []byte
+	if readAnd(path+previous, func(b []byte) error { before = b; return use(b) }) != nil {
+		return err
+	}
+	s.log.ErrorContext(ctx, "a kept file is damaged; the one before it is used until central sends a newer one",
+		slog.String("file", name), slog.Any("error", err))
+	if err := setAside(path); err != nil {
+		return err
+	}
+	return durable.WriteFile(path, before, 0o600)
+}
+
+func readAnd(path string, use func([]byte) error) error {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	if err := use(b); err != nil {
+		return &unusableError{err}
+	}
+	return nil
+}
+
+// replace keeps the old file beside the new one, so that it can be gone back to by hand (P9). A crash in between leaves the
+// old file twice.
+func (s *Store) replace(name string, b []byte) error {
+	path := filepath.Join(s.dir, name)
+	old, err := os.ReadFile(path)
+	if err == nil {
+		err = durable.WriteFile(path+previous, old, 0o600)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("keeping the previous %s: %w", name, err)
+	}
+	return durable.WriteFile(path, b, 0o600)
+}
+
+// setAsideAll clears the way for another central.
+func setAsideAll(dir string) error {
+	for _, name := range []string{fileRules, fileRules + previous, fileTrust, fileTrust + previous, fileVerdicts} {
+		if err := setAside(filepath.Join(dir, name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// setAside gives a file, and what SQLite keeps beside it, names under which nothing looks for them. The write-ahead log goes
+// first: left behind by a crash, it would be played into the next database of that name.
+func setAside(path string) error {
+	to, err := asideName(path)
+	if err != nil {
+		return err
+	}
+	for _, tail := range []string{"-wal", "-shm", ""} {
+		if err := os.Rename(path+tail, to+tail); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("setting %s aside: %w", filepath.Base(path), err)
+		}
+	}
+	return durable.SyncDir(filepath.Dir(path))
+}
+
+func asideName(path string) (string, error) {
+	for n := 1; n <= asideMost; n++ {
+		name := fmt.Sprintf("%s%s%d", path, asideMark, n)
+		if !exists(name) && !exists(name+"-wal") && !exists(name+"-shm") {
+			return name, nil
+		}
+	}
+	return "", fmt.Errorf("setting %s aside: %d are there already; move them away", filepath.Base(path), asideMost)
+}
+
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return !errors.Is(err, fs.ErrNotExist)
+}
