@@ -56,7 +56,7 @@ func each[T any](t *tx, scan func(scanner) (T, error), q string, args ...any) (a
 	if err != nil {
 		return nil, explain(err)
 	}
-	defer rows.Close() //nolint:errcheck // Err below tells
+	defer rows.Close()
 	for rows.Next() {
 		v, err := scan(rows)
 		if err != nil {
