@@ -1,7 +1,8 @@
 // Package box puts the parts of a box together and runs them: taps, the way to central, the counter's page.
 //
 // Open reads and checks everything and starts nothing; Run blocks until its context ends or a part fails for good. What is
-// durable, and when, is said by the parts. A [Box] is what the local API serves.
+// durable, and when, is said by the parts. A [Box] is what the local API serves. Which card readers it watches is its caller's
+// choice, so that the package builds without cgo.
 package box
 
 import (
@@ -22,7 +23,6 @@ import (
 	"kazashi.example/appliance/link"
 	"kazashi.example/appliance/revocation"
 	"kazashi.example/appliance/tap"
-	"kazashi.example/appliance/tap/cards"
 	"kazashi.example/appliance/vault"
 	"kazashi.example/localapi"
 	"kazashi.example/localapi/feed"
@@ -45,6 +45,7 @@ const houseEvery = 10 * time.Second
 
 // Box is a box that is ready to run.
 type Box struct {
+	cards    tap.Cards
 	conf     config.Config
 	release  string
 	log      *slog.Logger
@@ -60,9 +61,10 @@ type Box struct {
 	metrics  *metrics
 }
 
-// Open reads identity, desired state, lists and journal. built is when the program was made: the clock is never before it.
-func Open(ctx context.Context, conf config.Config, release string, built time.Time, log *slog.Logger) (_ *Box, err error) {
-	b := &Box{conf: conf, release: release, log: log, feed: feed.New(), metrics: newMetrics(release)}
+// Open reads identity, desired state, lists and journal; cards is the readers that Run watches. built is when the program was
+// made: the clock is never before it.
+func Open(ctx context.Context, conf config.Config, cards tap.Cards, release string, built time.Time, log *slog.Logger) (_ *Box, err error) {
+	b := &Box{conf: conf, cards: cards, release: release, log: log, feed: feed.New(), metrics: newMetrics(release)}
 	if err := os.MkdirAll(conf.DataDir, 0o700); err != nil {
 		return nil, fmt.Errorf("making the data directory: %w", err)
 	}
@@ -117,7 +119,7 @@ func (b *Box) wire() error {
 		Now: b.now, Release: b.release, Log: b.log,
 	})
 	b.counter, err = tap.New(tap.Config{
-		Cards: cards.PCSC{}, Certificates: func() tap.Certificates { return b.desired.Anchors() }, Revocations: b.lists,
+		Cards: b.cards, Certificates: func() tap.Certificates { return b.desired.Anchors() }, Revocations: b.lists,
 		Rules: b.desired, Journal: woken{b.journal, b.link}, Clock: b.clock, Announcer: announcer{b},
 		Desk: record.DeskID(b.conf.Desk), Service: record.ServiceID(b.conf.Service), Seen: b.seen, Log: b.log,
 	})

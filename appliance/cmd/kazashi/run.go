@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"kazashi.example/appliance/box"
+	"kazashi.example/appliance/tap/cards"
 	"kazashi.example/firmware/manifest"
 )
 
@@ -29,7 +30,7 @@ standard error as JSON; they name no person and no card.`,
 				level = slog.LevelDebug
 			}
 			log := slog.New(slog.NewJSONHandler(c.ErrOrStderr(), &slog.HandlerOptions{Level: level}))
-			b, err := box.Open(c.Context(), conf, manifest.Current().Version, manifest.Current().Built, log)
+			b, err := box.Open(c.Context(), conf, cards.PCSC{}, manifest.Current().Version, manifest.Current().Built, log)
 			if err != nil {
 				return err
 			}
