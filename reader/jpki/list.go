@@ -16,7 +16,8 @@ const reasonHold = 6
 // List is a verified revocation list, indexed. It is immutable.
 type List struct {
 	Scope      certid.Scope
-	Number     uint64 // CRL number (RFC 5280 §5.2.3)
+	Issuer     certid.KeyID // the key that signed it: generations of one authority share a name
+	Number     uint64       // CRL number (RFC 5280 §5.2.3)
 	ThisUpdate time.Time
 	NextUpdate time.Time
 	DER        []byte // the authority's own signed bytes
@@ -33,7 +34,7 @@ type entry struct {
 // and revocation goes before hold. ErrCRLProfile for one partition of a list: Answer would say not_revoked of every serial
 // outside it (P7).
 func (s *Anchors) OpenList(der []byte) (*List, error) {
-	crl, scope, _, err := s.ExamineCRL(der)
+	crl, scope, issuer, err := s.ExamineCRL(der)
 	if err != nil {
 		return nil, err
 	}
@@ -44,7 +45,8 @@ func (s *Anchors) OpenList(der []byte) (*List, error) {
 		return nil, errors.Join(fmt.Errorf("%w: it is one partition of a list", ErrCRLProfile), err)
 	}
 	l := &List{
-		Scope: scope, Number: crl.Number.Uint64(), ThisUpdate: crl.ThisUpdate.UTC(), NextUpdate: crl.NextUpdate.UTC(), DER: crl.Raw,
+		Scope: scope, Issuer: issuer, Number: crl.Number.Uint64(),
+		ThisUpdate: crl.ThisUpdate.UTC(), NextUpdate: crl.NextUpdate.UTC(), DER: crl.Raw,
 	}
 	if err := l.index(crl.RevokedCertificateEntries); err != nil {
 		return nil, err
@@ -67,6 +69,15 @@ func (l *List) index(entries []x509.RevocationListEntry) error {
 		l.entries[serial] = now
 	}
 	return nil
+}
+
+// Covers reports whether the list speaks of what an authority key issued: its own and older generations' of the same scope. A
+// newer generation may sign for older ones; that an older one knew what a newer one would issue cannot be. Which generation
+// signs for which in the national hierarchy is not published, so this is the widest reading that can be right.
+func (l *List) Covers(s *Anchors, issuer certid.KeyID) bool {
+	signer, known := s.ByKey(l.Issuer)
+	of, too := s.ByKey(issuer)
+	return known && too && of.Scope() == l.Scope && !of.Cert.NotBefore.After(signer.Cert.NotBefore)
 }
 
 // Answer is what the list says of a serial of its scope, whatever the date of the entry.

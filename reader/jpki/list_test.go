@@ -74,3 +74,23 @@ func TestP7OpenListRefusesPartitions(t *testing.T) {
 		t.Errorf("OpenList with a number of 65 bits = %v, want ErrCRLProfile", err)
 	}
 }
+
+// P7: an absence counts only for keys that the list's signer can have known.
+func TestP7ListCoversItsOwnAndOlderGenerations(t *testing.T) {
+	w := practice()
+	as := w.anchors(t)
+	for signer := range w.gen {
+		l, err := as.OpenList(list(t, w.gen[signer], func(*x509.RevocationList) {}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for issuer := range w.gen {
+			if got, want := l.Covers(as, jpki.KeyIDOf(w.gen[issuer].cert)), issuer <= signer; got != want {
+				t.Errorf("list by generation %d: Covers(generation %d) = %v, want %v", signer+1, issuer+1, got, want)
+			}
+		}
+		if l.Covers(as, jpki.KeyIDOf(w.sign.cert)) || l.Covers(as, certid.KeyID{1}) {
+			t.Errorf("list by generation %d covers another purpose, or a key that nobody knows", signer+1)
+		}
+	}
+}
