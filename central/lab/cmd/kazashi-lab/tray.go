@@ -35,6 +35,7 @@ type trayOptions struct {
 	Counter     string // URL of the counter page, may be empty
 	Desk        string
 	Service     string
+	Hold, Gap   time.Duration // as tray.Config
 }
 
 // trayRig is a tray with its page and its line, ready to run.
@@ -85,7 +86,7 @@ func openTray(ctx context.Context, o trayOptions, log *slog.Logger) (*trayRig, e
 	}
 	r.Tray, err = tray.New(tray.Config{
 		People: cards, Slot: hands.NewSlot(o.Socket, o.Slot), Line: r.Line, PKI: hands.NewPKI(o.JPKI), Ledger: r.ledger,
-		Desk: o.Desk, Service: o.Service, Hold: tray.DefaultHold, Gap: tray.DefaultGap,
+		Desk: o.Desk, Service: o.Service, Hold: o.Hold, Gap: o.Gap,
 	})
 	if err != nil {
 		return nil, err
@@ -95,7 +96,7 @@ func openTray(ctx context.Context, o trayOptions, log *slog.Logger) (*trayRig, e
 }
 
 func newTrayCommand() *cobra.Command {
-	var o trayOptions
+	o := trayOptions{Hold: tray.DefaultHold, Gap: tray.DefaultGap}
 	c := &cobra.Command{
 		Use:   "tray --world DIR --cards SOCKET --line-target HOST:PORT",
 		Short: "Lay made-up cards on a virtual reader, cut the line, keep the ledger",

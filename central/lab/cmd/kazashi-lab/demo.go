@@ -1,0 +1,128 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"kazashi.example/localapi"
+)
+
+// firstPort is the counter's; line, central, practice JPKI and tray follow.
+const firstPort = 7440
+
+// lineWithin is how long a demo waits for the box to hear from central and hold a list before it says that all is there.
+const lineWithin = 20 * time.Second
+
+func newDemoCommand() *cobra.Command {
+	var dir, keys string
+	var port int
+	c := &cobra.Command{
+		Use:   "demo",
+		Short: "Run everything on this machine: a counter, a card tray and what stands behind them",
+		Long: `Run the practice world until interrupted: card readers (the real pcscd with virtual cards), the practice JPKI, central and one
+box, each a process of its own, and the tray where made-up cards are laid on the reader. All of it listens on loopback only. What it
+keeps lies in one folder; the next demo goes on from there. Delete the folder to begin anew.`,
+		Example: `  kazashi-lab demo
+  kazashi-lab demo --dir /tmp/practice --first-port 0`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return demo(cmd.Context(), dir, keys, port, cmd.OutOrStdout())
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&dir, "dir", ".demo", "folder for everything that is kept")
+	f.StringVar(&keys, "keys", practiceKeys(), "folder of practice keys, shared by all practice worlds")
+	f.IntVar(&port, "first-port", firstPort, "counter; the next four: line, central, practice JPKI, tray; 0 takes free ones")
+	return c
+}
+
+func demo(ctx context.Context, dir, keys string, port int, out io.Writer) (err error) {
+	at, err := addressesFrom(ctx, port)
+	if err != nil {
+		return err
+	}
+	e, err := newEnsemble(ctx, dir, keys, at, out)
+	if err != nil {
+		return err
+	}
+	began := time.Now()
+	if err := e.Start(ctx); err != nil {
+		return interrupted(ctx, err)
+	}
+	defer func() {
+		e.say("stopping everything")
+		err = errors.Join(err, e.Close())
+		if err == nil {
+			e.say("nothing is left running; %s keeps what was there", dir)
+		}
+	}()
+	if err := e.awaitReady(ctx); err != nil {
+		return interrupted(ctx, err)
+	}
+	e.say("ready after %.1f s", time.Since(began).Seconds())
+	welcome(out, e, dir)
+	return e.Wait(ctx)
+}
+
+// interrupted makes an end that was asked for no error.
+func interrupted(ctx context.Context, err error) error {
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+var errSlow = errors.New("the box does not hear from central")
+
+// awaitReady waits until the box has a line, a reader and a list, or a part dies.
+func (e *ensemble) awaitReady(ctx context.Context) error {
+	client, err := localapi.NewClient("http://" + e.at.Counter)
+	if err != nil {
+		return fmt.Errorf("asking the box: %w", err)
+	}
+	defer client.Close()
+	watched, stop := context.WithTimeoutCause(ctx, lineWithin, errSlow)
+	defer stop()
+	died := make(chan error, 1)
+	go func() { died <- e.Wait(watched) }()
+	poll := time.NewTicker(100 * time.Millisecond)
+	defer poll.Stop()
+	for {
+		s, err := client.Status(watched)
+		if err == nil && s.Line.Up && !s.List.ThisUpdate.IsZero() && len(s.Readers) > 0 {
+			return nil
+		}
+		select {
+		case <-poll.C:
+		case err := <-died:
+			if err != nil || ctx.Err() != nil {
+				return errors.Join(err, ctx.Err())
+			}
+			return fmt.Errorf("%w within %s: line up %t, list of %s, %d readers, %w; see %s",
+				errSlow, lineWithin, s.Line.Up, s.List.ThisUpdate, len(s.Readers), err, e.path("log"))
+		}
+	}
+}
+
+func welcome(out io.Writer, e *ensemble, dir string) {
+	fmt.Fprintf(out, `
+  counter  http://%s/        what the librarian sees (English: http://%[1]s/?lang=en)
+  tray     http://%[2]s/        lay made-up cards, cut the line, restore it
+
+Three things to try:
+  1. A tap.      On the tray, lay 練習 花子 (Hanako) on the reader. The counter shows the verdict at once, the PPID a moment later.
+  2. An outage.  Cut the line and lay more cards: in order, expired, revoked. Revoke a card "at central only" and lay it too.
+                 The counter answers as before and counts what waits.
+  3. A recovery. Restore the line. Everything settles by itself; the card revoked meanwhile shows as corrected.
+
+  bin/kazashi --config %[3]s/box/kazashi.toml status       (or: taps)
+  bin/kazashi-central --config %[3]s/central/central.toml status
+  logs in %[3]s/log; Ctrl-C ends everything
+
+`, e.at.Counter, e.at.Tray, dir)
+}
