@@ -1,3 +1,5 @@
+// Package golden checks sync as a whole against octets that were recorded once in testdata/sync or written out by hand, and
+// against implementations of signing, sealing and proving that share nothing with the code under test. It holds tests only.
 package golden_test
 
 import (
