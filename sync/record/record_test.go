@@ -45,7 +45,7 @@ func TestIDsAreFixedByteStrings(t *testing.T) {
 			t.Errorf("UnmarshalCBOR(%x) = %v, want ErrID", bad, err)
 		}
 	}
-	if record.NewBoxID() == record.NewBoxID() || record.NewEpochID().IsZero() || !(record.BoxID{}).IsZero() {
+	if one, two := record.NewBoxID(), record.NewBoxID(); one == two || record.NewEpochID().IsZero() || !(record.BoxID{}).IsZero() {
 		t.Error("new ids repeat, or zero is not zero")
 	}
 }
