@@ -89,8 +89,9 @@ func byHand() map[string][]string {
 			"a7", "01 01", "02 41 01", "03 41 02", "04 41 03", "05 41 04", "06 81 a3 01 03 02 01 03 42 3000",
 			"07 81 a2 01 50", t1, "02 66", text("MADEUP"),
 		},
-		"polled with nothing": {"a1", "01 01"},
-		"failure":             {"a2", "01 68", text("internal"), "02 61", text("x")},
+		"polled with nothing":         {"a1", "01 01"},
+		"polled with central's clock": {"a2", "01 01", "08 1b 000001a1ee565e7b"},
+		"failure":                     {"a2", "01 68", text("internal"), "02 61", text("x")},
 	}
 }
 

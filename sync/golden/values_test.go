@@ -187,7 +187,8 @@ func uplinkValues() map[string]any {
 			Lists:    []wire.RelayedList{{Hierarchy: certid.HierarchyPractice, Purpose: certid.PurposeAuth, DER: []byte{0x30, 0}}},
 			Subjects: []wire.Subject{{Tap: tap1, PPID: "MADEUP"}},
 		},
-		"polled with nothing": wire.Polled{CentralEpoch: 1},
-		"failure":             wire.Failure{Code: wire.CodeInternal, Message: "x"},
+		"polled with nothing":         wire.Polled{CentralEpoch: 1},
+		"polled with central's clock": wire.Polled{CentralEpoch: 1, Time: 1_795_000_000_123},
+		"failure":                     wire.Failure{Code: wire.CodeInternal, Message: "x"},
 	}
 }

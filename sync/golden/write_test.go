@@ -190,7 +190,7 @@ func contentVector() any {
 
 func uplinkVector() any {
 	f := itemsFile{About: "Bodies of requests and answers; the signed parts in them are placeholders of an octet or two."}
-	for _, name := range []string{"push", "pushed", "poll", "poll with nothing", "polled", "polled with nothing", "failure"} {
+	for _, name := range []string{"push", "pushed", "poll", "poll with nothing", "polled", "polled with nothing", "failure", "polled with central's clock"} {
 		f.Items = append(f.Items, itemOf(name, uplinkValues()[name]))
 	}
 	return f

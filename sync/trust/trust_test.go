@@ -391,7 +391,7 @@ func FuzzBundle(f *testing.F) {
 		if _, err := o.SealKey(); err != nil || len(o.TLSKeys()) == 0 {
 			t.Fatalf("accepted %x without a key to seal to or to connect to: %v", in, err)
 		}
-		if _, err := o.Bundle.Sign([][]byte{root}, g.keys); err != nil {
+		if _, err := o.Sign([][]byte{root}, g.keys); err != nil {
 			t.Fatalf("Sign(accepted) = %v", err)
 		}
 	})

@@ -30,7 +30,7 @@ func samples(tb testing.TB) map[string][]byte {
 			Epochs: []record.EpochID{epoch}, Subjects: []record.TapID{tap}, Wait: 55, Time: 6, Waiting: 7, Release: "v1",
 		},
 		"polled": wire.Polled{
-			CentralEpoch: 1, Ack: []byte{1}, Verdicts: []byte{2}, Rules: []byte{3}, Bundle: []byte{4},
+			CentralEpoch: 1, Ack: []byte{1}, Verdicts: []byte{2}, Rules: []byte{3}, Bundle: []byte{4}, Time: 6,
 			Lists:    []wire.RelayedList{{Hierarchy: certid.HierarchyPractice, Purpose: certid.PurposeAuth, DER: []byte{5}}},
 			Subjects: []wire.Subject{{Tap: tap, PPID: "made-up"}},
 		},
