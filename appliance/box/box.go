@@ -115,7 +115,7 @@ func (b *Box) wire() error {
 		return err
 	}
 	b.link = link.New(link.Config{
-		Client: client, Box: b.identity.Box, Journal: b.journal, Desired: b.desired, Lists: b.lists, Watch: b, Clock: b.clock,
+		Client: client, Journal: b.journal, Desired: b.desired, Lists: b.lists, Watch: b, Clock: b.clock,
 		Now: b.now, Release: b.release, Log: b.log,
 	})
 	b.counter, err = tap.New(tap.Config{

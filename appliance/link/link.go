@@ -3,7 +3,8 @@
 // Two loops, so that a held poll never delays a record: one pushes whatever the journal has not handed over, the other polls
 // for what central wants the box to have. Neither is ever waited for by a tap. All state is in the journal and the desired
 // store; a loop that dies at any point begins again from there. Retries back off with jitter, so that a thousand boxes do
-// not return in step.
+// not return in step, and no answer of central's, however often repeated, makes a loop spin. A [Link] may be used from any
+// goroutine. PPIDs that are waited for are remembered in memory alone.
 package link
 
 import (
@@ -11,7 +12,6 @@ import (
 	"errors"
 	"log/slog"
 	"math/rand/v2"
-	"net/url"
 	"sync"
 	"time"
 
@@ -29,11 +29,24 @@ import (
 
 // Timing of the loops.
 const (
-	pollWait   = 10 * time.Second
-	askAgain   = time.Second // for PPIDs that are not safe yet
+	pollWait   = 10 * time.Second // how long central may hold a poll
+	askAgain   = time.Second      // for PPIDs that are not safe yet
+	askBriefly = 2 * time.Minute  // after that they are asked for with the other polls
 	retryFirst = 500 * time.Millisecond
 	retryLast  = 30 * time.Second
 )
+
+// Central is the other end. Errors: *uplink.Refusal, uplink.ErrIntercepted, or what the network said.
+type Central interface {
+	// Push returns nil once everything that is not refused is durable at central.
+	Push(ctx context.Context, p wire.Push) (wire.Pushed, error)
+	// Poll may be held for p.Wait seconds.
+	Poll(ctx context.Context, p wire.Poll) (wire.Polled, error)
+	// Close drops idle connections; the next call dials.
+	Close()
+}
+
+var _ Central = (*uplink.Client)(nil)
 
 // Journal is what the link needs of the journal.
 type Journal interface {
@@ -50,15 +63,15 @@ type Journal interface {
 	Version() rule.Version
 }
 
-// Watcher hears what changed. Its methods must not block.
+// Watcher hears what changed, from one goroutine at a time for each method. Its methods must not wait for the link.
 type Watcher interface {
-	// LineChanged says that central answers, or no longer does.
+	// LineChanged says that central answers and serves this box, or no longer does.
 	LineChanged(ctx context.Context, up bool)
 	// Settled says that final verdicts became durable on this box.
 	Settled(ctx context.Context, verdicts []wire.Verdict)
 	// Named brings PPIDs for the live page. They are not kept.
 	Named(ctx context.Context, subjects []wire.Subject)
-	// Changed says that lists, rules or trust were replaced, or records acknowledged.
+	// Changed says that lists, rules or trust were replaced, or records acknowledged. Both loops call it.
 	Changed(ctx context.Context)
 }
 
@@ -69,8 +82,7 @@ type Clock interface {
 
 // Config is the parts of a Link. All are required.
 type Config struct {
-	Client  *uplink.Client
-	Box     record.BoxID
+	Client  Central
 	Journal Journal
 	Desired *desired.Store
 	Lists   *revocation.Cache
@@ -84,121 +96,96 @@ type Config struct {
 // Link is the box's side of the uplink.
 type Link struct {
 	Config
-	pending chan struct{} // a record waits
+	pending          chan struct{} // a record waits
+	pushNow, pollNow chan struct{} // the line came back
+
+	turns int // polls in a row that came back at once with nothing; the poll loop's alone
+
+	telling sync.Mutex // held across a change of the line and telling of it, so that both stay in order
 
 	mu     sync.Mutex // guards what follows
-	up     bool
-	since  time.Time
-	wanted map[record.TapID]bool // taps whose PPID the live page waits for
+	line   line
+	wanted wanted
 }
 
-// New starts nothing; Run does.
+// New starts nothing; Run does. The line is down until central has answered.
 func New(c Config) *Link {
-	return &Link{Config: c, pending: make(chan struct{}, 1), wanted: map[record.TapID]bool{}, since: c.Now()}
+	return &Link{
+		Config: c, line: line{since: c.Now()},
+		pending: make(chan struct{}, 1), pushNow: make(chan struct{}, 1), pollNow: make(chan struct{}, 1),
+	}
 }
 
 // Wake says that a record was appended. It never blocks.
-func (l *Link) Wake() {
+func (l *Link) Wake() { knock(l.pending) }
+
+func knock(door chan<- struct{}) {
 	select {
-	case l.pending <- struct{}{}:
+	case door <- struct{}{}:
 	default:
 	}
 }
 
-// Want asks for the PPID of a tap with the next polls. It is forgotten when it came or when the box stops.
+// Want asks for the PPID of a tap with the next polls. It is forgotten when it came, when the box stops, or when very many
+// others were asked for since. It never blocks.
 func (l *Link) Want(tap record.TapID) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.wanted) < wire.MaxSubjects {
-		l.wanted[tap] = true
-	}
+	l.wanted.add(tap, time.Now())
 }
 
-// Line reports whether central answers, and since when that has been so.
+// Line reports whether central answers and serves this box, and since when that has been so.
 func (l *Link) Line() (up bool, since time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.up, l.since
+	return l.line.up, l.line.since
 }
 
 // Run pushes and polls until ctx ends; its error is then ctx's.
 func (l *Link) Run(ctx context.Context) error {
+	defer l.Client.Close()
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return l.loop(ctx, l.push, l.pending) })
-	g.Go(func() error { return l.loop(ctx, l.poll, nil) })
+	g.Go(func() error { return l.loop(ctx, l.pushAll, l.pushNow) })
+	g.Go(func() error { return l.loop(ctx, l.poll, l.pollNow) })
 	return g.Wait()
 }
 
-// loop runs one exchange after the other. step reports whether another is due at once; otherwise it waits to be woken, or,
-// without wake, goes on. After an error it waits longer each time.
-func (l *Link) loop(ctx context.Context, step func(context.Context) (more bool, err error), wake <-chan struct{}) error {
+// loop runs one step after the other. After an error it waits longer each time, unless it is told that it is worth trying.
+func (l *Link) loop(ctx context.Context, step func(context.Context) error, now <-chan struct{}) error {
 	retry := retryFirst
+	var told string
 	for ctx.Err() == nil {
-		more, err := step(ctx)
-		switch {
-		case ctx.Err() != nil:
-			return ctx.Err()
-		case err != nil:
-			l.failed(ctx, err)
-			pause(ctx, retry/2+rand.N(retry/2)) //nolint:gosec // jitter, not a secret
-			retry = min(retry*2, retryLast)
+		err := step(ctx)
+		if ctx.Err() != nil {
+			break
+		}
+		told = l.report(ctx, told, err)
+		if err == nil {
+			retry = retryFirst
 			continue
 		}
-		l.line(ctx, true)
-		retry = retryFirst
-		if !more && wake != nil {
-			select {
-			case <-ctx.Done():
-			case <-wake:
-			}
-		}
+		l.Client.Close() // what is idle may be dead as well
+		pause(ctx, retry/2+rand.N(retry/2), now, l.worthTrying(err))
+		retry = min(retry*2, retryLast)
 	}
 	return ctx.Err()
 }
 
-func pause(ctx context.Context, d time.Duration) {
+// worthTrying is what else ends a pause: where central answers and only this portion makes no headway, a new record does.
+func (l *Link) worthTrying(err error) <-chan struct{} {
+	if errors.Is(err, errNoProgress) {
+		return l.pending
+	}
+	return nil
+}
+
+func pause(ctx context.Context, d time.Duration, now, or <-chan struct{}) {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-ctx.Done():
 	case <-t.C:
-	}
-}
-
-// failed tells the log once an outage, and everything but an outage every time.
-func (l *Link) failed(ctx context.Context, err error) {
-	var refusal *uplink.Refusal
-	switch {
-	case errors.As(err, &refusal):
-		l.Log.ErrorContext(ctx, "central refuses this box", slog.String("code", refusal.Code), slog.Any("error", err))
-	case errors.Is(err, uplink.ErrIntercepted):
-		l.Log.ErrorContext(ctx, "the uplink is intercepted", slog.Any("error", err))
-	case !isNetwork(err):
-		l.Log.ErrorContext(ctx, "syncing with central failed", slog.Any("error", err))
-	default:
-		if up, _ := l.Line(); up {
-			l.Log.WarnContext(ctx, "the line to central is down; taps go on", slog.Any("error", err))
-		}
-	}
-	l.line(ctx, false)
-}
-
-func isNetwork(err error) bool {
-	var u *url.Error
-	return errors.As(err, &u) || errors.Is(err, context.DeadlineExceeded)
-}
-
-func (l *Link) line(ctx context.Context, up bool) {
-	l.mu.Lock()
-	changed := l.up != up
-	if changed {
-		l.up, l.since = up, l.Now()
-	}
-	l.mu.Unlock()
-	if changed {
-		l.Watch.LineChanged(ctx, up)
-		if up {
-			l.Wake()
-		}
+	case <-now:
+	case <-or:
 	}
 }

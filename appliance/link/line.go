@@ -1,0 +1,101 @@
+package link
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"kazashi.example/sync/uplink"
+)
+
+// line is what is known of the way to central.
+type line struct {
+	up      bool
+	since   time.Time
+	refused bool // central answers, and will not serve this box
+}
+
+// heard notes how an exchange with central ended. Only central's answers count: a fault of this box's own says nothing of the
+// line. A refused push does not either, as long as polls are answered.
+func (l *Link) heard(ctx context.Context, polled bool, err error) {
+	var refusal *uplink.Refusal
+	switch {
+	case ctx.Err() != nil:
+	case err == nil && polled:
+		l.change(ctx, func(n *line) { n.up, n.refused = true, false })
+	case err == nil:
+		l.change(ctx, func(n *line) { n.up = !n.refused })
+	case errors.As(err, &refusal) && polled:
+		l.change(ctx, func(n *line) { n.up, n.refused = false, true })
+	case errors.As(err, &refusal):
+	default:
+		l.change(ctx, func(n *line) { n.up = false })
+	}
+}
+
+func (l *Link) change(ctx context.Context, f func(*line)) {
+	l.telling.Lock()
+	defer l.telling.Unlock()
+	l.mu.Lock()
+	was := l.line.up
+	f(&l.line)
+	up := l.line.up
+	if was != up {
+		l.line.since = l.Now()
+	}
+	l.mu.Unlock()
+	if was == up {
+		return
+	}
+	l.Watch.LineChanged(ctx, up)
+	if up {
+		knock(l.pushNow)
+		knock(l.pollNow)
+	}
+}
+
+// report logs a trouble when it begins or changes, not each time that it is met again. It returns what it is to be given next
+// time.
+func (l *Link) report(ctx context.Context, told string, err error) string {
+	var refusal *uplink.Refusal
+	var local *localError
+	switch {
+	case err == nil:
+		return ""
+	case errors.As(err, &refusal):
+		if told != refusal.Code {
+			l.Log.ErrorContext(ctx, "central refuses this box", slog.String("code", refusal.Code), slog.Any("error", err))
+		}
+		return refusal.Code
+	case errors.Is(err, uplink.ErrIntercepted):
+		if told != "intercepted" {
+			l.Log.ErrorContext(ctx, "the uplink is intercepted", slog.Any("error", err))
+		}
+		return "intercepted"
+	case errors.As(err, &local):
+		if told != err.Error() {
+			l.Log.ErrorContext(ctx, "syncing with central failed", slog.Any("error", err))
+		}
+		return err.Error()
+	default:
+		if told != "line" {
+			l.Log.WarnContext(ctx, "central cannot be reached; taps go on", slog.Any("error", err))
+		}
+		return "line"
+	}
+}
+
+// localError is a fault on this side of the line: what came could not be used, or what is here could not be read.
+type localError struct{ err error }
+
+func (e *localError) Error() string { return e.err.Error() }
+func (e *localError) Unwrap() error { return e.err }
+
+// local marks an error, if it is one, as this side's.
+func local(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &localError{err}
+}

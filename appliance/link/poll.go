@@ -1,0 +1,179 @@
+package link
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"kazashi.example/appliance/desired"
+	"kazashi.example/appliance/revocation"
+	"kazashi.example/sync/wire"
+)
+
+// Pace of polls that come back at once and bring nothing.
+const (
+	atOnce    = 200 * time.Millisecond
+	freeTurns = 2 // such polls in a row before the first pause
+	maxTurns  = 4 // after which the pause grows no longer: freeTurns + log2(askAgain / firstTurn)
+	firstTurn = askAgain >> (maxTurns - 1)
+)
+
+// poll asks once for what the box lacks and applies it.
+func (l *Link) poll(ctx context.Context) error {
+	ask, err := l.question(ctx)
+	if err != nil {
+		return local(err)
+	}
+	began := time.Now()
+	got, err := l.Client.Poll(ctx, ask)
+	l.heard(ctx, true, err)
+	if err != nil {
+		return err
+	}
+	if got.Time > 0 {
+		l.Clock.Check(time.UnixMilli(got.Time))
+	}
+	news, err := l.apply(ctx, got)
+	if err != nil {
+		return local(err)
+	}
+	l.pace(ctx, news || time.Since(began) >= atOnce)
+	return nil
+}
+
+// pace keeps the loop from spinning when central answers at once, again and again, with what is no news here.
+func (l *Link) pace(ctx context.Context, fine bool) {
+	if fine {
+		l.turns = 0
+		return
+	}
+	if l.turns++; l.turns > freeTurns {
+		pause(ctx, firstTurn<<min(l.turns-freeTurns-1, maxTurns-1), nil, nil)
+	}
+}
+
+func (l *Link) question(ctx context.Context) (wire.Poll, error) {
+	held, err := l.Desired.Held(ctx)
+	if err != nil {
+		return wire.Poll{}, err
+	}
+	epochs, err := l.Journal.Epochs(ctx)
+	if err != nil {
+		return wire.Poll{}, err
+	}
+	waiting, err := l.Journal.Waiting(ctx)
+	if err != nil {
+		return wire.Poll{}, err
+	}
+	p := wire.Poll{
+		Verdicts: held, Acks: l.Journal.Version(), Rules: l.Desired.Rules(), Trust: l.Desired.Trust().Number, Lists: l.Lists.Held(),
+		Epochs: epochs[:min(len(epochs), wire.MaxEpochs)], Time: l.Now().UnixMilli(), Waiting: waiting, Release: l.Release,
+	}
+	l.patience(&p)
+	return p, nil
+}
+
+// patience adds what the live page waits for, and how long central may hold the poll: not at all while it is not known
+// whether it answers, and not long while a PPID is waited for, which comes only when it is safe, and nothing else announces that.
+func (l *Link) patience(p *wire.Poll) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var young bool
+	p.Subjects, young = l.wanted.taps(time.Now())
+	wait := pollWait
+	switch {
+	case !l.line.up:
+		wait = 0
+	case young:
+		wait = askAgain
+	}
+	p.Wait = uint16(wait / time.Second) //nolint:gosec // one of three constants
+}
+
+// apply takes every part that came, and reports whether any of it was news. One part at fault does not keep the others out,
+// and is an error only where there was nothing else. Trust goes first, because the others are verified against it.
+func (l *Link) apply(ctx context.Context, got wire.Polled) (news bool, err error) {
+	var faults []error
+	note := func(what string, err error) {
+		switch {
+		case err == nil:
+			news = true
+		case errors.Is(err, desired.ErrOlder), errors.Is(err, revocation.ErrOlder):
+		default:
+			faults = append(faults, fmt.Errorf("applying %s: %w", what, err))
+		}
+	}
+	if len(got.Bundle) > 0 {
+		note("the trust bundle", l.applyTrust(ctx, got.Bundle))
+	}
+	if len(got.Rules) > 0 {
+		note("the rules", l.Desired.ApplyRules(got.Rules))
+	}
+	for _, list := range got.Lists {
+		note("a revocation list", l.Lists.Apply(list))
+	}
+	if len(got.Verdicts) > 0 {
+		note("final verdicts", l.settle(ctx, got.Verdicts))
+	}
+	news = l.named(ctx, got.Subjects) || news
+	if len(got.Ack) > 0 {
+		if err := l.applyAck(ctx, got.Ack); err != nil {
+			note("an acknowledgement", err)
+		}
+	}
+	if news || len(got.Ack) > 0 {
+		l.Watch.Changed(ctx)
+	}
+	if err := errors.Join(faults...); err != nil && news {
+		l.report(ctx, "", local(err))
+		return true, nil
+	}
+	return news, errors.Join(faults...)
+}
+
+// applyTrust also leaves connections behind on which central was recognised by a key that the new bundle may have withdrawn.
+func (l *Link) applyTrust(ctx context.Context, bundle []byte) error {
+	if err := l.Desired.ApplyTrust(bundle); err != nil {
+		return err
+	}
+	l.Client.Close()
+	return l.Lists.Trust(ctx, l.Desired.Anchors())
+}
+
+func (l *Link) settle(ctx context.Context, verdicts []byte) error {
+	fresh, err := l.Desired.ApplyVerdicts(ctx, verdicts)
+	if err == nil {
+		l.Watch.Settled(ctx, fresh)
+	}
+	return err
+}
+
+// applyAck also sees to it that what a restored central lacks is sent again.
+func (l *Link) applyAck(ctx context.Context, msg []byte) error {
+	before, err := l.Journal.Waiting(ctx)
+	if err != nil {
+		return err
+	}
+	if err := l.acknowledge(ctx, msg); err != nil {
+		return err
+	}
+	after, err := l.Journal.Waiting(ctx)
+	if after > before {
+		l.Wake()
+	}
+	return err
+}
+
+// named hands on what was waited for, and reports whether that was anything.
+func (l *Link) named(ctx context.Context, subjects []wire.Subject) bool {
+	l.mu.Lock()
+	subjects = slices.DeleteFunc(subjects, func(s wire.Subject) bool { return !l.wanted.drop(s.Tap) })
+	l.mu.Unlock()
+	if len(subjects) == 0 {
+		return false
+	}
+	l.Watch.Named(ctx, subjects)
+	return true
+}
