@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"unicode/utf8"
 )
 
 // Major types of RFC 8949 §3.1.
@@ -44,6 +45,9 @@ func item(b []byte, depth int) ([]byte, error) {
 	case majorBytes, majorText:
 		if n > uint64(len(rest)) {
 			return nil, fmt.Errorf("%w: string cut short", ErrForm)
+		}
+		if major == majorText && !utf8.Valid(rest[:n]) { // the library looks only at text that it decodes
+			return nil, fmt.Errorf("%w: text is not UTF-8", ErrForm)
 		}
 		return rest[n:], nil
 	case majorArray:

@@ -2,10 +2,12 @@ package epoch_test
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"testing"
 
 	"kazashi.example/sync/canon"
 	"kazashi.example/sync/epoch"
+	"kazashi.example/sync/internal/byhand"
 	"kazashi.example/sync/sign"
 )
 
@@ -13,8 +15,18 @@ func FuzzOpenHeader(f *testing.F) {
 	s, _ := begin(f)
 	f.Add(s.Message)
 	f.Fuzz(func(t *testing.T, in []byte) {
-		if o, _, err := epoch.OpenHeader(keys(t), in); err == nil && o.Root != s.Root {
-			t.Fatalf("accepted %x, which the device never signed", in)
+		o, id, err := epoch.OpenHeader(keys(t), in)
+		if err != nil {
+			return
+		}
+		payload, err := sign.Payload(in)
+		if err != nil || o.Root != sha256.Sum256(payload) {
+			t.Fatalf("accepted %x: root %s, %v", in, o.Root, err)
+		}
+		sig := byhand.Bytes(in[len(in)-64:])
+		only := append([]byte{0xd2}, byhand.Array(byhand.Bytes(byhand.Protected(id)), byhand.Map(), byhand.Bytes(payload), sig)...)
+		if !bytes.Equal(in, only) {
+			t.Fatalf("accepted %x, whose only form is %x", in, only)
 		}
 	})
 }

@@ -70,6 +70,7 @@ func canonVector() any {
 		{"an array longer than the cap", "9a0000200100", "form"},
 		{"two items", "0000", "form"},
 		{"nothing", "", "form"},
+		{"text that is not UTF-8", "61be", "form"},
 	} {
 		b, err := hex.DecodeString(c[1])
 		f.Items = append(f.Items, canonItem{c[0], must(b, err), c[2]})
