@@ -33,7 +33,10 @@ type found struct {
 	taken        bool      // matched with a laying
 }
 
-var errRowKey = errors.New("row.key is not 32 octets")
+var (
+	errRowKey = errors.New("row.key is not 32 octets")
+	errSeq    = errors.New("a number on the box is not 8 octets")
+)
 
 // readCentral opens every record's sealed column with the practice key.
 func readCentral(ctx context.Context, dataDir, keysDir string) ([]found, error) {
@@ -63,7 +66,7 @@ func readCentral(ctx context.Context, dataDir, keysDir string) ([]found, error) 
 			return nil, fmt.Errorf("reading central's records: %w", err)
 		}
 		f := found{
-			id: fmt.Sprintf("%x/%d", epoch, seq), tap: tap, first: verdicts[first], final: verdicts[final], settled: verdict > 0,
+			id: number(epoch, uint64(seq)), tap: tap, first: verdicts[first], final: verdicts[final], settled: verdict > 0,
 		}
 		f.read(key, binary.BigEndian.AppendUint64(epoch, uint64(seq)), sealed) //nolint:gosec // as stored
 		all = append(all, f)
@@ -122,29 +125,38 @@ func open(key []byte, label string, row, sealed []byte) ([]byte, error) {
 	return plain, nil
 }
 
-// readBox collects the final verdicts that are durable on the box, by tap.
+// readBox collects the final verdicts that are durable on the box, by number and tap as the box knows them.
 func readBox(ctx context.Context, dataDir string) (map[string]string, error) {
 	db, err := openReadOnly(filepath.Join(dataDir, "desired.db"))
 	if err != nil {
 		return nil, err
 	}
 	defer db.Close()
-	rows, err := db.QueryContext(ctx, "SELECT tap, verdict FROM verdict")
+	rows, err := db.QueryContext(ctx, "SELECT epoch, seq, tap, verdict FROM verdict")
 	if err != nil {
 		return nil, fmt.Errorf("reading the box's verdicts: %w", err)
 	}
 	defer rows.Close()
 	held := map[string]string{}
 	for rows.Next() {
-		var tap []byte
+		var epoch, seq, tap []byte
 		var v int64
-		if err := rows.Scan(&tap, &v); err != nil {
+		if err := rows.Scan(&epoch, &seq, &tap, &v); err != nil {
 			return nil, fmt.Errorf("reading the box's verdicts: %w", err)
 		}
-		held[string(tap)] = verdicts[v]
+		if len(seq) != 8 {
+			return nil, errSeq
+		}
+		held[onBox(number(epoch, binary.BigEndian.Uint64(seq)), tap)] = verdicts[v]
 	}
 	return held, rows.Err()
 }
+
+// number prints a record's id.
+func number(epoch []byte, seq uint64) string { return fmt.Sprintf("%x/%d", epoch, seq) }
+
+// onBox is how readBox knows a record: a tap under another number is another record.
+func onBox(number string, tap []byte) string { return number + " " + hex.EncodeToString(tap) }
 
 func openReadOnly(path string) (*sql.DB, error) {
 	if _, err := os.Stat(path); err != nil {

@@ -90,9 +90,9 @@ func match(l laid, records []found) []*found {
 func (r *Result) add(l laid, own []*found, held map[string]string) {
 	row := Row{
 		Tap: l.Tap, At: l.At, Person: l.Person, Offline: l.offline, ExpectFirst: l.ExpectFirst, ExpectFinal: l.ExpectFinal,
-		Records: len(own), Expected: l.record,
+		Records: len(own), Expected: l.record || l.failed && len(own) > 0, // of a laying that failed, either is right
 	}
-	if !l.record {
+	if !row.Expected {
 		if len(own) > 0 {
 			r.fault("tap %d: a record where none can be", l.Tap)
 		}
@@ -119,11 +119,11 @@ func (r *Result) add(l laid, own []*found, held map[string]string) {
 // judge fills in what was said first and last, and whether the box has the last word.
 func (r *Result) judge(row *Row, f *found, held map[string]string) {
 	row.First, row.Final = f.first, f.final
-	row.Settled = f.settled && held[string(f.tap)] == f.final
+	row.Settled = f.settled && held[onBox(f.id, f.tap)] == f.final
 	if row.Settled {
 		r.Settled++
 	} else if f.settled {
-		r.fault("tap %d: central's last word is %s, the box holds %q", row.Tap, f.final, held[string(f.tap)])
+		r.fault("tap %d: central's last word is %s, the box holds %q", row.Tap, f.final, held[onBox(f.id, f.tap)])
 	}
 	if served(f.first) != served(f.final) {
 		r.Corrected++

@@ -1,15 +1,13 @@
 package count
 
 import (
-	"bufio"
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"os"
+	"path/filepath"
 	"time"
 )
-
-// maxLine bounds one line of the ledger, in octets.
-const maxLine = 1 << 16
 
 // line is one line of the tray's ledger, as far as counting needs it.
 type line struct {
@@ -29,22 +27,23 @@ type laid struct {
 	until   time.Time // when the card was gone
 	offline bool
 	record  bool // a record is expected of it
+	failed  bool // whether the box saw the card is unknown
 }
 
-// readLedger collects the layings in order. A card lies until it is taken or the next one is laid.
+// readLedger collects the layings in order. A card lies until it is taken or the next one is laid. What follows the last newline
+// was never acknowledged and is no line.
 func readLedger(path string) ([]laid, error) {
-	f, err := os.Open(path)
+	text, err := os.ReadFile(filepath.Clean(path))
 	if err != nil {
 		return nil, fmt.Errorf("reading the ledger: %w", err)
 	}
-	defer f.Close()
 	var all []laid
 	open := -1
-	s := bufio.NewScanner(f)
-	s.Buffer(nil, maxLine)
-	for n := 1; s.Scan(); n++ {
+	n := 0
+	for raw := range bytes.Lines(text[:bytes.LastIndexByte(text, '\n')+1]) {
+		n++
 		var l line
-		if err := json.Unmarshal(s.Bytes(), &l); err != nil {
+		if err := json.Unmarshal(raw, &l); err != nil {
 			return nil, fmt.Errorf("reading the ledger, line %d: %w", n, err)
 		}
 		switch l.Kind {
@@ -54,17 +53,13 @@ func readLedger(path string) ([]laid, error) {
 			open = len(all) - 1
 		case "take":
 			open = ended(all, open, l.At)
-		case "fail":
+		case "fail": // the card may lie there all the same, until the next one is laid
 			if open >= 0 && all[open].Tap == l.Tap {
-				all[open].record = false
+				all[open].record, all[open].failed = false, true
 			}
-			open = ended(all, open, l.At)
 		}
 	}
 	ended(all, open, time.Now())
-	if err := s.Err(); err != nil {
-		return nil, fmt.Errorf("reading the ledger: %w", err)
-	}
 	return all, nil
 }
 

@@ -16,7 +16,9 @@ func newRoot() *cobra.Command {
 		newCardCommand(),
 		newRelayCommand(),
 		newTrayCommand(),
+		newBenchCommand(),
 		newDemoCommand(),
+		newSmokeCommand(),
 	)
 	return root
 }
