@@ -70,7 +70,6 @@ type central struct {
 	headers  map[record.EpochID]bool
 	held     map[record.EpochID]map[record.Seq][]byte
 	order    []record.ID
-	told     int // records of order that the box was last told to be held
 	subjects map[record.TapID]string
 	pushes   int
 	polls    []wire.Poll
