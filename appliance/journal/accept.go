@@ -110,6 +110,10 @@ func (j *Journal) apply(ctx context.Context, a ack.Ack, restored bool) ([]kept, 
 // own reports whether a range ends where this box's own chain has the same value, which covers everything before it as well.
 func (j *Journal) own(ctx context.Context, k *kept, r ack.Range) (bool, error) {
 	if r.Last > k.last {
+		if j.forks[k.id] {
+			return false, nil
+		}
+		j.forks[k.id] = true
 		j.o.Log.WarnContext(ctx, "central holds records of this epoch that are not here: this box was restored or copied",
 			slog.String("epoch", k.id.String()), slog.Uint64("here", uint64(k.last)), slog.Uint64("there", uint64(r.Last)))
 		return false, nil

@@ -118,6 +118,7 @@ type Journal struct {
 	cause  epoch.Cause // of the next epoch
 	doubt  bool        // the book may differ from the disk and is read again before the next record
 	next   chan prepared
+	forks  map[record.EpochID]bool // reported: central holds more of them than this box
 	closed bool
 
 	mu       sync.RWMutex // guards what follows; held for moments only, never across a write to the disk
@@ -134,7 +135,7 @@ func Open(ctx context.Context, path string, o Options) (*Journal, error) {
 	if err != nil {
 		return nil, err
 	}
-	j := &Journal{o: o, path: path, lock: lock, cause: epoch.CauseStart, next: make(chan prepared, 1)}
+	j := &Journal{o: o, path: path, lock: lock, cause: epoch.CauseStart, next: make(chan prepared, 1), forks: map[record.EpochID]bool{}}
 	crashed := nonEmpty(path + "-wal") // a clean end leaves none behind
 	err = j.begin(ctx)
 	if err == nil && crashed {

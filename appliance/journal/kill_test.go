@@ -30,6 +30,7 @@ const (
 	envKey    = "KAZASHI_TEST_RECIPIENT"
 	envDevice = "KAZASHI_TEST_DEVICE"
 	envBox    = "KAZASHI_TEST_BOX"
+	envCount  = "KAZASHI_TEST_RECORDS" // after how many it ends by itself; empty: never
 )
 
 // kills is how often the box is killed.
@@ -39,8 +40,10 @@ func TestMain(m *testing.M) {
 	if os.Getenv(envPath) == "" {
 		os.Exit(m.Run())
 	}
-	fmt.Println("error:", victim(context.Background(), os.Getenv(envPath)))
-	os.Exit(1)
+	if err := victim(context.Background(), os.Getenv(envPath)); err != nil {
+		fmt.Println("error:", err)
+		os.Exit(1)
+	}
 }
 
 // victim appends until it is killed, and says each id once it has been told that the record is durable. It turns epochs as it
@@ -63,7 +66,7 @@ func victim(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
-	for n := 0; ; n++ {
+	for n := 0; fmt.Sprint(n) != os.Getenv(envCount); n++ {
 		if n%5 == 4 {
 			j.Renew(epoch.CauseClock)
 		}
@@ -73,6 +76,7 @@ func victim(ctx context.Context, path string) error {
 		}
 		fmt.Println(id, n)
 	}
+	return j.Close()
 }
 
 // TestP1P2KilledAtAnyMoment: whatever the box said is durable is there after SIGKILL, under the id it said, and every epoch
