@@ -29,7 +29,7 @@ const Weakness = "device key is a plain file: whoever copies this disk can prete
 
 const (
 	fileIdentity = "identity.key"
-	fileStarted  = "epochs-began" // empty; says that this identity has opened an epoch at some time
+	fileStarted  = "epochs-began" // the box id, in hex: that identity has opened an epoch at some time
 	maxIdentity  = 16 << 10
 )
 
@@ -62,7 +62,7 @@ func Open(dir string) (*Identity, error) {
 	path := filepath.Join(dir, fileIdentity)
 	id, err := read(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		if err := create(path); err != nil {
+		if err := create(path); err != nil && !errors.Is(err, fs.ErrExist) { // another process was quicker: then it is its identity
 			return nil, fmt.Errorf("making this box's identity: %w", err)
 		}
 		id, err = read(path)
@@ -129,10 +129,15 @@ func read(path string) (*Identity, error) {
 func (i *Identity) Public() (sign.PublicKey, error) { return sign.PublicKeyOf(i.Device.Public()) }
 
 // Fresh reports whether this identity has never opened an epoch, so that a missing journal means a new box and not a lost
-// one.
+// one. A note that cannot be read counts: a false report of damage is better than a loss unseen. One of another identity, made
+// before this folder's was lost, does not.
 func (i *Identity) Fresh() bool {
-	_, err := os.Lstat(filepath.Join(i.dir, fileStarted))
-	return errors.Is(err, fs.ErrNotExist)
+	b, err := os.ReadFile(filepath.Join(i.dir, fileStarted))
+	if err != nil {
+		return errors.Is(err, fs.ErrNotExist)
+	}
+	other, err := record.ParseID(string(b))
+	return err == nil && other != i.Box.ID128
 }
 
 // Begin notes, durably, that the identity is about to open its first epoch. A crash right after it makes the next header say
@@ -141,14 +146,8 @@ func (i *Identity) Begin() error {
 	if !i.Fresh() {
 		return nil
 	}
-	if err := durable.WriteFile(filepath.Join(i.dir, fileStarted), nil, 0o600); err != nil {
+	if err := durable.WriteFile(filepath.Join(i.dir, fileStarted), []byte(i.Box.String()), 0o600); err != nil {
 		return fmt.Errorf("noting the first epoch: %w", err)
 	}
 	return nil
 }
-
-// String prints REDACTED.
-func (*Identity) String() string { return "REDACTED" }
-
-// GoString prints REDACTED.
-func (*Identity) GoString() string { return "REDACTED" }
