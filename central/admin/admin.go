@@ -1,8 +1,9 @@
 // Package admin is how an operator speaks to a running central: HTTP over a unix socket in the data directory for what
 // changes anything, and a read-only part of it on a loopback address for health checks and metrics.
 //
-// Who may open the socket may operate central: its mode is 0600. Nothing here names a person; a join code is shown once, to
-// the operator who asked for it. Handler and Client may be used from any goroutine. What a call changed is durable.
+// Who may open the socket may operate central: [Listen] makes it for its owner alone. Nothing here names a person; a join code
+// is shown once, to the operator who asked for it. Handlers and Client may be used from any goroutine. What a call changed is
+// durable when it returns. Nothing here decides anything: an [Operator] does.
 package admin
 
 import (
@@ -17,8 +18,11 @@ import (
 	"kazashi.example/sync/record"
 )
 
-// maxRequest caps a request body, in octets.
-const maxRequest = 4 << 10
+// Bounds of one request.
+const (
+	maxRequest    = 4 << 10 // octets of a body
+	healthTimeout = 5 * time.Second
+)
 
 // Code asks for a join code.
 type Code struct {
@@ -100,33 +104,46 @@ func (r *Refused) Error() string { return r.Err.Error() }
 // Unwrap returns the cause.
 func (r *Refused) Unwrap() error { return r.Err }
 
+// change asks for another state of a box.
+type change struct {
+	ID    record.BoxID `json:"id"`
+	State string       `json:"state"`
+}
+
+// named asks for a backup.
+type named struct {
+	Name string `json:"name"`
+}
+
 // Handler serves everything. It belongs on the unix socket only.
 func Handler(o Operator, log *slog.Logger) http.Handler {
 	mux := readOnly(o, log)
 	mux.Handle("POST /v1/codes", call(log, o.NewCode))
-	mux.Handle("POST /v1/backups", call(log, func(ctx context.Context, b Backup) (Backup, error) { return o.Backup(ctx, b.Name) }))
-	mux.Handle("POST /v1/boxes/state", call(log, func(ctx context.Context, b Box) (struct{}, error) {
-		return struct{}{}, o.SetState(ctx, b.ID, b.State)
+	mux.Handle("POST "+pathBackups, call(log, func(ctx context.Context, n named) (Backup, error) { return o.Backup(ctx, n.Name) }))
+	mux.Handle("POST /v1/boxes/state", call(log, func(ctx context.Context, c change) (struct{}, error) {
+		return struct{}{}, o.SetState(ctx, c.ID, c.State)
 	}))
 	return mux
 }
 
-// ReadOnly serves health, status and metrics, for a loopback address.
+// ReadOnly serves health, status, boxes and metrics, for a loopback address. It answers no page of another site.
 func ReadOnly(o Operator, metrics http.Handler, log *slog.Logger) http.Handler {
 	mux := readOnly(o, log)
 	mux.Handle("GET /metrics", metrics)
-	return mux
+	return guard(mux)
 }
 
 func readOnly(o Operator, log *slog.Logger) *http.ServeMux {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) {
-		if _, err := o.Status(r.Context()); err != nil {
-			log.ErrorContext(r.Context(), "health check failed", slog.Any("error", err))
+		ctx, cancel := context.WithTimeout(r.Context(), healthTimeout)
+		defer cancel()
+		if _, err := o.Status(ctx); err != nil {
+			log.ErrorContext(ctx, "health check failed", slog.Any("error", err))
 			http.Error(w, "the database does not answer", http.StatusServiceUnavailable)
 			return
 		}
-		_, _ = io.WriteString(w, "ok\n")
+		_, _ = io.WriteString(w, "ok\n") // whoever asked is gone otherwise
 	})
 	mux.Handle("GET /v1/status", ask(log, o.Status))
 	mux.Handle("GET /v1/boxes", ask(log, o.Boxes))
@@ -142,16 +159,30 @@ func ask[Out any](log *slog.Logger, do func(context.Context) (Out, error)) http.
 
 func call[In, Out any](log *slog.Logger, do func(context.Context, In) (Out, error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		var in In
-		d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRequest))
-		d.DisallowUnknownFields()
-		if err := d.Decode(&in); err != nil {
+		in, err := decode[In](http.MaxBytesReader(w, r.Body, maxRequest))
+		if err != nil {
 			answer(r.Context(), log, w, nil, &Refused{err})
 			return
 		}
 		out, err := do(r.Context(), in)
 		answer(r.Context(), log, w, out, err)
 	})
+}
+
+// errTrailing says that a request goes on after its end.
+var errTrailing = errors.New("request is more than one JSON value")
+
+// decode reads exactly one JSON value without unknown fields.
+func decode[In any](r io.Reader) (in In, err error) {
+	d := json.NewDecoder(r)
+	d.DisallowUnknownFields()
+	if err := d.Decode(&in); err != nil {
+		return in, err
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return in, errors.Join(errTrailing, err)
+	}
+	return in, nil
 }
 
 // failure is the body of every answer that is not 200.
@@ -162,7 +193,10 @@ type failure struct {
 func answer(ctx context.Context, log *slog.Logger, w http.ResponseWriter, out any, err error) {
 	status := http.StatusOK
 	var refused *Refused
+	var large *http.MaxBytesError
 	switch {
+	case errors.As(err, &large):
+		status, out = http.StatusRequestEntityTooLarge, failure{large.Error()}
 	case errors.As(err, &refused):
 		status, out = http.StatusBadRequest, failure{refused.Error()}
 	case err != nil:

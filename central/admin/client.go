@@ -6,21 +6,37 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"net"
 	"net/http"
+	"syscall"
 	"time"
 
 	"kazashi.example/sync/record"
 )
 
-// ErrNotRunning says that nobody listens on the socket.
-var ErrNotRunning = errors.New("central is not running with this data directory; start `kazashi-central serve` first")
+// Errors of a Client.
+var (
+	// ErrNotRunning says that nobody listens on the socket.
+	ErrNotRunning = errors.New("central is not running with this data directory; start `kazashi-central serve` first")
+	// ErrDenied says that this user may not open the socket.
+	ErrDenied = errors.New("this user may not operate central; run the command as the user that central runs as")
+)
 
-// timeout bounds every call; a backup of a large database is the longest.
-const timeout = 10 * time.Minute
+// Bounds on one call.
+const (
+	BackupTimeout = 10 * time.Minute // a backup of a large database takes longest
+	askTimeout    = 30 * time.Second
+)
+
+const pathBackups = "/v1/backups"
 
 // Client is an operator at the socket.
-type Client struct{ http *http.Client }
+type Client struct {
+	http   *http.Client
+	socket string
+}
 
 var _ Operator = (*Client)(nil)
 
@@ -30,7 +46,7 @@ func NewClient(socket string) *Client {
 		var d net.Dialer
 		return d.DialContext(ctx, "unix", socket)
 	}
-	return &Client{&http.Client{Timeout: timeout, Transport: &http.Transport{DialContext: dial}}}
+	return &Client{http: &http.Client{Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}}, socket: socket}
 }
 
 // Status counts.
@@ -53,40 +69,38 @@ func (c *Client) NewCode(ctx context.Context, code Code) (n NewCode, err error) 
 
 // SetState puts a box into "active", "quarantined" or "revoked".
 func (c *Client) SetState(ctx context.Context, id record.BoxID, state string) error {
-	return c.do(ctx, http.MethodPost, "/v1/boxes/state", Box{ID: id, State: state}, nil)
+	return c.do(ctx, http.MethodPost, "/v1/boxes/state", change{ID: id, State: state}, nil)
 }
 
 // Backup makes a named backup.
 func (c *Client) Backup(ctx context.Context, name string) (b Backup, err error) {
-	err = c.do(ctx, http.MethodPost, "/v1/backups", Backup{Name: name}, &b)
+	err = c.do(ctx, http.MethodPost, pathBackups, named{Name: name}, &b)
 	return b, err
 }
 
 func (c *Client) do(ctx context.Context, method, path string, in, out any) error {
-	body, err := json.Marshal(in)
-	if err != nil {
-		return fmt.Errorf("asking central: %w", err)
+	timeout := askTimeout
+	if path == pathBackups {
+		timeout = BackupTimeout
 	}
-	req, err := http.NewRequestWithContext(ctx, method, "http://central"+path, bytes.NewReader(body))
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	req, err := request(ctx, method, path, in)
 	if err != nil {
 		return fmt.Errorf("asking central: %w", err)
 	}
 	resp, err := c.http.Do(req)
-	var op *net.OpError
-	if errors.As(err, &op) && op.Op == "dial" {
-		return ErrNotRunning
-	}
 	if err != nil {
-		return fmt.Errorf("asking central: %w", err)
+		return c.explain(err)
 	}
 	defer resp.Body.Close()
 	d := json.NewDecoder(resp.Body)
 	if resp.StatusCode != http.StatusOK {
 		var f failure
-		if err := d.Decode(&f); err != nil {
+		if err := d.Decode(&f); err != nil || f.Error == "" {
 			return fmt.Errorf("asking central: it answered %s", resp.Status)
 		}
-		return errors.New(f.Error)
+		return &Refused{errors.New(f.Error)}
 	}
 	if out == nil {
 		return nil
@@ -95,4 +109,28 @@ func (c *Client) do(ctx context.Context, method, path string, in, out any) error
 		return fmt.Errorf("reading central's answer: %w", err)
 	}
 	return nil
+}
+
+func request(ctx context.Context, method, path string, in any) (*http.Request, error) {
+	var body io.Reader = http.NoBody
+	if in != nil {
+		b, err := json.Marshal(in)
+		if err != nil {
+			return nil, err
+		}
+		body = bytes.NewReader(b)
+	}
+	return http.NewRequestWithContext(ctx, method, "http://central"+path, body)
+}
+
+// explain says what to do when central cannot be asked.
+func (c *Client) explain(err error) error {
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("%w (%s)", ErrDenied, c.socket)
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
+		return fmt.Errorf("%w (nobody answers at %s)", ErrNotRunning, c.socket)
+	default:
+		return fmt.Errorf("asking central: %w", err)
+	}
 }

@@ -18,8 +18,10 @@ import (
 	"kazashi.example/sync/content"
 )
 
-// fetchTimeout bounds getting one list.
-const fetchTimeout = time.Minute
+const (
+	fetchTimeout = time.Minute      // bounds getting one list
+	fetchAgain   = 30 * time.Second // after a failure, unless the source is asked more often anyway
+)
 
 // authorities asks, for each hierarchy, its own responder and lists.
 type authorities struct {
@@ -73,12 +75,15 @@ func (a *authorities) fetch(ctx context.Context, came func()) error {
 	g, ctx := errgroup.WithContext(ctx)
 	for _, s := range a.from {
 		g.Go(func() error {
-			t := time.NewTicker(s.every)
-			defer t.Stop()
 			for {
-				a.fetchOne(ctx, s, came)
+				pause := s.every
+				if !a.fetchOne(ctx, s, came) {
+					pause = min(pause, fetchAgain)
+				}
+				t := time.NewTimer(pause)
 				select {
 				case <-ctx.Done():
+					t.Stop()
 					return ctx.Err()
 				case <-t.C:
 				}
@@ -88,7 +93,8 @@ func (a *authorities) fetch(ctx context.Context, came func()) error {
 	return g.Wait()
 }
 
-func (a *authorities) fetchOne(ctx context.Context, s source, came func()) {
+// fetchOne reports whether the source could be asked.
+func (a *authorities) fetchOne(ctx context.Context, s source, came func()) bool {
 	fresh, err := a.lists.Fetch(ctx, a.http, s.scope, s.url)
 	switch {
 	case err != nil && ctx.Err() == nil:
@@ -98,4 +104,5 @@ func (a *authorities) fetchOne(ctx context.Context, s source, came func()) {
 			slog.Uint64("number", a.lists.Newest(s.scope).Number))
 		came()
 	}
+	return err == nil
 }

@@ -1,25 +1,20 @@
 // Package daemon puts the parts of central together and runs them: the uplink for boxes, the opener, the lists, the backups
 // and the operator's socket.
 //
-// Open reads and checks everything and starts nothing; Run blocks until its context ends or a part fails. What is durable,
-// and when, is said by the parts.
+// Open reads and checks everything and starts nothing; Run blocks until its context ends or a part fails. At the end no new
+// request is taken, held polls are answered, and what is under way has a few seconds to finish; what does not is as if it had
+// never come, and a box sends it again. What is durable, and when, is said by the parts. The package decides nothing itself.
 package daemon
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
-	"net"
-	"net/http"
 	"os"
-	"path/filepath"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"golang.org/x/sync/errgroup"
-
-	"kazashi.example/central/admin"
 	"kazashi.example/central/backup"
 	"kazashi.example/central/boxline"
 	"kazashi.example/central/config"
@@ -33,20 +28,13 @@ import (
 	"kazashi.example/central/store/notice"
 	"kazashi.example/central/store/sqlite"
 	"kazashi.example/sync/record"
-	"kazashi.example/sync/uplink"
 )
 
 // Socket is where the operator reaches a running central, inside the data directory.
 const Socket = "central.sock"
 
-// Timeouts of the HTTP servers. A poll may be held open for wire.MaxWait seconds.
-const (
-	headerTimeout = 10 * time.Second
-	readTimeout   = 30 * time.Second
-	writeTimeout  = 90 * time.Second
-	idleTimeout   = 2 * time.Minute
-	stopTimeout   = 5 * time.Second
-)
+// ErrNoKeys says that central has no keys yet.
+var ErrNoKeys = errors.New("there are no keys")
 
 // Daemon is a central that is ready to run.
 type Daemon struct {
@@ -64,16 +52,13 @@ type Daemon struct {
 	opener   *opener.Opener
 	keeper   *backup.Keeper
 	status   *authorities
-	metrics  *prometheus.Registry
+	metrics  *metrics
 }
 
 // Open reads keys, database, anchors and kept lists. Errors name the file at fault and what to do.
 func Open(ctx context.Context, conf config.Config, release string, log *slog.Logger) (_ *Daemon, err error) {
 	d := &Daemon{conf: conf, log: log, release: release, now: time.Now, started: time.Now(), bells: &notice.Bells{}}
-	if d.keys, err = keys.Open(conf.KeysDir); err != nil {
-		if errors.Is(err, os.ErrNotExist) {
-			return nil, fmt.Errorf("%w; run `kazashi-central init` first", err)
-		}
+	if d.keys, err = openKeys(conf.KeysDir); err != nil {
 		return nil, err
 	}
 	if d.db, err = sqlite.Open(ctx, conf.DataDir, d.now()); err != nil {
@@ -83,6 +68,20 @@ func Open(ctx context.Context, conf config.Config, release string, log *slog.Log
 		return nil, errors.Join(err, d.db.Close())
 	}
 	return d, nil
+}
+
+// openKeys tells a central that was never set up from one that lost a key.
+func openKeys(dir string) (*keys.Keys, error) {
+	k, err := keys.Open(dir)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return k, err
+	}
+	files, lerr := os.ReadDir(dir)
+	if len(files) == 0 && (lerr == nil || errors.Is(lerr, fs.ErrNotExist)) {
+		return nil, fmt.Errorf("%w: %s; run `kazashi-central init` first", ErrNoKeys, dir)
+	}
+	return nil, fmt.Errorf("%w; put the copy of the key directory %s back (or, if `kazashi-central init` was interrupted and no box "+
+		"has joined yet, remove it and run init again)", err, dir)
 }
 
 func (d *Daemon) assemble(ctx context.Context) error {
@@ -113,7 +112,7 @@ func (d *Daemon) assemble(ctx context.Context) error {
 		Database: d.db, Dir: d.conf.Backup.Dir, Every: time.Duration(*d.conf.Backup.Every), Keep: d.conf.Backup.Keep,
 		Safe: d.bells.RingAll, Now: d.now, Log: d.log,
 	})
-	d.metrics = newMetrics(d)
+	d.metrics = newMetrics(d.release)
 	return nil
 }
 
@@ -153,85 +152,7 @@ func (d *Daemon) settle(made *policy.Policy) error {
 }
 
 // Close closes the database. Run has ended.
-func (d *Daemon) Close() error { return d.db.Close() }
-
-// Run serves until ctx ends, which is no error.
-func (d *Daemon) Run(ctx context.Context) error {
-	tlsConf, err := uplink.ServerConfig(d.keys.TLS)
-	if err != nil {
-		return err
-	}
-	up, err := listen(ctx, "tcp", d.conf.Uplink.Listen)
-	if err != nil {
-		return err
-	}
-	web, err := listen(ctx, "tcp", d.conf.HTTP.Listen)
-	if err != nil {
-		return errors.Join(err, up.Close())
-	}
-	sock, err := d.socket(ctx)
-	if err != nil {
-		return errors.Join(err, up.Close(), web.Close())
-	}
-	g, ctx := errgroup.WithContext(ctx)
-	uplinkServer := server(uplink.Handler(d.line, d.log), d.log)
-	uplinkServer.TLSConfig = tlsConf
-	serve(ctx, g, uplinkServer, func(s *http.Server) error { return s.ServeTLS(up, "", "") })
-	serve(ctx, g, server(admin.ReadOnly(d, metricsHandler(d.metrics), d.log), d.log), func(s *http.Server) error { return s.Serve(web) })
-	serve(ctx, g, server(admin.Handler(d, d.log), d.log), func(s *http.Server) error { return s.Serve(sock) })
-	g.Go(func() error { return d.opener.Run(ctx) })
-	g.Go(func() error { return d.keeper.Run(ctx) })
-	g.Go(func() error { return d.status.fetch(ctx, d.bells.RingAll) })
-	d.log.InfoContext(ctx, "central serves", slog.String("uplink", up.Addr().String()), slog.String("http", web.Addr().String()),
-		slog.String("release", d.release))
-	if err := g.Wait(); !errors.Is(err, context.Canceled) {
-		return err
-	}
-	return nil
-}
-
-// socket makes the operator's socket. The database's lock keeps two daemons apart, so one that is there is a dead one's.
-func (d *Daemon) socket(ctx context.Context) (net.Listener, error) {
-	path := filepath.Join(d.conf.DataDir, Socket)
-	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("removing a dead central's socket: %w", err)
-	}
-	l, err := listen(ctx, "unix", path)
-	if err != nil {
-		return nil, err
-	}
-	return l, os.Chmod(path, 0o600)
-}
-
-func listen(ctx context.Context, network, address string) (net.Listener, error) {
-	var c net.ListenConfig
-	l, err := c.Listen(ctx, network, address)
-	if err != nil {
-		return nil, fmt.Errorf("listening on %s: %w; is another central running, or the address taken?", address, err)
-	}
-	return l, nil
-}
-
-func server(h http.Handler, log *slog.Logger) *http.Server {
-	return &http.Server{
-		Handler: h, ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
-		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
-	}
-}
-
-// serve runs a server until ctx ends, and then gives what is under way a moment.
-func serve(ctx context.Context, g *errgroup.Group, s *http.Server, run func(*http.Server) error) {
-	s.BaseContext = func(net.Listener) context.Context { return ctx }
-	g.Go(func() error {
-		if err := run(s); !errors.Is(err, http.ErrServerClosed) {
-			return err
-		}
-		return nil
-	})
-	g.Go(func() error {
-		<-ctx.Done()
-		stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
-		defer cancel()
-		return errors.Join(s.Shutdown(stopping), s.Close())
-	})
+func (d *Daemon) Close() error {
+	d.status.http.CloseIdleConnections()
+	return d.db.Close()
 }

@@ -4,13 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
+	"log/slog"
 	"path/filepath"
+	"strings"
 	"time"
-
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"unicode"
+	"unicode/utf8"
 
 	"kazashi.example/central/admin"
 	"kazashi.example/central/backup"
@@ -69,16 +68,19 @@ func shown(reports []store.Report) []admin.Report {
 	return out
 }
 
-// maxCodeHours is the longest life of a join code: a week, for a box that travels.
-const maxCodeHours = 7 * 24
+// MaxCodeHours is the longest life of a join code: a week, for a box that travels.
+const MaxCodeHours = 7 * 24
 
 // NewCode makes a join code.
 func (d *Daemon) NewCode(ctx context.Context, c admin.Code) (admin.NewCode, error) {
 	if err := record.CheckName(c.Site); err != nil {
 		return admin.NewCode{}, &admin.Refused{Err: fmt.Errorf("site: %w", err)}
 	}
-	if c.Hours < 0 || c.Hours > maxCodeHours {
-		return admin.NewCode{}, &admin.Refused{Err: fmt.Errorf("hours: 1 to %d", maxCodeHours)}
+	if c.Hours < 0 || c.Hours > MaxCodeHours {
+		return admin.NewCode{}, &admin.Refused{Err: fmt.Errorf("hours: 1 to %d", MaxCodeHours)}
+	}
+	if !utf8.ValidString(c.Name) || strings.ContainsFunc(c.Name, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return admin.NewCode{}, &admin.Refused{Err: errors.New("name: letters, digits, signs and blanks only")}
 	}
 	ttl := time.Duration(c.Hours) * time.Hour
 	if ttl == 0 {
@@ -110,8 +112,12 @@ func (d *Daemon) SetState(ctx context.Context, id record.BoxID, state string) er
 	if errors.Is(err, registry.ErrUnknown) {
 		return &admin.Refused{Err: err}
 	}
-	d.bells.Ring(id)
-	return err
+	if err != nil {
+		return err
+	}
+	d.log.InfoContext(ctx, "a box's state was changed", slog.String("box", id.String()), slog.String("state", state))
+	d.bells.Ring(id) // a held poll hears of it at once
+	return nil
 }
 
 // Backup makes a named backup.
@@ -124,32 +130,4 @@ func (d *Daemon) Backup(ctx context.Context, name string) (admin.Backup, error) 
 		return admin.Backup{}, err
 	}
 	return admin.Backup{Name: m.Name, File: filepath.Join(d.conf.Backup.Dir, m.Name+".json")}, nil
-}
-
-// newMetrics exposes the counts. Nothing names a person, a card or a box (P3).
-func newMetrics(d *Daemon) *prometheus.Registry {
-	r := prometheus.NewRegistry()
-	gauge := func(name, help string, of func(admin.Status) int64) {
-		r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "kazashi_central_" + name, Help: help}, func() float64 {
-			ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-			defer cancel()
-			s, err := d.Status(ctx)
-			if err != nil {
-				return -1
-			}
-			return float64(of(s))
-		}))
-	}
-	gauge("boxes", "Boxes that joined.", func(s admin.Status) int64 { return s.Boxes })
-	gauge("records", "Records applied.", func(s admin.Status) int64 { return s.Records })
-	gauge("records_waiting", "Records received and not yet applied.", func(s admin.Status) int64 { return s.Waiting })
-	gauge("records_settled", "Records whose final verdict the box holds durably.", func(s admin.Status) int64 { return s.Settled })
-	gauge("records_corrected", "Records whose final verdict differs from the first.", func(s admin.Status) int64 { return s.Corrected })
-	gauge("reports", "Forks and damage reported.", func(s admin.Status) int64 { return s.Reports })
-	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	return r
-}
-
-func metricsHandler(r *prometheus.Registry) http.Handler {
-	return promhttp.HandlerFor(r, promhttp.HandlerOpts{})
 }

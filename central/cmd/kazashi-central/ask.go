@@ -1,7 +1,7 @@
 package main
 
 import (
-	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"text/tabwriter"
@@ -10,15 +10,27 @@ import (
 	"github.com/spf13/cobra"
 
 	"kazashi.example/central/admin"
+	"kazashi.example/central/daemon"
+	"kazashi.example/central/registry"
 	"kazashi.example/sync/record"
 )
 
 func newBox(s *settings) *cobra.Command {
-	c := &cobra.Command{Use: "box", Short: "Join, list and revoke boxes", RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
+	c := &cobra.Command{
+		Use:   "box",
+		Short: "Join, list and revoke boxes",
+		Long: `box is about the fleet: codes with which boxes join, what was last heard of each, and which are served.
+A BOX is named by its id, 32 hexadecimal digits, as "box list" prints it.`,
+		Example: `  kazashi-central box code --site branch-1 --name "Counter 1"
+  kazashi-central box list`,
+	}
 	c.AddCommand(newCode(s), newList(s),
-		newState(s, "revoke", "revoked", "Take a box out of service; what it sends is held, never dropped"),
-		newState(s, "reinstate", "active", "Put a box back into full service"),
-		newState(s, "quarantine", "quarantined", "Flag a box; it is served as before"))
+		newState(s, "revoke", "revoked", "Take a box out of service", `revoke tells a box nothing more from now on, and a connection that is open learns it at once. What
+the box or others still bring of it is held: stored, not opened and never dropped. Its taps go on
+locally until somebody switches it off.`),
+		newState(s, "reinstate", "active", "Put a box back into full service", `reinstate ends a revocation or a quarantine. What was held of the box is opened and settled.`),
+		newState(s, "quarantine", "quarantined", "Flag a box to be looked at", `quarantine flags a box by hand, as a fork report does by itself. It is served and its records are
+settled as before.`))
 	return c
 }
 
@@ -29,9 +41,19 @@ func newCode(s *settings) *cobra.Command {
 		Use:   "code --site SITE --name NAME",
 		Short: "Make a one-time code with which a box joins",
 		Long: `code prints a one-time code. Type it at the box after "kazashi join". It is shown once, works for
-one box, and for a day unless --hours says otherwise.`,
-		Example: `  kazashi-central box code --site branch-1 --name "Counter 1"`,
+one box, and for a day unless --hours says otherwise.
+
+The site is 1 to 63 of a-z, 0-9, '.' and '-'; boxes of one site stand on one network. The name is
+for people. Only the code goes to standard output.`,
+		Example: `  kazashi-central box code --site branch-1 --name "Counter 1"
+  kazashi-central box code --site shelter-7 --name "Gym" --hours 72`,
 		RunE: func(c *cobra.Command, _ []string) error {
+			if site == "" || name == "" {
+				return wrongUsage(c, errors.New("--site and --name are needed"))
+			}
+			if c.Flags().Changed("hours") && (hours < 1 || hours > daemon.MaxCodeHours) {
+				return wrongUsage(c, fmt.Errorf("--hours is 1 to %d", daemon.MaxCodeHours))
+			}
 			client, err := s.client()
 			if err != nil {
 				return err
@@ -41,32 +63,37 @@ one box, and for a day unless --hours says otherwise.`,
 				return err
 			}
 			fmt.Fprintln(c.OutOrStdout(), n.Code)
-			fmt.Fprintf(c.ErrOrStderr(), "works once, until %s\n", n.Expires.Format(time.RFC3339))
+			fmt.Fprintf(c.ErrOrStderr(), "works once, until %s\n", stamp(n.Expires))
 			return nil
 		},
 	}
 	c.Flags().StringVar(&site, "site", "", "site where the box will stand, for example branch-1")
 	c.Flags().StringVar(&name, "name", "", "what people call the box")
-	c.Flags().IntVar(&hours, "hours", 0, "how long the code works (default 24)")
+	c.Flags().IntVar(&hours, "hours", int(registry.DefaultTTL/time.Hour), "how long the code works")
 	return c
 }
 
-func newState(s *settings, verb, state, short string) *cobra.Command {
+func newState(s *settings, verb, state, short, long string) *cobra.Command {
 	return &cobra.Command{
 		Use:     verb + " BOX",
 		Short:   short,
+		Long:    long,
 		Example: "  kazashi-central box " + verb + " 0123456789abcdef0123456789abcdef",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			id, err := record.ParseID(args[0])
 			if err != nil {
-				return &usageError{err}
+				return wrongUsage(c, fmt.Errorf("BOX: %w", err))
 			}
 			client, err := s.client()
 			if err != nil {
 				return err
 			}
-			return client.SetState(c.Context(), record.BoxID{ID128: id}, state)
+			if err := client.SetState(c.Context(), record.BoxID{ID128: id}, state); err != nil {
+				return err
+			}
+			fmt.Fprintf(c.OutOrStdout(), "box %s is now %s\n", id, state)
+			return nil
 		},
 	}
 }
@@ -76,6 +103,10 @@ func newList(s *settings) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "list",
 		Short: "List every box, and what must be looked at",
+		Long: `list prints every box with its state, when it was last heard, and how many records it says it has not
+delivered. Below a box stand the reports about it: forks and damage, oldest first.`,
+		Example: `  kazashi-central box list
+  kazashi-central box list --json | jq -r '.[] | select(.reports) | .name'`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			client, err := s.client()
 			if err != nil {
@@ -101,11 +132,11 @@ func printBoxes(w io.Writer, boxes []admin.Box) error {
 	for _, b := range boxes {
 		seen := "not since central started"
 		if !b.Seen.IsZero() {
-			seen = b.Seen.Format(time.RFC3339)
+			seen = stamp(b.Seen)
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%d\t%s\n", b.ID, b.Site, b.Name, b.State, seen, b.Waiting, b.Release)
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%d\t%s\n", b.ID, b.Site, plain(b.Name), b.State, seen, b.Waiting, plain(b.Release))
 		for _, r := range b.Reports {
-			fmt.Fprintf(t, "\t%s: %s, epoch %s, %s\n", r.Kind, r.Reason, r.Epoch, r.At.Format(time.RFC3339))
+			fmt.Fprintf(t, "\t%s: %s, epoch %s, %s\n", r.Kind, plain(r.Reason), r.Epoch, stamp(r.At))
 		}
 	}
 	return t.Flush()
@@ -116,6 +147,11 @@ func newStatus(s *settings) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "status",
 		Short: "Ask the running central how it is, in numbers",
+		Long: `status counts. Records are applied once they were opened and judged, settled once the box holds the final
+verdict durably, corrected where that verdict differs from the first; waiting ones are not applied yet,
+and set aside are envelopes that do not open.`,
+		Example: `  kazashi-central status
+  kazashi-central status --json | jq .records`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			client, err := s.client()
 			if err != nil {
@@ -129,7 +165,7 @@ func newStatus(s *settings) *cobra.Command {
 				return printJSON(c.OutOrStdout(), st)
 			}
 			out := c.OutOrStdout()
-			fmt.Fprintf(out, "release        %s, since %s\n", st.Release, st.Started.Format(time.RFC3339))
+			fmt.Fprintf(out, "release        %s, since %s\n", st.Release, stamp(st.Started))
 			fmt.Fprintf(out, "central epoch  %d\n", st.CentralEpoch)
 			fmt.Fprintf(out, "boxes          %d, %d quarantined\n", st.Boxes, st.Quarantined)
 			fmt.Fprintf(out, "records        %d applied, %d settled, %d corrected; %d waiting, %d set aside\n",
@@ -141,10 +177,4 @@ func newStatus(s *settings) *cobra.Command {
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return c
-}
-
-func printJSON(w io.Writer, v any) error {
-	e := json.NewEncoder(w)
-	e.SetIndent("", "  ")
-	return e.Encode(v)
 }

@@ -2,13 +2,14 @@
 // services.
 //
 // `kazashi-central serve` is the daemon; the other commands prepare it, or ask it over a unix socket in its data directory.
-// Exit status: 0 done, 1 refused or failed, 2 wrong usage.
+// Exit status: 0 done, 1 refused or failed, 2 wrong usage. README.md beside this file is the reference.
 package main
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -21,12 +22,19 @@ import (
 	"kazashi.example/central/daemon"
 )
 
+// Exit statuses.
+const (
+	exitFailed = 1 // refused or failed
+	exitUsage  = 2 // the command line cannot be understood
+)
+
 func main() { os.Exit(run(os.Args[1:])) }
 
-// run is main without the exit, for the script tests.
+// run is main without the exit. The first SIGINT or SIGTERM ends the command in order, a second one at once.
 func run(args []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop)
 	root := newRoot()
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
@@ -36,16 +44,10 @@ func run(args []string) int {
 	fmt.Fprintf(os.Stderr, "kazashi-central: %v\n", err)
 	var usage *usageError
 	if errors.As(err, &usage) {
-		return 2
+		return exitUsage
 	}
-	return 1
+	return exitFailed
 }
-
-// usageError is a command line that cannot be understood.
-type usageError struct{ err error }
-
-func (e *usageError) Error() string { return e.err.Error() + " (see `kazashi-central --help`)" }
-func (e *usageError) Unwrap() error { return e.err }
 
 // settings are the flags that every command has.
 type settings struct {
@@ -55,7 +57,21 @@ type settings struct {
 
 // load reads the configuration; --data-dir wins over the file, and takes keys and backups along unless the file places them.
 func (s *settings) load() (config.Config, error) {
-	return config.LoadAt(s.config, s.dataDir)
+	dir := s.dataDir
+	if dir != "" {
+		var err error
+		if dir, err = filepath.Abs(dir); err != nil {
+			return config.Config{}, fmt.Errorf("reading --data-dir: %w", err)
+		}
+	}
+	c, err := config.LoadAt(s.config, dir)
+	switch {
+	case errors.Is(err, config.ErrConfig):
+		return c, fmt.Errorf("%s: %w", s.config, err)
+	case errors.Is(err, fs.ErrNotExist):
+		return c, fmt.Errorf("%w; write one, or name another with --config", err)
+	}
+	return c, err
 }
 
 // client is the operator's way to a running central.
@@ -74,7 +90,9 @@ func newRoot() *cobra.Command {
 		Short: "Takes the boxes' sealed records, settles them, and names people to services",
 		Long: `kazashi-central is the service behind the boxes. It stores what they bring before it
 acknowledges, opens it apart from that, asks the national PKI as of each tap, and gives every
-service its own pseudonym (PPID) of a person.`,
+service its own pseudonym (PPID) of a person.
+
+Exit status: 0 done, 1 refused or failed, 2 wrong usage.`,
 		Example: `  kazashi-central init                                make the keys, once
   kazashi-central serve                               serve until stopped
   kazashi-central box code --site branch-1 --name "Counter 1"
@@ -82,29 +100,10 @@ service its own pseudonym (PPID) of a person.`,
   kazashi-central status`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.PersistentFlags().StringVar(&s.config, "config", config.DefaultPath, "configuration file")
 	root.PersistentFlags().StringVar(&s.dataDir, "data-dir", "", "data directory, instead of the configuration's")
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
-	root.AddCommand(newInit(&s), newServe(&s), newBox(&s), newBackup(&s), newRestore(&s), newStatus(&s), newVersion())
-	strictArgs(root)
+	root.AddCommand(newInit(&s), newServe(&s), newBox(&s), newBackup(&s), newRestore(&s), newStatus(&s), newConfig(&s), newVersion())
+	strict(root)
 	return root
-}
-
-// strictArgs makes a complaint about arguments wrong usage, in every command.
-func strictArgs(c *cobra.Command) {
-	check := c.Args
-	if check == nil {
-		check = cobra.NoArgs
-	}
-	c.Args = func(c *cobra.Command, args []string) error {
-		if err := check(c, args); err != nil {
-			return &usageError{err}
-		}
-		return nil
-	}
-	for _, sub := range c.Commands() {
-		strictArgs(sub)
-	}
 }

@@ -20,6 +20,8 @@ func newInit(s *settings) *cobra.Command {
 		Short: "Make the data directory and every key, once",
 		Long: `init makes the data directory and the key directory. Keys are never overwritten. Copy the key
 directory to a place that burns down separately: without it neither database nor backups open.`,
+		Example: `  kazashi-central init
+  kazashi-central init --config ./central.toml --data-dir ./data`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			conf, err := s.load()
 			if err != nil {
@@ -41,6 +43,14 @@ func newServe(s *settings) *cobra.Command {
 	return &cobra.Command{
 		Use:   "serve",
 		Short: "Serve boxes and operator until stopped",
+		Long: `serve is the daemon. Boxes come in at uplink.listen by mutual TLS; health (/healthz), status and metrics
+are at http.listen, for this machine alone; the operator's commands use central.sock in the data
+directory, which its owner alone can open. Logs go to standard error as JSON; they name no person
+and no card.
+
+SIGTERM and SIGINT end it in order with exit status 0; a second one ends it at once.`,
+		Example: `  kazashi-central serve
+  kazashi-central serve --config ./central.toml`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			conf, err := s.load()
 			if err != nil {
@@ -65,6 +75,9 @@ func newBackup(s *settings) *cobra.Command {
 	return &cobra.Command{
 		Use:   "backup NAME",
 		Short: "Make a named backup of the running central; everything in it becomes safe",
+		Long: `backup copies the database of the running central into the backup folder, checks the copy, and prints the
+path of its manifest. The boxes may then delete what is inside it. NAME is 1 to 63 of a-z, 0-9, '.'
+and '-'. Backups with a name stay until somebody removes them.`,
 		Example: `  kazashi-central backup monday
   kazashi-central backup before-upgrade-1.2`,
 		Args: cobra.ExactArgs(1),
@@ -113,8 +126,9 @@ before is kept beside it. Restore the newest backup: what boxes have deleted as 
 
 func newVersion() *cobra.Command {
 	return &cobra.Command{
-		Use:   "version",
-		Short: "Print the version of this program",
+		Use:     "version",
+		Short:   "Print the version of this program",
+		Example: "  kazashi-central version",
 		RunE: func(c *cobra.Command, _ []string) error {
 			fmt.Fprintln(c.OutOrStdout(), "kazashi-central", manifest.Current().Version)
 			return nil

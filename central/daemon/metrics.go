@@ -1,0 +1,71 @@
+package daemon
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"kazashi.example/central/admin"
+)
+
+// scrapeTimeout bounds one look at the counts.
+const scrapeTimeout = 5 * time.Second
+
+// metrics exposes the counts. Nothing names a person, a card, a service, a site or a box (P3).
+type metrics struct {
+	registry *prometheus.Registry
+	counts   []count
+}
+
+// count is one number of the status.
+type count struct {
+	gauge prometheus.Gauge
+	of    func(admin.Status) int64
+}
+
+func newMetrics(release string) *metrics {
+	m := &metrics{registry: prometheus.NewRegistry()}
+	add := func(name, help string, of func(admin.Status) int64) {
+		g := prometheus.NewGauge(prometheus.GaugeOpts{Name: "kazashi_central_" + name, Help: help})
+		m.registry.MustRegister(g)
+		m.counts = append(m.counts, count{g, of})
+	}
+	add("boxes", "Boxes that joined.", func(s admin.Status) int64 { return s.Boxes })
+	add("boxes_quarantined", "Boxes that somebody must look at.", func(s admin.Status) int64 { return s.Quarantined })
+	add("records", "Records applied.", func(s admin.Status) int64 { return s.Records })
+	add("records_waiting", "Records received and not yet applied.", func(s admin.Status) int64 { return s.Waiting })
+	add("records_set_aside", "Envelopes that do not open.", func(s admin.Status) int64 { return s.SetAside })
+	add("records_settled", "Records whose final verdict the box holds durably.", func(s admin.Status) int64 { return s.Settled })
+	add("records_corrected", "Records whose final verdict differs from the first.", func(s admin.Status) int64 { return s.Corrected })
+	add("reports", "Forks and damage reported.", func(s admin.Status) int64 { return s.Reports })
+	build := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "kazashi_central_build_info", Help: "1, with the software's version.", ConstLabels: prometheus.Labels{"version": release},
+	})
+	build.Set(1)
+	m.registry.MustRegister(build, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return m
+}
+
+// handler counts anew at each scrape.
+func (m *metrics) handler(d *Daemon) http.Handler {
+	page := promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), scrapeTimeout)
+		defer cancel()
+		s, err := d.Status(ctx)
+		if err != nil {
+			d.log.ErrorContext(ctx, "counting for the metrics failed", slog.Any("error", err))
+			http.Error(w, "the database does not answer", http.StatusServiceUnavailable)
+			return
+		}
+		for _, c := range m.counts {
+			c.gauge.Set(float64(c.of(s)))
+		}
+		page.ServeHTTP(w, r)
+	})
+}
