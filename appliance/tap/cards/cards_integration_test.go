@@ -1,0 +1,131 @@
+//go:build integration
+
+package cards_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"kazashi.example/appliance/tap"
+	"kazashi.example/appliance/tap/cards"
+	"kazashi.example/central/lab/pcscd"
+	"kazashi.example/central/lab/world"
+	"kazashi.example/central/lab/world/worldtest"
+	"kazashi.example/localapi"
+	"kazashi.example/reader/vcard/control"
+	"kazashi.example/reader/vcard/vpcd"
+)
+
+// base is the reader rig's directory; libpcsclite reads the variable that names its socket once a process.
+var base string
+
+func TestMain(m *testing.M) { os.Exit(run(m)) }
+
+func run(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "cards")
+	if err == nil {
+		defer func() { _ = os.RemoveAll(dir) }()
+		base = dir
+		err = os.Setenv("PCSCLITE_CSOCK_NAME", filepath.Join(dir, "run", "pcscd.comm"))
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return m.Run()
+}
+
+func next(t *testing.T, events <-chan tap.Event, want tap.Kind) tap.Event {
+	t.Helper()
+	for {
+		select {
+		case e := <-events:
+			if e.Kind == want {
+				return e
+			}
+		case <-time.After(20 * time.Second):
+			t.Fatalf("no event of kind %d", want)
+		}
+	}
+}
+
+// TestRealReadersAndCards: no service, then one; a card is read, a stranger, a torn one and nonsense get their words, an empty reader
+// and one that is not there as well.
+func TestRealReadersAndCards(t *testing.T) {
+	vcard := filepath.Join(base, "vcard")
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", vcard, "kazashi.example/reader/cmd/vcard").CombinedOutput(); err != nil {
+		t.Fatalf("building the virtual card: %v: %s", err, out)
+	}
+	p, err := worldtest.Open(t, world.Config{}).Person("hanako")
+	must(t, err)
+	events := make(chan tap.Event, 64)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- cards.PCSC{}.Watch(ctx, func(e tap.Event) { events <- e }) }()
+	if e := next(t, events, tap.ServiceLost); e.Err == nil {
+		t.Error("ServiceLost says nothing about why")
+	}
+	read(t, "no reader", localapi.FailureNoPCSC)
+
+	rig, err := pcscd.Start(t.Context(), pcscd.Config{VCard: vcard, Slots: 1, Dir: base})
+	must(t, err)
+	t.Cleanup(func() { must(t, rig.Stop()) })
+	next(t, events, tap.ReaderAdded)
+	reader := rig.ReaderName(0)
+	read(t, reader, localapi.FailureTorn) // empty
+	read(t, "no such reader", localapi.FailureReaderGone)
+	for _, tc := range []struct {
+		name string
+		req  control.InsertRequest
+		want localapi.ReadFailure
+	}{
+		{"in order", control.InsertRequest{Profile: p.Profile}, ""},
+		{"stranger", control.InsertRequest{Fault: &control.Fault{Kind: vpcd.Stranger}}, localapi.FailureNotMyNumber},
+		{"torn", control.InsertRequest{Profile: p.Profile, Fault: &control.Fault{Kind: vpcd.Tear, AfterAPDUs: 1}}, localapi.FailureTorn},
+		{"nonsense", control.InsertRequest{Profile: p.Profile, Fault: &control.Fault{Kind: vpcd.Nonsense, AfterAPDUs: 1}}, localapi.FailureNonsense},
+	} {
+		_, err := rig.Control().Insert(t.Context(), 0, tc.req)
+		must(t, err)
+		if e := next(t, events, tap.CardArrived); e.Reader != reader || e.Already {
+			t.Errorf("%s: arrived on %q, already %t", tc.name, e.Reader, e.Already)
+		}
+		read(t, reader, tc.want)
+		if _, err := rig.Control().Remove(t.Context(), 0); err != nil && tc.want != localapi.FailureTorn { // a torn one is gone
+			t.Fatal(err)
+		}
+		next(t, events, tap.CardRemoved)
+	}
+	cancel()
+	must(t, <-done)
+}
+
+// read reads the card on a reader and compares the counter's word for what became of it; empty for a certificate.
+func read(t *testing.T, reader string, want localapi.ReadFailure) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
+	defer cancel()
+	der, err := cards.PCSC{}.ReadAuthCert(ctx, reader)
+	var r *tap.ReadError
+	if errors.As(err, &r) {
+		if r.Failure != want {
+			t.Errorf("ReadAuthCert(%q) = %v, want %s", reader, err, want)
+		}
+		return
+	}
+	if err != nil || want != "" || len(der) < 1000 {
+		t.Errorf("ReadAuthCert(%q) = %d octets, %v, want %s", reader, len(der), err, want)
+	}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
