@@ -1,17 +1,21 @@
 // Package config is the box's configuration file: TOML, strict, every fault reported at once.
 //
-// An unknown key, a key given twice or anything after the end is an error. A field that is absent has the default that its
-// comment names. What central decides (rules, trust, lists) is not here. Reading is all that happens; nothing is created.
+// An unknown key or a key given twice is an error. A field that is absent has the default that its comment names. What central
+// decides (rules, trust, lists) is not here, and no secret is. Reading is all that happens; nothing is created. Values; safe
+// from any goroutine.
 package config
 
 import (
 	"bytes"
+	_ "embed"
 	"errors"
 	"fmt"
 	"net"
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 
 	"github.com/pelletier/go-toml/v2"
 
@@ -20,6 +24,14 @@ import (
 
 // DefaultPath is where the file is looked for.
 const DefaultPath = "/etc/kazashi/kazashi.toml"
+
+// maxSocket is the longest path of a unix socket (struct sockaddr_un, unix(7): 108 octets with the final zero).
+const maxSocket = 107
+
+// Example is a file with every key, its default and what it is for. It loads as it stands.
+//
+//go:embed example.toml
+var Example []byte
 
 // ErrConfig says that the file is at fault; the message lists every fault.
 var ErrConfig = errors.New("configuration is at fault")
@@ -48,7 +60,7 @@ type Central struct {
 type Counter struct {
 	// Listen is host:port on a loopback address. Default "127.0.0.1:7440".
 	Listen string `toml:"listen"`
-	// Hosts are further names by which the page may be asked for. Default: none.
+	// Hosts are further names, with or without a port, by which the page may be asked for. Default: none.
 	Hosts []string `toml:"hosts"`
 }
 
@@ -67,21 +79,26 @@ func Parse(b []byte) (Config, error) {
 	d := toml.NewDecoder(bytes.NewReader(b))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&c); err != nil {
-		var strict *toml.StrictMissingError
-		var at *toml.DecodeError
-		switch {
-		case errors.As(err, &strict):
-			return Config{}, fmt.Errorf("%w: unknown key\n%s", ErrConfig, strict.String())
-		case errors.As(err, &at):
-			return Config{}, fmt.Errorf("%w:\n%s", ErrConfig, at.String())
-		default:
-			return Config{}, fmt.Errorf("%w: %w", ErrConfig, err)
-		}
+		return Config{}, fmt.Errorf("%w: %s", ErrConfig, explain(err))
 	}
 	if err := c.Validate(); err != nil {
 		return Config{}, fmt.Errorf("%w:\n%w", ErrConfig, err)
 	}
 	return c, nil
+}
+
+// explain turns the library's report into one that shows the line.
+func explain(err error) string {
+	var strict *toml.StrictMissingError
+	var at *toml.DecodeError
+	switch {
+	case errors.As(err, &strict):
+		return "unknown key\n" + strict.String()
+	case errors.As(err, &at):
+		return at.Error() + "\n" + at.String()
+	default:
+		return err.Error()
+	}
 }
 
 // Validate reports all faults at once.
@@ -90,6 +107,8 @@ func (c Config) Validate() error {
 	fault := func(format string, a ...any) { faults = append(faults, fmt.Errorf(format, a...)) }
 	if !filepath.IsAbs(c.DataDir) {
 		fault("data_dir: %q is not an absolute path", c.DataDir)
+	} else if n := len(c.Socket()); n > maxSocket {
+		fault("data_dir: %q is too long: the socket in it may have %d octets, and would have %d", c.DataDir, maxSocket, n)
 	}
 	if err := record.CheckName(record.DeskID(c.Desk)); err != nil {
 		fault("desk: %w", err)
@@ -97,18 +116,41 @@ func (c Config) Validate() error {
 	if err := record.CheckName(record.ServiceID(c.Service)); err != nil {
 		fault("service: %w", err)
 	}
-	if host, _, err := net.SplitHostPort(c.Central.Address); err != nil || host == "" {
+	if host, err := hostOf(c.Central.Address, 1); err != nil || host == "" {
 		fault("central.address: %q is not host:port", c.Central.Address)
 	}
 	if _, err := c.ProxyURL(); err != nil {
 		faults = append(faults, err)
 	}
-	if host, _, err := net.SplitHostPort(c.Counter.Listen); err != nil {
-		fault("counter.listen: %w", err)
+	return errors.Join(append(faults, c.Counter.validate()...)...)
+}
+
+func (c Counter) validate() (faults []error) {
+	host, err := hostOf(c.Listen, 0)
+	if err != nil {
+		faults = append(faults, fmt.Errorf("counter.listen: %q is not host:port", c.Listen))
 	} else if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		fault("counter.listen: %q is not a loopback address; nothing of a box listens to the network", c.Counter.Listen)
+		faults = append(faults, fmt.Errorf("counter.listen: %q is not a loopback address; nothing of a box listens to the network", c.Listen))
 	}
-	return errors.Join(faults...)
+	for _, h := range c.Hosts {
+		if h == "" || strings.ContainsAny(h, "/@ \t") {
+			faults = append(faults, fmt.Errorf("counter.hosts: %q is not a name by which a page is asked for", h))
+		}
+	}
+	return faults
+}
+
+// hostOf splits host:port with a port from least to 65535.
+func hostOf(s string, least uint64) (host string, err error) {
+	host, port, err := net.SplitHostPort(s)
+	if err != nil {
+		return "", err
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	if err == nil && n < least {
+		err = strconv.ErrRange
+	}
+	return host, err
 }
 
 // ProxyURL is Central.Proxy parsed; nil for none.
@@ -117,10 +159,14 @@ func (c Config) ProxyURL() (*url.URL, error) {
 		return nil, nil //nolint:nilnil // no proxy is no fault
 	}
 	u, err := url.Parse(c.Central.Proxy)
-	if err != nil || u.Scheme != "http" || u.Host == "" {
-		return nil, fmt.Errorf("central.proxy: %q is not http://host:port", c.Central.Proxy)
+	switch {
+	case err != nil || u.Scheme != "http" || u.Hostname() == "" || u.Path != "" && u.Path != "/" || u.RawQuery != "":
+		return nil, errors.New("central.proxy: not http://host:port") // what stands there may hold a password
+	case u.User != nil:
+		return nil, errors.New("central.proxy: a name or password does not belong into this file; the proxy must know the box otherwise")
+	default:
+		return u, nil
 	}
-	return u, nil
 }
 
 // Socket is where the CLI reaches the daemon.
