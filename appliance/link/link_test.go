@@ -72,8 +72,8 @@ func TestRecordsGoUpAndVerdictsComeDown(t *testing.T) { // P2, P6
 		if up, _ := b.link.Line(); !up {
 			t.Error("Line = down, want up")
 		}
-		if c.pushes > 5 {
-			t.Errorf("%d pushes for three portions", c.pushes)
+		if pushes, _ := c.counted(); pushes > 5 {
+			t.Errorf("%d pushes for three portions", pushes)
 		}
 	})
 }
@@ -201,7 +201,7 @@ func TestTrustIsAppliedBeforeWhatItVouchesFor(t *testing.T) { // P8, P9
 		if _, v, ok := b.desired.For("kiyose.library"); !ok || v.N != 9 || b.desired.Trust().Number != 2 {
 			t.Errorf("rules %v, trust %d, want 9 and 2", v, b.desired.Trust().Number)
 		}
-		if n := len(c.polls); n > 10 {
+		if _, n := c.counted(); n > 10 {
 			t.Errorf("%d polls, want a few", n)
 		}
 	})
@@ -218,9 +218,7 @@ func spin(t *testing.T, c *central, b *box) (pushes, polls int) {
 	b.tap(2)
 	time.Sleep(long)
 	synctest.Wait()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.pushes, len(c.polls)
+	return c.counted()
 }
 
 // No answer makes a loop spin, however often it is repeated, and none of them is an outage of the line.

@@ -122,6 +122,13 @@ func (c *central) change(f func()) {
 	c.ring()
 }
 
+// counted is how often central was asked for anything.
+func (c *central) counted() (pushes, polls int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.pushes, len(c.polls)
+}
+
 func (c *central) ring() {
 	close(c.changed)
 	c.changed = make(chan struct{})
@@ -247,7 +254,7 @@ func (c *central) lacking(p wire.Poll) (out wire.Polled, news bool, again <-chan
 	return out, news, c.changed, nil
 }
 
-// verdicts accepts every record, in the order in which they came. The tap id is the record's number, which these tests choose so.
+// verdicts accepts every record, in the order in which they came, under a tap id made of its number.
 func (c *central) verdicts(held rule.Version) []byte {
 	if held.CentralEpoch != c.epoch {
 		held = rule.Version{}
