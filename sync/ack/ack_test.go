@@ -8,6 +8,7 @@ import (
 	"kazashi.example/sync/canon"
 	"kazashi.example/sync/epoch"
 	"kazashi.example/sync/internal/byhand"
+	"kazashi.example/sync/internal/testkey"
 	"kazashi.example/sync/record"
 	"kazashi.example/sync/rule"
 	"kazashi.example/sync/sign"
@@ -15,14 +16,7 @@ import (
 
 var central = byhand.Key("ack central")
 
-func keys(t testing.TB) sign.Keys {
-	t.Helper()
-	p, err := sign.PublicKeyOf(central.Public())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return sign.One{Key: p}
-}
+func keys(t testing.TB) sign.Keys { t.Helper(); return testkey.Only(t, central) }
 
 // word is an acknowledgement of two runs.
 func word() ack.Ack {

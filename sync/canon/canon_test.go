@@ -36,6 +36,8 @@ func TestDecodeRefusesEveryOtherForm(t *testing.T) {
 		{"deep", "818181818181818181818181", canon.ErrForm},
 		{"wrong type", "a1016161", canon.ErrShape},
 		{"empty", "", canon.ErrForm},
+		{"map as a map key", "a1a000", canon.ErrForm},
+		{"true as a map key", "a1f500", canon.ErrForm},
 		{"text that is not UTF-8 under an unknown key", "a20101" + "1861" + "61be", canon.ErrForm},
 	} {
 		t.Run(c.name, func(t *testing.T) {

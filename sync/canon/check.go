@@ -88,6 +88,9 @@ func pairs(b []byte, n uint64, depth int) ([]byte, error) {
 			return nil, err
 		}
 		key := b[:len(b)-len(after)]
+		if key[0]>>5 > majorText {
+			return nil, fmt.Errorf("%w: map key is neither a number nor a string", ErrForm)
+		}
 		if i > 0 && bytes.Compare(last, key) >= 0 {
 			return nil, fmt.Errorf("%w: map keys repeated or out of order", ErrForm)
 		}

@@ -9,6 +9,7 @@ import (
 	"kazashi.example/sync/canon"
 	"kazashi.example/sync/epoch"
 	"kazashi.example/sync/internal/byhand"
+	"kazashi.example/sync/internal/testkey"
 	"kazashi.example/sync/record"
 	"kazashi.example/sync/seal"
 	"kazashi.example/sync/sign"
@@ -17,22 +18,11 @@ import (
 var device = byhand.Key("epoch device")
 
 // keys believes the device alone.
-func keys(t testing.TB) sign.Keys {
-	t.Helper()
-	p, err := sign.PublicKeyOf(device.Public())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return sign.One{Key: p}
-}
+func keys(t testing.TB) sign.Keys { t.Helper(); return testkey.Only(t, device) }
 
 func opener(t testing.TB) seal.PrivateKey {
 	t.Helper()
-	k, err := seal.ParsePrivateKey(byhand.Seed("epoch opener"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return k
+	return testkey.Sealing(t, "epoch opener")
 }
 
 // begin opens a first epoch to the test opener.

@@ -10,6 +10,7 @@ import (
 	"kazashi.example/sync/canon"
 	"kazashi.example/sync/certid"
 	"kazashi.example/sync/internal/byhand"
+	"kazashi.example/sync/internal/testkey"
 	"kazashi.example/sync/record"
 	"kazashi.example/sync/rule"
 	"kazashi.example/sync/sign"
@@ -17,14 +18,7 @@ import (
 
 var central = byhand.Key("rule central")
 
-func keys(t testing.TB) sign.Keys {
-	t.Helper()
-	p, err := sign.PublicKeyOf(central.Public())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return sign.One{Key: p}
-}
+func keys(t testing.TB) sign.Keys { t.Helper(); return testkey.Only(t, central) }
 
 // lawful is a rule for a tap without PIN that the law allows.
 func lawful() rule.Rule {

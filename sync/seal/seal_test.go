@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"kazashi.example/sync/internal/byhand"
+	"kazashi.example/sync/internal/testkey"
 	"kazashi.example/sync/record"
 	"kazashi.example/sync/seal"
 )
@@ -19,22 +19,13 @@ var (
 	content = []byte("who it was")
 )
 
-func private(t *testing.T, name string) seal.PrivateKey {
-	t.Helper()
-	k, err := seal.ParsePrivateKey(byhand.Seed(name))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return k
-}
-
 func info(to seal.PublicKey) seal.Info {
 	return seal.Info{Suite: seal.Suite1, Box: record.NewBoxID(), Epoch: record.NewEpochID(), Recipient: to.ID()}
 }
 
 // P3: a record opens for its recipient, box, epoch, number and surroundings, and for no other.
 func TestP3OpensOnlyWhereItBelongs(t *testing.T) {
-	mine, other := private(t, "seal mine"), private(t, "seal other")
+	mine, other := testkey.Sealing(t, "seal mine"), testkey.Sealing(t, "seal other")
 	in := info(mine.Public())
 	enc, key, err := seal.Encapsulate(mine.Public(), in)
 	if err != nil || len(enc) != seal.EncLen {
@@ -80,7 +71,7 @@ func TestP3OpensOnlyWhereItBelongs(t *testing.T) {
 
 // P3: no bit of what travels may change unseen.
 func TestP3AnyBitFlipOpensNothing(t *testing.T) {
-	mine := private(t, "seal mine")
+	mine := testkey.Sealing(t, "seal mine")
 	in := info(mine.Public())
 	enc, key, err := seal.Encapsulate(mine.Public(), in)
 	if err != nil {
@@ -119,7 +110,7 @@ func TestP3AnyBitFlipOpensNothing(t *testing.T) {
 }
 
 func TestEachEncapsulationIsFresh(t *testing.T) {
-	to := private(t, "seal mine").Public()
+	to := testkey.Sealing(t, "seal mine").Public()
 	in := info(to)
 	one, a, err := seal.Encapsulate(to, in)
 	if err != nil {
@@ -168,7 +159,7 @@ func TestKeysKeepTheirForm(t *testing.T) {
 
 // P3: a key that is printed, logged or marshalled shows nothing.
 func TestP3KeysPrintRedacted(t *testing.T) {
-	k := private(t, "seal mine")
+	k := testkey.Sealing(t, "seal mine")
 	_, epoch, err := seal.Encapsulate(k.Public(), info(k.Public()))
 	if err != nil {
 		t.Fatal(err)
@@ -191,7 +182,7 @@ func TestP3KeysPrintRedacted(t *testing.T) {
 }
 
 func TestAWipedKeySealsNothing(t *testing.T) {
-	k := private(t, "seal mine")
+	k := testkey.Sealing(t, "seal mine")
 	_, key, err := seal.Encapsulate(k.Public(), info(k.Public()))
 	if err != nil {
 		t.Fatal(err)

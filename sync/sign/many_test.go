@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"kazashi.example/sync/internal/byhand"
+	"kazashi.example/sync/internal/testkey"
 	"kazashi.example/sync/sign"
 )
 
@@ -26,7 +27,7 @@ func ringOf(t *testing.T, keys ...*ecdsa.PrivateKey) ring {
 	t.Helper()
 	r := ring{}
 	for _, k := range keys {
-		p := public(t, k)
+		p := testkey.Public(t, k)
 		r[p.ID()] = p
 	}
 	return r
@@ -44,7 +45,7 @@ func signMany(t *testing.T, keys ...crypto.Signer) []byte {
 // P9: a threshold counts people, not signatures.
 func TestP9OpenManyCountsEachKnownSignerOnce(t *testing.T) {
 	a, b, stranger := byhand.Key("root a"), byhand.Key("root b"), byhand.Key("root of somebody else")
-	idA, idB := public(t, a).ID(), public(t, b).ID()
+	idA, idB := testkey.Public(t, a).ID(), testkey.Public(t, b).ID()
 	known := ringOf(t, a, b)
 	for _, c := range []struct {
 		name string
@@ -76,7 +77,7 @@ func many(body []byte, signatures ...[]byte) []byte {
 
 func signature(t *testing.T, k *ecdsa.PrivateKey, unprotected []byte) []byte {
 	t.Helper()
-	protected := byhand.Protected(public(t, k).ID())
+	protected := byhand.Protected(testkey.Public(t, k).ID())
 	sig := byhand.ES256(k, byhand.ToBeSigned("Signature", protected, string(sign.PurposeRoot), payload))
 	return byhand.Array(byhand.Bytes(protected), unprotected, byhand.Bytes(sig))
 }

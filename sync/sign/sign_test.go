@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"kazashi.example/sync/internal/byhand"
+	"kazashi.example/sync/internal/testkey"
 	"kazashi.example/sync/sign"
 )
 
@@ -17,15 +18,6 @@ var (
 	central = byhand.Key("sign central")
 	payload = []byte("what is believed")
 )
-
-func public(t *testing.T, k *ecdsa.PrivateKey) sign.PublicKey {
-	t.Helper()
-	p, err := sign.PublicKeyOf(k.Public())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p
-}
 
 // anyName answers one key to every id.
 type anyName struct{ key sign.PublicKey }
@@ -37,7 +29,7 @@ func TestOpenReturnsWhatWasSigned(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pub := public(t, box)
+	pub := testkey.Public(t, box)
 	got, id, err := sign.Open(sign.One{Key: pub}, sign.PurposeEpoch, msg)
 	if err != nil || !bytes.Equal(got, payload) || id != pub.ID() {
 		t.Errorf("Open = %q, %s, %v, want %q, %s", got, id, err, payload, pub.ID())
@@ -48,7 +40,7 @@ func TestOpenReturnsWhatWasSigned(t *testing.T) {
 }
 
 func TestOpenTakesAMessageMadeByHand(t *testing.T) {
-	pub := public(t, box)
+	pub := testkey.Public(t, box)
 	msg := byhand.Sign1(box, byhand.Protected(pub.ID()), byhand.Map(), string(sign.PurposeAck), payload)
 	got, _, err := sign.Open(sign.One{Key: pub}, sign.PurposeAck, msg)
 	if err != nil || !bytes.Equal(got, payload) {
@@ -62,7 +54,7 @@ func TestP9OpenRefusesWhatWasNotSignedForThis(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	known := sign.One{Key: public(t, box)}
+	known := sign.One{Key: testkey.Public(t, box)}
 	flip := func(i int) []byte {
 		b := bytes.Clone(msg)
 		b[(len(b)+i)%len(b)] ^= 1
@@ -76,9 +68,9 @@ func TestP9OpenRefusesWhatWasNotSignedForThis(t *testing.T) {
 		want    error
 	}{
 		{"another purpose", known, sign.PurposeAck, msg, sign.ErrSignature},
-		{"a key nobody knows", sign.One{Key: public(t, central)}, sign.PurposeEpoch, msg, sign.ErrUnknownKey},
+		{"a key nobody knows", sign.One{Key: testkey.Public(t, central)}, sign.PurposeEpoch, msg, sign.ErrUnknownKey},
 		{"no key at all", sign.One{}, sign.PurposeEpoch, msg, sign.ErrUnknownKey},
-		{"another key under the id", anyName{public(t, central)}, sign.PurposeEpoch, msg, sign.ErrSignature},
+		{"another key under the id", anyName{testkey.Public(t, central)}, sign.PurposeEpoch, msg, sign.ErrSignature},
 		{"signature changed", known, sign.PurposeEpoch, flip(-1), sign.ErrSignature},
 		{"payload changed", known, sign.PurposeEpoch, flip(-67), sign.ErrSignature},
 		{"key id changed", known, sign.PurposeEpoch, flip(12), sign.ErrUnknownKey},
@@ -97,7 +89,7 @@ func TestP9OpenRefusesWhatWasNotSignedForThis(t *testing.T) {
 
 // P9: one message, one identity. Each of these carries a signature that verifies under its own Sig_structure.
 func TestP9OpenRefusesEveryOtherForm(t *testing.T) {
-	id := public(t, box).ID()
+	id := testkey.Public(t, box).ID()
 	only := byhand.Protected(id)
 	empty := byhand.Map()
 	purpose := string(sign.PurposeEpoch)
@@ -135,7 +127,7 @@ func TestP9OpenRefusesEveryOtherForm(t *testing.T) {
 		{"fifth element", array(byhand.Bytes(only), empty, byhand.Bytes(payload), byhand.Bytes(sig), byhand.Uint(0))},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			got, _, err := sign.Open(anyName{public(t, box)}, sign.PurposeEpoch, c.msg)
+			got, _, err := sign.Open(anyName{testkey.Public(t, box)}, sign.PurposeEpoch, c.msg)
 			if err == nil || got != nil {
 				t.Errorf("Open(%x) = %q, %v, want nothing and an error", c.msg, got, err)
 			}
@@ -153,7 +145,7 @@ func TestTheTwinOfASignatureVerifies(t *testing.T) {
 		t.Fatal(err)
 	}
 	twin := byhand.OtherSignature(msg)
-	got, _, err := sign.Open(sign.One{Key: public(t, box)}, sign.PurposeEpoch, twin)
+	got, _, err := sign.Open(sign.One{Key: testkey.Public(t, box)}, sign.PurposeEpoch, twin)
 	if bytes.Equal(twin, msg) || err != nil || !bytes.Equal(got, payload) {
 		t.Errorf("Open(twin) = %q, %v, want %q", got, err, payload)
 	}
@@ -173,7 +165,7 @@ func TestOnlyKeysOnP256(t *testing.T) {
 	if _, err := sign.ParsePublicKey([]byte("no key")); !errors.Is(err, sign.ErrKey) {
 		t.Errorf("ParsePublicKey(text) = %v, want ErrKey", err)
 	}
-	if p := public(t, box); (sign.PublicKey{}).Equal(p) || p.Equal(sign.PublicKey{}) || !p.Equal(p) {
+	if p := testkey.Public(t, box); (sign.PublicKey{}).Equal(p) || p.Equal(sign.PublicKey{}) || !p.Equal(p) {
 		t.Error("Equal(no key) = true, or a key differs from itself")
 	}
 }

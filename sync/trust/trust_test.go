@@ -3,7 +3,6 @@ package trust_test
 import (
 	"bytes"
 	"crypto"
-	"crypto/ecdsa"
 	"errors"
 	"fmt"
 	"testing"
@@ -12,6 +11,7 @@ import (
 	"kazashi.example/sync/canon"
 	"kazashi.example/sync/certid"
 	"kazashi.example/sync/internal/byhand"
+	"kazashi.example/sync/internal/testkey"
 	"kazashi.example/sync/seal"
 	"kazashi.example/sync/sign"
 	"kazashi.example/sync/trust"
@@ -21,15 +21,6 @@ var (
 	issued = time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC)
 	later  = issued.AddDate(1, 0, 0)
 )
-
-func public(t testing.TB, k *ecdsa.PrivateKey) sign.PublicKey {
-	t.Helper()
-	p, err := sign.PublicKeyOf(k.Public())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p
-}
 
 // generation is a root set of three keys, two of which sign.
 type generation struct {
@@ -44,7 +35,7 @@ func newGeneration(t testing.TB, n uint64) generation {
 	for i := range 3 {
 		k := byhand.Key(fmt.Sprintf("root %d of generation %d", i, n))
 		g.keys = append(g.keys, k)
-		pubs = append(pubs, public(t, k))
+		pubs = append(pubs, testkey.Public(t, k))
 	}
 	g.set = trust.NewRootSet(n, 2, pubs)
 	return g
@@ -85,11 +76,7 @@ func fingerprint(t testing.TB, root []byte) trust.Fingerprint {
 
 func sealing(t testing.TB) seal.PublicKey {
 	t.Helper()
-	k, err := seal.ParsePrivateKey(byhand.Seed("trust C-seal"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return k.Public()
+	return testkey.Sealing(t, "trust C-seal").Public()
 }
 
 // bundle is one that a box can work with.
@@ -98,9 +85,9 @@ func bundle(t testing.TB) trust.Bundle {
 	return trust.Bundle{
 		Version: 1, Number: 7, Issued: issued.Unix(), Suites: []seal.Suite{seal.Suite1},
 		Keys: []trust.Key{
-			{Purposes: []sign.Purpose{trust.UseTLS}, Public: public(t, byhand.Key("trust C-tls")).DER()},
+			{Purposes: []sign.Purpose{trust.UseTLS}, Public: testkey.Public(t, byhand.Key("trust C-tls")).DER()},
 			{Purposes: []sign.Purpose{trust.UseSeal}, Public: sealing(t).Bytes()},
-			{Purposes: []sign.Purpose{sign.PurposeAck, sign.PurposeVerdicts, sign.PurposeRules}, Public: public(t, byhand.Key("trust C-sign")).DER()},
+			{Purposes: []sign.Purpose{sign.PurposeAck, sign.PurposeVerdicts, sign.PurposeRules}, Public: testkey.Public(t, byhand.Key("trust C-sign")).DER()},
 		},
 		Anchors: []trust.Anchor{{Hierarchy: certid.HierarchyPractice, Purpose: certid.PurposeAuth, Certificate: []byte{0x30, 0}}},
 		CardCAs: []trust.CardCA{{Hierarchy: certid.HierarchyPractice, Issuer: make([]byte, 16), Public: []byte{0x30, 0}}},
@@ -227,7 +214,7 @@ func TestP9OpenRefusesForgedPurposeAndRollback(t *testing.T) {
 // P9: a bundle that contradicts itself is not believed, even when the roots signed it.
 func TestP9BundleThatContradictsItself(t *testing.T) {
 	gens, roots := chain(t)
-	spki := public(t, byhand.Key("one more")).DER()
+	spki := testkey.Public(t, byhand.Key("one more")).DER()
 	add := func(k trust.Key) func(*trust.Bundle) { return func(b *trust.Bundle) { b.Keys = append(b.Keys, k) } }
 	drop := func(i int) func(*trust.Bundle) {
 		return func(b *trust.Bundle) { b.Keys = append(b.Keys[:i:i], b.Keys[i+1:]...) }
@@ -285,8 +272,8 @@ func TestP9BundleThatContradictsItself(t *testing.T) {
 
 func TestKeysServeTheirPurposesOnly(t *testing.T) {
 	b := bundle(t)
-	signer := public(t, byhand.Key("trust C-sign"))
-	tls := public(t, byhand.Key("trust C-tls"))
+	signer := testkey.Public(t, byhand.Key("trust C-sign"))
+	tls := testkey.Public(t, byhand.Key("trust C-tls"))
 	for _, p := range []sign.Purpose{sign.PurposeAck, sign.PurposeVerdicts, sign.PurposeRules} {
 		if k, err := b.SigningKey(p, signer.ID()); err != nil || !k.Equal(signer) {
 			t.Errorf("SigningKey(%s) = %v, want C-sign", p, err)

@@ -16,6 +16,7 @@ import (
 
 	"kazashi.example/sync/canon"
 	"kazashi.example/sync/internal/byhand"
+	"kazashi.example/sync/internal/testkey"
 	"kazashi.example/sync/sign"
 	"kazashi.example/sync/uplink"
 	"kazashi.example/sync/wire"
@@ -23,7 +24,7 @@ import (
 
 func serverMAC(t *testing.T) wire.MAC {
 	t.Helper()
-	return sha256.Sum256(public(t, centralTLS).DER())
+	return sha256.Sum256(testkey.Public(t, centralTLS).DER())
 }
 
 // relay is a man in the middle: a service that passes joins on to central under his own TLS keys.

@@ -13,6 +13,7 @@ import (
 
 	"kazashi.example/sync/canon"
 	"kazashi.example/sync/internal/byhand"
+	"kazashi.example/sync/internal/testkey"
 	"kazashi.example/sync/sign"
 	"kazashi.example/sync/uplink"
 	"kazashi.example/sync/wire"
@@ -23,10 +24,10 @@ func TestJoinThenPushThenPoll(t *testing.T) {
 	address := server(t, centralTLS, c, discard)
 	req := request(t)
 	a, seen, err := uplink.Join(t.Context(), knows(t, address), joinCode, req)
-	if err != nil || a.Site != "branch-1" || string(a.Bundle) != "bundle" || !seen.Equal(public(t, centralTLS)) {
+	if err != nil || a.Site != "branch-1" || string(a.Bundle) != "bundle" || !seen.Equal(testkey.Public(t, centralTLS)) {
 		t.Fatalf("Join = %+v, %v, want branch-1 at central's key", a, err)
 	}
-	if got := c.joined[public(t, device).ID()]; got != req.Box {
+	if got := c.joined[testkey.Public(t, device).ID()]; got != req.Box {
 		t.Errorf("central registered box %s under the device key, want %s", got, req.Box)
 	}
 	cl := client(t, knows(t, address, byhand.Key("last year's C-tls"), centralTLS))
@@ -59,7 +60,7 @@ func TestP10AnotherServerKeyIsInterception(t *testing.T) {
 func TestP10KeysAreAskedOnEveryConnection(t *testing.T) {
 	_, address := joined(t, discard)
 	var mu sync.Mutex
-	known := []sign.PublicKey{public(t, centralTLS)}
+	known := []sign.PublicKey{testkey.Public(t, centralTLS)}
 	cl := client(t, uplink.Config{Address: address, Device: device, Central: func() []sign.PublicKey {
 		mu.Lock()
 		defer mu.Unlock()
@@ -95,7 +96,7 @@ func TestP9JoinThroughAManInTheMiddleIsRefused(t *testing.T) {
 	for name, forge := range map[string]func(*wire.JoinRequest){
 		"passes everything on":     func(*wire.JoinRequest) {},
 		"names central's own key":  func(r *wire.JoinRequest) { r.Server = serverMAC(t) },
-		"puts in his own key as D": func(r *wire.JoinRequest) { r.Device = public(t, byhand.Key("middle")).DER() },
+		"puts in his own key as D": func(r *wire.JoinRequest) { r.Device = testkey.Public(t, byhand.Key("middle")).DER() },
 	} {
 		middle := server(t, byhand.Key("middle"), relay{t, address, forge}, discard)
 		_, _, err := uplink.Join(t.Context(), knows(t, middle), joinCode, request(t))

@@ -17,6 +17,7 @@ import (
 	"testing"
 
 	"kazashi.example/sync/internal/byhand"
+	"kazashi.example/sync/internal/testkey"
 	"kazashi.example/sync/record"
 	"kazashi.example/sync/sign"
 	"kazashi.example/sync/trust"
@@ -29,15 +30,6 @@ var (
 	centralTLS = byhand.Key("uplink C-tls")
 	joinCode   = wire.JoinCode{Secret: [16]byte{1, 2, 3}, Root: trust.Fingerprint{4}}
 )
-
-func public(t testing.TB, k *ecdsa.PrivateKey) sign.PublicKey {
-	t.Helper()
-	p, err := sign.PublicKeyOf(k.Public())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p
-}
 
 // central is a service that does what the interface promises, in memory.
 type central struct {
@@ -95,7 +87,7 @@ func server(t *testing.T, key crypto.Signer, s uplink.Service, log io.Writer) st
 
 func newCentral(t *testing.T) *central {
 	t.Helper()
-	return &central{tls: public(t, centralTLS), joined: map[sign.KeyID]record.BoxID{}}
+	return &central{tls: testkey.Public(t, centralTLS), joined: map[sign.KeyID]record.BoxID{}}
 }
 
 // knows is the configuration of a box that recognises these keys.
@@ -103,7 +95,7 @@ func knows(t *testing.T, address string, keys ...*ecdsa.PrivateKey) uplink.Confi
 	t.Helper()
 	var known []sign.PublicKey
 	for _, k := range keys {
-		known = append(known, public(t, k))
+		known = append(known, testkey.Public(t, k))
 	}
 	return uplink.Config{Address: address, Device: device, Central: func() []sign.PublicKey { return known }}
 }
@@ -120,14 +112,14 @@ func client(t *testing.T, c uplink.Config) *uplink.Client {
 
 func request(t *testing.T) wire.JoinRequest {
 	t.Helper()
-	return wire.JoinRequest{Box: record.NewBoxID(), Device: public(t, device).DER(), Sealing: []byte("S"), Release: "v1"}
+	return wire.JoinRequest{Box: record.NewBoxID(), Device: testkey.Public(t, device).DER(), Sealing: []byte("S"), Release: "v1"}
 }
 
 // joined runs a central that the device has joined.
 func joined(t *testing.T, log io.Writer) (*central, string) {
 	t.Helper()
 	c := newCentral(t)
-	c.joined[public(t, device).ID()] = record.NewBoxID()
+	c.joined[testkey.Public(t, device).ID()] = record.NewBoxID()
 	return c, server(t, centralTLS, c, log)
 }
 
