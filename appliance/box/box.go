@@ -1,8 +1,9 @@
 // Package box puts the parts of a box together and runs them: taps, the way to central, the counter's page.
 //
-// Open reads and checks everything and starts nothing; Run blocks until its context ends or a part fails for good. What is
-// durable, and when, is said by the parts. A [Box] is what the local API serves. Which card readers it watches is its caller's
-// choice, so that the package builds without cgo.
+// Join takes a place at a site, once. Open reads and checks everything and starts nothing; Run blocks until its context ends
+// or a part fails for good; a tap under way is finished first. A data directory is one process's at a time. What is durable,
+// and when, is said by the parts. A [Box] is what the local API serves, and may be used from any goroutine. Which card readers
+// it watches is its caller's choice, so that the package builds without cgo. It decides nothing about a tap.
 package box
 
 import (
@@ -10,8 +11,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -43,49 +44,63 @@ const (
 // houseEvery is the pause between two rounds of housekeeping.
 const houseEvery = 10 * time.Second
 
+// ErrOtherIdentity says that the identity in the data directory is not the one that joined: one of the two was copied here or
+// lost.
+var ErrOtherIdentity = errors.New("the identity in this data directory is not the one that joined; " +
+	"put this box's identity.key back, or join as a new box with an empty data directory")
+
 // Box is a box that is ready to run.
 type Box struct {
 	cards    tap.Cards
 	conf     config.Config
 	release  string
 	log      *slog.Logger
+	lock     *lock
 	identity *vault.Identity
 	desired  *desired.Store
 	lists    *revocation.Cache
 	journal  *journal.Journal
 	clock    *clock.Clock
 	feed     *feed.Feed
+	client   *uplink.Client
 	link     *link.Link
 	counter  *tap.Counter
-	readers  readers
+	readers  *readers
+	trouble  atomic.Bool   // the last record could not be made durable
+	moved    chan struct{} // the status changed
 	metrics  *metrics
 }
 
 // Open reads identity, desired state, lists and journal; cards is the readers that Run watches. built is when the program was
-// made: the clock is never before it.
-func Open(ctx context.Context, conf config.Config, cards tap.Cards, release string, built time.Time, log *slog.Logger) (_ *Box, err error) {
-	b := &Box{conf: conf, cards: cards, release: release, log: log, feed: feed.New(), metrics: newMetrics(release)}
-	if err := os.MkdirAll(conf.DataDir, 0o700); err != nil {
-		return nil, fmt.Errorf("making the data directory: %w", err)
-	}
-	if b.identity, err = vault.Open(conf.DataDir); err != nil {
+// made: the clock is never before it. ErrInUse, ErrOtherIdentity, desired.ErrNotJoined, or an error of the parts.
+func Open(ctx context.Context, conf config.Config, cards tap.Cards, release string, built time.Time, log *slog.Logger) (*Box, error) {
+	held, err := hold(conf.DataDir)
+	if err != nil {
 		return nil, err
 	}
-	log.WarnContext(ctx, vault.Weakness)
-	b.clock = clock.New(ctx, clock.System(), clock.File(filepath.Join(conf.DataDir, fileClock)), built, log)
-	if b.desired, err = desired.Open(ctx, conf.DataDir, log); err != nil {
-		return nil, err
+	b := &Box{
+		conf: conf, cards: cards, release: release, log: log, lock: held, feed: feed.New(), readers: newReaders(),
+		moved: make(chan struct{}, 1), metrics: newMetrics(release),
 	}
-	if err := b.openRest(ctx); err != nil {
-		return nil, errors.Join(err, b.desired.Close())
+	if err := b.open(ctx, built); err != nil {
+		return nil, errors.Join(err, b.Close())
 	}
 	return b, nil
 }
 
-func (b *Box) openRest(ctx context.Context) (err error) {
-	if place := b.desired.Place(); place.Box != b.identity.Box {
-		return fmt.Errorf("this box is %s, but joined as %s: %w", b.identity.Box, place.Box, desired.ErrNotJoined)
+// open opens the parts; what it opened Close closes. A box without a place gets no identity: joining makes it.
+func (b *Box) open(ctx context.Context, built time.Time) (err error) {
+	if b.desired, err = desired.Open(ctx, b.conf.DataDir, b.log); err != nil {
+		return err
 	}
+	if b.identity, err = vault.Open(b.conf.DataDir); err != nil {
+		return err
+	}
+	if place := b.desired.Place(); place.Box != b.identity.Box {
+		return fmt.Errorf("%w: %s joined, %s is here", ErrOtherIdentity, place.Box, b.identity.Box)
+	}
+	b.log.WarnContext(ctx, vault.Weakness)
+	b.clock = clock.New(ctx, clock.System(), clock.File(filepath.Join(b.conf.DataDir, fileClock)), built, b.log)
 	if b.lists, err = revocation.Open(ctx, filepath.Join(b.conf.DataDir, dirLists), b.desired.Anchors(), b.log); err != nil {
 		return err
 	}
@@ -96,7 +111,7 @@ func (b *Box) openRest(ctx context.Context) (err error) {
 		return err
 	}
 	if err := b.wire(); err != nil {
-		return errors.Join(err, b.journal.Close())
+		return err
 	}
 	return b.identity.Begin()
 }
@@ -107,7 +122,7 @@ func (b *Box) wire() error {
 	if err != nil {
 		return err
 	}
-	client, err := uplink.NewClient(uplink.Config{
+	b.client, err = uplink.NewClient(uplink.Config{
 		Address: b.conf.Central.Address, Device: b.identity.Device, Proxy: proxy,
 		Central: func() []sign.PublicKey { return b.desired.Trust().TLSKeys() },
 	})
@@ -115,28 +130,28 @@ func (b *Box) wire() error {
 		return err
 	}
 	b.link = link.New(link.Config{
-		Client: client, Journal: b.journal, Desired: b.desired, Lists: b.lists, Watch: b, Clock: b.clock,
+		Client: b.client, Journal: b.journal, Desired: b.desired, Lists: b.lists, Watch: b, Clock: b.clock,
 		Now: b.now, Release: b.release, Log: b.log,
 	})
 	b.counter, err = tap.New(tap.Config{
 		Cards: b.cards, Certificates: func() tap.Certificates { return b.desired.Anchors() }, Revocations: b.lists,
-		Rules: b.desired, Journal: woken{b.journal, b.link}, Clock: b.clock, Announcer: announcer{b},
+		Rules: b.desired, Journal: written{b}, Clock: b.clock, Announcer: announcer{b},
 		Desk: record.DeskID(b.conf.Desk), Service: record.ServiceID(b.conf.Service), Seen: b.seen, Log: b.log,
 	})
 	return err
 }
 
-// woken is the journal that tells the link of every record.
-type woken struct {
-	*journal.Journal
-	link *link.Link
-}
+// written is the journal, with those who must know of every record.
+type written struct{ b *Box }
 
-// Append is the journal's; the link hears of what became durable.
-func (w woken) Append(ctx context.Context, plain []byte, c journal.Clear) (record.ID, error) {
-	id, err := w.Journal.Append(ctx, plain, c)
+// Append is the journal's; the link hears of what became durable, the counter of a disk that takes no more.
+func (w written) Append(ctx context.Context, plain []byte, c journal.Clear) (record.ID, error) {
+	id, err := w.b.journal.Append(ctx, plain, c)
 	if err == nil {
-		w.link.Wake()
+		w.b.link.Wake()
+	}
+	if failed := errors.Is(err, journal.ErrNotDurable); w.b.trouble.Swap(failed) != failed {
+		w.b.changed()
 	}
 	return id, err
 }
@@ -148,8 +163,20 @@ func (b *Box) now() time.Time {
 	return t
 }
 
-// Close closes the databases. Run has ended.
-func (b *Box) Close() error { return errors.Join(b.journal.Close(), b.desired.Close()) }
+// Close closes what is open. Run has ended.
+func (b *Box) Close() error {
+	var errs []error
+	if b.client != nil {
+		b.client.Close()
+	}
+	if b.journal != nil {
+		errs = append(errs, b.journal.Close())
+	}
+	if b.desired != nil {
+		errs = append(errs, b.desired.Close())
+	}
+	return errors.Join(append(errs, b.lock.free())...)
+}
 
 // Run takes taps until ctx ends, which is no error.
 func (b *Box) Run(ctx context.Context) error {
@@ -162,18 +189,21 @@ func (b *Box) Run(ctx context.Context) error {
 		return errors.Join(fmt.Errorf("opening the local socket: %w", err), page.Close())
 	}
 	handler := server.New(server.Config{Box: b, Log: b.log, Metrics: b.metrics.handler(), Hosts: b.conf.Counter.Hosts})
-	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return server.Serve(ctx, handler, b.log, page, socket) })
-	g.Go(func() error { return b.counter.Run(ctx) })
-	g.Go(func() error { return b.link.Run(ctx) })
-	g.Go(func() error { return b.keepHouse(ctx) })
+	g, run := errgroup.WithContext(ctx)
+	g.Go(func() error { return server.Serve(run, handler, b.log, page, socket) })
+	g.Go(func() error { return b.counter.Run(run) })
+	g.Go(func() error { return b.link.Run(run) })
+	g.Go(func() error { return b.keepHouse(run) })
+	g.Go(func() error { return b.tell(run) })
 	b.log.InfoContext(ctx, "box runs", slog.String("box", b.identity.Box.String()), slog.String("counter", "http://"+page.Addr().String()),
 		slog.String("release", b.release))
 	b.link.Wake()
-	if err := g.Wait(); !errors.Is(err, context.Canceled) {
-		return err
+	err = g.Wait()
+	b.log.InfoContext(ctx, "box has stopped")
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return nil
 	}
-	return nil
+	return err
 }
 
 // keepHouse refreshes what grows older by itself, and lets go what central has signed as safe.
@@ -189,7 +219,27 @@ func (b *Box) keepHouse(ctx context.Context) error {
 		if _, err := b.journal.Prune(ctx, 0); err != nil && ctx.Err() == nil {
 			b.log.ErrorContext(ctx, "letting go of safe records failed", slog.Any("error", err))
 		}
-		b.publishStatus(ctx)
+		b.changed()
+	}
+}
+
+// changed has the status told soon. It never blocks, so that no tap and no reader waits for it (P1).
+func (b *Box) changed() {
+	select {
+	case b.moved <- struct{}{}:
+	default:
+	}
+}
+
+// tell tells the counter the status whenever it changed.
+func (b *Box) tell(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-b.moved:
+			b.publishStatus(ctx)
+		}
 	}
 }
 
@@ -206,30 +256,4 @@ func (a announcer) Publish(e localapi.Event) {
 	case localapi.EventCardPresent, localapi.EventCardRemoved, localapi.EventReading, localapi.EventSettled, localapi.EventStatus:
 	}
 	a.b.feed.Publish(e)
-}
-
-// seen keeps account of the readers.
-func (b *Box) seen(e tap.Event) {
-	b.readers.change(func(r *readers) {
-		switch e.Kind {
-		case tap.ServiceLost:
-			r.list, r.problem = nil, localapi.FailureNoPCSC
-		case tap.ServiceFound:
-		case tap.ReaderAdded:
-			r.set(e.Reader, true, false)
-		case tap.ReaderRemoved:
-			r.set(e.Reader, false, false)
-		case tap.CardArrived, tap.CardMute:
-			r.set(e.Reader, true, true)
-		case tap.CardRemoved:
-			r.set(e.Reader, true, false)
-		}
-		if e.Kind != tap.ServiceLost {
-			r.problem = ""
-			if len(r.list) == 0 {
-				r.problem = localapi.FailureReaderGone
-			}
-		}
-	})
-	b.publishStatus(context.Background())
 }

@@ -2,9 +2,10 @@ package box
 
 import (
 	"context"
+	"errors"
 	"log/slog"
-	"sync"
 
+	"kazashi.example/appliance/journal"
 	"kazashi.example/appliance/link"
 	"kazashi.example/localapi"
 	"kazashi.example/sync/record"
@@ -13,15 +14,15 @@ import (
 
 var _ link.Watcher = (*Box)(nil)
 
-// LineChanged tells the counter. The context is the box's own: the news outlives the exchange that brought it.
+// LineChanged tells the counter.
 func (b *Box) LineChanged(ctx context.Context, up bool) {
 	b.metrics.line(up)
 	b.log.InfoContext(ctx, "line to central changed", slog.Bool("up", up))
-	b.publishStatus(ctx)
+	b.changed()
 }
 
 // Changed tells the counter that lists, rules, trust or acknowledgements moved.
-func (b *Box) Changed(ctx context.Context) { b.publishStatus(ctx) }
+func (b *Box) Changed(context.Context) { b.changed() }
 
 // Settled tells the counter each final verdict, now durable here, and asks for the PPIDs of the accepted.
 func (b *Box) Settled(ctx context.Context, verdicts []wire.Verdict) {
@@ -54,8 +55,12 @@ func (b *Box) Named(ctx context.Context, subjects []wire.Subject) {
 // publishSettled sends one tap's final state. A record that has left the journal has nobody waiting for it at the counter.
 func (b *Box) publishSettled(ctx context.Context, id record.ID, tap record.TapID, subject record.Subject) {
 	row, err := b.journal.Row(ctx, id)
-	if err != nil || row.Tap != tap {
+	if errors.Is(err, journal.ErrNoRow) || err == nil && row.Tap != tap {
 		b.log.WarnContext(ctx, "a final verdict is for a tap that is not listed here", slog.String("record", id.String()))
+		return
+	}
+	if err != nil {
+		b.log.ErrorContext(ctx, "finding a settled tap failed", slog.Any("error", err))
 		return
 	}
 	t, err := b.tap(ctx, row)
@@ -68,47 +73,13 @@ func (b *Box) publishSettled(ctx context.Context, id record.ID, tap record.TapID
 
 func (b *Box) publishStatus(ctx context.Context) {
 	s, err := b.Status(ctx)
+	if ctx.Err() != nil {
+		return // nobody is left to be told
+	}
 	if err != nil {
 		b.log.ErrorContext(ctx, "reading the box's state failed", slog.Any("error", err))
 		return
 	}
 	b.metrics.status(s)
 	b.feed.Publish(localapi.Event{Type: localapi.EventStatus, Status: &s})
-}
-
-// readers is which readers are there, what lies on them and what stands in the way. Its zero value is ready.
-type readers struct {
-	mu      sync.Mutex // guards what follows
-	list    []localapi.Reader
-	problem localapi.ReadFailure
-}
-
-func (r *readers) now() ([]localapi.Reader, localapi.ReadFailure) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return append([]localapi.Reader{}, r.list...), r.problem
-}
-
-// change runs f under the lock.
-func (r *readers) change(f func(*readers)) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	f(r)
-}
-
-func (r *readers) set(name string, present, card bool) {
-	for i, known := range r.list {
-		if known.Name != name {
-			continue
-		}
-		if present {
-			r.list[i].Card = card
-			return
-		}
-		r.list = append(r.list[:i], r.list[i+1:]...)
-		return
-	}
-	if present {
-		r.list = append(r.list, localapi.Reader{Name: name, Card: card})
-	}
 }

@@ -26,6 +26,9 @@ func (b *Box) Status(ctx context.Context) (localapi.Status, error) {
 	now, confidence := b.clock.Now()
 	up, since := b.link.Line()
 	readers, problem := b.readers.now()
+	if b.trouble.Load() {
+		problem = localapi.FailureJournal
+	}
 	s := localapi.Status{
 		Software: b.release, Box: b.identity.Box, Site: b.desired.Place().Site,
 		Desk: record.DeskID(b.conf.Desk), Service: b.service(), Mode: localapi.ModeOffline, Problem: problem,

@@ -1,9 +1,10 @@
 package main
 
 import (
-	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -16,8 +17,9 @@ import (
 
 func newVersion() *cobra.Command {
 	return &cobra.Command{
-		Use:   "version",
-		Short: "Print the version of this program",
+		Use:     "version",
+		Short:   "Print the version of this program",
+		Example: "  kazashi version",
 		RunE: func(c *cobra.Command, _ []string) error {
 			fmt.Fprintln(c.OutOrStdout(), "kazashi", manifest.Current().Version)
 			return nil
@@ -30,6 +32,9 @@ func newStatus(s *settings) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "status",
 		Short: "Ask the running box how it is",
+		Long: `status asks the daemon over the socket in the data directory. The mode is online, offline (taps go on) or
+stopped (no tap can be taken; the problem says why). Records that wait are durable here and not yet
+held by central.`,
 		Example: `  kazashi status
   kazashi status --json | jq .waiting.records`,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -40,7 +45,7 @@ func newStatus(s *settings) *cobra.Command {
 			defer client.Close()
 			st, err := client.Status(c.Context())
 			if err != nil {
-				return err
+				return unreachable(err)
 			}
 			if asJSON {
 				return printJSON(c.OutOrStdout(), st)
@@ -59,11 +64,14 @@ func newTaps(s *settings) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "taps",
 		Short: "List the latest taps with first and final verdict",
+		Long: `taps asks the daemon for the latest taps, newest first. A tap is waiting (durable on this box), received (by
+central), safe (in a backup of central's) or settled (the final verdict is durable here). CORRECTED
+marks a final verdict that takes back what the counter did. It names nobody.`,
 		Example: `  kazashi taps
   kazashi taps -n 100 --json`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if n < 1 || n > localapi.MaxTaps {
-				return &usageError{fmt.Errorf("-n is 1 to %d", localapi.MaxTaps)}
+				return wrongUsage(c, fmt.Errorf("-n is 1 to %d", localapi.MaxTaps))
 			}
 			client, err := dial(s)
 			if err != nil {
@@ -72,7 +80,7 @@ func newTaps(s *settings) *cobra.Command {
 			defer client.Close()
 			taps, err := client.Taps(c.Context(), n)
 			if err != nil {
-				return err
+				return unreachable(err)
 			}
 			if asJSON {
 				return printJSON(c.OutOrStdout(), taps)
@@ -93,10 +101,12 @@ func dial(s *settings) (*localapi.Client, error) {
 	return localapi.NewClient("unix:" + conf.Socket())
 }
 
-func printJSON(w io.Writer, v any) error {
-	e := json.NewEncoder(w)
-	e.SetIndent("", "  ")
-	return e.Encode(v)
+// unreachable says what to do about a socket that this user may not open.
+func unreachable(err error) error {
+	if errors.Is(err, fs.ErrPermission) {
+		return fmt.Errorf("this user may not ask the box; run the command as the user that the box runs as: %w", err)
+	}
+	return err
 }
 
 func printStatus(w io.Writer, s localapi.Status) {
@@ -121,7 +131,7 @@ func printStatus(w io.Writer, s localapi.Status) {
 	row("clock", "%s, confidence %s", stamp(s.Clock.Now), s.Clock.Confidence)
 	row("waiting", "%d records", s.Waiting.Records)
 	for _, r := range s.Readers {
-		row("reader", "%s", r.Name)
+		row("reader", "%s%s", plain(r.Name), map[bool]string{true: ", a card lies on it"}[r.Card])
 	}
 	if len(s.Readers) == 0 {
 		row("reader", "none")
@@ -146,8 +156,3 @@ func printTaps(w io.Writer, taps []localapi.Tap) error {
 }
 
 func outcome(o localapi.Outcome) string { return fmt.Sprintf("%s (%s)", o.Verdict, o.Reason) }
-
-// tokyo is where the counter stands; Japan keeps no summer time.
-var tokyo = time.FixedZone("JST", 9*60*60)
-
-func stamp(t time.Time) string { return t.In(tokyo).Format("2006-01-02 15:04:05 MST") }

@@ -1,15 +1,17 @@
 // Command kazashi is the box: the daemon that reads cards at a counter, and the tools beside it.
 //
 // `kazashi run` is the daemon; every other command either prepares it or asks it over a unix socket in its data directory.
-// Exit status: 0 done, 1 refused or failed, 2 wrong usage.
+// Exit status: 0 done, 1 refused or failed, 2 wrong usage. README.md beside this file is the reference.
 package main
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -17,33 +19,32 @@ import (
 	"kazashi.example/appliance/config"
 )
 
+// Exit statuses.
+const (
+	exitFailed = 1 // refused or failed
+	exitUsage  = 2 // the command line cannot be understood
+)
+
 func main() { os.Exit(run(os.Args[1:])) }
 
-// run is main without the exit, for the script tests.
+// run is main without the exit. The first SIGINT or SIGTERM ends the command in order, a second one at once.
 func run(args []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop)
 	root := newRoot()
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
-	var usage *usageError
-	switch {
-	case err == nil:
+	if err == nil {
 		return 0
-	case errors.As(err, &usage):
-		fmt.Fprintf(os.Stderr, "kazashi: %v\n", err)
-		return 2
-	default:
-		fmt.Fprintf(os.Stderr, "kazashi: %v\n", err)
-		return 1
 	}
+	fmt.Fprintf(os.Stderr, "kazashi: %v\n", err)
+	var usage *usageError
+	if errors.As(err, &usage) {
+		return exitUsage
+	}
+	return exitFailed
 }
-
-// usageError is a command line that cannot be understood.
-type usageError struct{ err error }
-
-func (e *usageError) Error() string { return e.err.Error() + " (see `kazashi --help`)" }
-func (e *usageError) Unwrap() error { return e.err }
 
 // settings are the flags that every command has.
 type settings struct {
@@ -54,9 +55,15 @@ type settings struct {
 // load reads the configuration; --data-dir wins over the file.
 func (s *settings) load() (config.Config, error) {
 	c, err := config.Load(s.config)
-	if err == nil && s.dataDir != "" {
-		c.DataDir = s.dataDir
-		err = c.Validate()
+	switch {
+	case errors.Is(err, config.ErrConfig):
+		return c, fmt.Errorf("%s: %w", s.config, err)
+	case errors.Is(err, fs.ErrNotExist):
+		return c, fmt.Errorf("%w; write one, or name another with --config", err)
+	case err == nil && s.dataDir != "":
+		if c.DataDir, err = filepath.Abs(s.dataDir); err != nil {
+			return c, fmt.Errorf("reading --data-dir: %w", err)
+		}
 	}
 	return c, err
 }
@@ -71,41 +78,19 @@ sealed record of every tap before anyone sees a verdict, and settles with centra
 there is a line.
 
 A new box is told where central is in its configuration, joins with a code that central
-prints, and then runs.`,
+prints, and then runs.
+
+Exit status: 0 done, 1 refused or failed, 2 wrong usage.`,
 		Example: `  kazashi join KZ1-XXXXX-…      take a place at a site, once
   kazashi run                   read cards until stopped
   kazashi status                is the line up, what waits, how old is the list
   kazashi taps -n 5             the latest taps with first and final verdict`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		Args:          cobra.NoArgs,
 	}
 	root.PersistentFlags().StringVar(&s.config, "config", config.DefaultPath, "configuration file")
 	root.PersistentFlags().StringVar(&s.dataDir, "data-dir", "", "data directory, instead of the configuration's")
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
-	root.AddCommand(newRun(&s), newJoin(&s), newStatus(&s), newTaps(&s), newVersion())
-	for _, c := range root.Commands() {
-		c.Args = usageArgs(c.Args)
-	}
-	root.Args = usageArgs(func(_ *cobra.Command, args []string) error {
-		if len(args) > 0 {
-			return fmt.Errorf("unknown command %q", args[0])
-		}
-		return nil
-	})
-	root.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
+	root.AddCommand(newRun(&s), newJoin(&s), newStatus(&s), newTaps(&s), newConfig(&s), newVersion())
+	strict(root)
 	return root
-}
-
-// usageArgs marks complaints about arguments as wrong usage.
-func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
-	return func(c *cobra.Command, args []string) error {
-		if check == nil {
-			check = cobra.NoArgs
-		}
-		if err := check(c, args); err != nil {
-			return &usageError{err}
-		}
-		return nil
-	}
 }

@@ -16,8 +16,12 @@ func newRun(s *settings) *cobra.Command {
 		Use:   "run",
 		Short: "Read cards until stopped",
 		Long: `run is the daemon: it watches every card reader of the PC/SC service, takes taps, serves the
-counter's page on a loopback address and settles with central when there is a line. Logs go to
-standard error as JSON; they name no person and no card.`,
+counter's page on a loopback address and settles with central when there is a line. Without a
+PC/SC service, a reader or a line it runs all the same, and shows what is missing. Logs go to
+standard error as JSON; they name no person and no card.
+
+SIGTERM and SIGINT end it in order with exit status 0: a tap under way is finished first. A second
+one ends it at once, which loses nothing either.`,
 		Example: `  kazashi run
   kazashi run --config ./kazashi.toml`,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -42,6 +46,6 @@ standard error as JSON; they name no person and no card.`,
 			return b.Run(c.Context())
 		},
 	}
-	c.Flags().BoolVar(&verbose, "verbose", false, "log details")
+	c.Flags().BoolVar(&verbose, "verbose", false, "log details too")
 	return c
 }

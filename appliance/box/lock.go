@@ -1,0 +1,38 @@
+package box
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+)
+
+// fileLock is held by whoever runs on a data directory, or joins in it.
+const fileLock = "kazashi.lock"
+
+// ErrInUse says that another process has the data directory.
+var ErrInUse = errors.New("another `kazashi run` or `kazashi join` uses this data directory; stop it first")
+
+// lock is the data directory's lock file, held. The kernel frees it when the process ends, however it ends.
+type lock struct{ file *os.File }
+
+// hold makes the directory if need be and takes its lock. ErrInUse.
+func hold(dir string) (*lock, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("making the data directory: %w", err)
+	}
+	f, err := os.OpenFile(filepath.Join(dir, fileLock), os.O_CREATE|os.O_RDWR, 0o600) //nolint:gosec // the operator's path
+	if err != nil {
+		return nil, fmt.Errorf("opening the data directory's lock: %w", err)
+	}
+	switch err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); {
+	case errors.Is(err, syscall.EWOULDBLOCK):
+		return nil, errors.Join(fmt.Errorf("%w: %s", ErrInUse, dir), f.Close())
+	case err != nil:
+		return nil, errors.Join(fmt.Errorf("taking the data directory's lock: %w", err), f.Close())
+	}
+	return &lock{f}, nil
+}
+
+func (l *lock) free() error { return l.file.Close() }
