@@ -11,6 +11,7 @@ import (
 	"kazashi.example/central/opener"
 	"kazashi.example/central/store"
 	"kazashi.example/sync/record"
+	"kazashi.example/sync/rule"
 	"kazashi.example/sync/sign"
 	"kazashi.example/sync/uplink"
 	"kazashi.example/sync/wire"
@@ -75,7 +76,7 @@ func (l *Line) answer(ctx context.Context, b store.Box, p wire.Poll) (wire.Polle
 			return wire.Polled{}, false, fmt.Errorf("signing verdicts: %w", err)
 		}
 	}
-	if l.changed(b.ID, lack.digests) {
+	if l.changed(b.ID, lack.digests) || before(p.Acks, lack.central) {
 		held, err := l.Acks.For(ctx, b.ID, p.Epochs)
 		if err != nil {
 			return wire.Polled{}, false, err
@@ -116,6 +117,12 @@ func (l *Line) hear(ctx context.Context, b store.Box, p wire.Poll) error {
 		}
 		return tx.SetBoxHolds(b.ID, p.Verdicts.N)
 	})
+}
+
+// before reports whether a box believes acknowledgements from before central was restored. It must hear of the restore even
+// if central now holds nothing that it asks about: until then it takes for delivered what central has lost.
+func before(held rule.Version, central uint64) bool {
+	return held.CentralEpoch != 0 && held.CentralEpoch < central
 }
 
 func (l *Line) look(ctx context.Context, b store.Box, p wire.Poll) (lack lacking, err error) {

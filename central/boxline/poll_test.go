@@ -194,3 +194,23 @@ func TestPPIDOnlyToTheBoxOfTheTap(t *testing.T) {
 		t.Errorf("the box got %+v, want its PPID", got.Subjects)
 	}
 }
+
+// design §5.6: a box that believes acknowledgements of before a restore hears of the restore at its next poll, even if central
+// now holds nothing that it asks about, and even if it asks about nothing.
+func TestRule6ABoxHearsOfARestore(t *testing.T) {
+	c := simcentral.New(t)
+	b := c.Box()
+	p := current(c)
+	got, _, _ := c.Poll(b, p)
+	p.Acks = rule.Version{CentralEpoch: got.CentralEpoch, N: 1}
+	if got, _, _ := c.Poll(b, p); got.Ack != nil {
+		t.Error("Poll(acknowledgement of now) brought another one")
+	}
+	p.Acks.CentralEpoch--
+	for _, epochs := range [][]record.EpochID{nil, {record.NewEpochID()}} {
+		p.Epochs = epochs
+		if got, a, _ := c.Poll(b, p); got.Ack == nil || len(a.Ranges) != 0 || a.Version.CentralEpoch != got.CentralEpoch {
+			t.Errorf("Poll(acknowledgement of before, %d epochs) = %v, %+v, want an empty one of now", len(epochs), got.Ack, a)
+		}
+	}
+}
