@@ -1,0 +1,17 @@
+package proof_test
+
+import (
+	"fmt"
+	"os"
+	"testing"
+
+	"kazashi.example/central/lab/proof/rig"
+)
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if err := rig.RemoveWorld(); err != nil {
+		fmt.Fprintln(os.Stderr, "removing the shared world:", err)
+	}
+	os.Exit(code)
+}
