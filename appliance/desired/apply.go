@@ -72,7 +72,11 @@ func open(b []byte, t trust.Terms) (belief, error) {
 		return belief{}, err
 	}
 	anchors, err := anchorsOf(o.Bundle)
-	return belief{o, anchors}, err
+	if err != nil {
+		return belief{}, err
+	}
+	sealTo, err := o.SealKey()
+	return belief{o, anchors, sealTo}, err
 }
 
 func (s *Store) believe(b belief) {

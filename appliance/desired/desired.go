@@ -24,6 +24,7 @@ import (
 	"kazashi.example/sync/durable"
 	"kazashi.example/sync/record"
 	"kazashi.example/sync/rule"
+	"kazashi.example/sync/seal"
 	"kazashi.example/sync/trust"
 )
 
@@ -82,6 +83,7 @@ type Store struct {
 type belief struct {
 	trust.Opened
 	anchors *jpki.Anchors
+	sealTo  seal.PublicKey
 }
 
 // Create writes the place of a box that has just joined, with its first trust bundle, which must follow from place.Root.
@@ -163,6 +165,13 @@ func (s *Store) Anchors() *jpki.Anchors {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return s.trust.anchors
+}
+
+// SealKey is the key of the bundle in force to seal records to. It was parsed when the bundle came, because every tap asks.
+func (s *Store) SealKey() seal.PublicKey {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.trust.sealTo
 }
 
 // For finds a service's rule and the version of the set it comes from.

@@ -1,6 +1,7 @@
 package desired_test
 
 import (
+	"bytes"
 	"crypto"
 	"errors"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"kazashi.example/appliance/desired"
 	"kazashi.example/sync/canon"
 	"kazashi.example/sync/rule"
+	"kazashi.example/sync/seal"
 	"kazashi.example/sync/sign"
 	"kazashi.example/sync/trust"
 )
@@ -42,6 +44,26 @@ func TestCreateRefuses(t *testing.T) {
 
 func brokenAnchor(b *trust.Bundle) {
 	b.Anchors = []trust.Anchor{{Hierarchy: 3, Purpose: 1, Certificate: []byte("no certificate")}}
+}
+
+func TestSealKeyIsTheBundlesInForce(t *testing.T) {
+	c := newCentral(t)
+	dir := c.join()
+	s := open(t, dir)
+	sealsTo := func(want []byte) {
+		t.Helper()
+		if got := s.SealKey(); !bytes.Equal(got.Bytes(), want) {
+			t.Errorf("SealKey() = %s, which is not the key of the bundle in force", got.ID())
+		}
+	}
+	sealsTo(c.seal)
+	next, err := seal.GenerateKey()
+	must(t, err)
+	c.seal = next.Public().Bytes()
+	must(t, s.ApplyTrust(c.bundle(7)))
+	sealsTo(c.seal)
+	s = again(t, s, dir)
+	sealsTo(c.seal)
 }
 
 func TestOpenBeforeJoining(t *testing.T) {

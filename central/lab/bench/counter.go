@@ -64,7 +64,7 @@ func openCounter(ctx context.Context, dir, central string, certs [][]byte) (_ *c
 	}
 	c.journal, err = journal.Open(ctx, filepath.Join(dir, "journal.db"), journal.Options{
 		Device: c.id.Device, Box: c.id.Box, Fresh: c.id.Fresh(),
-		Recipient: func() (seal.PublicKey, error) { return c.desired.Trust().SealKey() },
+		Recipient: func() (seal.PublicKey, error) { return c.desired.SealKey(), nil },
 	})
 	if err != nil {
 		return nil, errors.Join(err, c.desired.Close())
