@@ -46,7 +46,11 @@ func demo(ctx context.Context, dir, keys string, port int, out io.Writer) (err e
 	if err != nil {
 		return err
 	}
-	e, err := newEnsemble(ctx, dir, keys, at, out)
+	bin, err := programFolder()
+	if err != nil {
+		return err
+	}
+	e, err := newEnsemble(ctx, bin, dir, keys, at, out)
 	if err != nil {
 		return err
 	}
@@ -69,9 +73,9 @@ func demo(ctx context.Context, dir, keys string, port int, out io.Writer) (err e
 	return e.Wait(ctx)
 }
 
-// interrupted makes an end that was asked for no error.
+// interrupted makes an end that was asked for no error, whatever broke off with it.
 func interrupted(ctx context.Context, err error) error {
-	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+	if ctx.Err() != nil {
 		return nil
 	}
 	return err

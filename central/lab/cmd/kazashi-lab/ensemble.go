@@ -98,8 +98,17 @@ type ensemble struct {
 // programs that stand beside kazashi-lab.
 var programs = []string{"kazashi", "kazashi-central", "kazashi-lab", "kazashi-count", "vcard"}
 
-// newEnsemble looks whether it can be started, and starts nothing.
-func newEnsemble(ctx context.Context, dir, keys string, at addresses, out io.Writer) (*ensemble, error) {
+// programFolder is where the programs are: beside this one.
+func programFolder() (string, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return "", fmt.Errorf("finding the programs: %w", err)
+	}
+	return filepath.Dir(self), nil
+}
+
+// newEnsemble looks whether it can be started with the programs in bin, and starts nothing.
+func newEnsemble(ctx context.Context, bin, dir, keys string, at addresses, out io.Writer) (*ensemble, error) {
 	abs, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, fmt.Errorf("resolving %s: %w", dir, err)
@@ -107,12 +116,8 @@ func newEnsemble(ctx context.Context, dir, keys string, at addresses, out io.Wri
 	if len(abs) > maxFolder {
 		return nil, fmt.Errorf("%w: the path of %s has %d octets, and sockets below it allow %d: choose a shorter one", errFolder, abs, len(abs), maxFolder)
 	}
-	self, err := os.Executable()
-	if err != nil {
-		return nil, fmt.Errorf("finding the programs: %w", err)
-	}
 	e := &ensemble{
-		dir: abs, bin: filepath.Dir(self), keys: keys, at: at, hold: tray.DefaultHold, gap: tray.DefaultGap,
+		dir: abs, bin: bin, keys: keys, at: at, hold: tray.DefaultHold, gap: tray.DefaultGap,
 		say: func(format string, a ...any) { fmt.Fprintf(out, format+"\n", a...) },
 	}
 	for _, name := range programs {

@@ -72,7 +72,11 @@ func play(ctx context.Context, dir, keys string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	e, err := newEnsemble(ctx, dir, keys, at, out)
+	bin, err := programFolder()
+	if err != nil {
+		return err
+	}
+	e, err := newEnsemble(ctx, bin, dir, keys, at, out)
 	if err != nil {
 		return err
 	}
