@@ -122,7 +122,7 @@ bench: build ## print the measured figures: lines "figure NAME VALUE UNIT"
 fuzz: ## run each fuzz target for FUZZTIME (60s); a finding does not stop the others
 	@failed=0; while read -r package target; do \
 	    echo "fuzz: $$package $$target $(FUZZTIME)"; \
-	    $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$package" </dev/null || failed=1; \
+	    $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x "$$package" </dev/null || failed=1; \
 	    done < <($(FUZZERS)); exit $$failed
 
 fuzz-list:
