@@ -136,7 +136,7 @@ func (l *Line) look(ctx context.Context, b store.Box, p wire.Poll) (lack lacking
 		if lack.verdicts, err = tx.VerdictsAfter(b.ID, lack.after, wire.MaxVerdicts); err != nil {
 			return err
 		}
-		if lack.digests, err = l.Acks.Digests(tx, p.Epochs); err != nil {
+		if lack.digests, err = l.Acks.Digests(tx, b.ID, p.Epochs); err != nil {
 			return err
 		}
 		lack.subjects, err = l.subjects(tx, b, p.Subjects)

@@ -45,8 +45,9 @@ type Held struct {
 	Epochs  map[record.EpochID]Digest
 }
 
-// For says to a box what central holds of some epochs. Epochs whose header central has not verified are passed over: without
-// it their records could not be opened, so the box must not stop sending.
+// For says to a box what central holds of some epochs of its own. Epochs whose header central has not verified are passed over:
+// without it their records could not be opened, so the box must not stop sending. So are epochs that central knows as another
+// box's: if somebody claimed this box's epoch before it could, its records do not open here either.
 func (a *Acks) For(ctx context.Context, box record.BoxID, epochs []record.EpochID) (Held, error) {
 	held, out, err := a.read(ctx, box, epochs)
 	if err != nil {
@@ -75,7 +76,7 @@ func (a *Acks) read(ctx context.Context, box record.BoxID, epochs []record.Epoch
 		}
 		out.Version = rule.Version{CentralEpoch: central, N: n}
 		for _, id := range epochs {
-			runs, err := ranges(tx, id)
+			runs, err := ranges(tx, box, id)
 			if err != nil {
 				return err
 			}
@@ -106,11 +107,11 @@ func (a *Acks) number(ctx context.Context) (uint64, error) {
 	return a.next - 1, nil
 }
 
-// Digests says what an acknowledgement of these epochs would cover, without making one.
-func (a *Acks) Digests(tx store.Tx, epochs []record.EpochID) (map[record.EpochID]Digest, error) {
+// Digests says what an acknowledgement of these epochs to a box would cover, without making one.
+func (a *Acks) Digests(tx store.Tx, box record.BoxID, epochs []record.EpochID) (map[record.EpochID]Digest, error) {
 	all := make(map[record.EpochID]Digest, len(epochs))
 	for _, id := range epochs {
-		runs, err := ranges(tx, id)
+		runs, err := ranges(tx, box, id)
 		if err != nil {
 			return nil, err
 		}
@@ -132,10 +133,12 @@ func digest(runs []ack.Range) (Digest, error) {
 	return sha256.Sum256(b), err
 }
 
-func ranges(tx store.Tx, id record.EpochID) ([]ack.Range, error) {
-	if _, err := tx.Epoch(id); errors.Is(err, store.ErrNone) {
+func ranges(tx store.Tx, box record.BoxID, id record.EpochID) ([]ack.Range, error) {
+	e, err := tx.Epoch(id)
+	if errors.Is(err, store.ErrNone) || err == nil && e.Box != box {
 		return nil, nil
-	} else if err != nil {
+	}
+	if err != nil {
 		return nil, err
 	}
 	links, err := tx.Links(id)
@@ -149,5 +152,20 @@ func ranges(tx store.Tx, id record.EpochID) ([]ack.Range, error) {
 			held[i].Level = ack.Safe
 		}
 	}
-	return ack.Runs(id, held), nil
+	ends, err := endsOf(tx, id)
+	return ack.Runs(id, held, ends...), err
+}
+
+// endsOf are the numbers at which a box may believe that the epoch ends: a box restored from an image stands before the end
+// that central knows, and a range speaks to it only if it ends where the box stands.
+func endsOf(tx store.Tx, id record.EpochID) ([]record.Seq, error) {
+	after, err := tx.Successors(id)
+	if err != nil {
+		return nil, err
+	}
+	ends := make([]record.Seq, len(after))
+	for i, e := range after {
+		ends[i] = e.Signed.Header.Predecessor.LastSeq
+	}
+	return ends, nil
 }
