@@ -1,10 +1,12 @@
 package validity
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"os"
@@ -23,14 +25,21 @@ import (
 // MaxList caps a relayed list, in octets.
 const MaxList = 32 << 20
 
-// keepLists is how many lists of a scope stay on disk, the newest first: enough to answer as of any tap of a month.
+// keepLists is how many lists of a scope stay on disk, the newest first: the national list is made daily, so these answer as of
+// any tap of a month. For an older tap only what the newest list still says is known.
 const keepLists = 31
+
+// fetchTimeout bounds getting one list.
+const fetchTimeout = 5 * time.Minute
+
+// extension ends the name of a list's file.
+const extension = ".crl"
 
 // Errors of lists.
 var (
 	// ErrFuture says that a list was made in the future: one of two clocks is wrong, and central's must not be.
 	ErrFuture = errors.New("list was made in the future")
-	// ErrOlder says that a list's number is not above the one held.
+	// ErrOlder says that a list's number or time is not above that of the one held.
 	ErrOlder = errors.New("list is not newer than the one held")
 	// ErrScope says that a list belongs to another scope than the one it was fetched for.
 	ErrScope = errors.New("list is for another scope")
@@ -44,6 +53,8 @@ type Lists struct {
 	now     func() time.Time
 	log     *slog.Logger
 
+	adding sync.Mutex // lets one list at a time in; held across the disk
+
 	mu   sync.RWMutex // guards held
 	held map[certid.Scope][]*jpki.List
 }
@@ -54,23 +65,36 @@ func OpenLists(ctx context.Context, dir string, anchors *jpki.Anchors, now func(
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("making the folder of lists: %w", err)
 	}
-	names, err := filepath.Glob(filepath.Join(dir, "*.crl"))
+	files, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, fmt.Errorf("reading the folder of lists: %w", err)
 	}
-	for _, name := range names {
-		der, err := os.ReadFile(name)
-		if err != nil {
-			return nil, fmt.Errorf("reading a list: %w", err)
-		}
-		list, err := l.verify(der)
-		if err != nil {
-			log.WarnContext(ctx, "a kept list no longer verifies", slog.String("file", filepath.Base(name)), slog.Any("error", err))
+	for _, f := range files {
+		if !strings.HasSuffix(f.Name(), extension) {
 			continue
 		}
-		l.insert(ctx, list)
+		list, err := l.read(f.Name())
+		if err != nil {
+			log.WarnContext(ctx, "a kept list cannot be used", slog.String("file", f.Name()), slog.Any("error", err))
+			continue
+		}
+		l.insert(list)
 	}
+	l.prune(ctx)
 	return l, nil
+}
+
+// read takes a list only from the file that is named after it, so that a copy beside it counts for nothing.
+func (l *Lists) read(name string) (*jpki.List, error) {
+	der, err := os.ReadFile(filepath.Join(l.dir, name))
+	if err != nil {
+		return nil, err
+	}
+	list, err := l.verify(der)
+	if err == nil && filepath.Base(l.path(list)) != name {
+		err = ErrScope
+	}
+	return list, err
 }
 
 // Add verifies a list and keeps it, durably. ErrScope, ErrFuture, ErrOlder, or an error of package jpki.
@@ -79,16 +103,19 @@ func (l *Lists) Add(ctx context.Context, want certid.Scope, der []byte) error {
 	if err != nil {
 		return err
 	}
+	l.adding.Lock()
+	defer l.adding.Unlock()
 	if list.Scope != want {
 		return fmt.Errorf("%w: %s instead of %s", ErrScope, list.Scope, want)
 	}
-	if newest := l.Newest(want); newest != nil && list.Number <= newest.Number {
+	if newest := l.Newest(want); newest != nil && (list.Number <= newest.Number || list.ThisUpdate.Before(newest.ThisUpdate)) {
 		return ErrOlder
 	}
 	if err := durable.WriteFile(l.path(list), der, 0o600); err != nil {
 		return fmt.Errorf("keeping a list: %w", err)
 	}
-	l.insert(ctx, list)
+	l.insert(list)
+	l.prune(ctx)
 	return nil
 }
 
@@ -103,18 +130,32 @@ func (l *Lists) verify(der []byte) (*jpki.List, error) {
 	return list, nil
 }
 
-func (l *Lists) insert(ctx context.Context, list *jpki.List) {
+// insert keeps the order: the latest first, and of two of one time the one with the higher number.
+func (l *Lists) insert(list *jpki.List) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	held := append(l.held[list.Scope], list)
-	slices.SortFunc(held, func(a, b *jpki.List) int { return b.ThisUpdate.Compare(a.ThisUpdate) })
-	keep := min(len(held), keepLists)
-	for _, old := range held[keep:] {
-		if err := os.Remove(l.path(old)); err != nil {
+	held := append(slices.Clone(l.held[list.Scope]), list)
+	slices.SortFunc(held, func(a, b *jpki.List) int {
+		return cmp.Or(b.ThisUpdate.Compare(a.ThisUpdate), cmp.Compare(b.Number, a.Number))
+	})
+	l.held[list.Scope] = held
+}
+
+// prune lets the oldest lists go, memory first.
+func (l *Lists) prune(ctx context.Context) {
+	l.mu.Lock()
+	var out []*jpki.List
+	for scope, held := range l.held {
+		keep := min(len(held), keepLists)
+		out = append(out, held[keep:]...)
+		l.held[scope] = slices.Clone(held[:keep])
+	}
+	l.mu.Unlock()
+	for _, old := range out {
+		if err := os.Remove(l.path(old)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			l.log.WarnContext(ctx, "an outdated list could not be removed", slog.Any("error", err))
 		}
 	}
-	l.held[list.Scope] = held[:keep]
 }
 
 // Newest is the newest list of a scope, nil if there is none.
@@ -139,12 +180,14 @@ func (l *Lists) at(scope certid.Scope, t time.Time) (newest, inForce *jpki.List)
 }
 
 func (l *Lists) path(list *jpki.List) string {
-	name := strings.ReplaceAll(list.Scope.String(), "/", "-") + "-" + strconv.FormatUint(list.Number, 10) + ".crl"
+	name := strings.ReplaceAll(list.Scope.String(), "/", "-") + "-" + strconv.FormatUint(list.Number, 10) + extension
 	return filepath.Join(l.dir, name)
 }
 
 // Fetch gets a list over HTTP and adds it. It reports whether the list was new.
 func (l *Lists) Fetch(ctx context.Context, client *http.Client, scope certid.Scope, url string) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
+	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return false, fmt.Errorf("fetching a list: %w", err)
@@ -153,7 +196,7 @@ func (l *Lists) Fetch(ctx context.Context, client *http.Client, scope certid.Sco
 	if err != nil {
 		return false, fmt.Errorf("fetching a list: %w", err)
 	}
-	defer resp.Body.Close() //nolint:errcheck // read to its end or given up
+	defer resp.Body.Close() // read to its end or given up
 	if resp.StatusCode != http.StatusOK {
 		return false, fmt.Errorf("fetching a list: %s answered %s", url, resp.Status)
 	}

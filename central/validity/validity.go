@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"sync"
 	"time"
 
 	"kazashi.example/reader/jpki"
@@ -45,7 +46,13 @@ type Authority struct {
 	HTTP    *http.Client
 	Now     func() time.Time
 	Log     *slog.Logger
+
+	mu    sync.Mutex // guards what follows
+	quiet time.Time  // until then the responder is not asked, because it did not answer
 }
+
+// quietFor is how long a responder that did not answer is let alone: a backlog of thousands must not wait for it tap by tap.
+const quietFor = ocspTimeout
 
 // StatusAt answers as of a time. ErrIssuer, or ErrNobody when it must be asked again later.
 func (a *Authority) StatusAt(ctx context.Context, id certid.CertID, issuer content.Issuer, at time.Time) (Status, error) {
@@ -53,14 +60,40 @@ func (a *Authority) StatusAt(ctx context.Context, id certid.CertID, issuer conte
 	if cert == nil {
 		return Status{}, fmt.Errorf("%w: %s", ErrIssuer, id.Scope)
 	}
-	if a.OCSP != "" {
-		s, err := a.ask(ctx, cert, id.Serial, at)
-		if err == nil {
-			return a.withHold(s, id, at), nil
-		}
-		a.Log.WarnContext(ctx, "the responder did not answer; asking the list", slog.Any("error", err))
+	if !a.speaks() {
+		return a.fromLists(id, cert, at)
 	}
-	return a.fromLists(id, at)
+	s, err := a.ask(ctx, cert, id.Serial, at)
+	switch {
+	case err == nil:
+		return a.withList(s, id, at), nil
+	case ctx.Err() != nil:
+		return Status{}, fmt.Errorf("%w: %w", ErrNobody, err)
+	case errors.Is(err, errUnknown):
+		if s := a.withList(Status{Answer: record.AnswerNotRevoked}, id, at); s.Answer != record.AnswerNotRevoked {
+			return s, nil
+		}
+		return Status{}, fmt.Errorf("%w: %w", ErrNobody, err)
+	}
+	a.silent(ctx, err)
+	return a.fromLists(id, cert, at)
+}
+
+// speaks reports whether the responder is to be asked now.
+func (a *Authority) speaks() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.OCSP != "" && !a.Now().Before(a.quiet)
+}
+
+func (a *Authority) silent(ctx context.Context, err error) {
+	a.Log.WarnContext(ctx, "the responder did not answer; asking the list", slog.Any("error", err))
+	if errors.Is(err, errResponder) || errors.Is(err, errStale) {
+		return // it answers, only not to this question
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.quiet = a.Now().Add(quietFor)
 }
 
 // issuer finds the generation that signed: with the key of another one a responder answers "unknown".
@@ -73,21 +106,25 @@ func (a *Authority) issuer(scope certid.Scope, short content.Issuer) *x509.Certi
 	return nil
 }
 
-// withHold adds what a responder cannot say: it knows the present, and a hold that was lifted since the tap is gone there.
-func (a *Authority) withHold(s Status, id certid.CertID, at time.Time) Status {
+// withList adds what a responder cannot say: it knows the present, and a hold that was lifted since the tap is gone there. What
+// the list in force at the tap said against the certificate stands.
+func (a *Authority) withList(s Status, id certid.CertID, at time.Time) Status {
 	if s.Answer != record.AnswerNotRevoked {
 		return s
 	}
 	_, inForce := a.Lists.at(id.Scope, at)
-	if inForce != nil && inForce.AnswerAt(id.Serial, at) == record.AnswerOnHold {
-		return Status{Answer: record.AnswerOnHold, Source: wire.SourceCRL, ThisUpdate: inForce.ThisUpdate}
+	if inForce == nil {
+		return s
+	}
+	if answer := inForce.AnswerAt(id.Serial, at); answer != record.AnswerNotRevoked {
+		return Status{Answer: answer, Source: wire.SourceCRL, ThisUpdate: inForce.ThisUpdate}
 	}
 	return s
 }
 
 // fromLists answers from the newest list, which knows most, and from the one in force at the tap, which knows holds since
-// lifted. A list whose nextUpdate had passed by the tap cannot vouch for it.
-func (a *Authority) fromLists(id certid.CertID, at time.Time) (Status, error) {
+// lifted. A list whose nextUpdate had passed by the tap cannot vouch for it, nor one whose signer is older than the issuer.
+func (a *Authority) fromLists(id certid.CertID, issuer *x509.Certificate, at time.Time) (Status, error) {
 	newest, inForce := a.Lists.at(id.Scope, at)
 	if newest == nil {
 		return Status{}, fmt.Errorf("%w: no list of %s", ErrNobody, id.Scope)
@@ -100,8 +137,12 @@ func (a *Authority) fromLists(id certid.CertID, at time.Time) (Status, error) {
 			return Status{Answer: answer, Source: wire.SourceCRL, ThisUpdate: l.ThisUpdate}, nil
 		}
 	}
-	if newest.NextUpdate.Before(at) {
+	switch {
+	case newest.NextUpdate.Before(at):
 		return Status{}, fmt.Errorf("%w: the newest list of %s was over before the tap", ErrNobody, id.Scope)
+	case !newest.Covers(a.Anchors, jpki.KeyIDOf(issuer)):
+		return Status{}, fmt.Errorf("%w: the newest list of %s does not speak of this issuer key", ErrNobody, id.Scope)
+	default:
+		return Status{Answer: record.AnswerNotRevoked, Source: wire.SourceCRL, ThisUpdate: newest.ThisUpdate}, nil
 	}
-	return Status{Answer: record.AnswerNotRevoked, Source: wire.SourceCRL, ThisUpdate: newest.ThisUpdate}, nil
 }
