@@ -48,11 +48,12 @@ func readLedger(path string) ([]laid, error) {
 		}
 		switch l.Kind {
 		case "lay":
-			open = ended(all, open, l.At)
+			ended(all, open, l.At)
+			open = len(all)
 			all = append(all, laid{line: l, offline: l.Line == "down", record: l.Serial != "" && l.ExpectFirst != "no_record"})
-			open = len(all) - 1
 		case "take":
-			open = ended(all, open, l.At)
+			ended(all, open, l.At)
+			open = -1
 		case "fail": // the card may lie there all the same, until the next one is laid
 			if open >= 0 && all[open].Tap == l.Tap {
 				all[open].record, all[open].failed = false, true
@@ -63,10 +64,9 @@ func readLedger(path string) ([]laid, error) {
 	return all, nil
 }
 
-// ended ends the laying that is open, if one is, and returns that none is.
-func ended(all []laid, open int, at time.Time) int {
+// ended ends the laying that is open, if one is.
+func ended(all []laid, open int, at time.Time) {
 	if open >= 0 {
 		all[open].until = at
 	}
-	return -1
 }

@@ -56,7 +56,7 @@ func demo(ctx context.Context, dir, keys string, port int, out io.Writer) (err e
 	}
 	began := time.Now()
 	if err := e.Start(ctx); err != nil {
-		return interrupted(ctx, err)
+		return unlessInterrupted(ctx, err)
 	}
 	defer func() {
 		e.say("stopping everything")
@@ -66,19 +66,19 @@ func demo(ctx context.Context, dir, keys string, port int, out io.Writer) (err e
 		}
 	}()
 	if err := e.awaitReady(ctx); err != nil {
-		return interrupted(ctx, err)
+		return unlessInterrupted(ctx, err)
 	}
 	e.say("ready after %.1f s", time.Since(began).Seconds())
 	welcome(out, e, dir)
 	return e.Wait(ctx)
 }
 
-// interrupted makes an end that was asked for no error, whatever broke off with it.
-func interrupted(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return nil
+// unlessInterrupted is err, or nil if the end was asked for: whatever broke off with it is no failure.
+func unlessInterrupted(ctx context.Context, err error) error {
+	if ctx.Err() == nil {
+		return err
 	}
-	return err
+	return nil
 }
 
 var errSlow = errors.New("the box does not hear from central")

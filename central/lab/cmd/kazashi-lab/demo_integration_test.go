@@ -71,7 +71,7 @@ type show struct {
 func open(t *testing.T, bin, dir string) *show {
 	t.Helper()
 	s := &show{t: t, dir: dir, out: &output{}, end: make(chan error, 1)}
-	s.cmd = exec.Command(filepath.Join(bin, "kazashi-lab"), "demo", "--dir", dir, "--first-port", "0") //nolint:gosec,noctx // ended below, by a signal
+	s.cmd = exec.Command(filepath.Join(bin, "kazashi-lab"), "demo", "--dir", dir, "--first-port", "0") //nolint:gosec // ended below, by a signal
 	s.cmd.Stdout, s.cmd.Stderr = s.out, s.out
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -237,7 +237,9 @@ func TestDemoIsKilled(t *testing.T) {
 	s.lay("hanako")
 	s.settled(1)
 	signalTo(t, s.cmd.Process.Pid, syscall.SIGKILL)
-	<-s.end
+	if err := <-s.end; err == nil {
+		t.Error("demo that was killed = nil, want how it ended")
+	}
 	poll := time.NewTicker(50 * time.Millisecond)
 	defer poll.Stop()
 	for end := time.After(patience); len(s.left()) > 0; {

@@ -29,7 +29,7 @@ const label = "records.content"
 // Deed is one way to tamper.
 type Deed struct {
 	Name string // for people
-	do   func(*sql.Tx, *keys.Rows, [2]row) error
+	do   func(context.Context, *sql.Tx, *keys.Rows, [2]row) error
 }
 
 // Deeds are all ways, the plainest first.
@@ -81,7 +81,7 @@ func (d Deed) in(ctx context.Context, db *sql.DB, rows *keys.Rows) error {
 	if err != nil {
 		return err
 	}
-	if err := d.do(tx, rows, two); err != nil {
+	if err := d.do(ctx, tx, rows, two); err != nil {
 		return fmt.Errorf("tampering (%s): %w", d.Name, err)
 	}
 	return tx.Commit()
@@ -110,32 +110,32 @@ func victims(ctx context.Context, tx *sql.Tx) (two [2]row, err error) {
 	return two, nil
 }
 
-func remove(tx *sql.Tx, _ *keys.Rows, two [2]row) error {
-	_, err := tx.Exec(`DELETE FROM records WHERE epoch = ? AND seq = ?`, two[0].epoch, two[0].seq) //nolint:noctx // the transaction has it
+func remove(ctx context.Context, tx *sql.Tx, _ *keys.Rows, two [2]row) error {
+	_, err := tx.ExecContext(ctx, `DELETE FROM records WHERE epoch = ? AND seq = ?`, two[0].epoch, two[0].seq)
 	return err
 }
 
 // far is a seq that no practice box reaches.
 const far = 1 << 40
 
-func double(tx *sql.Tx, rows *keys.Rows, two [2]row) error {
+func double(ctx context.Context, tx *sql.Tx, rows *keys.Rows, two [2]row) error {
 	again := two[0]
 	again.seq = far
 	content, err := reseal(rows, two[0], again)
 	if err != nil {
 		return err
 	}
-	_, err = tx.Exec(`INSERT INTO records SELECT epoch, ?, box, envelope, tap, service, desk, tapped, arrived, applied,
+	_, err = tx.ExecContext(ctx, `INSERT INTO records SELECT epoch, ?, box, envelope, tap, service, desk, tapped, arrived, applied,
 		first_verdict, first_reason, first_answer, final_verdict, final_reason, final_answer, source, answered, serial_index, ?, subject, verdict
-		FROM records WHERE epoch = ? AND seq = ?`, far, content, two[0].epoch, two[0].seq) //nolint:noctx // the transaction has it
+		FROM records WHERE epoch = ? AND seq = ?`, far, content, two[0].epoch, two[0].seq)
 	return err
 }
 
-func swapSealed(tx *sql.Tx, _ *keys.Rows, two [2]row) error {
-	return errors.Join(put(tx, two[0], two[1].content), put(tx, two[1], two[0].content))
+func swapSealed(ctx context.Context, tx *sql.Tx, _ *keys.Rows, two [2]row) error {
+	return errors.Join(put(ctx, tx, two[0], two[1].content), put(ctx, tx, two[1], two[0].content))
 }
 
-func swapResealed(tx *sql.Tx, rows *keys.Rows, two [2]row) error {
+func swapResealed(ctx context.Context, tx *sql.Tx, rows *keys.Rows, two [2]row) error {
 	first, err := reseal(rows, two[1], two[0])
 	if err != nil {
 		return err
@@ -144,11 +144,11 @@ func swapResealed(tx *sql.Tx, rows *keys.Rows, two [2]row) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(put(tx, two[0], first), put(tx, two[1], second))
+	return errors.Join(put(ctx, tx, two[0], first), put(ctx, tx, two[1], second))
 }
 
 // swapNumbers exchanges the numbers of two records and nothing else: each row is whole and opens.
-func swapNumbers(tx *sql.Tx, rows *keys.Rows, two [2]row) error {
+func swapNumbers(ctx context.Context, tx *sql.Tx, rows *keys.Rows, two [2]row) error {
 	first, err := reseal(rows, two[0], two[1])
 	if err != nil {
 		return err
@@ -159,14 +159,16 @@ func swapNumbers(tx *sql.Tx, rows *keys.Rows, two [2]row) error {
 	}
 	away := two[0]
 	away.seq = far
-	return errors.Join(move(tx, two[0], away, first), move(tx, two[1], two[0], second), move(tx, away, two[1], first))
+	return errors.Join(move(ctx, tx, two[0], away, first), move(ctx, tx, two[1], two[0], second), move(ctx, tx, away, two[1], first))
 }
 
-func put(tx *sql.Tx, r row, content []byte) error { return move(tx, r, r, content) }
+func put(ctx context.Context, tx *sql.Tx, r row, content []byte) error {
+	return move(ctx, tx, r, r, content)
+}
 
-func move(tx *sql.Tx, from, to row, content []byte) error {
-	_, err := tx.Exec(`UPDATE records SET epoch = ?, seq = ?, content_sealed = ? WHERE epoch = ? AND seq = ?`,
-		to.epoch, to.seq, content, from.epoch, from.seq) //nolint:noctx // the transaction has it
+func move(ctx context.Context, tx *sql.Tx, from, to row, content []byte) error {
+	_, err := tx.ExecContext(ctx, `UPDATE records SET epoch = ?, seq = ?, content_sealed = ? WHERE epoch = ? AND seq = ?`,
+		to.epoch, to.seq, content, from.epoch, from.seq)
 	return err
 }
 
