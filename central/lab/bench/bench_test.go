@@ -1,0 +1,36 @@
+package bench_test
+
+import (
+	"bytes"
+	"errors"
+	"log/slog"
+	"os"
+	"strings"
+	"testing"
+
+	"kazashi.example/central/lab/bench"
+	"kazashi.example/central/lab/world/worldtest"
+)
+
+// TestNothingIsMadeUp runs without any program to measure: no figure may be printed, the error says which are missing, and
+// nothing is left behind.
+func TestNothingIsMadeUp(t *testing.T) {
+	var out bytes.Buffer
+	dir := t.TempDir()
+	err := bench.Run(t.Context(), bench.Config{
+		Bin: t.TempDir(), Dir: dir, Keys: worldtest.KeyDir(), Quick: true, Out: &out, Log: slog.New(slog.DiscardHandler),
+	})
+	switch {
+	case errors.Is(err, bench.ErrMemoryDisk): // where temporary files are kept in memory nothing is begun
+	case !errors.Is(err, bench.ErrMissing) || !strings.Contains(err.Error(), "tap_overhead_p50_us"):
+		t.Errorf("Run = %v, want ErrMissing with the names of the figures", err)
+	case !strings.Contains(out.String(), "# quick"):
+		t.Errorf("Run printed %q, want it to say that it was quick", out.String())
+	}
+	if strings.Contains(out.String(), "figure ") {
+		t.Errorf("Run printed %q, want no figure", out.String())
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) != 0 {
+		t.Errorf("Run left %v behind (%v)", left, err)
+	}
+}
