@@ -2,15 +2,14 @@
 // numbered.
 //
 // Both are kept as signed files. When central starts and nothing has changed, the kept file is used again, so that boxes see
-// the same bytes; when something changed, or central's epoch rose, a new one is made with a higher number. Numbers are at
-// least the time in Unix seconds, so that they rise even over a restored disk. Everything is made once, at the start.
+// the same bytes; when something changed, or central's epoch rose, both are made with a higher number. Numbers are at least
+// the time in Unix seconds, so that they rise even over a restored disk. A kept file that cannot be believed is set aside
+// under another name. Everything is made once, at the start; a [Policy] is read-only after that.
 package policy
 
 import (
 	"bytes"
 	"crypto"
-	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -22,7 +21,6 @@ import (
 	"kazashi.example/central/keys"
 	"kazashi.example/reader/jpki"
 	"kazashi.example/sync/canon"
-	"kazashi.example/sync/certid"
 	"kazashi.example/sync/durable"
 	"kazashi.example/sync/rule"
 	"kazashi.example/sync/seal"
@@ -36,9 +34,6 @@ const (
 	fileTrust = "trust.cbor"
 )
 
-// ErrAnchor says that an anchor file holds no certificate.
-var ErrAnchor = errors.New("not a certificate file")
-
 // Policy is what boxes are to have.
 type Policy struct {
 	Rules       rule.Set
@@ -46,84 +41,141 @@ type Policy struct {
 	Trust       trust.Bundle
 	TrustSigned []byte
 	Anchors     *jpki.Anchors
+	// Damaged lists kept files that could not be believed, by the names under which they were set aside. An operator should
+	// know of them: the numbers that stood in them had to be guessed.
+	Damaged []string
+
+	keys *keys.Keys
+	now  time.Time
 }
 
-// Make reads the anchors, and takes or makes the signed files in dir.
+// Make reads the anchors, and takes or makes the signed files in the data directory. ErrAnchor, or an error of packages jpki,
+// rule or trust for a configuration that cannot be signed; nothing is written then.
+//
+// The bundle is written before the rules, which carry central's epoch: after a crash in between, the next start finds the old
+// epoch in the rules and makes both again.
 func Make(c config.Config, k *keys.Keys, centralEpoch uint64, now time.Time) (*Policy, error) {
-	var p Policy
+	p := Policy{keys: k, now: now}
 	rules, err := c.Rules()
 	if err != nil {
 		return nil, err
 	}
 	p.Rules = rule.Set{Issued: now.Unix(), Rules: rules, Version: rule.Version{CentralEpoch: centralEpoch, N: 1}}
-	if err := p.rules(filepath.Join(c.DataDir, fileRules), k, now); err != nil {
-		return nil, fmt.Errorf("making the rule set: %w", err)
+	if err := p.Rules.Check(); err != nil {
+		return nil, err
 	}
 	if err := p.anchors(c); err != nil {
 		return nil, err
 	}
-	if err := p.trust(filepath.Join(c.DataDir, fileTrust), k, now); err != nil {
+	pathRules := filepath.Join(c.DataDir, fileRules)
+	kept, err := p.keptRules(pathRules)
+	if err != nil {
+		return nil, fmt.Errorf("reading the kept rule set: %w", err)
+	}
+	sameEpoch := kept.set.Version.CentralEpoch == centralEpoch
+	if err := p.trust(filepath.Join(c.DataDir, fileTrust), sameEpoch); err != nil {
 		return nil, fmt.Errorf("making the trust bundle: %w", err)
+	}
+	if err := p.rules(pathRules, kept, sameEpoch); err != nil {
+		return nil, fmt.Errorf("making the rule set: %w", err)
 	}
 	return &p, nil
 }
 
-func (p *Policy) rules(path string, k *keys.Keys, now time.Time) error {
-	pub, err := sign.PublicKeyOf(k.Sign.Public())
+// keptSet is the rule set of an earlier start; zero if there is none.
+type keptSet struct {
+	set    rule.Set
+	signed []byte
+}
+
+func (p *Policy) keptRules(path string) (k keptSet, err error) {
+	pub, err := sign.PublicKeyOf(p.keys.Sign.Public())
+	if err != nil {
+		return k, err
+	}
+	err = p.recall(path, func(b []byte) error {
+		set, err := rule.Open(sign.One{Key: pub}, b)
+		if err == nil {
+			k = keptSet{set, b}
+		}
+		return err
+	})
+	return k, err
+}
+
+// recall reads a kept file and hands it to use. One that use refuses is set aside; a missing one is no error.
+func (p *Policy) recall(path string, use func([]byte) error) error {
+	b, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
-	kept, err := readOrNone(path)
+	if use(b) == nil {
+		return nil
+	}
+	aside := path + ".set-aside-" + p.now.UTC().Format("20060102T150405Z")
+	if err := os.Rename(path, aside); err != nil {
+		return fmt.Errorf("setting a damaged file aside: %w", err)
+	}
+	p.Damaged = append(p.Damaged, aside)
+	return durable.SyncDir(filepath.Dir(path))
+}
+
+// rules takes the kept set if it is what is wanted now, and otherwise makes the next.
+func (p *Policy) rules(path string, kept keptSet, sameEpoch bool) error {
+	same, err := equal(kept.set.Rules, p.Rules.Rules)
 	if err != nil {
 		return err
 	}
-	if old, err := rule.Open(sign.One{Key: pub}, kept); kept != nil && err == nil {
-		same, err := equal(old.Rules, p.Rules.Rules)
-		if err != nil {
-			return err
-		}
-		if same && old.Version.CentralEpoch == p.Rules.Version.CentralEpoch {
-			p.Rules, p.RulesSigned = old, kept
-			return nil
-		}
-		p.Rules.Version.N = old.Version.N
+	if same && sameEpoch {
+		p.Rules, p.RulesSigned = kept.set, kept.signed
+		return nil
 	}
-	p.Rules.Version.N = max(p.Rules.Version.N+1, unix(now))
-	if p.RulesSigned, err = p.Rules.Sign(k.Sign); err != nil {
+	p.Rules.Version.N = max(kept.set.Version.N+1, unix(p.now))
+	if p.RulesSigned, err = p.Rules.Sign(p.keys.Sign); err != nil {
 		return err
 	}
 	return durable.WriteFile(path, p.RulesSigned, 0o600)
 }
 
-func (p *Policy) trust(path string, k *keys.Keys, now time.Time) error {
-	print, err := k.Fingerprint()
+// trust takes the kept bundle if it is what is wanted now, and otherwise makes the next. A central that was restored makes a
+// new one in any case: boxes may hold a later one than the restored disk does.
+func (p *Policy) trust(path string, sameEpoch bool) error {
+	print, err := p.keys.Fingerprint()
 	if err != nil {
 		return err
 	}
-	if p.Trust.Keys, err = publicKeys(k); err != nil {
+	if p.Trust.Keys, err = publicKeys(p.keys); err != nil {
 		return err
 	}
-	p.Trust.Suites = []seal.Suite{seal.Suite1}
-	kept, err := readOrNone(path)
+	p.Trust.Version, p.Trust.Suites = 1, []seal.Suite{seal.Suite1}
+	var kept trust.Opened
+	var signed []byte
+	err = p.recall(path, func(b []byte) error {
+		o, err := trust.Open(b, trust.Terms{Root: print})
+		if err == nil {
+			kept, signed = o, b
+		}
+		return err
+	})
 	if err != nil {
 		return err
 	}
-	number := uint64(0)
-	if old, err := trust.Open(kept, trust.Terms{Root: print}); kept != nil && err == nil {
-		number = old.Number
-		p.Trust.Version, p.Trust.Number, p.Trust.Issued = old.Version, old.Number, old.Issued
-		same, err := equal(old.Bundle, p.Trust)
-		if err != nil {
+	if signed != nil && sameEpoch {
+		p.Trust.Number, p.Trust.Issued = kept.Number, kept.Issued
+		if same, err := equal(kept.Bundle, p.Trust); same || err != nil {
+			p.TrustSigned = signed
 			return err
 		}
-		if same {
-			p.TrustSigned = kept
-			return nil
-		}
 	}
-	p.Trust.Number, p.Trust.Issued = max(number+1, unix(now)), now.Unix()
-	if p.TrustSigned, err = p.Trust.Sign([][]byte{k.RootSet}, []crypto.Signer{k.Root}); err != nil {
+	p.Trust.Number, p.Trust.Issued = max(kept.Number+1, unix(p.now)), p.now.Unix()
+	if p.TrustSigned, err = p.Trust.Sign([][]byte{p.keys.RootSet}, []crypto.Signer{p.keys.Root}); err != nil {
 		return err
+	}
+	if _, err := trust.Open(p.TrustSigned, trust.Terms{Root: print}); err != nil { // root key and root set of two centrals
+		return fmt.Errorf("reading back what was signed: %w", err)
 	}
 	return durable.WriteFile(path, p.TrustSigned, 0o600)
 }
@@ -144,48 +196,6 @@ func publicKeys(k *keys.Keys) ([]trust.Key, error) {
 	}, nil
 }
 
-// anchors reads the certificate files into the bundle, and into the form in which central uses them itself.
-func (p *Policy) anchors(c config.Config) error {
-	var own []jpki.Anchor
-	for _, j := range c.JPKI {
-		h, err := certid.ParseHierarchy(j.Hierarchy)
-		if err != nil {
-			return err
-		}
-		for purpose, files := range map[certid.Purpose][]string{certid.PurposeAuth: j.AuthAnchors, certid.PurposeSign: j.SignAnchors} {
-			for _, file := range files {
-				cert, err := readCertificate(file)
-				if err != nil {
-					return err
-				}
-				own = append(own, jpki.Anchor{Cert: cert, Hierarchy: h, Purpose: purpose})
-			}
-		}
-	}
-	sortAnchors(own)
-	for _, a := range own {
-		p.Trust.Anchors = append(p.Trust.Anchors, trust.Anchor{Hierarchy: a.Hierarchy, Purpose: a.Purpose, Certificate: a.Cert.Raw})
-	}
-	var err error
-	p.Anchors, err = jpki.NewAnchors(own...)
-	return err
-}
-
-func readCertificate(path string) (*x509.Certificate, error) {
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("reading an anchor: %w", err)
-	}
-	if block, _ := pem.Decode(b); block != nil {
-		b = block.Bytes
-	}
-	cert, err := x509.ParseCertificate(b)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %s: %w", ErrAnchor, path, err)
-	}
-	return cert, nil
-}
-
 // equal compares two values by their only encoding.
 func equal(a, b any) (bool, error) {
 	x, err := canon.Encode(a)
@@ -197,11 +207,3 @@ func equal(a, b any) (bool, error) {
 }
 
 func unix(t time.Time) uint64 { return uint64(max(t.Unix(), 1)) } //nolint:gosec // positive on this line
-
-func readOrNone(path string) ([]byte, error) {
-	b, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	return b, err
-}

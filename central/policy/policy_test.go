@@ -1,0 +1,267 @@
+package policy_test
+
+import (
+	"bytes"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"kazashi.example/central/config"
+	"kazashi.example/central/keys"
+	"kazashi.example/central/lab/world"
+	"kazashi.example/central/lab/world/worldtest"
+	"kazashi.example/central/policy"
+	"kazashi.example/reader/jpki"
+	"kazashi.example/sync/certid"
+	"kazashi.example/sync/rule"
+	"kazashi.example/sync/sign"
+	"kazashi.example/sync/trust"
+)
+
+var day = time.Date(2026, 11, 22, 3, 0, 0, 0, time.UTC)
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// rig is a central's folders.
+type rig struct {
+	t    *testing.T
+	conf config.Config
+	keys *keys.Keys
+	now  time.Time
+	dir  string // of anchor files
+}
+
+func newRig(t *testing.T) *rig {
+	t.Helper()
+	r := &rig{t: t, now: day, dir: t.TempDir()}
+	w := worldtest.Open(t, world.Config{Now: day, People: 1})
+	var auth, signing []string
+	for _, a := range w.Anchors() {
+		path := filepath.Join(r.dir, fmt.Sprintf("%s-g%d.cer", a.Scope.Purpose, a.Generation))
+		must(t, os.WriteFile(path, a.Cert, 0o600))
+		if a.Scope.Purpose == certid.PurposeAuth {
+			auth = append(auth, path)
+		} else {
+			signing = append(signing, path)
+		}
+	}
+	text := fmt.Sprintf(`data_dir = %q
+[[jpki]]
+hierarchy = "practice"
+auth_anchors = ["%s"]
+sign_anchors = ["%s"]
+auth_crl = "http://127.0.0.1:7443/crl/auth.crl"
+[[service]]
+id = "kiyose.library"
+verifier = "kiyose"
+basis = "drill"
+evidence = "certificate"
+practice = true
+hierarchies = ["practice"]
+`, t.TempDir(), strings.Join(auth, `", "`), strings.Join(signing, `", "`))
+	var err error
+	r.conf, err = config.Parse([]byte(text))
+	must(t, err)
+	must(t, keys.Create(r.conf.KeysDir))
+	r.keys, err = keys.Open(r.conf.KeysDir)
+	must(t, err)
+	return r
+}
+
+// make is a start of central, a minute after the one before it.
+func (r *rig) make(epoch uint64) *policy.Policy {
+	r.t.Helper()
+	r.now = r.now.Add(time.Minute)
+	p, err := policy.Make(r.conf, r.keys, epoch, r.now)
+	must(r.t, err)
+	r.believed(p)
+	return p
+}
+
+// believed checks that a box believes what was made.
+func (r *rig) believed(p *policy.Policy) {
+	r.t.Helper()
+	root, err := r.keys.Fingerprint()
+	must(r.t, err)
+	o, err := trust.Open(p.TrustSigned, trust.Terms{Root: root, Now: r.now})
+	must(r.t, err)
+	set, err := rule.Open(o, p.RulesSigned)
+	must(r.t, err)
+	if o.Number != p.Trust.Number || set.Version != p.Rules.Version || len(o.Anchors) != len(p.Trust.Anchors) {
+		r.t.Errorf("signed: trust %d, rules %v; said: %d, %v", o.Number, set.Version, p.Trust.Number, p.Rules.Version)
+	}
+}
+
+func TestAnUnchangedConfigurationMakesTheSameBytes(t *testing.T) { // P9
+	r := newRig(t)
+	a := r.make(1)
+	r.conf.JPKI[0].AuthAnchors[0], r.conf.JPKI[0].AuthAnchors[1] = r.conf.JPKI[0].AuthAnchors[1], r.conf.JPKI[0].AuthAnchors[0]
+	b := r.make(1)
+	if !bytes.Equal(a.RulesSigned, b.RulesSigned) || !bytes.Equal(a.TrustSigned, b.TrustSigned) {
+		t.Error("a second start signed anew; the order of anchor files is no change")
+	}
+	if len(b.Trust.Anchors) != 4 || !b.Anchors.Has(certid.Scope{Hierarchy: certid.HierarchyPractice, Purpose: certid.PurposeSign}) {
+		t.Errorf("%d anchors, want four of both purposes", len(b.Trust.Anchors))
+	}
+}
+
+func TestEachChangeRaisesItsOwnNumber(t *testing.T) { // P9
+	for _, try := range []struct {
+		name         string
+		change       func(r *rig)
+		epoch        uint64
+		rules, trust bool
+	}{
+		{"a rule", func(r *rig) { r.conf.Service[0].TooOld = "record" }, 1, true, false},
+		{"an anchor less", func(r *rig) { r.conf.JPKI[0].SignAnchors = nil }, 1, false, true},
+		{"a restored central", func(*rig) {}, 2, true, true}, // boxes may hold a later bundle than the restored disk does
+	} {
+		r := newRig(t)
+		a := r.make(1)
+		try.change(r)
+		b := r.make(try.epoch)
+		if got := b.Rules.Version.Compare(a.Rules.Version) > 0; got != try.rules {
+			t.Errorf("%s: rules rose from %v to %v, want %v", try.name, a.Rules.Version, b.Rules.Version, try.rules)
+		}
+		if got := b.Trust.Number > a.Trust.Number; got != try.trust {
+			t.Errorf("%s: trust rose from %d to %d, want %v", try.name, a.Trust.Number, b.Trust.Number, try.trust)
+		}
+		if c := r.make(try.epoch); !bytes.Equal(b.RulesSigned, c.RulesSigned) || !bytes.Equal(b.TrustSigned, c.TrustSigned) {
+			t.Errorf("%s: the start after signed anew", try.name)
+		}
+	}
+}
+
+// A clock that went back does not make a number fall as long as the kept files are there.
+func TestNumbersRiseUnderAClockThatWentBack(t *testing.T) { // P8
+	r := newRig(t)
+	a := r.make(1)
+	r.now = time.Unix(5, 0)
+	r.conf.Service[0].TooOld, r.conf.JPKI[0].SignAnchors = "record", nil
+	b := r.make(1)
+	if b.Rules.Version.N != a.Rules.Version.N+1 || b.Trust.Number != a.Trust.Number+1 {
+		t.Errorf("rules %d, then %d; trust %d, then %d; want one more each", a.Rules.Version.N, b.Rules.Version.N, a.Trust.Number, b.Trust.Number)
+	}
+}
+
+// A disk restored without the files: numbers come from the time, which has passed every number given out.
+func TestNumbersRiseWithoutTheFiles(t *testing.T) {
+	r := newRig(t)
+	a := r.make(1)
+	must(t, errors.Join(os.Remove(filepath.Join(r.conf.DataDir, "rules.cbor")), os.Remove(filepath.Join(r.conf.DataDir, "trust.cbor"))))
+	if b := r.make(1); b.Rules.Version.N <= a.Rules.Version.N || b.Trust.Number <= a.Trust.Number || len(b.Damaged) != 0 {
+		t.Errorf("rules %d, then %d; trust %d, then %d", a.Rules.Version.N, b.Rules.Version.N, a.Trust.Number, b.Trust.Number)
+	}
+}
+
+func TestADamagedFileIsSetAsideAndReported(t *testing.T) { // P9
+	for _, name := range []string{"rules.cbor", "trust.cbor"} {
+		for what, harm := range map[string]func([]byte) []byte{
+			"cut":     func(b []byte) []byte { return b[:len(b)/2] },
+			"empty":   func([]byte) []byte { return nil },
+			"changed": func(b []byte) []byte { b[len(b)-1] ^= 1; return b },
+		} {
+			r := newRig(t)
+			a := r.make(1)
+			path := filepath.Join(r.conf.DataDir, name)
+			whole, err := os.ReadFile(path)
+			must(t, err)
+			must(t, os.WriteFile(path, harm(whole), 0o600))
+			b := r.make(1)
+			if len(b.Damaged) != 1 || !strings.HasPrefix(b.Damaged[0], path+".set-aside-") {
+				t.Errorf("%s %s: Damaged = %v, want it under another name", name, what, b.Damaged)
+			}
+			if b.Rules.Version.N < a.Rules.Version.N || b.Trust.Number < a.Trust.Number || b.Trust.Number+b.Rules.Version.N == a.Trust.Number+a.Rules.Version.N {
+				t.Errorf("%s %s: numbers did not rise", name, what)
+			}
+		}
+	}
+}
+
+func TestAChangedSigningKeySignsAnew(t *testing.T) { // P9
+	r, other := newRig(t), newRig(t)
+	a := r.make(1)
+	r.keys.Sign = other.keys.Sign
+	b := r.make(1)
+	if bytes.Equal(a.RulesSigned, b.RulesSigned) || b.Trust.Number <= a.Trust.Number {
+		t.Error("rules or bundle of the old key are still given out")
+	}
+}
+
+// A folder put together from two centrals' keys is found out before a box sees anything of it.
+func TestKeysOfTwoCentrals(t *testing.T) {
+	r, other := newRig(t), newRig(t)
+	r.keys.Root = other.keys.Root
+	if _, err := policy.Make(r.conf, r.keys, 1, r.now); !errors.Is(err, trust.ErrThreshold) && !errors.Is(err, sign.ErrUnknownKey) {
+		t.Errorf("Make with a root key that the root set does not name = %v, want ErrThreshold", err)
+	}
+	if left, _ := filepath.Glob(filepath.Join(r.conf.DataDir, "*.cbor")); len(left) != 0 {
+		t.Errorf("Make left %v", left)
+	}
+}
+
+// Each fault of an anchor file is named with the file, and nothing is written: no number is spent on what cannot be given out.
+func TestAnchorFaults(t *testing.T) {
+	for name, try := range map[string]struct {
+		spoil func(t *testing.T, path string, der []byte) []byte
+		want  error
+	}{
+		"no certificate": {func(*testing.T, string, []byte) []byte { return []byte("hello") }, policy.ErrAnchor},
+		"empty":          {func(*testing.T, string, []byte) []byte { return nil }, policy.ErrAnchor},
+		"cut":            {func(_ *testing.T, _ string, der []byte) []byte { return der[:100] }, policy.ErrAnchor},
+		"a second one behind it": {func(_ *testing.T, _ string, der []byte) []byte {
+			return append(pemOf("CERTIFICATE", der), pemOf("CERTIFICATE", der)...)
+		}, policy.ErrAnchor},
+		"a key": {func(_ *testing.T, _ string, der []byte) []byte { return pemOf("PRIVATE KEY", der) }, policy.ErrAnchor},
+		"gone":  {func(t *testing.T, path string, _ []byte) []byte { must(t, os.Remove(path)); return nil }, os.ErrNotExist},
+	} {
+		r := newRig(t)
+		path := r.conf.JPKI[0].AuthAnchors[0]
+		der, err := os.ReadFile(path)
+		must(t, err)
+		if b := try.spoil(t, path, der); !errors.Is(try.want, os.ErrNotExist) {
+			must(t, os.WriteFile(path, b, 0o600))
+		}
+		_, err = policy.Make(r.conf, r.keys, 1, r.now)
+		if !errors.Is(err, try.want) || !strings.Contains(err.Error(), path) {
+			t.Errorf("Make(%s) = %v, want %v with the file's name", name, err, try.want)
+		}
+		if left, _ := filepath.Glob(filepath.Join(r.conf.DataDir, "*.cbor")); len(left) != 0 {
+			t.Errorf("Make(%s) left %v", name, left)
+		}
+	}
+}
+
+func pemOf(kind string, der []byte) []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der})
+}
+
+func TestAnchorForms(t *testing.T) {
+	r := newRig(t)
+	want := r.make(1).Trust.Anchors
+	path := r.conf.JPKI[0].AuthAnchors[0]
+	der, err := os.ReadFile(path)
+	must(t, err)
+	must(t, os.WriteFile(path, append([]byte("a note before it\n"), pemOf("CERTIFICATE", der)...), 0o600))
+	if got := r.make(1).Trust.Anchors; fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Error("the same certificate as PEM is another anchor")
+	}
+	r.conf.JPKI[0].AuthAnchors = append(r.conf.JPKI[0].AuthAnchors, path)
+	if _, err := policy.Make(r.conf, r.keys, 1, r.now); !errors.Is(err, jpki.ErrAnchor) {
+		t.Errorf("Make with an anchor twice = %v, want ErrAnchor", err)
+	}
+	r.conf.JPKI[0].AuthAnchors, r.conf.JPKI[0].Hierarchy = r.conf.JPKI[0].AuthAnchors[:1], "production"
+	if _, err := policy.Make(r.conf, r.keys, 1, r.now); !errors.Is(err, jpki.ErrAnchor) {
+		t.Errorf("Make with a practice anchor as production = %v, want ErrAnchor", err)
+	}
+}
