@@ -99,7 +99,7 @@ func (b *Box) open(ctx context.Context, built time.Time) (err error) {
 	if place := b.desired.Place(); place.Box != b.identity.Box {
 		return fmt.Errorf("%w: %s joined, %s is here", ErrOtherIdentity, place.Box, b.identity.Box)
 	}
-	b.log.WarnContext(ctx, vault.Weakness)
+	b.log.WarnContext(ctx, "this box keeps its keys in a file", slog.String("weakness", vault.Weakness))
 	b.clock = clock.New(ctx, clock.System(), clock.File(filepath.Join(b.conf.DataDir, fileClock)), built, b.log)
 	if b.lists, err = revocation.Open(ctx, filepath.Join(b.conf.DataDir, dirLists), b.desired.Anchors(), b.log); err != nil {
 		return err

@@ -4,13 +4,16 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
+
+	"kazashi.example/appliance/config"
 )
 
 func newConfig(s *settings) *cobra.Command {
 	c := &cobra.Command{
-		Use:     "config",
-		Short:   "Check a configuration file",
-		Example: "  kazashi config check --config ./kazashi.toml",
+		Use:   "config",
+		Short: "Check a configuration file, or begin one",
+		Example: `  kazashi config example > kazashi.toml
+  kazashi config check --config ./kazashi.toml`,
 	}
 	c.AddCommand(&cobra.Command{
 		Use:   "check",
@@ -24,6 +27,15 @@ func newConfig(s *settings) *cobra.Command {
 			}
 			fmt.Fprintf(c.OutOrStdout(), "%s is in order\n", s.config)
 			return nil
+		},
+	})
+	c.AddCommand(&cobra.Command{
+		Use:     "example",
+		Short:   "Print a configuration with every key, its default and what it is for",
+		Example: "  kazashi config example > kazashi.toml",
+		RunE: func(c *cobra.Command, _ []string) error {
+			_, err := c.OutOrStdout().Write(config.Example)
+			return err
 		},
 	})
 	return c

@@ -64,6 +64,9 @@ func (s *settings) load() (config.Config, error) {
 		if c.DataDir, err = filepath.Abs(s.dataDir); err != nil {
 			return c, fmt.Errorf("reading --data-dir: %w", err)
 		}
+		if err := c.Validate(); err != nil {
+			return c, fmt.Errorf("using --data-dir: %w", err)
+		}
 	}
 	return c, err
 }

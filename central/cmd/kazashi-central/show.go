@@ -11,7 +11,12 @@ import (
 // tokyo is where the counters stand; Japan keeps no summer time.
 var tokyo = time.FixedZone("JST", 9*60*60)
 
-func stamp(t time.Time) string { return t.In(tokyo).Format("2006-01-02 15:04:05 MST") }
+func stamp(t time.Time) string {
+	if t.IsZero() {
+		return "never"
+	}
+	return t.In(tokyo).Format("2006-01-02 15:04:05 MST")
+}
 
 // plain keeps what others named from steering the terminal that it is printed on.
 func plain(s string) string {

@@ -1,0 +1,92 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"kazashi.example/central/lab/jpki"
+	"kazashi.example/central/lab/stage"
+	"kazashi.example/central/lab/world"
+	"kazashi.example/central/lab/world/worldtest"
+	"kazashi.example/sync/certid"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"kazashi-central": main, "get": get})
+}
+
+// get is a program that prints what a URL answers; with a second argument it asks as that host.
+func get() {
+	req, err := http.NewRequest(http.MethodGet, os.Args[1], nil)
+	if err == nil && len(os.Args) > 2 {
+		req.Host = os.Args[2]
+	}
+	var resp *http.Response
+	if err == nil {
+		resp, err = http.DefaultClient.Do(req)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	defer resp.Body.Close()
+	fmt.Println(resp.StatusCode)
+	_, _ = io.Copy(os.Stdout, resp.Body)
+}
+
+// TestScripts runs central's program beside the practice JPKI.
+func TestScripts(t *testing.T) {
+	w := worldtest.Open(t, world.Config{People: 1})
+	authority, err := jpki.NewService(w, jpki.Config{Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	web := httptest.NewServer(authority)
+	t.Cleanup(web.Close)
+	var anchors []string
+	for _, a := range w.Anchors() {
+		if a.Scope.Purpose != certid.PurposeAuth {
+			continue
+		}
+		path := filepath.Join(t.TempDir(), "auth.cer")
+		if err := os.WriteFile(path, a.Cert, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		anchors = append(anchors, path)
+	}
+	testscript.Run(t, testscript.Params{
+		Dir:   "testdata/script",
+		Setup: func(e *testscript.Env) error { return setUp(t, e, stage.Central{AuthAnchors: anchors, JPKI: web.URL}) },
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"status": status, "await": await, "terminate": terminate, "occupy": occupy,
+		},
+	})
+}
+
+// setUp writes c.toml and names its places: $UPLINK, $HTTP.
+func setUp(t *testing.T, e *testscript.Env, c stage.Central) error {
+	at, err := stage.FreePorts(t.Context(), 2)
+	if err != nil {
+		return err
+	}
+	e.Setenv("UPLINK", at[0])
+	e.Setenv("HTTP", at[1])
+	c.DataDir, c.Uplink, c.HTTP = filepath.Join(e.WorkDir, "c"), at[0], at[1]
+	c.Verifier, c.Services, c.ListEvery, c.BackupEvery = "practice-city", []string{"practice.library"}, time.Second, time.Hour
+	lost := c
+	lost.AuthAnchors = []string{filepath.Join(e.WorkDir, "no.cer")}
+	return errors.Join(
+		stage.WriteConfig(filepath.Join(e.WorkDir, "c.toml"), c.TOML()),
+		stage.WriteConfig(filepath.Join(e.WorkDir, "lost.toml"), lost.TOML()),
+	)
+}
