@@ -11,7 +11,9 @@ import (
 
 	"kazashi.example/central/daemon"
 	"kazashi.example/central/lab/proof/rig"
+	"kazashi.example/central/lab/world/pki"
 	"kazashi.example/central/store"
+	"kazashi.example/sync/certid"
 )
 
 func epochNow() uint64 { return uint64(max(time.Now().Unix(), 0)) } //nolint:gosec // positive
@@ -73,4 +75,12 @@ func holds(t *testing.T, files []string, want []byte) bool {
 		}
 	}
 	return false
+}
+
+// revoke puts a certificate out of force at the authority, an hour ago, without a new list.
+func revoke(t *testing.T, r *rig.Rig, id certid.CertID) {
+	t.Helper()
+	if err := r.World.Revoke(id, pki.KeyCompromise, time.Now().Add(-time.Hour)); err != nil {
+		t.Fatal(err)
+	}
 }

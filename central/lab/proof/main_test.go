@@ -9,6 +9,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	rig.Child()
 	code := m.Run()
 	if err := rig.RemoveWorld(); err != nil {
 		fmt.Fprintln(os.Stderr, "removing the shared world:", err)

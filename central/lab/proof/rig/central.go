@@ -68,7 +68,12 @@ func anchors(w *world.World, p certid.Purpose) (files []string) {
 
 // Open reads everything that Start would run, and says what is at fault.
 func (c *Central) Open() (*daemon.Daemon, error) {
-	conf, err := config.Parse(c.toml)
+	return c.OpenWith(func(conf string) string { return conf })
+}
+
+// OpenWith is Open with another configuration file.
+func (c *Central) OpenWith(change func(string) string) (*daemon.Daemon, error) {
+	conf, err := config.Parse([]byte(change(string(c.toml))))
 	if err != nil {
 		return nil, err
 	}

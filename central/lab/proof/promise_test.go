@@ -1,0 +1,253 @@
+package proof_test
+
+import (
+	"crypto/x509"
+	"errors"
+	"strings"
+	"testing"
+
+	"kazashi.example/central/lab/proof/rig"
+	"kazashi.example/central/lab/world/people"
+	"kazashi.example/localapi"
+	"kazashi.example/reader/jpki"
+	"kazashi.example/sync/certid"
+	"kazashi.example/sync/record"
+)
+
+// P1: while the line swallows everything and a push is under way in it, verdicts come. What proves it is the order of the
+// counter's events, not a time: had a tap waited for the push, the news that the line is down would stand before it.
+func TestP1BlackHoledLine(t *testing.T) {
+	r := rig.New(t, rig.Setup{})
+	b := ready(r, "b")
+	taps(b, "hanako")
+	b.Synced()
+	from := b.Heard().Len()
+	b.Line.Cut()
+	passed := b.Line.Stats().ToTarget
+	taps(b, "hanako", "goro", "ren")
+	r.Eventually(func() string { // the push of the first tap hangs in the line
+		if b.Line.Stats().Held < 2 {
+			return "push and poll do not both hang"
+		}
+		return ""
+	})
+	taps(b, "taro", "sachiko", "yuki", "aoi")
+	if b.Line.Stats().ToTarget != passed || b.Line.Up() {
+		t.Fatal("the line was not cut")
+	}
+	verdicts := 0
+	for _, e := range b.Heard().All()[from:] {
+		if e.Type == localapi.EventStatus && !e.Status.Line.Up {
+			break
+		}
+		if e.Type == localapi.EventVerdict {
+			verdicts++
+		}
+	}
+	if verdicts != 7 {
+		t.Errorf("%d verdicts before the box knew that its line is down, want all 7", verdicts)
+	}
+	if n := b.Status().Waiting.Records; n != 7 {
+		t.Errorf("%d records wait, want 7", n)
+	}
+	b.Line.Restore()
+	b.Synced()
+	r.EachOnce()
+}
+
+// P1: the same with a central that is dead, and for a box that starts while it is dead.
+func TestP1CentralDead(t *testing.T) {
+	r := rig.New(t, rig.Setup{})
+	b := ready(r, "b")
+	taps(b, "hanako")
+	b.Synced()
+	online := r.Ledger()[0]
+	r.Central.Stop()
+	taps(b, "hanako", "goro")
+	b.Stop()
+	b.Start()
+	taps(b, "hanako", "taro")
+	s := b.Status()
+	if s.Waiting.Records != 4 || s.Mode == localapi.ModeStopped {
+		t.Errorf("%d records wait in mode %s, want 4 and taps that go on", s.Waiting.Records, s.Mode)
+	}
+	for _, told := range r.Ledger() {
+		if told.Person.Key == "hanako" && told.Tap.First != online.Tap.First {
+			t.Errorf("off-line %+v, on-line %+v, want the same from the same list", told.Tap.First, online.Tap.First)
+		}
+	}
+	r.Central.Start()
+	b.Synced()
+	r.EachOnce()
+	b.Settled()
+}
+
+// P6: what a verdict rests on reaches the counter with it, and is what the box decided by.
+func TestP6RestsReachTheCounter(t *testing.T) {
+	r := rig.New(t, rig.Setup{})
+	b := ready(r, "b")
+	for _, c := range []struct {
+		person string
+		first  localapi.Outcome
+		answer record.Answer
+	}{
+		{"hanako", localapi.Outcome{Verdict: record.VerdictAccepted, Reason: record.ReasonInOrder}, record.AnswerNotRevoked},
+		{"goro", localapi.Outcome{Verdict: record.VerdictRefused, Reason: record.ReasonRevoked}, record.AnswerRevoked},
+		{"mika", localapi.Outcome{Verdict: record.VerdictRefused, Reason: record.ReasonOnHold}, record.AnswerOnHold},
+		{"ren", localapi.Outcome{Verdict: record.VerdictRefused, Reason: record.ReasonChainBroken}, record.AnswerNotCovered},
+		{"aoi", localapi.Outcome{Verdict: record.VerdictProvisional, Reason: record.ReasonIssuerNotVerified}, record.AnswerNotCovered},
+	} {
+		told := b.Tap(c.person)
+		rests := told.Rests
+		if told.Tap.First != c.first || rests.Answer != c.answer {
+			t.Errorf("%s: %+v on %s, want %+v on %s", c.person, told.Tap.First, rests.Answer, c.first, c.answer)
+		}
+		if rests.Basis != record.BasisDrill || rests.Evidence != record.EvidenceCertificate || rests.Rule == 0 ||
+			rests.Confidence != record.ConfidenceChecked {
+			t.Errorf("%s: rests on %+v, want basis, evidence, rule and a checked clock", c.person, rests)
+		}
+		list := b.Status().List
+		covered := c.answer != record.AnswerNotCovered
+		if covered != (rests.List.Number == list.Number && rests.List.ThisUpdate.Equal(list.ThisUpdate)) || covered == (rests.List.Number == 0) {
+			t.Errorf("%s: rests on list %+v, the box holds %+v", c.person, rests.List, list)
+		}
+	}
+	b.Synced()
+	r.EachOnce()
+}
+
+// P6: a card that was revoked since the list was made is accepted by the box, refused by central as of the tap, and the
+// difference reaches the counter as corrected.
+func TestP6DifferenceReachesTheCounter(t *testing.T) {
+	r := rig.New(t, rig.Setup{})
+	b := ready(r, "b")
+	p, err := r.World.Person("jiro")
+	if err != nil {
+		t.Fatal(err)
+	}
+	revoke(t, r, p.Auth.ID)
+	from := b.Heard().Len()
+	told := b.Tap("jiro")
+	if told.Tap.First.Verdict != record.VerdictAccepted {
+		t.Fatalf("first verdict is %+v, want accepted: the list is older", told.Tap.First)
+	}
+	e := b.Heard().Await(from, func(e localapi.Event) bool { return e.Type == localapi.EventSettled && e.Tap.Tap == told.Tap.Tap })
+	want := localapi.Outcome{Verdict: record.VerdictRefused, Reason: record.ReasonRevoked}
+	if e.Tap.Final == nil || *e.Tap.Final != want || !e.Tap.Corrected || !e.Subject.IsZero() {
+		t.Errorf("settled as %+v, corrected %v, want %+v, corrected, without a pseudonym", e.Tap.Final, e.Tap.Corrected, want)
+	}
+	r.EachOnce()
+}
+
+// P7: for every certificate of the world the box's answer is the list's, no more and no less.
+func TestP7AnswersAreTheLists(t *testing.T) {
+	r := rig.New(t, rig.Setup{})
+	b := ready(r, "b")
+	b.Line.Cut()
+	everyone, err := r.World.People()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range everyone {
+		var want record.Answer
+		switch p.Case {
+		case people.Revoked:
+			want = record.AnswerRevoked
+		case people.OnHold:
+			want = record.AnswerOnHold
+		case people.BrokenChain, people.UnknownIssuer:
+			want = record.AnswerNotCovered
+		default:
+			want = record.AnswerNotRevoked
+		}
+		told := b.Tap(p.Key)
+		if told.Rests.Answer != want {
+			t.Errorf("%s (%s): answer %s, want %s", p.Key, p.Case, told.Rests.Answer, want)
+		}
+		if want != record.AnswerNotRevoked && told.Tap.First.Verdict == record.VerdictAccepted {
+			t.Errorf("%s (%s) is accepted on %s", p.Key, p.Case, want)
+		}
+	}
+	b.Line.Restore()
+	b.Synced()
+	r.EachOnce()
+}
+
+// P7: without a list nothing is covered, and nothing is accepted off-line: not even a card in order.
+func TestP7NoListNothingCovered(t *testing.T) {
+	r := rig.New(t, rig.Setup{NoLists: true})
+	b := ready(r, "b")
+	for _, key := range []string{"hanako", "goro", "aoi"} {
+		told := b.Tap(key)
+		if told.Rests.Answer != record.AnswerNotCovered || told.Tap.First.Verdict != record.VerdictProvisional {
+			t.Errorf("%s: %s on %s, want provisional on not_covered", key, told.Tap.First.Verdict, told.Rests.Answer)
+		}
+	}
+	b.Synced()
+	finals := map[string]record.Verdict{"hanako": record.VerdictAccepted, "goro": record.VerdictRefused, "aoi": record.VerdictRefused}
+	for i, a := range r.EachOnce() {
+		if key := r.Ledger()[i].Person.Key; a.Final != finals[key] {
+			t.Errorf("%s: central says %s, want %s", key, a.Final, finals[key])
+		}
+	}
+}
+
+const production = `
+[[service]]
+id = "city.real"
+verifier = "practice-city"
+basis = "disaster_intake"
+evidence = "certificate"
+supervised = true
+`
+
+// A service for real cards refuses practice cards, at the counter and at central, and gives them no pseudonym.
+func TestProductionServiceRefusesPracticeCards(t *testing.T) {
+	r := rig.New(t, rig.Setup{More: production})
+	b := r.Box("b")
+	b.Service = "city.real"
+	b.Start()
+	r.Eventually(func() string {
+		if b.Status().Service.Basis == 0 {
+			return "no rules yet"
+		}
+		return ""
+	})
+	want := localapi.Outcome{Verdict: record.VerdictRefused, Reason: record.ReasonHierarchy}
+	for _, key := range []string{"hanako", "taro", "goro"} {
+		if told := b.Tap(key); told.Tap.First != want {
+			t.Errorf("%s: %+v, want %+v", key, told.Tap.First, want)
+		}
+	}
+	b.Synced()
+	for _, a := range r.EachOnce() {
+		if a.Final != want.Verdict || a.Reason != want.Reason || a.PPID != "" {
+			t.Errorf("central says %s, %s and names somebody: %v, want %+v and nobody", a.Final, a.Reason, a.PPID != "", want)
+		}
+	}
+}
+
+// Practice roots cannot be configured as the national ones: central does not start, and the reader's anchors refuse them.
+func TestProductionTrustRefusesPracticeIssuers(t *testing.T) {
+	r := rig.New(t, rig.Setup{})
+	for _, a := range r.World.Anchors() {
+		cert, err := x509.ParseCertificate(a.Cert)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = jpki.NewAnchors(jpki.Anchor{Cert: cert, Hierarchy: certid.HierarchyProduction, Purpose: a.Scope.Purpose})
+		if !errors.Is(err, jpki.ErrAnchor) {
+			t.Errorf("NewAnchors(practice root of %s as production) = %v, want %v", a.Scope, err, jpki.ErrAnchor)
+		}
+	}
+	r.Central.Stop()
+	d, err := r.Central.OpenWith(func(conf string) string {
+		return strings.Replace(conf, `hierarchy = 'practice'`, `hierarchy = 'production'`, 1)
+	})
+	if err == nil {
+		_ = d.Close()
+	}
+	if !errors.Is(err, jpki.ErrAnchor) {
+		t.Errorf("central with practice roots as production opens with %v, want %v", err, jpki.ErrAnchor)
+	}
+}
