@@ -32,6 +32,13 @@ const (
 // settledWithin bounds a recovery: the longest pause between two tries of the box is 30 s.
 const settledWithin = 60 * time.Second
 
+// A line that is cut looks like one that is slow until a request has run out: the box still waits for one for so long. So many
+// taps fall into that time.
+const (
+	noticedWithin = 45 * time.Second
+	unnoticed     = 4
+)
+
 var errStory = errors.New("the story went wrong")
 
 // faultyCard is no tap, with what the counter must say of it.
@@ -119,12 +126,37 @@ func (s *story) outage(ctx context.Context) error {
 		return fmt.Errorf("revoking at the practice JPKI: %w", err)
 	}
 	s.say("the certificate of %s is revoked at central alone: on no list", laterRevoked)
-	for _, person := range append(offlinePeople, laterRevoked) {
+	for i, person := range append(offlinePeople, laterRevoked) {
 		if err := s.tap(ctx, person); err != nil {
 			return err
 		}
+		if i+1 == unnoticed {
+			if err := s.awaitOffline(ctx); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
+}
+
+// awaitOffline waits until the box has noticed for itself that nobody answers.
+func (s *story) awaitOffline(ctx context.Context) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, noticedWithin, errStory)
+	defer cancel()
+	poll := time.NewTicker(100 * time.Millisecond)
+	defer poll.Stop()
+	for {
+		st, err := s.client.Status(ctx)
+		if err == nil && st.Mode == localapi.ModeOffline {
+			s.say("the counter says that it is off-line")
+			return nil
+		}
+		select {
+		case <-poll.C:
+		case <-ctx.Done():
+			return fmt.Errorf("%w: the counter says %q %s after the line was cut: %w", context.Cause(ctx), st.Mode, noticedWithin, err)
+		}
+	}
 }
 
 // powerCut kills the box while records wait; without those the kill would prove nothing.
@@ -143,8 +175,11 @@ func (s *story) powerCut(ctx context.Context) error {
 	return nil
 }
 
-// stillOffline finds what was written before the kill, and taps once more.
+// stillOffline finds what was written before the kill, and taps once more. A box that has heard of nobody is off-line.
 func (s *story) stillOffline(ctx context.Context) error {
+	if err := s.awaitOffline(ctx); err != nil {
+		return err
+	}
 	if err := s.mustWait(ctx, "after the restart"); err != nil {
 		return err
 	}
