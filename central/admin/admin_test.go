@@ -1,0 +1,273 @@
+package admin_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"kazashi.example/central/admin"
+	"kazashi.example/sync/record"
+)
+
+// operator answers what it is told to, and remembers what it was asked.
+type operator struct {
+	err   error
+	asked []string
+}
+
+func (o *operator) Status(context.Context) (admin.Status, error) {
+	return admin.Status{Release: "v1", Boxes: 2}, o.err
+}
+
+func (o *operator) Boxes(context.Context) ([]admin.Box, error) {
+	return []admin.Box{{Site: "branch-1", Name: "one", State: "active"}}, o.err
+}
+
+func (o *operator) NewCode(_ context.Context, c admin.Code) (admin.NewCode, error) {
+	o.asked = append(o.asked, "code "+string(c.Site)+" "+c.Name)
+	return admin.NewCode{Code: "KZ1-X"}, o.err
+}
+
+func (o *operator) SetState(_ context.Context, id record.BoxID, state string) error {
+	o.asked = append(o.asked, "state "+id.String()+" "+state)
+	return o.err
+}
+
+func (o *operator) Backup(_ context.Context, name string) (admin.Backup, error) {
+	o.asked = append(o.asked, "backup "+name)
+	return admin.Backup{Name: name, File: "/b/" + name + ".json"}, o.err
+}
+
+func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }
+
+func ask(t *testing.T, h http.Handler, method, path, body string, header ...string) (int, string) {
+	t.Helper()
+	r := httptest.NewRequestWithContext(t.Context(), method, path, strings.NewReader(body))
+	r.Host = "127.0.0.1:7442"
+	for i := 0; i < len(header); i += 2 {
+		if header[i] == "Host" {
+			r.Host = header[i+1]
+			continue
+		}
+		r.Header.Set(header[i], header[i+1])
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w.Code, w.Body.String()
+}
+
+func TestHandlerRefuses(t *testing.T) {
+	const box = "0123456789abcdef0123456789abcdef"
+	for _, c := range []struct {
+		name, method, path, body string
+		status                   int
+		says                     string
+	}{
+		{"unknown field", "POST", "/v1/codes", `{"site":"a","name":"b","nmae":"c"}`, 400, `unknown field`},
+		{"field of another call", "POST", "/v1/boxes/state", `{"id":"` + box + `","state":"active","site":"a"}`, 400, `unknown field`},
+		{"trailing value", "POST", "/v1/codes", `{"site":"a","name":"b"}{}`, 400, "more than one JSON value"},
+		{"trailing rubbish", "POST", "/v1/codes", `{"site":"a","name":"b"}]`, 400, "more than one JSON value"},
+		{"no body", "POST", "/v1/backups", ``, 400, "EOF"},
+		{"another type", "POST", "/v1/backups", `{"name":7}`, 400, "cannot unmarshal"},
+		{"malformed id", "POST", "/v1/boxes/state", `{"id":"0123","state":"active"}`, 400, "hex"},
+		{"oversize", "POST", "/v1/codes", `{"site":"a","name":"` + strings.Repeat("b", 5000) + `"}`, 413, "too large"},
+		{"wrong method", "GET", "/v1/codes", ``, 405, ""},
+		{"wrong method on status", "POST", "/v1/status", `{}`, 405, ""},
+		{"delete", "DELETE", "/v1/boxes", ``, 405, ""},
+		{"unknown path", "GET", "/v1/persons", ``, 404, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			o := &operator{}
+			status, body := ask(t, admin.Handler(o, discard()), c.method, c.path, c.body)
+			if status != c.status || !strings.Contains(body, c.says) {
+				t.Errorf("%s %s = %d %q, want %d with %q", c.method, c.path, status, body, c.status, c.says)
+			}
+			if len(o.asked) > 0 {
+				t.Errorf("the operator was asked %q, want nothing", o.asked)
+			}
+		})
+	}
+}
+
+func TestReadOnlyChangesNothing(t *testing.T) {
+	metrics := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "kazashi 1\n") })
+	h := admin.ReadOnly(&operator{}, metrics, discard())
+	for _, path := range []string{"/v1/codes", "/v1/backups", "/v1/boxes/state"} {
+		if status, _ := ask(t, h, "POST", path, `{}`); status != http.StatusNotFound {
+			t.Errorf("POST %s = %d, want 404", path, status)
+		}
+	}
+	for path, says := range map[string]string{
+		"/healthz": "ok\n", "/v1/status": `"boxes":2`, "/v1/boxes": `"branch-1"`, "/metrics": "kazashi 1",
+	} {
+		if status, body := ask(t, h, "GET", path, ""); status != http.StatusOK || !strings.Contains(body, says) {
+			t.Errorf("GET %s = %d %q, want 200 with %q", path, status, body, says)
+		}
+	}
+}
+
+func TestReadOnlyRefusesPagesOfOtherSites(t *testing.T) {
+	h := admin.ReadOnly(&operator{}, http.NotFoundHandler(), discard())
+	for _, c := range []struct {
+		name   string
+		header []string
+		status int
+	}{
+		{"loopback", []string{"Host", "127.0.0.1:7442"}, 200},
+		{"another port, as through a tunnel", []string{"Host", "localhost:9000"}, 200},
+		{"IPv6", []string{"Host", "[::1]:7442"}, 200},
+		{"without port", []string{"Host", "LOCALHOST"}, 200},
+		{"rebound name", []string{"Host", "rebound.example:7442"}, 421},
+		{"name that begins like loopback", []string{"Host", "127.0.0.1.example"}, 421},
+		{"name that begins like localhost", []string{"Host", "localhost.example:7442"}, 421},
+		{"another address", []string{"Host", "192.0.2.1:7442"}, 421},
+		{"no name", []string{"Host", ""}, 421},
+		{"own origin", []string{"Origin", "http://127.0.0.1:7442"}, 200},
+		{"another origin", []string{"Origin", "http://evil.example"}, 403},
+		{"another port's page", []string{"Origin", "http://127.0.0.1:9000"}, 403},
+		{"null origin", []string{"Origin", "null"}, 403},
+		{"typed in", []string{"Sec-Fetch-Site", "none"}, 200},
+		{"image on another site", []string{"Sec-Fetch-Site", "cross-site"}, 403},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if status, body := ask(t, h, "GET", "/v1/boxes", "", c.header...); status != c.status {
+				t.Errorf("%v = %d %q, want %d", c.header, status, body, c.status)
+			}
+		})
+	}
+}
+
+func TestErrorsOfTheInsideStayInside(t *testing.T) {
+	o := &operator{err: errors.New("secret path /srv/x")}
+	h := admin.ReadOnly(o, http.NotFoundHandler(), discard())
+	for path, want := range map[string]int{"/healthz": 503, "/v1/status": 500, "/v1/boxes": 500} {
+		if status, body := ask(t, h, "GET", path, ""); status != want || strings.Contains(body, "secret") {
+			t.Errorf("GET %s = %d %q, want %d without the cause", path, status, body, want)
+		}
+	}
+}
+
+// serve listens on a socket as central does.
+func serve(t *testing.T, o admin.Operator) (socket string) {
+	t.Helper()
+	socket = filepath.Join(t.TempDir(), "s")
+	l, err := admin.Listen(t.Context(), socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &http.Server{Handler: admin.Handler(o, discard()), ReadHeaderTimeout: time.Second}
+	done := make(chan struct{})
+	go func() { defer close(done); _ = s.Serve(l) }()
+	t.Cleanup(func() { s.Close(); <-done })
+	return socket
+}
+
+func TestClientAsks(t *testing.T) {
+	o := &operator{}
+	c := admin.NewClient(serve(t, o))
+	ctx := t.Context()
+	if s, err := c.Status(ctx); err != nil || s.Boxes != 2 {
+		t.Errorf("Status() = %+v, %v, want two boxes", s, err)
+	}
+	if b, err := c.Boxes(ctx); err != nil || len(b) != 1 || b[0].Name != "one" {
+		t.Errorf("Boxes() = %+v, %v, want one", b, err)
+	}
+	if n, err := c.NewCode(ctx, admin.Code{Site: "branch-1", Name: "one"}); err != nil || n.Code != "KZ1-X" {
+		t.Errorf("NewCode() = %+v, %v, want the code", n, err)
+	}
+	if b, err := c.Backup(ctx, "monday"); err != nil || b.File != "/b/monday.json" {
+		t.Errorf("Backup() = %+v, %v, want its file", b, err)
+	}
+	id := record.NewBoxID()
+	if err := c.SetState(ctx, id, "revoked"); err != nil {
+		t.Errorf("SetState() = %v, want nil", err)
+	}
+	want := "code branch-1 one;backup monday;state " + id.String() + " revoked"
+	if got := strings.Join(o.asked, ";"); got != want {
+		t.Errorf("the operator was asked %q, want %q", got, want)
+	}
+}
+
+func TestClientErrors(t *testing.T) {
+	o := &operator{err: &admin.Refused{Err: errors.New("no such box")}}
+	c := admin.NewClient(serve(t, o))
+	var refused *admin.Refused
+	if err := c.SetState(t.Context(), record.NewBoxID(), "revoked"); !errors.As(err, &refused) || refused.Error() != "no such box" {
+		t.Errorf("SetState() = %v, want the refusal", err)
+	}
+	o.err = errors.New("secret")
+	if _, err := c.Status(t.Context()); err == nil || !strings.Contains(err.Error(), "its log says why") {
+		t.Errorf("Status() = %v, want a hint at the log", err)
+	}
+	none := filepath.Join(t.TempDir(), "none")
+	if _, err := admin.NewClient(none).Status(t.Context()); !errors.Is(err, admin.ErrNotRunning) || !strings.Contains(err.Error(), none) {
+		t.Errorf("Status() without a central = %v, want ErrNotRunning with the path", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := c.Status(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("Status() with a context that ended = %v, want Canceled", err)
+	}
+}
+
+func TestListen(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "central.sock")
+	l, err := admin.Listen(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Lstat(path)
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the socket's mode is %v, %v, want 0600", info.Mode().Perm(), err)
+	}
+	l.(*net.UnixListener).SetUnlinkOnClose(false) // as a central that was killed
+	l.Close()
+	again, err := admin.Listen(t.Context(), path)
+	if err != nil {
+		t.Fatalf("Listen() over a dead central's socket = %v, want nil", err)
+	}
+	again.Close()
+	if _, err := os.Lstat(path); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("after Close() the socket is there: %v", err)
+	}
+	if err := os.WriteFile(path, []byte("kept"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := admin.Listen(t.Context(), path); !errors.Is(err, admin.ErrNotSocket) {
+		t.Errorf("Listen() over a file = %v, want ErrNotSocket", err)
+	}
+	if b, err := os.ReadFile(path); string(b) != "kept" || err != nil {
+		t.Errorf("the file holds %q, %v, want it untouched", b, err)
+	}
+	if _, err := admin.Listen(t.Context(), filepath.Join(dir, strings.Repeat("x", 120))); err == nil || !strings.Contains(err.Error(), "shorter data directory") {
+		t.Errorf("Listen() on a long path = %v, want advice", err)
+	}
+}
+
+func FuzzHandler(f *testing.F) {
+	f.Add("/v1/codes", []byte(`{"site":"a","name":"b"}`))
+	f.Add("/v1/boxes/state", []byte(`{"id":"0123456789abcdef0123456789abcdef","state":"active"}`))
+	f.Add("/v1/backups", []byte(`{"name":"a"}{`))
+	f.Fuzz(func(t *testing.T, path string, body []byte) {
+		switch path {
+		case "/v1/codes", "/v1/boxes/state", "/v1/backups":
+		default:
+			path = "/v1/codes"
+		}
+		o := &operator{}
+		status, _ := ask(t, admin.Handler(o, discard()), "POST", path, string(body))
+		if (status == http.StatusOK) != (len(o.asked) == 1) || status >= 500 {
+			t.Errorf("POST %s %q = %d, and the operator was asked %q", path, body, status, o.asked)
+		}
+	})
+}
