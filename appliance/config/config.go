@@ -95,7 +95,7 @@ func explain(err error) string {
 	case errors.As(err, &strict):
 		return "unknown key\n" + strict.String()
 	case errors.As(err, &at):
-		return at.Error() + "\n" + at.String()
+		return "\n" + at.String()
 	default:
 		return err.Error()
 	}

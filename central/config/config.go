@@ -1,29 +1,30 @@
 // Package config is central's configuration file: TOML, strict, every fault reported at once.
 //
-// An unknown key, a key given twice or anything after the end is an error. A field that is absent has the default that its
-// comment names. Secrets are paths, never values. Reading is all that happens here; nothing is created.
+// An unknown key or a key given twice is an error. A field that is absent has the default that its comment names. Secrets are
+// paths, never values. Reading is all that happens here; nothing is created. Values; safe from any goroutine.
 package config
 
 import (
 	"bytes"
+	_ "embed"
 	"errors"
 	"fmt"
-	"net"
-	"net/url"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/pelletier/go-toml/v2"
 
 	"kazashi.example/sync/certid"
-	"kazashi.example/sync/record"
-	"kazashi.example/sync/rule"
 )
 
 // DefaultPath is where the file is looked for.
 const DefaultPath = "/etc/kazashi/central.toml"
+
+// Example is a file with every key, its default and what it is for. It loads as it stands.
+//
+//go:embed example.toml
+var Example []byte
 
 // ErrConfig says that the file is at fault; the message lists every fault.
 var ErrConfig = errors.New("configuration is at fault")
@@ -98,7 +99,8 @@ type Service struct {
 	ID string `toml:"id"`
 	// Verifier is who verifies under the law, for example "kiyose".
 	Verifier string `toml:"verifier"`
-	// Sector is within whose walls a PPID is the same (OpenID Connect Core §8.1). Default: the service's ID.
+	// Sector is within whose walls a PPID is the same (OpenID Connect Core §8.1), of the same letters as an ID. It must never
+	// change once PPIDs were given out. Default: the service's ID.
 	Sector string `toml:"sector"`
 	// Basis is "art38-4", "pin", "disaster_intake" or "drill".
 	Basis string `toml:"basis"`
@@ -128,6 +130,11 @@ func LoadAt(path, dataDir string) (Config, error) {
 	if err != nil {
 		return Config{}, fmt.Errorf("reading the configuration: %w", err)
 	}
+	if dataDir != "" { // typed by a person, who means it from where they stand
+		if dataDir, err = filepath.Abs(dataDir); err != nil {
+			return Config{}, fmt.Errorf("finding the data directory: %w", err)
+		}
+	}
 	return parse(b, dataDir)
 }
 
@@ -135,7 +142,7 @@ func LoadAt(path, dataDir string) (Config, error) {
 func Parse(b []byte) (Config, error) { return parse(b, "") }
 
 func parse(b []byte, dataDir string) (Config, error) {
-	var c Config
+	c := Config{Backup: Backup{Keep: 3}}
 	d := toml.NewDecoder(bytes.NewReader(b))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&c); err != nil {
@@ -157,7 +164,7 @@ func explain(err error) string {
 	}
 	var at *toml.DecodeError
 	if errors.As(err, &at) {
-		return at.String()
+		return "\n" + at.String()
 	}
 	return err.Error()
 }
@@ -169,9 +176,6 @@ func (c *Config) complete() {
 	c.HTTP.Listen = or(c.HTTP.Listen, "127.0.0.1:7442")
 	c.Backup.Dir = or(c.Backup.Dir, filepath.Join(c.DataDir, "backups"))
 	c.Backup.Every = orDuration(c.Backup.Every, time.Minute)
-	if c.Backup.Keep == 0 {
-		c.Backup.Keep = 3
-	}
 	for i := range c.JPKI {
 		c.JPKI[i].ListEvery = orDuration(c.JPKI[i].ListEvery, 15*time.Minute)
 	}
@@ -200,114 +204,4 @@ func orDuration(d *Duration, otherwise time.Duration) *Duration {
 		return &v
 	}
 	return d
-}
-
-// Validate reports all faults at once.
-func (c Config) Validate() error {
-	var faults []error
-	fault := func(format string, a ...any) { faults = append(faults, fmt.Errorf(format, a...)) }
-	if _, _, err := net.SplitHostPort(c.Uplink.Listen); err != nil {
-		fault("uplink.listen: %w", err)
-	}
-	if host, _, err := net.SplitHostPort(c.HTTP.Listen); err != nil {
-		fault("http.listen: %w", err)
-	} else if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		fault("http.listen: %q is not a loopback address", c.HTTP.Listen)
-	}
-	if c.Backup.Keep < 1 {
-		fault("backup.keep: at least 1")
-	}
-	if time.Duration(*c.Backup.Every) < 0 {
-		fault("backup.every: not before now")
-	}
-	if len(c.JPKI) == 0 {
-		fault("jpki: at least one hierarchy")
-	}
-	for i, j := range c.JPKI {
-		if err := j.validate(); err != nil {
-			fault("jpki[%d]: %w", i, err)
-		}
-	}
-	if _, err := c.Rules(); err != nil {
-		faults = append(faults, err)
-	}
-	return errors.Join(faults...)
-}
-
-func (j JPKI) validate() error {
-	var faults []error
-	if _, err := certid.ParseHierarchy(j.Hierarchy); err != nil {
-		faults = append(faults, err)
-	}
-	if len(j.AuthAnchors) == 0 {
-		faults = append(faults, errors.New("auth_anchors: at least one file"))
-	}
-	for name, s := range map[string]string{"ocsp": j.OCSP, "auth_crl": j.AuthCRL} {
-		u, err := url.Parse(s)
-		if s != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
-			faults = append(faults, fmt.Errorf("%s: %q is no HTTP address", name, s))
-		}
-	}
-	if j.AuthCRL == "" {
-		faults = append(faults, errors.New("auth_crl: boxes cannot check a tap off-line without a list"))
-	}
-	if time.Duration(*j.ListEvery) < time.Second {
-		faults = append(faults, errors.New("list_every: at least 1s"))
-	}
-	return errors.Join(faults...)
-}
-
-// Rules turns the services into rules. Every rule at fault is reported.
-func (c Config) Rules() ([]rule.Rule, error) {
-	var rules []rule.Rule
-	var faults []error
-	seen := map[string]bool{}
-	if len(c.Service) == 0 {
-		faults = append(faults, errors.New("service: at least one"))
-	}
-	for i, s := range c.Service {
-		r, err := s.rule()
-		if err == nil {
-			err = r.Check()
-		}
-		if err == nil && seen[s.ID] {
-			err = errors.New("id stands twice")
-		}
-		seen[s.ID] = true
-		if err != nil {
-			faults = append(faults, fmt.Errorf("service[%d]: %w", i, err))
-			continue
-		}
-		rules = append(rules, r)
-	}
-	return rules, errors.Join(faults...)
-}
-
-func (s Service) rule() (rule.Rule, error) {
-	r := rule.Rule{
-		Service: record.ServiceID(s.ID), Verifier: record.VerifierID(s.Verifier), Supervised: s.Supervised, Practice: s.Practice,
-		ListFull: seconds(s.ListFull), ListProvisional: seconds(s.ListProvisional),
-	}
-	err := errors.Join(r.Basis.UnmarshalText([]byte(s.Basis)), r.Evidence.UnmarshalText([]byte(s.Evidence)))
-	switch s.TooOld {
-	case "refuse":
-		r.TooOld = rule.TooOldRefuse
-	case "record":
-		r.TooOld = rule.TooOldRecord
-	default:
-		err = errors.Join(err, fmt.Errorf("too_old: %q is neither refuse nor record", s.TooOld))
-	}
-	for _, name := range s.Hierarchies {
-		h, herr := certid.ParseHierarchy(name)
-		err = errors.Join(err, herr)
-		r.Hierarchies = append(r.Hierarchies, h)
-	}
-	if strings.ContainsAny(s.Sector, " \t\n") {
-		err = errors.Join(err, errors.New("sector: no blanks"))
-	}
-	return r, err
-}
-
-func seconds(d *Duration) uint32 {
-	return uint32(min(max(time.Duration(*d)/time.Second, 0), 1<<31)) //nolint:gosec // bounded on this line
 }

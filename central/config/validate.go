@@ -1,0 +1,104 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"kazashi.example/sync/certid"
+)
+
+// maxDuration is the longest time that a rule can say: its seconds travel as 32 bits.
+const maxDuration = 10 * 365 * 24 * time.Hour
+
+// faults collects what is wrong, each under the key at fault.
+type faults []error
+
+func (f *faults) add(format string, a ...any) { *f = append(*f, fmt.Errorf(format, a...)) }
+
+// under puts a table's name before each of its faults.
+func (f *faults) under(table string, of faults) {
+	for _, err := range of {
+		f.add("%s%w", table, err)
+	}
+}
+
+// Validate reports all faults at once.
+func (c Config) Validate() error {
+	var f faults
+	for _, p := range []struct{ key, path string }{{"data_dir", c.DataDir}, {"keys_dir", c.KeysDir}, {"backup.dir", c.Backup.Dir}} {
+		if !filepath.IsAbs(p.path) {
+			f.add("%s: %q is not an absolute path", p.key, p.path)
+		}
+	}
+	if _, err := hostOf(c.Uplink.Listen); err != nil {
+		f.add("uplink.listen: %q is not host:port", c.Uplink.Listen)
+	}
+	if host, err := hostOf(c.HTTP.Listen); err != nil {
+		f.add("http.listen: %q is not host:port", c.HTTP.Listen)
+	} else if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		f.add("http.listen: %q is not a loopback address", c.HTTP.Listen)
+	}
+	if c.Backup.Keep < 1 {
+		f.add("backup.keep: %d is less than 1", c.Backup.Keep)
+	}
+	if time.Duration(*c.Backup.Every) < 0 {
+		f.add("backup.every: %s is before now", time.Duration(*c.Backup.Every))
+	}
+	known := c.hierarchies(&f)
+	c.services(&f, known)
+	return errors.Join(f...)
+}
+
+// hierarchies looks through the tables [[jpki]] and returns the hierarchies that they make known.
+func (c Config) hierarchies(f *faults) map[string]bool {
+	known := map[string]bool{}
+	if len(c.JPKI) == 0 {
+		f.add("jpki: at least one hierarchy")
+	}
+	for i, j := range c.JPKI {
+		table := fmt.Sprintf("jpki[%d].", i)
+		f.under(table, j.validate())
+		if known[j.Hierarchy] {
+			f.add("%shierarchy: %q stands twice", table, j.Hierarchy)
+		}
+		known[j.Hierarchy] = true
+	}
+	return known
+}
+
+func (j JPKI) validate() (f faults) {
+	if _, err := certid.ParseHierarchy(j.Hierarchy); err != nil {
+		f.add("hierarchy: %w", err)
+	}
+	if len(j.AuthAnchors) == 0 {
+		f.add("auth_anchors: at least one file")
+	}
+	for _, a := range []struct{ key, url string }{{"ocsp", j.OCSP}, {"auth_crl", j.AuthCRL}} {
+		u, err := url.Parse(a.url)
+		if a.url != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil) {
+			f.add("%s: not an HTTP address without a name or password", a.key) // what stands there may hold one
+		}
+	}
+	if j.AuthCRL == "" {
+		f.add("auth_crl: boxes cannot check a tap off-line without a list")
+	}
+	if d := time.Duration(*j.ListEvery); d < time.Second {
+		f.add("list_every: %s is less than 1s", d)
+	}
+	return f
+}
+
+// hostOf splits host:port with a port from 0, which takes a free one, to 65535.
+func hostOf(s string) (host string, err error) {
+	host, port, err := net.SplitHostPort(s)
+	if err != nil {
+		return "", err
+	}
+	_, err = strconv.ParseUint(port, 10, 16)
+	return host, err
+}
