@@ -72,7 +72,7 @@ func TestHandlerRefuses(t *testing.T) {
 		status                   int
 		says                     string
 	}{
-		{"unknown field", "POST", "/v1/codes", `{"site":"a","name":"b","nmae":"c"}`, 400, `unknown field`},
+		{"unknown field", "POST", "/v1/codes", `{"site":"a","name":"b","floor":"c"}`, 400, `unknown field`},
 		{"field of another call", "POST", "/v1/boxes/state", `{"id":"` + box + `","state":"active","site":"a"}`, 400, `unknown field`},
 		{"trailing value", "POST", "/v1/codes", `{"site":"a","name":"b"}{}`, 400, "more than one JSON value"},
 		{"trailing rubbish", "POST", "/v1/codes", `{"site":"a","name":"b"}]`, 400, "more than one JSON value"},

@@ -1,0 +1,213 @@
+package daemon_test
+
+import (
+	"errors"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"kazashi.example/central/admin"
+	"kazashi.example/central/daemon"
+	"kazashi.example/central/keys"
+	"kazashi.example/central/store"
+	"kazashi.example/sync/record"
+	"kazashi.example/sync/rule"
+	"kazashi.example/sync/wire"
+)
+
+func TestOpenSaysWhatToDo(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		damage func(p *place) error
+		want   error
+		says   string
+	}{
+		{"no keys", func(p *place) error { return os.RemoveAll(p.conf.KeysDir) }, daemon.ErrNoKeys, "run `kazashi-central init` first"},
+		{"a lost key", func(p *place) error { return os.Remove(filepath.Join(p.conf.KeysDir, "ppid-1.key")) }, fs.ErrNotExist, "put the copy of the key directory"},
+		{"an open key", func(p *place) error { return os.Chmod(filepath.Join(p.conf.KeysDir, "tls.key"), 0o644) }, keys.ErrMode, "tls.key"},
+		{"a damaged key", func(p *place) error {
+			return os.WriteFile(filepath.Join(p.conf.KeysDir, "root.key"), []byte("x"), 0o600)
+		}, keys.ErrFile, "root.key"},
+		{"no anchor", func(p *place) error { return os.Remove(p.conf.JPKI[0].AuthAnchors[0]) }, fs.ErrNotExist, "reading an anchor"},
+		{"a foreign database", func(p *place) error {
+			return errors.Join(os.MkdirAll(p.conf.DataDir, 0o700), os.WriteFile(filepath.Join(p.conf.DataDir, "central.db"), []byte("x"), 0o600))
+		}, store.ErrDamaged, "restore the last backup"},
+		{"an interrupted restore", func(p *place) error {
+			return errors.Join(os.MkdirAll(p.conf.DataDir, 0o700), os.WriteFile(filepath.Join(p.conf.DataDir, "central.restoring"), nil, 0o600))
+		}, store.ErrRestoring, "run it again"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			p := setUp(t)
+			must(t, c.damage(p))
+			d, err := p.open(t)
+			if !errors.Is(err, c.want) || !strings.Contains(err.Error(), c.says) {
+				t.Fatalf("Open() = %v, %v, want %v with %q", d, err, c.want, c.says)
+			}
+		})
+	}
+}
+
+func TestOpenGivesTheLockBack(t *testing.T) {
+	p := setUp(t)
+	anchor := p.conf.JPKI[0].AuthAnchors[0]
+	must(t, os.Rename(anchor, anchor+".away"))
+	if _, err := p.open(t); err == nil {
+		t.Fatal("Open() without an anchor = nil, want an error")
+	}
+	must(t, os.Rename(anchor+".away", anchor))
+	d, err := p.open(t)
+	must(t, err)
+	if _, err := p.open(t); !errors.Is(err, store.ErrBusy) {
+		t.Errorf("Open() of a database in use = %v, want ErrBusy", err)
+	}
+	must(t, d.Close())
+}
+
+func TestRunRefusesATakenPort(t *testing.T) {
+	for _, key := range []string{"uplink.listen", "http.listen"} {
+		t.Run(key, func(t *testing.T) {
+			p := setUp(t)
+			at := p.conf.Uplink.Listen
+			if key == "http.listen" {
+				at = p.conf.HTTP.Listen
+			}
+			l, err := net.Listen("tcp", at)
+			must(t, err)
+			defer l.Close()
+			d, err := p.open(t)
+			must(t, err)
+			defer d.Close()
+			if err := d.Run(t.Context()); !errors.Is(err, daemon.ErrInUse) || !strings.Contains(err.Error(), key) {
+				t.Errorf("Run() = %v, want ErrInUse naming %s", err, key)
+			}
+			if _, err := os.Lstat(filepath.Join(p.conf.DataDir, daemon.Socket)); !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("the socket is there: %v", err)
+			}
+		})
+	}
+}
+
+func TestListsAreFetchedAndRelayed(t *testing.T) {
+	p := setUp(t)
+	p.run(t)
+	box := p.join(t)
+	eventually(t, "a box is given the list", func() bool {
+		got, err := box.Poll(t.Context(), wire.Poll{})
+		must(t, err)
+		return len(got.Lists) == 1 && len(got.Lists[0].DER) > 0
+	})
+	if !strings.Contains(p.log.String(), `"msg":"a new revocation list is in force","scope":"practice/auth","number":1`) {
+		t.Errorf("the log does not tell of the list:\n%s", p.log)
+	}
+}
+
+// A box that waits for news when central stops is answered, and not cut off.
+func TestP1HeldPollsAreAnsweredAtTheEnd(t *testing.T) {
+	p := setUp(t)
+	_, stop := p.run(t)
+	box := p.join(t)
+	first, err := box.Poll(t.Context(), wire.Poll{})
+	must(t, err)
+	ask := wire.Poll{Wait: wire.MaxWait, Waiting: 42, Trust: 1 << 40, Rules: rule.Version{CentralEpoch: first.CentralEpoch, N: 1 << 40}}
+	eventually(t, "the box has the list", func() bool {
+		got, err := box.Poll(t.Context(), wire.Poll{})
+		must(t, err)
+		for _, l := range got.Lists {
+			ask.Lists = []wire.List{{Hierarchy: l.Hierarchy, Purpose: l.Purpose, Number: 1 << 40}}
+		}
+		return ask.Lists != nil
+	})
+	answered := make(chan error, 1)
+	go func() {
+		got, err := box.Poll(t.Context(), ask)
+		if err == nil && got.CentralEpoch != first.CentralEpoch {
+			err = errors.New("the answer is not central's")
+		}
+		answered <- err
+	}()
+	eventually(t, "the poll is held", func() bool {
+		boxes, err := p.operator().Boxes(t.Context())
+		must(t, err)
+		return len(boxes) == 1 && boxes[0].Waiting == 42
+	})
+	select {
+	case err := <-answered:
+		t.Fatalf("the poll ended before central did: %v", err)
+	default:
+	}
+	began := time.Now()
+	if err := stop(); err != nil {
+		t.Errorf("Run() = %v, want nil", err)
+	}
+	if took := time.Since(began); took > 4*time.Second {
+		t.Errorf("stopping took %s, want no waiting for the poll", took)
+	}
+	if err := <-answered; err != nil {
+		t.Errorf("Poll() when central stopped = %v, want an answer", err)
+	}
+	if log := p.log.String(); strings.Contains(log, `"level":"ERROR"`) || strings.Contains(log, `"level":"WARN"`) {
+		t.Errorf("stopping is no trouble, and yet the log says:\n%s", log)
+	}
+}
+
+// P3: no label of a metric can name a person, a card, a service, a site or a box.
+func TestP3MetricsNameNobody(t *testing.T) {
+	p := setUp(t)
+	p.run(t)
+	p.join(t)
+	page := p.get(t, "/metrics")
+	if !strings.Contains(page, "\nkazashi_central_boxes 1\n") {
+		t.Errorf("the metrics do not count the box:\n%s", page)
+	}
+	series := regexp.MustCompile(`(?m)^kazashi_central_\w+\{(.*)\} `).FindAllStringSubmatch(page, -1)
+	if len(series) != 1 || series[0][1] != `version="v1.2.3"` {
+		t.Errorf("labelled series = %q, want the version alone", series)
+	}
+	for _, word := range []string{"branch-1", "one", "practice.library", "practice-city"} {
+		if strings.Contains(page, `"`+word+`"`) {
+			t.Errorf("the metrics say %q", word)
+		}
+	}
+}
+
+func TestOperatorIsToldWhatIsWrong(t *testing.T) {
+	p := setUp(t)
+	d, err := p.open(t)
+	must(t, err)
+	defer d.Close()
+	for _, c := range []admin.Code{
+		{Site: "", Name: "one"},
+		{Site: "Branch 1", Name: "one"},
+		{Site: "branch-1", Name: ""},
+		{Site: "branch-1", Name: strings.Repeat("x", 121)},
+		{Site: "branch-1", Name: "one\x1b[2J"},
+		{Site: "branch-1", Name: "one\ntwo"},
+		{Site: "branch-1", Name: "\xff"},
+		{Site: "branch-1", Name: "one", Hours: -1},
+		{Site: "branch-1", Name: "one", Hours: daemon.MaxCodeHours + 1},
+	} {
+		var refused *admin.Refused
+		if _, err := d.NewCode(t.Context(), c); !errors.As(err, &refused) {
+			t.Errorf("NewCode(%+v) = %v, want a refusal", c, err)
+		}
+	}
+	for _, state := range []string{"", "Active", "gone"} {
+		var refused *admin.Refused
+		if err := d.SetState(t.Context(), record.NewBoxID(), state); !errors.As(err, &refused) {
+			t.Errorf("SetState(%q) = %v, want a refusal", state, err)
+		}
+	}
+	var refused *admin.Refused
+	if err := d.SetState(t.Context(), record.NewBoxID(), "revoked"); !errors.As(err, &refused) {
+		t.Errorf("SetState() of an unknown box = %v, want a refusal", err)
+	}
+	n, err := d.NewCode(t.Context(), admin.Code{Site: "branch-1", Name: "一番窓口", Hours: 1})
+	if left := time.Until(n.Expires); err != nil || left > time.Hour || left < 59*time.Minute {
+		t.Errorf("NewCode() = expires in %s, %v, want an hour", left, err)
+	}
+}
