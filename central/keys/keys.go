@@ -32,6 +32,8 @@ var (
 	ErrMode = errors.New("key file is readable by others; chmod 600 it, and think of the key as known")
 	// ErrFile says that a key file does not hold the key it should.
 	ErrFile = errors.New("key file is damaged")
+	// ErrUnfinished says that Create was cut short here. No key of the folder was ever used.
+	ErrUnfinished = errors.New("keys were not made to the end; make them again with `kazashi-central init`")
 )
 
 // File names. The root key belongs off-line once there is more than a practice world.
@@ -45,6 +47,8 @@ const (
 	filePPID    = "ppid-1.key"     // K_ppid(1)
 	fileIndex   = "index.key"      // K_idx
 	fileRow     = "row.key"        // K_row
+
+	fileUnfinished = "unfinished" // empty; there while Create is at work
 )
 
 const (
@@ -64,39 +68,60 @@ type Keys struct {
 	Rows    *Rows
 }
 
-// String prints REDACTED.
-func (*Keys) String() string { return "REDACTED" }
+// names of every file but the mark, in the order in which they are made.
+var names = []string{fileRoot, fileSign, fileTLS, fileSeal, fileHandle, filePPID, fileIndex, fileRow, fileRootSet}
 
-// GoString prints REDACTED.
-func (*Keys) GoString() string { return "REDACTED" }
-
-// Create makes every key in dir, which must not hold any. ErrExists otherwise.
+// Create makes every key in dir, which must not hold any. ErrExists otherwise. A creation that was cut short leaves its mark:
+// Open refuses its files, and the next Create begins anew, since nothing can have been sealed or signed with them.
 func Create(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("making the key directory: %w", err)
 	}
-	for _, name := range []string{fileRoot, fileSign, fileTLS, fileSeal, fileHandle, filePPID, fileIndex, fileRow} {
+	mark := filepath.Join(dir, fileUnfinished)
+	if err := begin(dir, mark); err != nil {
+		return err
+	}
+	if err := createAll(dir); err != nil {
+		return err
+	}
+	if err := os.Remove(mark); err != nil {
+		return fmt.Errorf("completing the keys: %w", err)
+	}
+	return durable.SyncDir(dir)
+}
+
+// begin sets the mark in an empty folder, or clears one that has it. The mark is never set beside keys, so that no crash can
+// make used keys look like unfinished ones.
+func begin(dir, mark string) error {
+	if _, err := os.Lstat(mark); err == nil {
+		return makeRoom(dir)
+	}
+	for _, name := range names {
 		if _, err := os.Lstat(filepath.Join(dir, name)); !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("%w: %s", ErrExists, filepath.Join(dir, name))
 		}
 	}
+	return durable.CreateFile(mark, nil, keyMode)
+}
+
+// makeRoom moves away what a creation made that was cut short. Even unused keys are not deleted.
+func makeRoom(dir string) error {
+	for _, name := range names {
+		path := filepath.Join(dir, name)
+		if err := os.Rename(path, path+".unfinished"); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("beginning the keys anew: %w", err)
+		}
+	}
+	return durable.SyncDir(dir)
+}
+
+func createAll(dir string) error {
 	for _, name := range []string{fileRoot, fileSign, fileTLS} {
 		if err := createSigner(filepath.Join(dir, name)); err != nil {
 			return err
 		}
 	}
-	if err := createRootSet(dir); err != nil {
-		return err
-	}
-	k, err := seal.GenerateKey()
-	if err != nil {
-		return err
-	}
-	b, err := k.Bytes()
-	if err != nil {
-		return fmt.Errorf("serialising the sealing key: %w", err)
-	}
-	if err := durable.CreateFile(filepath.Join(dir, fileSeal), b, keyMode); err != nil {
+	if err := createSeal(filepath.Join(dir, fileSeal)); err != nil {
 		return err
 	}
 	for _, name := range []string{fileHandle, filePPID, fileIndex, fileRow} {
@@ -106,7 +131,19 @@ func Create(dir string) error {
 			return err
 		}
 	}
-	return nil
+	return createRootSet(dir)
+}
+
+func createSeal(path string) error {
+	k, err := seal.GenerateKey()
+	if err != nil {
+		return fmt.Errorf("making the sealing key: %w", err)
+	}
+	b, err := k.Bytes()
+	if err != nil {
+		return fmt.Errorf("making the sealing key: %w", err)
+	}
+	return durable.CreateFile(path, b, keyMode)
 }
 
 func createSigner(path string) error {
@@ -138,36 +175,49 @@ func createRootSet(dir string) error {
 	return durable.CreateFile(filepath.Join(dir, fileRootSet), msg, keyMode)
 }
 
-// Open reads every key. ErrMode or ErrFile name the file at fault; a missing file says so.
+// Open reads every key. ErrUnfinished, ErrMode or ErrFile name what is at fault; a missing file says so.
 func Open(dir string) (*Keys, error) {
+	mark := filepath.Join(dir, fileUnfinished)
+	if _, err := os.Lstat(mark); !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w: %s", ErrUnfinished, mark)
+	}
 	var k Keys
-	var index, row []byte
-	for name, into := range map[string]*crypto.Signer{fileRoot: &k.Root, fileSign: &k.Sign, fileTLS: &k.TLS} {
-		s, err := readSigner(filepath.Join(dir, name))
+	for _, f := range []struct {
+		name string
+		into *crypto.Signer
+	}{{fileRoot, &k.Root}, {fileSign, &k.Sign}, {fileTLS, &k.TLS}} {
+		s, err := readSigner(filepath.Join(dir, f.name))
 		if err != nil {
 			return nil, err
 		}
-		*into = s
+		*f.into = s
 	}
-	for name, into := range map[string]*[]byte{fileHandle: &k.Handle, filePPID: &k.PPID, fileIndex: &index, fileRow: &row} {
-		b, err := readFile(filepath.Join(dir, name))
+	var index, row []byte
+	for _, f := range []struct {
+		name string
+		into *[]byte
+	}{{fileHandle, &k.Handle}, {filePPID, &k.PPID}, {fileIndex, &index}, {fileRow, &row}} {
+		b, err := readFile(filepath.Join(dir, f.name))
 		if err != nil {
 			return nil, err
 		}
 		if len(b) != symmetricLen {
-			return nil, fmt.Errorf("%w: %s", ErrFile, name)
+			return nil, fmt.Errorf("%w: %s", ErrFile, filepath.Join(dir, f.name))
 		}
-		*into = b
+		*f.into = b
 	}
 	b, err := readFile(filepath.Join(dir, fileSeal))
 	if err != nil {
 		return nil, err
 	}
 	if k.Seal, err = seal.ParsePrivateKey(b); err != nil {
-		return nil, fmt.Errorf("%w: %s", ErrFile, fileSeal)
+		return nil, fmt.Errorf("%w: %s", ErrFile, filepath.Join(dir, fileSeal))
 	}
 	if k.RootSet, err = readFile(filepath.Join(dir, fileRootSet)); err != nil {
 		return nil, err
+	}
+	if _, err := k.Fingerprint(); err != nil {
+		return nil, fmt.Errorf("%w: %s: %w", ErrFile, filepath.Join(dir, fileRootSet), err)
 	}
 	k.Rows, err = NewRows(index, row)
 	return &k, err

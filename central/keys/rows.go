@@ -1,6 +1,7 @@
 package keys
 
 import (
+	"bytes"
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/hmac"
@@ -15,10 +16,12 @@ import (
 // ErrRow says that a sealed column does not open: changed, moved to another row, or under another key.
 var ErrRow = errors.New("sealed column does not open")
 
-// rowVersion begins every sealed column: version 1 is AES-256-GCM with a random 96-bit nonce.
+// rowVersion begins every sealed column: version 1 is AES-256-GCM with a random 96-bit nonce. One key serves 2^32 columns (NIST
+// SP 800-38D §8.3), which is thirty for each of 140 million people; before that K_row is replaced under the next version.
 const rowVersion = 1
 
-// Rows protects columns that name people: K_idx makes them findable, K_row closes their content.
+// Rows protects columns that name people: K_idx makes them findable, K_row closes their content. It is read-only and may be used
+// from any goroutine. It prints as REDACTED.
 type Rows struct {
 	index []byte
 	aead  cipher.AEAD
@@ -37,7 +40,7 @@ func NewRows(index, row []byte) (*Rows, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrFile, err)
 	}
-	return &Rows{index, aead}, nil
+	return &Rows{bytes.Clone(index), aead}, nil
 }
 
 // Index is HMAC-SHA-256(K_idx, CBOR [label, value]): equal values under one label are equal, and nothing else is told.

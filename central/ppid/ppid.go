@@ -5,6 +5,7 @@
 package ppid
 
 import (
+	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base32"
@@ -36,10 +37,13 @@ func (Handle) GoString() string { return "REDACTED" }
 // Format prints REDACTED for every verb.
 func (Handle) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("REDACTED")) }
 
+// MarshalText writes REDACTED, so that JSON and TOML cannot leak a handle.
+func (Handle) MarshalText() ([]byte, error) { return []byte("REDACTED"), nil }
+
 // LogValue logs REDACTED.
 func (Handle) LogValue() slog.Value { return slog.StringValue("REDACTED") }
 
-// Deriver holds K_handle and K_ppid of one key epoch.
+// Deriver holds K_handle and K_ppid of one key epoch. It is read-only and may be used from any goroutine. It prints as REDACTED.
 type Deriver struct {
 	handleKey, ppidKey []byte
 	epoch              uint32
@@ -50,8 +54,20 @@ func NewDeriver(handleKey, ppidKey []byte, epoch uint32) (*Deriver, error) {
 	if len(handleKey) != 32 || len(ppidKey) != 32 || epoch == 0 {
 		return nil, fmt.Errorf("%w: keys have 32 octets and an epoch from 1", ErrInput)
 	}
-	return &Deriver{handleKey, ppidKey, epoch}, nil
+	return &Deriver{bytes.Clone(handleKey), bytes.Clone(ppidKey), epoch}, nil
 }
+
+// String prints REDACTED.
+func (Deriver) String() string { return "REDACTED" }
+
+// GoString prints REDACTED.
+func (Deriver) GoString() string { return "REDACTED" }
+
+// Format prints REDACTED for every verb.
+func (Deriver) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("REDACTED")) }
+
+// LogValue logs REDACTED.
+func (Deriver) LogValue() slog.Value { return slog.StringValue("REDACTED") }
 
 // Epoch numbers the PPID key.
 func (d *Deriver) Epoch() uint32 { return d.epoch }

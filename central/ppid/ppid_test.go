@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/base32"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"testing"
@@ -88,14 +89,42 @@ func TestRefusesWhatNamesNobody(t *testing.T) {
 	}
 }
 
-func TestHandleNeverPrints(t *testing.T) { // P3
+func TestNothingPrints(t *testing.T) { // P3
 	h := ppid.Handle{0xab, 0xcd}
+	d := deriver(t)
 	for _, f := range []string{"%v", "%x", "%s", "%+v", "%#v", "%d"} {
-		if got := fmt.Sprintf(f, h); got != "REDACTED" {
-			t.Errorf("Sprintf(%q) = %s, want REDACTED", f, got)
+		for _, v := range []any{h, &h, d, *d, record.NewSubject("X")} {
+			if got := fmt.Sprintf(f, v); got != "REDACTED" {
+				t.Errorf("Sprintf(%q, %T) = %s, want REDACTED", f, v, got)
+			}
 		}
 	}
-	if got := fmt.Sprint(record.NewSubject("X")); got != "REDACTED" {
-		t.Errorf("Sprint(subject) = %s", got)
+	if b, err := json.Marshal(h); string(b) != `"REDACTED"` || err != nil {
+		t.Errorf("Marshal = %s, %v, want REDACTED", b, err)
+	}
+}
+
+// A restored central derives the same names again, whatever became of the memory that its keys were read into.
+func TestNamesDependOnKeyAndInputAlone(t *testing.T) { // P2, design §5.6
+	handleKey, ppidKey := bytes.Repeat([]byte{1}, 32), bytes.Repeat([]byte{2}, 32)
+	a, err := ppid.NewDeriver(handleKey, ppidKey, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	clear(handleKey)
+	clear(ppidKey)
+	b := deriver(t)
+	x, errX := a.Handle("kiyose", person(t, 1, 2))
+	y, errY := b.Handle("kiyose", person(t, 1, 2))
+	if x != y || errors.Join(errX, errY) != nil {
+		t.Error("the same keys give another handle")
+	}
+	p, errP := a.PPID("one", x)
+	q, errQ := b.PPID("one", y)
+	if p != q || errors.Join(errP, errQ) != nil {
+		t.Error("the same keys give another PPID")
+	}
+	if z, _ := b.Handle("kiyose", person(t, 1, 3)); z == y {
+		t.Error("two people share a handle")
 	}
 }
