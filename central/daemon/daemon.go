@@ -93,6 +93,9 @@ func (d *Daemon) assemble(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	for _, file := range made.Damaged {
+		d.log.ErrorContext(ctx, "a signed file was damaged, is set aside and was made anew", slog.String("file", file))
+	}
 	if d.status, err = newAuthorities(ctx, d.conf, made, d.now, d.log); err != nil {
 		return err
 	}
