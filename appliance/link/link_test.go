@@ -25,6 +25,19 @@ func inTime(t *testing.T, f func(t *testing.T)) {
 	synctest.Test(t, f)
 }
 
+// onLine is inTime with a box that runs and a central that answers.
+func onLine(t *testing.T, f func(t *testing.T, c *central, b *box)) {
+	t.Helper()
+	inTime(t, func(t *testing.T) {
+		c := newCentral(t)
+		b := newBox(t, c, direct{central: c}, quiet)
+		defer b.close()
+		stop := b.run()
+		defer stop()
+		f(t, c, b)
+	})
+}
+
 // settled waits until n records have their final verdict on the box, for at most d.
 func (b *box) settled(n int, d time.Duration) {
 	b.t.Helper()
@@ -154,12 +167,7 @@ func TestRecoveryDoesNotWaitOutThePause(t *testing.T) {
 }
 
 func TestARestoredCentralIsSentWhatItLacks(t *testing.T) { // P2, design §5.6
-	inTime(t, func(t *testing.T) {
-		c := newCentral(t)
-		b := newBox(t, c, direct{central: c}, quiet)
-		defer b.close()
-		stop := b.run()
-		defer stop()
+	onLine(t, func(t *testing.T, c *central, b *box) {
 		b.tap(5)
 		b.settled(5, time.Second)
 		c.change(func() { // an older copy: the last two are gone
@@ -180,12 +188,7 @@ func TestARestoredCentralIsSentWhatItLacks(t *testing.T) { // P2, design §5.6
 }
 
 func TestTrustIsAppliedBeforeWhatItVouchesFor(t *testing.T) { // P8, P9
-	inTime(t, func(t *testing.T) {
-		c := newCentral(t)
-		b := newBox(t, c, direct{central: c}, quiet)
-		defer b.close()
-		stop := b.run()
-		defer stop()
+	onLine(t, func(t *testing.T, c *central, b *box) {
 		b.until(time.Minute, func() bool { return len(b.watch.lines) == 1 })
 		c.change(func() {
 			c.bundle, c.sign = 2, newKey(t)
@@ -325,12 +328,7 @@ func TestAStuckRecordDoesNotHoldNewOnesUp(t *testing.T) { // P2
 }
 
 func TestPPIDsAreAskedForAndForgotten(t *testing.T) { // P3
-	inTime(t, func(t *testing.T) {
-		c := newCentral(t)
-		b := newBox(t, c, direct{central: c}, quiet)
-		defer b.close()
-		stop := b.run()
-		defer stop()
+	onLine(t, func(t *testing.T, c *central, b *box) {
 		b.until(time.Minute, func() bool { return len(b.watch.lines) == 1 })
 		soon, never, unasked := record.NewTapID(), record.NewTapID(), record.NewTapID()
 		b.link.Want(soon)
