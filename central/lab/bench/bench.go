@@ -42,7 +42,7 @@ var (
 // amounts is how many samples of each kind are taken.
 type amounts struct {
 	taps    int // pairs of a tap and a bare insert
-	warm    int // pairs before them
+	warm    int // pairs before them: until both write-ahead logs have stopped growing, which costs more than writing over them
 	flushes int // flushes of 4 KiB
 	pushed  int // records brought to central one by one, and again as a backlog
 	records int // taps of the box whose memory is looked at
@@ -53,7 +53,7 @@ func (c Config) amounts() amounts {
 	if c.Quick {
 		return amounts{taps: 200, warm: 20, flushes: 40, pushed: 100, records: 1000, cards: 2}
 	}
-	return amounts{taps: 2000, warm: 100, flushes: 400, pushed: 1000, records: 10_000, cards: 5}
+	return amounts{taps: 2000, warm: 1200, flushes: 400, pushed: 1000, records: 10_000, cards: 5}
 }
 
 // names are the figures that a run owes.

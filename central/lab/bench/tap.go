@@ -53,6 +53,9 @@ func (r *run) measureTap(ctx context.Context) (err error) {
 	return r.printTap(p, flush)
 }
 
+// ratioBlock is how many pairs make one ratio.
+const ratioBlock = 100
+
 func (r *run) printTap(p stats.Pairs, flush []time.Duration) error {
 	for _, f := range []struct {
 		name    string
@@ -71,7 +74,7 @@ func (r *run) printTap(p stats.Pairs, flush []time.Duration) error {
 		}
 		r.figure(f.name, "%.0f", float64(d)/float64(time.Microsecond), "us")
 	}
-	ratio, err := p.Ratio()
+	ratio, err := p.Ratio(ratioBlock)
 	if err != nil {
 		return err
 	}

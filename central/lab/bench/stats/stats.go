@@ -56,18 +56,27 @@ func Alternate(ctx context.Context, n int, a, b func() (time.Duration, error)) (
 	return p, nil
 }
 
-// Ratio is the median of A divided by the median of B. ErrNoSamples.
-func (p Pairs) Ratio() (float64, error) {
-	a, err := Median(p.A)
-	if err != nil {
-		return 0, err
+// Ratio says how many times longer A took than B: the median over blocks of so many pairs of the block's median of A over its
+// median of B. A change of the machine's mood in the middle of a run therefore moves it little. Pairs beyond the last whole
+// block do not count. ErrNoSamples if there is no whole block.
+func (p Pairs) Ratio(block int) (float64, error) {
+	if block <= 0 || block > min(len(p.A), len(p.B)) {
+		return 0, fmt.Errorf("ratio of %d pairs in blocks of %d: %w", min(len(p.A), len(p.B)), block, ErrNoSamples)
 	}
-	b, err := Median(p.B)
-	if err != nil {
-		return 0, err
+	var ratios []float64
+	for i := 0; i+block <= min(len(p.A), len(p.B)); i += block {
+		a, err := Median(p.A[i : i+block])
+		if err != nil {
+			return 0, err
+		}
+		b, err := Median(p.B[i : i+block])
+		if err != nil {
+			return 0, err
+		}
+		if b <= 0 {
+			return 0, fmt.Errorf("dividing by a median of %s: %w", b, ErrNoSamples)
+		}
+		ratios = append(ratios, float64(a)/float64(b))
 	}
-	if b <= 0 {
-		return 0, fmt.Errorf("dividing by a median of %s: %w", b, ErrNoSamples)
-	}
-	return float64(a) / float64(b), nil
+	return Median(ratios)
 }

@@ -66,7 +66,7 @@ func TestAlternate(t *testing.T) {
 	if err != nil || string(order) != "ababab" {
 		t.Fatalf("Alternate: order %s, %v, want ababab", order, err)
 	}
-	if got, err := p.Ratio(); err != nil || got != 3 { // median 30 over median 10: the outliers do not count
+	if got, err := p.Ratio(3); err != nil || got != 3 { // median 30 over median 10: the outliers do not count
 		t.Errorf("Ratio = %v, %v, want 3", got, err)
 	}
 }
@@ -86,13 +86,29 @@ func TestAlternateEnds(t *testing.T) {
 	}
 }
 
+func TestRatioOfBlocks(t *testing.T) {
+	// The machine becomes ten times slower in the middle, and once only A is disturbed; the last pair is no whole block.
+	p := stats.Pairs{
+		A: []time.Duration{2, 2, 90, 90, 20, 20, 7},
+		B: []time.Duration{1, 1, 10, 10, 10, 10, 7},
+	}
+	if got, err := p.Ratio(2); err != nil || got != 2 {
+		t.Errorf("Ratio(2) = %v, %v, want 2", got, err)
+	}
+	for _, block := range []int{-1, 0, 8} {
+		if got, err := p.Ratio(block); !errors.Is(err, stats.ErrNoSamples) {
+			t.Errorf("Ratio(%d) = %v, %v, want ErrNoSamples", block, got, err)
+		}
+	}
+}
+
 func TestRatioRefuses(t *testing.T) {
 	for _, p := range []stats.Pairs{
 		{},
 		{A: []time.Duration{1}},
 		{A: []time.Duration{1}, B: []time.Duration{0}},
 	} {
-		if got, err := p.Ratio(); !errors.Is(err, stats.ErrNoSamples) {
+		if got, err := p.Ratio(1); !errors.Is(err, stats.ErrNoSamples) {
 			t.Errorf("Ratio of %v = %v, %v, want ErrNoSamples", p, got, err)
 		}
 	}

@@ -19,7 +19,7 @@ func newBenchCommand() *cobra.Command {
 		Long: `Measure the box beside the least that could do the same, and print lines "figure NAME VALUE UNIT"; progress goes to standard error.
 
   tap_overhead_p50_us, _p99_us     what the box adds to a tap: from the laying to the published verdict, the card's time being none
-  tap_overhead_vs_bare_insert      that p50 over the p50 of a bare verification and SQLite FULL insert, taken in turn
+  tap_overhead_vs_bare_insert      p50 over that of a bare verification and SQLite FULL insert, taken in turn (median of blocks)
   bare_insert_p50_us, _p99_us      of those others
   disk_fsync_p50_us                appending 4 KiB and flushing it, on the same disk
   envelope_bytes_per_record        a sealed record
