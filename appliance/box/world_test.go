@@ -1,0 +1,238 @@
+package box_test
+
+import (
+	"bytes"
+	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"errors"
+	"log/slog"
+	"net/http"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"kazashi.example/appliance/box"
+	"kazashi.example/appliance/config"
+	"kazashi.example/appliance/tap"
+	"kazashi.example/central/lab/stage"
+	"kazashi.example/localapi"
+	"kazashi.example/sync/seal"
+	"kazashi.example/sync/sign"
+	"kazashi.example/sync/trust"
+	"kazashi.example/sync/uplink"
+	"kazashi.example/sync/wire"
+)
+
+// waitLimit is how long a test waits for anything.
+const waitLimit = 20 * time.Second
+
+// central is just enough of one to join: real keys, a real bundle and a real connection.
+type central struct {
+	uplink.Service // Push and Poll are not asked for in these tests
+
+	code   wire.JoinCode
+	shows  *ecdsa.PrivateKey // its TLS key
+	bundle []byte
+
+	mu     sync.Mutex // guards the fields below
+	spoils func(*wire.JoinAnswer)
+	joined []wire.JoinRequest
+}
+
+func newKey(t *testing.T) *ecdsa.PrivateKey {
+	t.Helper()
+	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	must(t, err)
+	return k
+}
+
+func public(t *testing.T, k crypto.Signer) []byte {
+	t.Helper()
+	p, err := sign.PublicKeyOf(k.Public())
+	must(t, err)
+	return p.DER()
+}
+
+// newCentral makes a central whose bundle vouches for the TLS key vouched, or, if that is nil, for the one that it shows.
+func newCentral(t *testing.T, vouched *ecdsa.PrivateKey) *central {
+	t.Helper()
+	c := &central{shows: newKey(t)}
+	if vouched == nil {
+		vouched = c.shows
+	}
+	root := newKey(t)
+	rootKey, err := sign.PublicKeyOf(root.Public())
+	must(t, err)
+	set, err := trust.NewRootSet(1, 1, []sign.PublicKey{rootKey}).Sign([]crypto.Signer{root})
+	must(t, err)
+	s, err := seal.GenerateKey()
+	must(t, err)
+	b := trust.Bundle{Number: 1, Issued: 1, Suites: []seal.Suite{seal.Suite1}, Keys: []trust.Key{
+		{Purposes: []sign.Purpose{sign.PurposeAck, sign.PurposeVerdicts, sign.PurposeRules}, Public: public(t, newKey(t))},
+		{Purposes: []sign.Purpose{trust.UseTLS}, Public: public(t, vouched)},
+		{Purposes: []sign.Purpose{trust.UseSeal}, Public: s.Public().Bytes()},
+	}}
+	c.bundle, err = b.Sign([][]byte{set}, []crypto.Signer{root})
+	must(t, err)
+	c.code.Root, err = trust.FingerprintOf(set)
+	must(t, err)
+	_, _ = rand.Read(c.code.Secret[:])
+	return c
+}
+
+// Join lets everybody in who has the code.
+func (c *central) Join(_ context.Context, _ sign.PublicKey, q wire.JoinRequest) (wire.JoinAnswer, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := q.Verify(c.code); err != nil {
+		return wire.JoinAnswer{}, &uplink.Refusal{Code: wire.CodeJoinRefused, Message: err.Error()}
+	}
+	c.joined = append(c.joined, q)
+	a, err := wire.JoinAnswer{Site: "branch-1", Name: "one", Bundle: c.bundle}.Prove(c.code, q)
+	if c.spoils != nil {
+		c.spoils(&a)
+	}
+	return a, err
+}
+
+// Push does not answer in this life.
+func (*central) Push(ctx context.Context, _ sign.PublicKey, _ wire.Push) (wire.Pushed, error) {
+	<-ctx.Done()
+	return wire.Pushed{}, ctx.Err()
+}
+
+// Poll does not answer in this life.
+func (*central) Poll(ctx context.Context, _ sign.PublicKey, _ wire.Poll) (wire.Polled, error) {
+	<-ctx.Done()
+	return wire.Polled{}, ctx.Err()
+}
+
+// listen serves c at addr until the test ends.
+func (c *central) listen(t *testing.T, addr string) {
+	t.Helper()
+	conf, err := uplink.ServerConfig(c.shows)
+	must(t, err)
+	l, err := tls.Listen("tcp", addr, conf)
+	must(t, err)
+	s := &http.Server{Handler: uplink.Handler(c, slog.New(slog.DiscardHandler)), ReadHeaderTimeout: time.Second}
+	done := make(chan struct{})
+	go func() { defer close(done); _ = s.Serve(l) }()
+	t.Cleanup(func() { _ = s.Close(); <-done })
+}
+
+// hand lays made-up cards on a reader.
+type hand struct {
+	events chan tap.Event
+	read   func(ctx context.Context) ([]byte, error)
+}
+
+func (h *hand) Watch(ctx context.Context, handle func(tap.Event)) error {
+	for {
+		select {
+		case e := <-h.events:
+			handle(e)
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+func (h *hand) ReadAuthCert(ctx context.Context, _ string) ([]byte, error) { return h.read(ctx) }
+
+// counter is a box with what stands around it.
+type counter struct {
+	conf config.Config
+	hand *hand
+	log  *diary
+}
+
+// diary keeps what was logged.
+type diary struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (d *diary) Write(p []byte) (int, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.buf.Write(p)
+}
+
+func (d *diary) String() string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.buf.String()
+}
+
+func newCounter(t *testing.T) *counter {
+	t.Helper()
+	at, err := stage.FreePorts(t.Context(), 2)
+	must(t, err)
+	conf := config.Config{DataDir: filepath.Join(t.TempDir(), "b"), Desk: "counter-1", Service: "practice.library"}
+	conf.Counter.Listen, conf.Central.Address = at[0], at[1]
+	return &counter{conf: conf, hand: &hand{events: make(chan tap.Event)}, log: &diary{}}
+}
+
+// joined is a counter whose box has joined c.
+func joined(t *testing.T, c *central) *counter {
+	t.Helper()
+	k := newCounter(t)
+	c.listen(t, k.conf.Central.Address)
+	_, err := box.Join(t.Context(), k.conf, c.code, "v1")
+	must(t, err)
+	return k
+}
+
+func (k *counter) open(t *testing.T) (*box.Box, error) {
+	return box.Open(t.Context(), k.conf, k.hand, "v1.2.3", time.Unix(1, 0), slog.New(slog.NewJSONHandler(k.log, nil)))
+}
+
+// run runs the box until stop, which returns what Run and Close returned.
+func (k *counter) run(t *testing.T) (b *box.Box, stop func() error) {
+	t.Helper()
+	b, err := k.open(t)
+	must(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- b.Run(ctx) }()
+	stop = sync.OnceValue(func() error {
+		cancel()
+		return errors.Join(<-done, b.Close())
+	})
+	t.Cleanup(func() {
+		if err := stop(); err != nil {
+			t.Errorf("Run() and Close() = %v, want nil", err)
+		}
+	})
+	return b, stop
+}
+
+// next waits for an event of a type.
+func next(t *testing.T, events <-chan localapi.Event, want localapi.EventType, ok func(localapi.Event) bool) localapi.Event {
+	t.Helper()
+	for deadline := time.After(waitLimit); ; {
+		select {
+		case e, open := <-events:
+			if !open {
+				t.Fatalf("the events ended before %s", want)
+			}
+			if e.Type == want && (ok == nil || ok(e)) {
+				return e
+			}
+		case <-deadline:
+			t.Fatalf("in vain waited for %s", want)
+		}
+	}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
