@@ -13,6 +13,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"time"
 
 	"kazashi.example/central/backup"
@@ -28,13 +29,23 @@ import (
 	"kazashi.example/central/store/notice"
 	"kazashi.example/central/store/sqlite"
 	"kazashi.example/sync/record"
+	"kazashi.example/sync/trust"
 )
 
 // Socket is where the operator reaches a running central, inside the data directory.
 const Socket = "central.sock"
 
-// ErrNoKeys says that central has no keys yet.
-var ErrNoKeys = errors.New("there are no keys")
+// Errors of Open, beside those of the parts.
+var (
+	// ErrNoKeys says that central has no keys yet.
+	ErrNoKeys = errors.New("there are no keys")
+	// ErrOtherKeys says that the key directory is not the one that this data directory was made with.
+	ErrOtherKeys = errors.New("these keys are another central's: they open nothing in this data directory, and its boxes do not believe them; " +
+		"put the right key directory in place")
+)
+
+// fileTrust is where package policy keeps the trust bundle in force.
+const fileTrust = "trust.cbor"
 
 // Daemon is a central that is ready to run.
 type Daemon struct {
@@ -89,6 +100,9 @@ func (d *Daemon) assemble(ctx context.Context) error {
 	if err := d.db.View(ctx, func(tx store.Tx) (err error) { centralEpoch, err = tx.CentralEpoch(); return err }); err != nil {
 		return err
 	}
+	if err := d.checkKeys(); err != nil {
+		return err
+	}
 	made, err := policy.Make(d.conf, d.keys, centralEpoch, d.now())
 	if err != nil {
 		return err
@@ -116,6 +130,26 @@ func (d *Daemon) assemble(ctx context.Context) error {
 		Safe: d.bells.RingAll, Now: d.now, Log: d.log,
 	})
 	d.metrics = newMetrics(d.release)
+	return nil
+}
+
+// checkKeys refuses keys whose root is not that of the bundle which boxes have. A bundle that is damaged or not there says
+// nothing, and is made anew.
+func (d *Daemon) checkKeys() error {
+	root, err := d.keys.Fingerprint()
+	if err != nil {
+		return err
+	}
+	kept, err := os.ReadFile(filepath.Join(d.conf.DataDir, fileTrust))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("reading the trust bundle in force: %w", err)
+	}
+	if _, err := trust.Open(kept, trust.Terms{Root: root}); errors.Is(err, trust.ErrRoot) {
+		return fmt.Errorf("%w: %s", ErrOtherKeys, d.conf.KeysDir)
+	}
 	return nil
 }
 

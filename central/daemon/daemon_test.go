@@ -68,6 +68,31 @@ func TestOpenGivesTheLockBack(t *testing.T) {
 	must(t, d.Close())
 }
 
+// Keys made anew beside a database that has served boxes would lead them all astray.
+func TestOpenRefusesOtherKeys(t *testing.T) {
+	p := setUp(t)
+	d, err := p.open(t)
+	must(t, err)
+	must(t, d.Close())
+	right := p.conf.KeysDir
+	p.conf.KeysDir = filepath.Join(t.TempDir(), "keys")
+	must(t, keys.Create(p.conf.KeysDir))
+	bundle, err := os.ReadFile(filepath.Join(p.conf.DataDir, "trust.cbor"))
+	must(t, err)
+	if _, err := p.open(t); !errors.Is(err, daemon.ErrOtherKeys) {
+		t.Fatalf("Open() with other keys = %v, want ErrOtherKeys", err)
+	}
+	after, err := os.ReadFile(filepath.Join(p.conf.DataDir, "trust.cbor"))
+	if err != nil || string(after) != string(bundle) {
+		t.Errorf("the trust bundle was changed: %v", err)
+	}
+	p.conf.KeysDir = right
+	must(t, os.WriteFile(filepath.Join(p.conf.DataDir, "trust.cbor"), []byte("damaged"), 0o600))
+	d, err = p.open(t)
+	must(t, err) // made anew
+	must(t, d.Close())
+}
+
 func TestRunRefusesATakenPort(t *testing.T) {
 	for _, key := range []string{"uplink.listen", "http.listen"} {
 		t.Run(key, func(t *testing.T) {

@@ -4,13 +4,16 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
+
+	"kazashi.example/central/config"
 )
 
 func newConfig(s *settings) *cobra.Command {
 	c := &cobra.Command{
-		Use:     "config",
-		Short:   "Check a configuration file",
-		Example: "  kazashi-central config check --config ./central.toml",
+		Use:   "config",
+		Short: "Check a configuration file, or begin one",
+		Example: `  kazashi-central config example > central.toml
+  kazashi-central config check --config ./central.toml`,
 	}
 	c.AddCommand(&cobra.Command{
 		Use:   "check",
@@ -25,6 +28,15 @@ that the file names are not looked at.`,
 			}
 			fmt.Fprintf(c.OutOrStdout(), "%s is in order\n", s.config)
 			return nil
+		},
+	})
+	c.AddCommand(&cobra.Command{
+		Use:     "example",
+		Short:   "Print a configuration with every key, its default and what it is for",
+		Example: "  kazashi-central config example > central.toml",
+		RunE: func(c *cobra.Command, _ []string) error {
+			_, err := c.OutOrStdout().Write(config.Example)
+			return err
 		},
 	})
 	return c
