@@ -6,21 +6,24 @@
   const tray = () => document.getElementById("tray");
   let newest = 0;
 
-  // Takes over the tray part of another rendering of this page, keeping the focus where it was.
-  function show(html) {
+  // Takes over the tray part of another rendering of this page, keeping the focus where it was. A deed's complaint stays until
+  // the next deed: news from elsewhere must not wipe it away unread.
+  function show(html, news) {
     const next = new DOMParser().parseFromString(html, "text/html").getElementById("tray");
     if (!next) return;
+    const complaint = news && tray().querySelector("[role=alert]");
+    if (complaint && !next.querySelector("[role=alert]")) next.prepend(complaint);
     const focused = document.activeElement && document.activeElement.id;
     tray().replaceWith(next);
     const again = focused && document.getElementById(focused);
     if (again) again.focus({ preventScroll: true });
   }
 
-  async function refresh() {
+  async function refresh(news) {
     const mine = ++newest;
     const answer = await fetch("/?lang=" + tray().dataset.lang);
     const html = await answer.text();
-    if (answer.ok && mine === newest) show(html);
+    if (answer.ok && mine === newest) show(html, news);
   }
 
   document.addEventListener("submit", async (event) => {
@@ -30,7 +33,7 @@
     tray().setAttribute("aria-busy", "true");
     try {
       const answer = await fetch(form.getAttribute("action"), { method: "POST", body, redirect: "manual" });
-      if (answer.type === "opaqueredirect") await refresh();
+      if (answer.type === "opaqueredirect") await refresh(false);
       else { newest++; show(await answer.text()); }
     } finally {
       tray().removeAttribute("aria-busy");
@@ -41,6 +44,6 @@
   let first = true;
   new EventSource("/v1/events").addEventListener("change", () => {
     if (first) first = false;
-    else refresh();
+    else refresh(true);
   });
 })();
