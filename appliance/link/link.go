@@ -97,6 +97,7 @@ type Config struct {
 type Link struct {
 	Config
 	pending          chan struct{} // a record waits
+	asked            chan struct{} // a PPID is wanted that a poll under way may not ask for
 	pushNow, pollNow chan struct{} // the line came back
 
 	turns int // polls in a row that came back at once with nothing; the poll loop's alone
@@ -112,7 +113,7 @@ type Link struct {
 func New(c Config) *Link {
 	return &Link{
 		Config: c, line: line{since: c.Now()},
-		pending: make(chan struct{}, 1), pushNow: make(chan struct{}, 1), pollNow: make(chan struct{}, 1),
+		pending: make(chan struct{}, 1), asked: make(chan struct{}, 1), pushNow: make(chan struct{}, 1), pollNow: make(chan struct{}, 1),
 	}
 }
 
@@ -126,12 +127,13 @@ func knock(door chan<- struct{}) {
 	}
 }
 
-// Want asks for the PPID of a tap with the next polls. It is forgotten when it came, when the box stops, or when very many
+// Want asks for the PPID of a tap, at once and with the next polls. It is forgotten when it came, when the box stops, or when very many
 // others were asked for since. It never blocks.
 func (l *Link) Want(tap record.TapID) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.wanted.add(tap, time.Now())
+	knock(l.asked)
 }
 
 // Line reports whether central answers and serves this box, and since when that has been so.

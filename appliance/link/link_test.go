@@ -363,6 +363,22 @@ func TestPPIDsAreAskedForAndForgotten(t *testing.T) { // P3
 	})
 }
 
+// Somebody opens the page while central holds a poll for ten seconds: the PPIDs are asked for now, not then.
+func TestAWishEndsAHeldPoll(t *testing.T) {
+	onLine(t, func(t *testing.T, c *central, b *box) {
+		b.until(time.Minute, func() bool { return len(b.watch.lines) == 1 })
+		time.Sleep(time.Second) // into a held poll
+		tap := record.NewTapID()
+		c.change(func() { c.subjects[tap] = "MADEUPPPID" })
+		time.Sleep(time.Second)
+		b.link.Want(tap)
+		b.until(time.Millisecond, func() bool { return b.watch.named[tap] == "MADEUPPPID" })
+		if up, _ := b.link.Line(); !up {
+			t.Error("the line counts as down because a poll was given up")
+		}
+	})
+}
+
 func TestTheLatestWishesAreKept(t *testing.T) {
 	inTime(t, func(t *testing.T) {
 		c := newCentral(t)

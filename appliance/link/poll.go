@@ -22,12 +22,19 @@ const (
 
 // poll asks once for what the box lacks and applies it.
 func (l *Link) poll(ctx context.Context) error {
+	select {
+	case <-l.asked: // the question that is made now has it
+	default:
+	}
 	ask, err := l.question(ctx)
 	if err != nil {
 		return local(err)
 	}
 	began := time.Now()
-	got, err := l.Client.Poll(ctx, ask)
+	got, err := l.held(ctx, ask)
+	if errors.Is(err, errAskAnew) {
+		return l.poll(ctx)
+	}
 	l.heard(ctx, true, err)
 	if err != nil {
 		return err
@@ -41,6 +48,31 @@ func (l *Link) poll(ctx context.Context) error {
 	}
 	l.pace(ctx, news || time.Since(began) >= atOnce)
 	return nil
+}
+
+// errAskAnew says that a held poll was given up because another PPID is wanted.
+var errAskAnew = errors.New("another PPID is wanted")
+
+// held polls. Where central may hold the poll for long, it is given up as soon as a PPID is wanted that it does not ask for:
+// somebody has just opened the page and would look at an empty place meanwhile.
+func (l *Link) held(ctx context.Context, ask wire.Poll) (wire.Polled, error) {
+	if time.Duration(ask.Wait)*time.Second <= askAgain {
+		return l.Client.Poll(ctx, ask)
+	}
+	holding, giveUp := context.WithCancelCause(ctx)
+	defer giveUp(nil)
+	go func() {
+		select {
+		case <-l.asked:
+			giveUp(errAskAnew)
+		case <-holding.Done():
+		}
+	}()
+	got, err := l.Client.Poll(holding, ask)
+	if err != nil && errors.Is(context.Cause(holding), errAskAnew) {
+		return wire.Polled{}, errAskAnew
+	}
+	return got, err
 }
 
 // pace keeps the loop from spinning when central answers at once, again and again, with what is no news here.
