@@ -174,6 +174,9 @@ func (b *Box) Tap(key string) Told {
 func (b *Box) Torn(key string, after int) localapi.ReadFailure {
 	b.r.tb.Helper()
 	e := b.lay(key, func(h *Hand, t Told) error { return h.LayTorn(b.r.tb.Context(), t.Person, after) })
+	if e.Event.Type != localapi.EventReadFailed || e.Event.Failure == "" {
+		b.r.tb.Fatalf("card of %s torn away after %d commands: %s, want a failed reading", key, after, e.Event.Type)
+	}
 	return e.Event.Failure
 }
 
