@@ -137,28 +137,29 @@ func Join(ctx context.Context, conf Config, code wire.JoinCode, req wire.JoinReq
 }
 
 func (c *Client) call(ctx context.Context, path string, in, out any, timeout time.Duration, limit int64) error {
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
 	body, err := canon.Encode(in)
 	if err != nil {
 		return err
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.base+path, bytes.NewReader(body))
+	ctx, life, cancel := watched(ctx, timeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.base+path, life.moving(bytes.NewReader(body), timeout))
 	if err != nil {
 		return fmt.Errorf("asking central: %w", err)
 	}
+	req.ContentLength = int64(len(body))
 	req.Header.Set("Content-Type", mediaType)
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return fmt.Errorf("asking central: %w", err)
+		return fmt.Errorf("asking central: %w", because(ctx, err))
 	}
 	defer resp.Body.Close() // read to its end or given up
 	if resp.StatusCode != http.StatusOK {
 		return refusal(resp)
 	}
-	b, err := io.ReadAll(io.LimitReader(resp.Body, limit+1))
+	b, err := io.ReadAll(io.LimitReader(life.moving(resp.Body, stallTimeout), limit+1))
 	if err != nil {
-		return fmt.Errorf("reading central's answer: %w", err)
+		return fmt.Errorf("reading central's answer: %w", because(ctx, err))
 	}
 	if out == nil {
 		return nil

@@ -3,7 +3,6 @@ package uplink
 import (
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"net/http"
 
@@ -54,7 +53,7 @@ func method[In, Out any](log *slog.Logger, limit int64, do func(context.Context,
 			return
 		}
 		var in In
-		b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+		b, err := readAll(w, r, limit)
 		if err == nil {
 			err = canon.Decode(b, &in, int(limit))
 		}
@@ -93,7 +92,7 @@ func answer(ctx context.Context, log *slog.Logger, w http.ResponseWriter, status
 	w.Header().Set("Content-Type", mediaType)
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
-	if _, err := w.Write(b); err != nil {
+	if err := writeAll(w, b); err != nil {
 		log.DebugContext(ctx, "the box left before its answer", slog.Any("error", err))
 	}
 }
