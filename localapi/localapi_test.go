@@ -165,8 +165,8 @@ func holds(in, want reflect.Type) bool {
 	case in.Kind() == reflect.Slice || in.Kind() == reflect.Pointer:
 		return holds(in.Elem(), want)
 	case in.Kind() == reflect.Struct:
-		for i := range in.NumField() {
-			if holds(in.Field(i).Type, want) {
+		for field := range in.Fields() {
+			if holds(field.Type, want) {
 				return true
 			}
 		}

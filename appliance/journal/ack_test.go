@@ -130,9 +130,7 @@ func TestP2RestoredCentralIsCompletedByTheBox(t *testing.T) {
 	backup := map[record.EpochID]map[record.Seq][]byte{}
 	for id, r := range c.held {
 		backup[id] = map[record.Seq][]byte{}
-		for s, b := range r {
-			backup[id][s] = b
-		}
+		maps.Copy(backup[id], r)
 	}
 	headers := maps.Clone(c.headers)
 	put(5, 8) // received after the backup

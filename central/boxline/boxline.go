@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"sync"
 	"time"
 
@@ -180,7 +181,5 @@ func (t *told) learn(h intake.Held) {
 		return
 	}
 	t.version = h.Version
-	for id, d := range h.Epochs {
-		t.epochs[id] = d
-	}
+	maps.Copy(t.epochs, h.Epochs)
 }

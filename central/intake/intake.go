@@ -10,6 +10,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"kazashi.example/central/intake/lineage"
@@ -294,10 +295,8 @@ func (b *batch) touchIf(known bool, id record.EpochID) {
 }
 
 func (b *batch) touch(id record.EpochID) {
-	for _, e := range b.taken.Epochs {
-		if e == id {
-			return
-		}
+	if slices.Contains(b.taken.Epochs, id) {
+		return
 	}
 	b.taken.Epochs = append(b.taken.Epochs, id)
 }

@@ -75,16 +75,17 @@ func TestPageObeysItsOwnPolicy(t *testing.T) {
 }
 
 func TestEveryLabelIsUsedAndExists(t *testing.T) {
-	sources := asset(t, "counter.js")
+	var sources strings.Builder
+	sources.WriteString(asset(t, "counter.js"))
 	for _, file := range []string{"counter.html", "page.go"} {
 		b, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
 		}
-		sources += string(b)
+		sources.WriteString(string(b))
 	}
 	labels := catalog.All().Labels
-	for _, m := range regexp.MustCompile(`\(t "(\w+)"\)|\b(?:label|fill|cell)\("(\w+)"[,)]|book\.labels\.(\w+)`).FindAllStringSubmatch(sources, -1) {
+	for _, m := range regexp.MustCompile(`\(t "(\w+)"\)|\b(?:label|fill|cell)\("(\w+)"[,)]|book\.labels\.(\w+)`).FindAllStringSubmatch(sources.String(), -1) {
 		name := m[1] + m[2] + m[3]
 		if _, ok := labels[name]; !ok {
 			t.Errorf("label %s is used but not in the catalog", name)
@@ -92,7 +93,7 @@ func TestEveryLabelIsUsedAndExists(t *testing.T) {
 	}
 	composed := regexp.MustCompile(`^(clock|state|basis|evidence)_|^(online|offline|stopped)$`) // by the words of the API
 	for name := range labels {
-		if !composed.MatchString(name) && !regexp.MustCompile(`["'.]`+name+`\b`).MatchString(sources) {
+		if !composed.MatchString(name) && !regexp.MustCompile(`["'.]`+name+`\b`).MatchString(sources.String()) {
 			t.Errorf("label %s is in the catalog but not used", name)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"slices"
 
 	"kazashi.example/reader/apdu"
 )
@@ -150,10 +151,5 @@ func (g *guard) reads(cmd apdu.Command) EF {
 }
 
 func permitted(app Application, ins byte, file EF) bool {
-	for _, p := range permissions {
-		if p == (Permission{app, ins, file}) {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(permissions, (Permission{app, ins, file}))
 }

@@ -160,8 +160,8 @@ func checkNames(b []byte) error {
 
 func profileNames() map[string]bool {
 	t, names := reflect.TypeFor[Profile](), map[string]bool{}
-	for i := range t.NumField() {
-		name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
+	for field := range t.Fields() {
+		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
 		names[name] = true
 	}
 	return names

@@ -110,17 +110,18 @@ func TestP3ProfileIsRedacted(t *testing.T) {
 	s := vcard.State{Changed: map[string]string{"jpki/0018": "9876"}}
 	var log bytes.Buffer
 	slog.New(slog.NewTextHandler(&log, nil)).Info("x", slog.Any("profile", p), slog.Any("value", *p), slog.Any("state", s))
-	out := log.String()
+	var out strings.Builder
+	out.WriteString(log.String())
 	for _, format := range []string{"%v", "%+v", "%#v", "%s"} {
-		out += fmt.Sprintf(format+format+format+format, p, *p, s, &s)
+		out.WriteString(fmt.Sprintf(format+format+format+format, p, *p, s, &s))
 	}
 	for _, secret := range []string{"1234", "KAZASHI1", "550217", "practice card 1", "9876"} {
-		if strings.Contains(out, secret) {
-			t.Errorf("printing a profile shows %q: %s", secret, out)
+		if strings.Contains(out.String(), secret) {
+			t.Errorf("printing a profile shows %q: %s", secret, out.String())
 		}
 	}
-	if !strings.Contains(out, "REDACTED") {
-		t.Errorf("printing a profile = %s, want REDACTED", out)
+	if !strings.Contains(out.String(), "REDACTED") {
+		t.Errorf("printing a profile = %s, want REDACTED", out.String())
 	}
 }
 

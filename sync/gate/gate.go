@@ -5,6 +5,7 @@
 package gate
 
 import (
+	"slices"
 	"time"
 
 	"kazashi.example/sync/certid"
@@ -108,12 +109,7 @@ func card(in Input) (Decision, bool) {
 }
 
 func takes(r rule.Rule, h certid.Hierarchy) bool {
-	for _, t := range r.Hierarchies {
-		if t == h {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(r.Hierarchies, h)
 }
 
 // revocation refuses for what a list or responder says, whatever its age: an old "revoked" is still bad news.

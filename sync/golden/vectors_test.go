@@ -431,9 +431,10 @@ func textByHand(secret, root []byte) string {
 	for i := range digits {
 		digits[55-i] = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"[new(big.Int).Rsh(n, uint(5*i)).Uint64()&31]
 	}
-	out := "KZ1"
+	var out strings.Builder
+	out.WriteString("KZ1")
 	for i := 0; i < 56; i += 5 {
-		out += fmt.Sprintf("-%s", digits[i:min(i+5, 56)])
+		out.WriteString(fmt.Sprintf("-%s", digits[i:min(i+5, 56)]))
 	}
-	return out
+	return out.String()
 }

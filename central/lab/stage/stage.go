@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -159,9 +160,9 @@ func indent(lines []string) string {
 	if len(lines) == 0 {
 		return " (nothing was written)"
 	}
-	var out string
+	var out strings.Builder
 	for _, l := range lines {
-		out += "\n    " + l
+		out.WriteString("\n    " + l)
 	}
-	return out
+	return out.String()
 }

@@ -163,12 +163,12 @@ func TestStopInReverseOrder(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var order string
+	var order strings.Builder
 	for l := range strings.Lines(string(log)) {
-		order += strings.Fields(l)[1]
+		order.WriteString(strings.Fields(l)[1])
 	}
-	if order != "cba" {
-		t.Errorf("programs ended in the order %q, want cba", order)
+	if order.String() != "cba" {
+		t.Errorf("programs ended in the order %q, want cba", order.String())
 	}
 }
 
