@@ -206,10 +206,11 @@ func under(t *testing.T, s *leak.Search, dir string) []leak.Found {
 	}
 	planted := map[string]bool{}
 	for _, f := range found {
-		planted[f.Value+" as "+f.Form.Form] = planted[f.Value+" as "+f.Form.Form] || f.Place == "control"
+		name := f.Value + " as " + f.Form.Form + string(f.Octets)
+		planted[name] = planted[name] || f.Place == "control"
 	}
 	for _, f := range s.Forms() {
-		if !planted[f.Value+" as "+f.Form] {
+		if !planted[f.Value+" as "+f.Form+string(f.Octets)] {
 			t.Errorf("%s as %s was put into %s and is not found", f.Value, f.Form, dir)
 		}
 	}

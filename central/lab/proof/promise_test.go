@@ -1,10 +1,17 @@
 package proof_test
 
 import (
+	"crypto/rand"
+	"crypto/rsa"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"errors"
+	"math/big"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"kazashi.example/central/lab/proof/rig"
 	"kazashi.example/central/lab/world/people"
@@ -192,18 +199,51 @@ func TestP7NoListNothingCovered(t *testing.T) {
 	}
 }
 
-const production = `
+// production is a service for real cards, with a root that says it is the national one.
+func production(t *testing.T) string {
+	t.Helper()
+	root := filepath.Join(t.TempDir(), "root.cer")
+	if err := os.WriteFile(root, nationalRoot(t), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return `
 [[service]]
 id = "city.real"
 verifier = "practice-city"
 basis = "disaster_intake"
 evidence = "certificate"
 supervised = true
+
+[[jpki]]
+hierarchy = "production"
+auth_anchors = ["` + root + `"]
+auth_crl = "http://127.0.0.1:9/nobody-is-there"
 `
+}
+
+// nationalRoot is made up, by a key that is thrown away: it signs nothing.
+func nationalRoot(t *testing.T) []byte {
+	t.Helper()
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tmpl := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		Subject:  pkix.Name{Country: []string{"JP"}, Organization: []string{jpki.OrganizationProduction}, OrganizationalUnit: []string{jpki.UnitAuth}},
+		KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign, IsCA: true, BasicConstraintsValid: true,
+		SignatureAlgorithm: x509.SHA256WithRSA,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return der
+}
 
 // A service for real cards refuses practice cards, at the counter and at central, and gives them no pseudonym.
 func TestProductionServiceRefusesPracticeCards(t *testing.T) {
-	r := rig.New(t, rig.Setup{More: production})
+	r := rig.New(t, rig.Setup{More: production(t)})
 	b := r.Box("b")
 	b.Service = "city.real"
 	b.Start()
@@ -242,7 +282,7 @@ func TestProductionTrustRefusesPracticeIssuers(t *testing.T) {
 	}
 	r.Central.Stop()
 	d, err := r.Central.OpenWith(func(conf string) string {
-		return strings.Replace(conf, `hierarchy = 'practice'`, `hierarchy = 'production'`, 1)
+		return strings.ReplaceAll(conf, "'practice'", "'production'")
 	})
 	if err == nil {
 		_ = d.Close()

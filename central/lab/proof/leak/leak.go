@@ -147,17 +147,35 @@ func (s *Search) encoded(value string, b []byte) {
 	s.add(value, "HEX", []byte(strings.ToUpper(h)), false)
 	for name, enc := range map[string]*base64.Encoding{"base64": base64.RawStdEncoding, "base64url": base64.RawURLEncoding} {
 		for shift := range 3 {
-			s.add(value, fmt.Sprintf("%s at %d", name, shift), aligned(enc, b, shift), false)
+			for _, text := range aligned(enc, b, shift) {
+				s.add(value, fmt.Sprintf("%s at %d", name, shift), text, false)
+			}
 		}
 	}
 }
 
-// aligned is what of base64 depends on b alone, when shift octets stand before it.
-func aligned(enc *base64.Encoding, b []byte, shift int) []byte {
-	text := enc.EncodeToString(append(make([]byte, shift), b...))
-	first := (8*shift + 5) / 6        // characters that also hold bits from before
-	whole := (shift + len(b)) * 8 / 6 // characters without bits from after
-	return []byte(text[first:whole])
+// aligned is base64 of b when shift octets stand before it. The first and the last character may hold bits of what stands
+// around it. They are left out of long values; of short ones, where every bit is needed, all that they can be is looked for.
+func aligned(enc *base64.Encoding, b []byte, shift int) (all [][]byte) {
+	bits := 8 * (shift + len(b))
+	before, after := 8*shift%6, (6-bits%6)%6 // bits of others in the first and in the last character
+	first, last := 8*shift/6, (bits+5)/6
+	if len(b) >= Long {
+		text := enc.EncodeToString(slices.Concat(make([]byte, shift), b, []byte{0}))
+		return [][]byte{[]byte(text[(8*shift+5)/6 : bits/6])}
+	}
+	for p := range 1 << before {
+		head := make([]byte, shift)
+		if shift > 0 {
+			head[shift-1] = byte(p) //nolint:gosec // 4 bits at most
+		}
+		for q := range 1 << after {
+			tail := byte(q << (8 - after)) //nolint:gosec // 4 bits at most
+			text := enc.EncodeToString(slices.Concat(head, b, []byte{tail}))
+			all = append(all, []byte(text[first:last]))
+		}
+	}
+	return all
 }
 
 // wide is text in both orders of UTF-16.

@@ -48,7 +48,7 @@ func noise(n int) []byte {
 // has reports whether a form was found.
 func has(found []leak.Found, f leak.Form) bool {
 	for _, x := range found {
-		if x.Value == f.Value && x.Form.Form == f.Form {
+		if x.Value == f.Value && x.Form.Form == f.Form && bytes.Equal(x.Octets, f.Octets) {
 			return true
 		}
 	}
