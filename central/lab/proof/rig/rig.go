@@ -130,6 +130,9 @@ func (r *Rig) serveAuthority(w http.ResponseWriter, q *http.Request) {
 	r.JPKI.ServeHTTP(w, q)
 }
 
+// AuthorityURL is where the practice JPKI answers.
+func (r *Rig) AuthorityURL() string { return r.authority.URL }
+
 func (r *Rig) must(err error) {
 	r.tb.Helper()
 	if err != nil {
