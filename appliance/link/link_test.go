@@ -363,7 +363,7 @@ func TestPPIDsAreAskedForAndForgotten(t *testing.T) { // P3
 	})
 }
 
-// Somebody opens the page while central holds a poll for ten seconds: the PPIDs are asked for now, not then.
+// Somebody opens the page while central holds a poll for ten seconds: the PPIDs are asked for at once.
 func TestAWishEndsAHeldPoll(t *testing.T) {
 	onLine(t, func(t *testing.T, c *central, b *box) {
 		b.until(time.Minute, func() bool { return len(b.watch.lines) == 1 })
