@@ -85,14 +85,14 @@ func serve(t *testing.T, hold time.Duration) (dial func() net.Conn) {
 	l := &pipes{make(chan net.Conn), make(chan struct{})}
 	s := &http.Server{ReadTimeout: 30 * time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		b, err := readAll(w, r, 1<<20)
+		if err != nil {
+			w.WriteHeader(http.StatusBadRequest)
+			return
+		}
 		select {
 		case <-r.Context().Done():
 			return
 		case <-time.After(hold):
-		}
-		if err != nil {
-			w.WriteHeader(http.StatusBadRequest)
-			return
 		}
 		_ = writeAll(w, b)
 	})}
