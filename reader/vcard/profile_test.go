@@ -113,7 +113,7 @@ func TestP3ProfileIsRedacted(t *testing.T) {
 	var out strings.Builder
 	out.WriteString(log.String())
 	for _, format := range []string{"%v", "%+v", "%#v", "%s"} {
-		out.WriteString(fmt.Sprintf(format+format+format+format, p, *p, s, &s))
+		fmt.Fprintf(&out, format+format+format+format, p, *p, s, &s)
 	}
 	for _, secret := range []string{"1234", "KAZASHI1", "550217", "practice card 1", "9876"} {
 		if strings.Contains(out.String(), secret) {

@@ -434,7 +434,7 @@ func textByHand(secret, root []byte) string {
 	var out strings.Builder
 	out.WriteString("KZ1")
 	for i := 0; i < 56; i += 5 {
-		out.WriteString(fmt.Sprintf("-%s", digits[i:min(i+5, 56)]))
+		fmt.Fprintf(&out, "-%s", digits[i:min(i+5, 56)])
 	}
 	return out.String()
 }

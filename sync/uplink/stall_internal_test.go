@@ -98,7 +98,11 @@ func serve(t *testing.T, hold time.Duration) (dial func() net.Conn) {
 	})}
 	ended := make(chan error, 1)
 	go func() { ended <- s.Serve(l) }()
-	t.Cleanup(func() { _ = s.Close(); <-ended })
+	t.Cleanup(func() {
+		if err := errors.Join(s.Close(), <-ended); !errors.Is(err, http.ErrServerClosed) {
+			t.Error(err)
+		}
+	})
 	return func() net.Conn {
 		mine, its := net.Pipe()
 		l.conns <- its
