@@ -122,7 +122,8 @@ type Opener struct {
 	keys map[record.EpochID]*held
 }
 
-// held is an epoch's key with its header as central stored it.
+// held is an epoch's key with its header as central stored it. opener is nil where the header's encapsulation holds no key at
+// all: a box signed what it likes, and no envelope can open under it.
 type held struct {
 	epoch  store.Epoch
 	opener *epoch.Opener
@@ -185,26 +186,37 @@ func (o *Opener) Drain(ctx context.Context) error {
 	}
 }
 
-// one opens one envelope.
+// one opens one envelope. What stands in the way of this one is logged once and puts it off, so that no box can hold up the
+// records of the others; only a store that cannot even note that ends the round.
 func (o *Opener) one(ctx context.Context, e store.Envelope) error {
-	k, err := o.key(ctx, e.ID.Epoch)
-	if errors.Is(err, ErrSealKey) {
-		if e.Tries == 0 {
-			o.Log.ErrorContext(ctx, "a record waits for a sealing key", slog.String("record", e.ID.String()), slog.Any("error", err))
-		}
-		return o.postpone(ctx, e)
+	err := o.try(ctx, e)
+	if err == nil || ctx.Err() != nil {
+		return err
 	}
+	if e.Tries == 0 {
+		o.Log.ErrorContext(ctx, "a record waits: it could not be opened and settled", slog.String("record", e.ID.String()), slog.Any("error", err))
+	}
+	if later := o.postpone(ctx, e); later != nil {
+		return errors.Join(err, later)
+	}
+	return nil
+}
+
+func (o *Opener) try(ctx context.Context, e store.Envelope) error {
+	k, err := o.key(ctx, e.ID.Epoch)
 	if err != nil {
 		return err
 	}
-	plain, err := open(k, e)
-	if errors.Is(err, seal.ErrOpen) {
+	var plain []byte
+	if k.opener != nil {
+		if plain, err = open(k, e); err == nil {
+			return o.settle(ctx, k.epoch, e, plain)
+		}
+	}
+	if k.opener == nil || errors.Is(err, seal.ErrOpen) {
 		return o.setAside(ctx, k.epoch, e)
 	}
-	if err != nil {
-		return err
-	}
-	return o.settle(ctx, k.epoch, e, plain)
+	return err
 }
 
 func open(k *held, e store.Envelope) ([]byte, error) {
@@ -231,7 +243,7 @@ func (o *Opener) key(ctx context.Context, id record.EpochID) (*held, error) {
 		return nil, fmt.Errorf("opening epoch %s: %w", id, err)
 	}
 	opener, err := epoch.NewOpener(e.Signed.Header, with)
-	if err != nil {
+	if err != nil && !errors.Is(err, seal.ErrOpen) {
 		return nil, err
 	}
 	if len(o.keys) >= maxOpeners {
