@@ -143,9 +143,13 @@ func (k *Keeper) Make(ctx context.Context, name string) (Manifest, error) {
 	if _, err := os.Lstat(filepath.Join(k.Dir, name+endManifest)); !errors.Is(err, fs.ErrNotExist) {
 		return Manifest{}, fmt.Errorf("%w: %q", ErrName, name)
 	}
+	if err := k.sweep(); err != nil {
+		return Manifest{}, fmt.Errorf("clearing away unfinished backups: %w", err)
+	}
 	m, err := k.write(ctx, name)
 	if err != nil {
-		return Manifest{}, fmt.Errorf("making backup %s: %w", name, err)
+		// What a full disk left half written would keep it full, and intake from writing.
+		return Manifest{}, errors.Join(fmt.Errorf("making backup %s: %w", name, err), k.sweep())
 	}
 	if err := k.Database.Update(ctx, func(tx store.Tx) error { return tx.SetSafe(m.Marks) }); err != nil {
 		return Manifest{}, fmt.Errorf("marking the rows of backup %s safe: %w", name, err)
@@ -153,6 +157,36 @@ func (k *Keeper) Make(ctx context.Context, name string) (Manifest, error) {
 	k.Log.InfoContext(ctx, "backup made", slog.String("name", name), slog.Int64("octets", m.Octets))
 	k.Safe()
 	return m, nil
+}
+
+// sweep removes what no manifest speaks of: copies that were not finished, and automatic ones cut short between copy and
+// manifest. A named copy without its manifest stays: an operator may have parted the two.
+func (k *Keeper) sweep() error {
+	files, err := os.ReadDir(k.Dir)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, f := range files {
+		path := filepath.Join(k.Dir, f.Name())
+		name, copied := strings.CutSuffix(f.Name(), endCopy)
+		_, err := os.Lstat(filepath.Join(k.Dir, name+endManifest))
+		cut := copied && strings.HasPrefix(name, autoPrefix) && errors.Is(err, fs.ErrNotExist)
+		if cut || partial(f.Name()) {
+			errs = append(errs, remove(path))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// partial reports whether a file is an unfinished copy, or what SQLite keeps beside one.
+func partial(name string) bool {
+	for _, end := range []string{"", "-journal", "-wal", "-shm"} {
+		if strings.HasSuffix(name, endCopy+endPart+end) {
+			return true
+		}
+	}
+	return false
 }
 
 // write makes the two files durable, the manifest last.

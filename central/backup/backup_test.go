@@ -1,9 +1,11 @@
 package backup_test
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -245,4 +247,56 @@ func interrupted(t *testing.T, c *simcentral.Central, k *simcentral.Keys, w *sim
 		t.Errorf("counts = %+v, want what was in the backup", n)
 	}
 	c.Check(again.DB.Close())
+}
+
+// full stands for a disk that takes no more in the middle of a copy.
+type full struct{ backup.Database }
+
+var errFull = errors.New("the disk of the test is full")
+
+func (full) Copy(_ context.Context, path string) error {
+	return errors.Join(os.WriteFile(path, make([]byte, 1<<16), 0o600), errFull)
+}
+
+// P2: automatic backups that fail, each under a name of its own, must not fill the disk that intake needs.
+func TestFailedBackupsLeaveNothing(t *testing.T) {
+	c := simcentral.New(t)
+	box := c.Box()
+	taps(t, box.Start(t, epoch.CauseStart), 0, 2)
+	c.Push(box, box.Push())
+	conf := c.Keeper.Config
+	conf.Database = full{c.DB}
+	keeper := backup.New(conf)
+	for range 3 {
+		c.World.Pass(time.Minute)
+		if _, err := keeper.Auto(t.Context()); !errors.Is(err, errFull) {
+			t.Fatalf("Auto = %v, want %v", err, errFull)
+		}
+	}
+	if left, err := os.ReadDir(conf.Dir); err != nil || len(left) != 0 {
+		t.Errorf("files = %v %v, want none", left, err)
+	}
+}
+
+// A kill leaves unfinished files under names that no later run uses; a named copy is the operator's.
+func TestTheNextBackupClearsAwayWhatAKillLeft(t *testing.T) {
+	c := simcentral.New(t)
+	if err := os.MkdirAll(c.Keeper.Dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"auto-1.db.part", "auto-1.db.part-journal", "auto-2.db", "monday.db", "monday.db.part"} {
+		if err := os.WriteFile(filepath.Join(c.Keeper.Dir, name), []byte("cut short"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := c.Keeper.Make(t.Context(), "tuesday"); err != nil {
+		t.Fatal(err)
+	}
+	left, err := filepath.Glob(filepath.Join(c.Keeper.Dir, "*"))
+	for i := range left {
+		left[i] = filepath.Base(left[i])
+	}
+	if want := []string{"monday.db", "tuesday.db", "tuesday.json"}; err != nil || !slices.Equal(left, want) {
+		t.Errorf("files = %v %v, want %v", left, err, want)
+	}
 }
