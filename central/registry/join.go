@@ -29,7 +29,12 @@ var (
 func (r *Registry) Join(ctx context.Context, device sign.PublicKey, q wire.JoinRequest) (wire.JoinAnswer, error) {
 	var code wire.JoinCode
 	var row store.Code
-	err := r.Store.Update(ctx, func(tx store.Tx) (err error) {
+	// Anybody may ask. Who proves nothing gets no turn at the one connection that writes.
+	err := r.Store.View(ctx, func(tx store.Tx) (err error) { _, _, err = r.proved(tx, q); return err })
+	if err != nil {
+		return wire.JoinAnswer{}, err
+	}
+	err = r.Store.Update(ctx, func(tx store.Tx) (err error) {
 		if row, code, err = r.proved(tx, q); err != nil {
 			return err
 		}

@@ -1,8 +1,10 @@
 package registry_test
 
 import (
+	"context"
 	"crypto/sha256"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -169,5 +171,39 @@ func TestRule4RevokedAndReinstated(t *testing.T) {
 	}
 	if _, err := c.Boxes.NewCode(t.Context(), "honmachi", "", 0); !errors.Is(err, registry.ErrName) {
 		t.Errorf("NewCode without a name = %v, want %v", err, registry.ErrName)
+	}
+}
+
+// writes counts the turns at the connection that writes.
+type writes struct {
+	store.Store
+	n atomic.Int64
+}
+
+func (w *writes) Update(ctx context.Context, f func(store.Tx) error) error {
+	w.n.Add(1)
+	return w.Store.Update(ctx, f)
+}
+
+// Anybody can reach the port: guesses at a code must not queue before the boxes' records.
+func TestGuessesAtACodeNeverWrite(t *testing.T) {
+	k := simcentral.NewKeys(t)
+	var w *writes
+	c := simcentral.Open(t, t.TempDir(), k, simcentral.NewWorld(t, k), func(s store.Store) store.Store { w = &writes{Store: s}; return w })
+	defer func() { c.Check(c.DB.Close()) }()
+	j, b := code(t, c), simbox.New(t, c.Keys.Seal.Public())
+	unknown, unproved := request(t, c, b, wire.JoinCode{}, nil), request(t, c, b, j, nil)
+	unproved.Proof[0] ^= 1
+	before := w.n.Load()
+	for _, q := range []wire.JoinRequest{unknown, unproved} {
+		if _, err := c.Boxes.Join(t.Context(), b.Public(t), q); !errors.Is(err, registry.ErrCode) {
+			t.Errorf("Join(guess) = %v, want %v", err, registry.ErrCode)
+		}
+	}
+	if n := w.n.Load() - before; n != 0 {
+		t.Errorf("guesses began %d writing transactions, want 0", n)
+	}
+	if _, err := c.Boxes.Join(t.Context(), b.Public(t), request(t, c, b, j, nil)); err != nil || w.n.Load() == before {
+		t.Errorf("Join(proved) = %v after %d writes, want it written", err, w.n.Load()-before)
 	}
 }
