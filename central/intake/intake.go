@@ -246,30 +246,32 @@ func (b *batch) envelope(e store.Envelope) error {
 	case !errors.Is(err, store.ErrNone):
 		return err
 	}
-	if err := b.room(known, e.ID); err != nil {
+	var box store.Box
+	if known {
+		if box, err = b.tx.Box(ep.Box); err != nil {
+			return err
+		}
+	}
+	if err := b.room(box, e.ID); err != nil {
 		return err
 	}
 	e.Carrier, e.Received, e.State = b.carrier, b.now, store.EnvelopeHeld
-	if known {
-		box, err := b.tx.Box(ep.Box)
-		if err != nil {
-			return err
-		}
-		if box.State != store.BoxRevoked {
-			e.State = store.EnvelopeReady
-			b.taken.Boxes = append(b.taken.Boxes, ep.Box)
-		}
+	if known && box.State != store.BoxRevoked {
+		e.State = store.EnvelopeReady
+		b.taken.Boxes = append(b.taken.Boxes, box.ID)
 	}
 	b.touchIf(known, e.ID.Epoch)
 	return b.tx.AddEnvelope(e)
 }
 
-// room holds the cap on envelopes that nobody can vouch for yet: those without a header, and rivals for one record id.
-func (b *batch) room(known bool, id record.ID) error {
-	rivals := 0
+// room holds the cap on envelopes that nobody can vouch for yet: those without a header, and rivals for one record id. A
+// carrier that has come to the cap, if only by envelopes that did not open, brings nothing of another box's any more: what it
+// makes up under numbers that are free looks like a record until it is opened.
+func (b *batch) room(box store.Box, id record.ID) error {
+	known, rivals := !box.ID.IsZero(), 0
 	if known {
 		n, err := b.tx.Rivals(id)
-		if err != nil || n == 0 {
+		if err != nil || n == 0 && sign.KeyIDOf(box.Device) == b.carrier {
 			return err
 		}
 		rivals = n
@@ -284,7 +286,9 @@ func (b *batch) room(known bool, id record.ID) error {
 	if b.odd+rivals >= b.limits.Envelopes {
 		return refusef("central already holds %d envelopes from this carrier that it cannot attribute; send their headers first", b.odd)
 	}
-	b.odd++
+	if !known || rivals > 0 {
+		b.odd++
+	}
 	return nil
 }
 

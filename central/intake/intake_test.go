@@ -345,3 +345,43 @@ func TestHeldEnvelopesAreCapped(t *testing.T) {
 		t.Errorf("Receive(513 envelopes) = %v, want %v", err, intake.ErrTooMany)
 	}
 }
+
+// What a carrier makes up under numbers that are free looks like records until it is opened. Once it was found out, it brings
+// nothing of others' any more; its own records still come through.
+func TestForgedEnvelopesOfOthersAreCapped(t *testing.T) {
+	b := setUp(t, intake.Limits{Envelopes: 3})
+	carrier, victim := b.joined(), b.joined()
+	e := victim.Start(t, epoch.CauseStart)
+	b.push(victim, e.Push())
+	forge := func(seq record.Seq) []byte {
+		f, err := epoch.Envelope{
+			Version: epoch.Version, Epoch: e.Signed.Header.Epoch, Seq: seq, Previous: e.Signed.Root, Sealed: make([]byte, 20),
+		}.Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return f
+	}
+	b.push(carrier, wire.Push{Envelopes: [][]byte{forge(1001), forge(1002), forge(1003)}})
+	b.update(func(tx store.Tx) error { // the opener finds out
+		ready, err := tx.Ready(now, 10)
+		for _, v := range ready {
+			err = errors.Join(err, tx.SetEnvelope(v.Row, store.EnvelopeAside))
+		}
+		return err
+	})
+	if taken := b.push(carrier, wire.Push{Envelopes: [][]byte{forge(1004)}}); len(taken.Refused) != 1 {
+		t.Errorf("Refused = %v, want the fourth forged one", taken.Refused)
+	}
+	own := carrier.Start(t, epoch.CauseStart)
+	taps(t, own, 5)
+	taps(t, e, 5)
+	for _, p := range []struct {
+		by   *simbox.Box
+		what wire.Push
+	}{{carrier, own.Push()}, {victim, e.Push()}} {
+		if taken := b.push(p.by, p.what); len(taken.Refused) != 0 {
+			t.Errorf("Refused = %v of a box's own records, want none", taken.Refused)
+		}
+	}
+}
