@@ -300,3 +300,33 @@ func TestTheNextBackupClearsAwayWhatAKillLeft(t *testing.T) {
 		t.Errorf("files = %v %v, want %v", left, err, want)
 	}
 }
+
+// P2: what a newer backup made safe may be nowhere else. Whoever restores an older one is told, whatever else lies in the folder.
+func TestRestoreTellsOfNewerBackups(t *testing.T) {
+	k := simcentral.NewKeys(t)
+	w := simcentral.NewWorld(t, k)
+	c := simcentral.Open(t, t.TempDir(), k, w, nil)
+	box := c.Box()
+	e := box.Start(t, epoch.CauseStart)
+	for i, name := range []string{"monday", "tuesday", "wednesday"} {
+		taps(t, e, i, 1)
+		c.Push(box, e.Push())
+		w.Pass(time.Minute)
+		if _, err := c.Keeper.Make(t.Context(), name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.Check(c.DB.Close())
+	if err := os.WriteFile(filepath.Join(c.Keeper.Dir, "notes.json"), []byte("no manifest"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, try := range []struct {
+		name string
+		want []string
+	}{{"monday", []string{"tuesday", "wednesday"}}, {"wednesday", nil}} {
+		r, err := backup.Restore(t.Context(), c.Dir, filepath.Join(c.Keeper.Dir, try.name+".json"), w.Now())
+		if err != nil || !slices.Equal(r.Newer, try.want) {
+			t.Errorf("Restore(%s) tells of %v, %v; want %v", try.name, r.Newer, err, try.want)
+		}
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,6 +21,9 @@ type Restored struct {
 	Manifest     Manifest
 	CentralEpoch uint64 // raised: max(old+1, now in Unix seconds)
 	Aside        string // where the database from before is; empty if there was none
+	// Newer names the backups beside this one that hold what it does not, oldest first. Boxes may have deleted that as safe:
+	// unless they cannot be used, the last of them should have been restored instead, which can still be done.
+	Newer []string
 }
 
 // asidePrefix begins the name of a database that a restore replaced. Nothing removes it.
@@ -38,6 +42,7 @@ func Restore(ctx context.Context, dir, manifest string, now time.Time) (r Restor
 	if r.Manifest, err = fetch(ctx, manifest, fresh); err != nil {
 		return r, err
 	}
+	r.Newer = newer(filepath.Dir(manifest), r.Manifest)
 	r.CentralEpoch = uint64(max(now.Unix(), 1)) //nolint:gosec // positive
 	r.CentralEpoch = max(r.CentralEpoch, r.Manifest.CentralEpoch+1, beyondOld(ctx, dir)+1)
 	if err := sqlite.Reopen(ctx, fresh, r.CentralEpoch); err != nil {
@@ -83,6 +88,36 @@ func fetch(ctx context.Context, manifest, to string) (Manifest, error) {
 		return m, fmt.Errorf("%w: %s does not contain what its manifest says", ErrBackup, m.Name)
 	}
 	return m, nil
+}
+
+// newer lists the backups in a folder that go beyond m. What cannot be read there must not stand in the way of a restore.
+func newer(dir string, m Manifest) (names []string) {
+	files, err := os.ReadDir(dir)
+	if err != nil {
+		return nil
+	}
+	var beyond []Manifest
+	for _, f := range files {
+		if !strings.HasSuffix(f.Name(), endManifest) {
+			continue
+		}
+		if o, err := readManifest(filepath.Join(dir, f.Name())); err == nil && o.beyond(m) {
+			beyond = append(beyond, o)
+		}
+	}
+	slices.SortFunc(beyond, func(a, b Manifest) int { return a.Made.Compare(b.Made) })
+	for _, o := range beyond {
+		names = append(names, o.Name)
+	}
+	return names
+}
+
+// beyond reports whether a backup may hold what another lacks, by what the database counted and not by a clock.
+func (m Manifest) beyond(o Manifest) bool {
+	if m.CentralEpoch != o.CentralEpoch {
+		return m.CentralEpoch > o.CentralEpoch
+	}
+	return m.Marks.Epoch > o.Marks.Epoch || m.Marks.Envelope > o.Marks.Envelope || m.Marks.Subject > o.Marks.Subject
 }
 
 func copyFile(from, to string) error {

@@ -119,6 +119,10 @@ before is kept beside it. Restore the newest backup: what boxes have deleted as 
 			if r.Aside != "" {
 				fmt.Fprintf(out, "the database from before is in %s\n", r.Aside)
 			}
+			if n := len(r.Newer); n > 0 {
+				fmt.Fprintf(c.ErrOrStderr(), "warning: %s is newer than %s, and boxes may have deleted what only it holds; "+
+					"if it can be used, restore it now, before central starts\n", r.Newer[n-1], r.Manifest.Name)
+			}
 			return nil
 		},
 	}
