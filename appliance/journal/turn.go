@@ -14,16 +14,17 @@ import (
 
 // prepared is the slow part of opening an epoch, made before it is needed: a key and its encapsulation for one recipient.
 type prepared struct {
-	id  record.EpochID
-	to  sign.KeyID
-	enc []byte
-	key *seal.Key
+	id    record.EpochID
+	nonce epoch.Nonce
+	to    sign.KeyID
+	enc   []byte
+	key   *seal.Key
 }
 
 func prepareFor(box record.BoxID, to seal.PublicKey) (prepared, error) {
-	id := record.NewEpochID()
+	id, nonce := epoch.NewID(box)
 	enc, key, err := seal.Encapsulate(to, seal.Info{Suite: seal.Suite1, Box: box, Epoch: id})
-	return prepared{id, to.ID(), enc, key}, err
+	return prepared{id, nonce, to.ID(), enc, key}, err
 }
 
 // prepare makes the next epoch's key in the background. Where that fails, turn makes it inline and reports.
@@ -79,7 +80,7 @@ func (j *Journal) turn(now time.Time) (*epoch.Signed, error) {
 		return nil, err
 	}
 	s, err := epoch.Header{
-		Version: epoch.Version, Suite: seal.Suite1, Box: j.o.Box, Epoch: p.id, Recipient: p.to, Enc: p.enc,
+		Version: epoch.Version, Suite: seal.Suite1, Box: j.o.Box, Epoch: p.id, Nonce: p.nonce, Recipient: p.to, Enc: p.enc,
 		Predecessor: before, Cause: j.cause,
 	}.Sign(j.o.Device)
 	if err != nil {

@@ -46,8 +46,8 @@ type Held struct {
 }
 
 // For says to a box what central holds of some epochs of its own. Epochs whose header central has not verified are passed over:
-// without it their records could not be opened, so the box must not stop sending. So are epochs that central knows as another
-// box's: if somebody claimed this box's epoch before it could, its records do not open here either.
+// without it their records could not be opened, so the box must not stop sending. So are epochs of other boxes: a carrier's word
+// about them would be worth nothing to them (design §5.5).
 func (a *Acks) For(ctx context.Context, box record.BoxID, epochs []record.EpochID) (Held, error) {
 	held, out, err := a.read(ctx, box, epochs)
 	if err != nil {

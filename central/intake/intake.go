@@ -208,23 +208,16 @@ func admit(tx store.Tx, box store.Box, msg []byte, now time.Time) (bool, error) 
 	return n > 0, err
 }
 
-// again takes a header whose epoch is known: the same one is welcome, another is reported and refused.
+// again takes a header whose epoch is known: the same one is welcome, another is reported and refused. It is the same box's: an
+// epoch id proves its box (epoch.IDOf).
 func again(tx store.Tx, box store.Box, old store.Epoch, signed epoch.Signed, now time.Time) error {
-	switch {
-	case old.Box != box.ID:
-		r := store.Report{Kind: store.ReportForeign, Reason: lineage.ForeignEpoch, Box: box.ID, Epoch: old.ID, At: now}
-		if err := tx.AddReport(r); err != nil {
-			return err
-		}
-		return refusef("epoch %s belongs to another box", old.ID)
-	case old.Signed.Root != signed.Root:
-		if err := lineage.Fork(tx, store.Report{Reason: lineage.TwoHeaders, Box: box.ID, Epoch: old.ID, At: now}); err != nil {
-			return err
-		}
-		return refusef("epoch %s was opened by another header", old.ID)
-	default:
+	if old.Signed.Root == signed.Root {
 		return nil
 	}
+	if err := lineage.Fork(tx, store.Report{Reason: lineage.TwoHeaders, Box: box.ID, Epoch: old.ID, At: now}); err != nil {
+		return err
+	}
+	return refusef("epoch %s was opened by another header", old.ID)
 }
 
 // envelope keeps an envelope: ready if its header is in force and its box in service, held otherwise.

@@ -14,6 +14,7 @@ import (
 	"kazashi.example/central/store"
 	"kazashi.example/central/store/sqlite"
 	"kazashi.example/sync/ack"
+	"kazashi.example/sync/canon"
 	"kazashi.example/sync/epoch"
 	"kazashi.example/sync/record"
 	"kazashi.example/sync/seal"
@@ -279,19 +280,20 @@ func TestRule1AnEpochBelongsToOneBox(t *testing.T) {
 	b.push(box, e.Push())
 	h := e.Signed.Header
 	h.Box = thief.ID
-	s, err := h.Sign(thief.Device)
+	payload, err := canon.Encode(h)
 	if err != nil {
 		t.Fatal(err)
 	}
-	taken := b.push(thief, wire.Push{Headers: [][]byte{s.Message}})
-	if len(taken.Refused) != 1 || !strings.Contains(taken.Refused[0].Reason, "belongs to another box") {
-		t.Errorf("Refused = %v, want one naming the owner", taken.Refused)
+	msg, err := sign.Sign(thief.Device, sign.PurposeEpoch, payload)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if got := b.reports(thief); len(got) != 1 || got[0].Kind != store.ReportForeign {
-		t.Errorf("reports = %v, want one of kind foreign_epoch", got)
+	taken := b.push(thief, wire.Push{Headers: [][]byte{msg}})
+	if len(taken.Refused) != 1 || !strings.Contains(taken.Refused[0].Reason, "not of this box") {
+		t.Errorf("Refused = %v, want one that says whose the epoch is not", taken.Refused)
 	}
-	if b.state(box) != store.BoxActive {
-		t.Error("the owner was quarantined for somebody else's claim")
+	if b.state(box) != store.BoxActive || b.state(thief) != store.BoxActive {
+		t.Error("a box was quarantined for a claim that proves nothing")
 	}
 }
 

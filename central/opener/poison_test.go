@@ -11,7 +11,6 @@ import (
 	"kazashi.example/central/opener"
 	"kazashi.example/central/store"
 	"kazashi.example/sync/epoch"
-	"kazashi.example/sync/record"
 	"kazashi.example/sync/seal"
 	"kazashi.example/sync/wire"
 )
@@ -19,8 +18,9 @@ import (
 // keyless is an epoch whose header is truly signed and whose encapsulation holds no key: the point in it is on no curve.
 func keyless(t *testing.T, box *simbox.Box) wire.Push {
 	t.Helper()
+	id, nonce := epoch.NewID(box.ID)
 	s, err := epoch.Header{
-		Version: epoch.Version, Suite: seal.Suite1, Box: box.ID, Epoch: record.NewEpochID(), Recipient: box.Central.ID(),
+		Version: epoch.Version, Suite: seal.Suite1, Box: box.ID, Epoch: id, Nonce: nonce, Recipient: box.Central.ID(),
 		Enc: bytes.Repeat([]byte{0xA5}, seal.EncLen), Predecessor: box.End(), Cause: epoch.CauseStart,
 	}.Sign(box.Device)
 	if err != nil {

@@ -176,9 +176,8 @@ type ReportKind string
 
 // Report kinds.
 const (
-	ReportFork    ReportKind = "fork"          // one device key wrote two histories: the box is quarantined
-	ReportDamage  ReportKind = "damage"        // a journal was lost or set aside
-	ReportForeign ReportKind = "foreign_epoch" // a box claimed an epoch that is another's
+	ReportFork   ReportKind = "fork"   // one device key wrote two histories: the box is quarantined
+	ReportDamage ReportKind = "damage" // a journal was lost or set aside
 )
 
 // Report is something for the operator.

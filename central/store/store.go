@@ -182,7 +182,7 @@ type People interface {
 	SubjectOfTap(box record.BoxID, tap record.TapID) (Subject, error)
 }
 
-// Reports are what an operator must know: forks, damage, claims on foreign epochs.
+// Reports are what an operator must know: forks and damage.
 type Reports interface {
 	// AddReport keeps a report; the same one again is no error.
 	AddReport(r Report) error

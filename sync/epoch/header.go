@@ -82,6 +82,7 @@ type Header struct {
 	Enc         []byte         `cbor:"6,keyasint"` // HPKE encapsulation, seal.EncLen octets
 	Predecessor Predecessor    `cbor:"7,keyasint"`
 	Cause       Cause          `cbor:"8,keyasint"`
+	Nonce       Nonce          `cbor:"9,keyasint"` // Epoch is IDOf(Box, Nonce)
 }
 
 func (h Header) check() error {
@@ -94,6 +95,8 @@ func (h Header) check() error {
 		return fmt.Errorf("%w: %w: %d", ErrHeader, seal.ErrSuite, h.Suite)
 	case h.Box.IsZero() || h.Epoch.IsZero():
 		return fmt.Errorf("%w: no box or epoch id", ErrHeader)
+	case h.Epoch != IDOf(h.Box, h.Nonce):
+		return fmt.Errorf("%w: the epoch id is not of this box", ErrHeader)
 	case len(h.Enc) != seal.EncLen:
 		return fmt.Errorf("%w: encapsulation of %d octets", ErrHeader, len(h.Enc))
 	case !h.Cause.Valid():

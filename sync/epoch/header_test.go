@@ -29,8 +29,10 @@ func opener(t testing.TB) seal.PrivateKey {
 func begin(t testing.TB) (epoch.Signed, *seal.Key) {
 	t.Helper()
 	to := opener(t).Public()
+	box := record.NewBoxID()
+	id, nonce := epoch.NewID(box)
 	h := epoch.Header{
-		Version: epoch.Version, Suite: seal.Suite1, Box: record.NewBoxID(), Epoch: record.NewEpochID(),
+		Version: epoch.Version, Suite: seal.Suite1, Box: box, Epoch: id, Nonce: nonce,
 		Recipient: to.ID(), Cause: epoch.CauseStart,
 	}
 	enc, key, err := seal.Encapsulate(to, h.Info())
@@ -129,6 +131,9 @@ func TestP2HeaderThatContradictsItself(t *testing.T) {
 		{"suite", func(h *epoch.Header) { h.Suite = 2 }, seal.ErrSuite},
 		{"box", func(h *epoch.Header) { h.Box = record.BoxID{} }, epoch.ErrHeader},
 		{"epoch", func(h *epoch.Header) { h.Epoch = record.EpochID{} }, epoch.ErrHeader},
+		{"epoch id of nobody", func(h *epoch.Header) { h.Epoch = record.NewEpochID() }, epoch.ErrHeader},
+		{"epoch id of another box", func(h *epoch.Header) { h.Box = record.NewBoxID() }, epoch.ErrHeader},
+		{"nonce", func(h *epoch.Header) { h.Nonce[0] ^= 1 }, epoch.ErrHeader},
 		{"short encapsulation", func(h *epoch.Header) { h.Enc = h.Enc[1:] }, epoch.ErrHeader},
 		{"cause 0", func(h *epoch.Header) { h.Cause = 0 }, epoch.ErrHeader},
 		{"cause 7", func(h *epoch.Header) { h.Cause = 7 }, epoch.ErrHeader},

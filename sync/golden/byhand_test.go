@@ -14,7 +14,7 @@ import (
 // Octets that stand in many places.
 var (
 	box  = strings.Repeat("b0", 16)
-	e1   = strings.Repeat("e1", 16)
+	e1   = "9a34a307d382d281697a82cb5db172f1" // SHA-256 of 83 73 "kazashi/epoch-id/v1" 50 b0… 50 e1…, first half
 	t1   = strings.Repeat("71", 16)
 	t2   = strings.Repeat("72", 16)
 	none = strings.Repeat("00", 16)
@@ -30,9 +30,9 @@ func byHand() map[string][]string {
 	spki := func(name string) string { return hex.EncodeToString(public(byhand.Key(name)).DER()) }
 	return map[string][]string{
 		"header": {
-			"a8", "01 01", "02 01", "03 50", box, "04 50", e1, "05 50", kid, "06 59 0481", enc,
+			"a9", "01 01", "02 01", "03 50", box, "04 50", e1, "05 50", kid, "06 59 0481", enc,
 			"07 a4", "01 00", "02 50", none, "03 00", "04 5820", none, none,
-			"08 01",
+			"08 01", "09 50", strings.Repeat("e1", 16),
 		},
 		"envelope": {
 			"a5", "01 01", "02 50", e1, "03 19 012c", "04 5820", strings.Repeat("c1", 32), "05 51", strings.Repeat("5e", 17),

@@ -22,8 +22,10 @@ import (
 // Ids of the made-up world: sixteen times one octet each.
 var (
 	boxID  = record.BoxID{ID128: id(0xb0)}
-	epoch1 = record.EpochID{ID128: id(0xe1)}
-	epoch2 = record.EpochID{ID128: id(0xe2)}
+	nonce1 = epoch.Nonce(id(0xe1))
+	nonce2 = epoch.Nonce(id(0xe2))
+	epoch1 = idByHand(boxID, nonce1)
+	epoch2 = idByHand(boxID, nonce2)
 	tap1   = record.TapID{ID128: id(0x71)}
 	tap2   = record.TapID{ID128: id(0x72)}
 )
@@ -112,7 +114,7 @@ func verdictsValue() wire.Verdicts {
 func headerValue(enc []byte) epoch.Header {
 	return epoch.Header{
 		Version: 1, Suite: seal.Suite1, Box: boxID, Epoch: epoch1, Recipient: sealing("golden C-seal").Public().ID(), Enc: enc,
-		Cause: epoch.CauseStart,
+		Cause: epoch.CauseStart, Nonce: nonce1,
 	}
 }
 

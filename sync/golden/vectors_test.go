@@ -67,6 +67,12 @@ func infoByHand(b record.BoxID, e record.EpochID, recipient sign.KeyID) []byte {
 	return bytes.Join([][]byte{{0x85, 0x72}, []byte("kazashi/records/v1"), {0x01, 0x50}, b.ID128[:], {0x50}, e.ID128[:], {0x50}, recipient[:]}, nil)
 }
 
+func idByHand(b record.BoxID, n epoch.Nonce) (e record.EpochID) {
+	sum := sha256.Sum256(bytes.Join([][]byte{{0x83, 0x73}, []byte("kazashi/epoch-id/v1"), {0x50}, b.ID128[:], {0x50}, n[:]}, nil))
+	copy(e.ID128[:], sum[:])
+	return e
+}
+
 func aadByHand(e record.EpochID, seq uint64, previous epoch.Hash) []byte {
 	return bytes.Join([][]byte{{0x84, 0x01, 0x50}, e.ID128[:], byhand.Uint(seq), {0x58, 0x20}, previous[:]}, nil)
 }
@@ -114,7 +120,7 @@ func verifies(t *testing.T, spki, octets, sig []byte) bool {
 func TestP2EpochVectorOpensIndependently(t *testing.T) {
 	f := read[epochFile](t, "epoch")
 	for _, e := range f.Epochs {
-		// Header: a map of eight, the encapsulation after 5 fixed fields of 57 octets and its own head of 4.
+		// Header: a map of nine, the encapsulation after 5 fixed fields of 57 octets and its own head of 4.
 		at := 1 + 2 + 2 + 18 + 18 + 18 + 4
 		is(t, "enc in the header", e.Payload[at:at+1153], e.Enc)
 		root := sha256.Sum256(e.Payload)

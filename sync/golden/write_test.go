@@ -142,16 +142,16 @@ func epochVector() any {
 		About:  aboutKeys + "Two epochs of one box, the second after the first; the encapsulation is random and was recorded once.",
 		Device: keyOf("golden D"), Seal: sealKey{"golden C-seal", byhand.Seed("golden C-seal"), to.Public().Bytes(), id[:]},
 	}
-	first, end := writeEpoch(epoch.Predecessor{}, epoch1, epoch.CauseStart, 3)
-	second, _ := writeEpoch(end, epoch2, epoch.CauseRotation, 1)
+	first, end := writeEpoch(epoch.Predecessor{}, epoch1, nonce1, epoch.CauseStart, 3)
+	second, _ := writeEpoch(end, epoch2, nonce2, epoch.CauseRotation, 1)
 	f.Epochs = []opens{first, second}
 	return f
 }
 
-func writeEpoch(before epoch.Predecessor, e record.EpochID, why epoch.Cause, n int) (opens, epoch.Predecessor) {
+func writeEpoch(before epoch.Predecessor, e record.EpochID, nonce epoch.Nonce, why epoch.Cause, n int) (opens, epoch.Predecessor) {
 	to := sealing("golden C-seal").Public()
 	h := headerValue(nil)
-	h.Epoch, h.Cause, h.Predecessor = e, why, before
+	h.Epoch, h.Nonce, h.Cause, h.Predecessor = e, nonce, why, before
 	enc, key, err := seal.Encapsulate(to, h.Info())
 	h.Enc = must(enc, err)
 	s := must(h.Sign(byhand.Key("golden D")))

@@ -17,16 +17,15 @@ import (
 
 // Reasons of reports. Strings stand in databases and are never reused.
 const (
-	TwoFirst      = "two first epochs"                      // two epochs of one box that had none before them
-	TwoSuccessors = "two epochs after one"                  // two epochs that name one predecessor
-	BeyondEnd     = "predecessor went on after its end"     // central holds more of it than the successor knows of
-	OtherHead     = "predecessor ends in another chain"     // the value after its last record is not central's
-	ForeignBefore = "predecessor belongs to another box"    //
-	TwoHeaders    = "two headers for one epoch"             // both signed by the device
-	TwoRecords    = "two records for one number"            // both sealed under the epoch's key
-	ForeignEpoch  = "claims an epoch that is another box's" //
-	LostJournal   = "the journal before was lost"           // epoch.LineageUnknown
-	SetAside      = "the journal before was set aside"      // epoch.CauseSetAside with a known predecessor
+	TwoFirst      = "two first epochs"                   // two epochs of one box that had none before them
+	TwoSuccessors = "two epochs after one"               // two epochs that name one predecessor
+	BeyondEnd     = "predecessor went on after its end"  // central holds more of it than the successor knows of
+	OtherHead     = "predecessor ends in another chain"  // the value after its last record is not central's
+	ForeignBefore = "predecessor belongs to another box" //
+	TwoHeaders    = "two headers for one epoch"          // both signed by the device
+	TwoRecords    = "two records for one number"         // both sealed under the epoch's key
+	LostJournal   = "the journal before was lost"        // epoch.LineageUnknown
+	SetAside      = "the journal before was set aside"   // epoch.CauseSetAside with a known predecessor
 )
 
 // Header looks at a header that was just added.

@@ -106,8 +106,9 @@ func (b *Box) End() epoch.Predecessor {
 // Open opens an epoch after a stated predecessor.
 func (b *Box) Open(tb testing.TB, cause epoch.Cause, before epoch.Predecessor) *Epoch {
 	tb.Helper()
+	id, nonce := epoch.NewID(b.ID)
 	h := epoch.Header{
-		Version: epoch.Version, Suite: seal.Suite1, Box: b.ID, Epoch: record.NewEpochID(), Recipient: b.Central.ID(),
+		Version: epoch.Version, Suite: seal.Suite1, Box: b.ID, Epoch: id, Nonce: nonce, Recipient: b.Central.ID(),
 		Predecessor: before, Cause: cause,
 	}
 	enc, key, err := seal.Encapsulate(b.Central, h.Info())
