@@ -49,8 +49,10 @@ type Service struct {
 
 // Line is the way to central.
 type Line struct {
-	Up    bool      `json:"up"`
-	Since time.Time `json:"since,omitzero"` // of the last change; zero when unknown
+	Up      bool        `json:"up"`
+	Since   time.Time   `json:"since,omitzero"`    // of the last change; zero when unknown
+	Heard   time.Time   `json:"heard,omitzero"`    // when central last answered, be it to refuse; zero when not since the start
+	Trouble LineTrouble `json:"trouble,omitempty"` // what stands in the way though somebody answers; empty when nobody does
 }
 
 // List is the revocation list that the box decides by.

@@ -59,6 +59,9 @@ func Reason(r record.Reason) Sentence { return lookup(reasons, r) }
 // Failure returns what to say when a card did not become a tap.
 func Failure(f localapi.ReadFailure) Sentence { return lookup(failures, f) }
 
+// Trouble returns what the counter does about a line on which something answers that does not serve the box.
+func Trouble(t localapi.LineTrouble) Sentence { return lookup(troubles, t) }
+
 // Error returns the message for an error code of the local API.
 func Error(c localapi.ErrorCode) Text {
 	if t, ok := apiErrors[c]; ok {
@@ -82,6 +85,7 @@ type Book struct {
 	Verdicts map[string]Sentence `json:"verdicts"`
 	Reasons  map[string]Sentence `json:"reasons"`
 	Failures map[string]Sentence `json:"failures"`
+	Troubles map[string]Sentence `json:"troubles"`
 	Labels   map[string]Text     `json:"labels"`
 	Unknown  Sentence            `json:"unknown"`
 }
@@ -92,6 +96,7 @@ func All() Book {
 		Verdicts: make(map[string]Sentence, len(verdicts)),
 		Reasons:  make(map[string]Sentence, len(reasons)),
 		Failures: make(map[string]Sentence, len(failures)),
+		Troubles: make(map[string]Sentence, len(troubles)),
 		Labels:   maps.Clone(labels),
 		Unknown:  unknown,
 	}
@@ -103,6 +108,9 @@ func All() Book {
 	}
 	for f, s := range failures {
 		b.Failures[string(f)] = s
+	}
+	for t, s := range troubles {
+		b.Troubles[string(t)] = s
 	}
 	return b
 }

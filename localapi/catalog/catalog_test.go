@@ -49,6 +49,19 @@ func TestEveryReadFailureHasItsSentence(t *testing.T) {
 	}
 }
 
+func TestEveryLineTroubleHasItsSentence(t *testing.T) {
+	codes := declared(t, "../trouble.go", "LineTrouble")
+	if got := texts(localapi.LineTroubles()); !reflect.DeepEqual(got, codes) {
+		t.Errorf("LineTroubles() = %q, want all that trouble.go declares: %q", got, codes)
+	}
+	for _, c := range codes {
+		checkSentence(t, "line trouble "+c, catalog.Trouble(localapi.LineTrouble(c)))
+	}
+	if got := len(catalog.All().Troubles); got != len(codes) {
+		t.Errorf("the book has %d line troubles, want %d", got, len(codes))
+	}
+}
+
 func TestEveryErrorCodeHasItsMessage(t *testing.T) {
 	codes := declared(t, "../apierror.go", "ErrorCode")
 	if got := texts(localapi.ErrorCodes()); !reflect.DeepEqual(got, codes) {

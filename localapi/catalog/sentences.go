@@ -174,7 +174,7 @@ var failures = map[localapi.ReadFailure]Sentence{
 	},
 	localapi.FailureTorn: {
 		Text{"カードが離れました", "Card moved away"},
-		Text{"カードが離れました。もう一度、置いたままお待ちください。", "The card moved away. Place it again and leave it there."},
+		Text{"もう一度カードを置き、結果が出るまでそのままお待ちください。", "Please place the card again and leave it until a result shows."},
 	},
 	localapi.FailureNonsense: {
 		Text{"カードを読めません", "Card cannot be read"},
@@ -213,6 +213,44 @@ var failures = map[localapi.ReadFailure]Sentence{
 		Text{
 			"ほかのカードを処理しています。カードを一枚だけにして、もう一度置いてください。",
 			"Another card is being handled. Leave one card only and place it again.",
+		},
+	},
+}
+
+var troubles = map[localapi.LineTrouble]Sentence{
+	localapi.LineRevoked: {
+		Text{"この装置は登録を外されています", "Box taken out of service"},
+		Text{
+			"センターがこの装置の登録を外しました。記録は装置に残りますが、確定しません。責任者に知らせてください。",
+			"Central has taken this box out of service. Records stay on it and are not settled. Tell the person in charge.",
+		},
+	},
+	localapi.LineUnknown: {
+		Text{"この装置は登録されていません", "Box not known at central"},
+		Text{
+			"センターにこの装置の登録がありません。記録は装置に残りますが、確定しません。責任者に知らせてください。",
+			"Central does not know this box. Records stay on it and are not settled. Tell the person in charge.",
+		},
+	},
+	localapi.LineUnavailable: {
+		Text{"センターが準備中です", "Central is not ready"},
+		Text{
+			"センターに届きましたが、今は処理できません。受付はそのまま続けてください。記録は自動で送られます。",
+			"Central was reached but cannot work just now. Carry on serving; records are sent by themselves later.",
+		},
+	},
+	localapi.LineRefused: {
+		Text{"センターに拒否されました", "Central refuses the box"},
+		Text{
+			"センターがこの装置からの通信を受け付けません。記録は装置に残ります。責任者に知らせてください。",
+			"Central does not take what this box sends. Records stay on it. Tell the person in charge.",
+		},
+	},
+	localapi.LineIntercepted: {
+		Text{"回線の途中に問題があります", "Line is intercepted"},
+		Text{
+			"途中の機器が通信を開こうとするため、センターに送りません。記録は装置に残ります。責任者に知らせてください。",
+			"Something on the way tries to open the connection, so nothing is sent. Records stay on the box. Tell the person in charge.",
 		},
 	},
 }

@@ -137,3 +137,57 @@ func TestBrowserComesBackAfterARestart(t *testing.T) {
 	})
 	b.wait(nameText, "カードを置いてください")
 }
+
+// A page that is loaded anew in front of the card's owner does not ask for the card again, and a forgotten card is not passed over.
+func TestBrowserKnowsTheCardThatLies(t *testing.T) {
+	b := startBrowser(t)
+	box := scene.New()
+	url := serveTCP(t, box, "127.0.0.1:0").url
+	const reader = "Virtual PCD 00 00"
+	lies := func(card bool) {
+		box.Change(func(s *localapi.Status) { s.Readers = []localapi.Reader{{Name: reader, Card: card}} })
+	}
+	lies(true)
+	b.visit(url+"/", 1280, 900)
+	b.wait(`document.getElementById("say").textContent.includes("置き直してください")`, "true") // it lay there before the page came
+	box.Change(func(s *localapi.Status) { s.Clock.Now = scene.Noon.Add(time.Minute + 10*time.Second) })
+	box.Keep(scene.Tap(1, record.VerdictAccepted, record.ReasonInOrder))
+	b.visit(url+"/", 1280, 900)
+	b.wait(panelKind, "accepted")
+
+	b.visit(url+"/", 1280, 900)
+	b.wait(panelKind, "accepted")
+	box.Publish(localapi.Event{Type: localapi.EventCardPresent, Reader: reader})
+	b.wait(panelKind, "reading")
+	box.Change(func(s *localapi.Status) { s.Problem = localapi.FailureNoPCSC })
+	box.Publish(localapi.Event{Type: localapi.EventReadFailed, Reader: reader, Failure: localapi.FailureNoPCSC})
+	b.wait(panelKind, "failure")
+	box.Change(func(s *localapi.Status) { s.Problem = "" })
+	b.wait(nameText, "カードが置いたままです")
+	b.screenshot("ja-left")
+	lies(false)
+	box.Publish(localapi.Event{Type: localapi.EventCardRemoved, Reader: reader})
+	b.wait(nameText, "カードを置いてください")
+}
+
+func TestBrowserShowsTheLineWhateverThePanelSays(t *testing.T) {
+	b := startBrowser(t)
+	box := scene.New()
+	b.visit(serveTCP(t, box, "127.0.0.1:0").url+"/?lang=en", 375, 1500)
+	const brief, trouble = `document.getElementById("brief").textContent`, `document.getElementById("trouble")`
+	b.wait(brief, "● On-line")
+	b.wait(`document.getElementById("line").textContent.includes("last answer 11:59:55")`, "true")
+	b.wait(trouble+".hidden", "true")
+	box.Change(func(s *localapi.Status) {
+		s.Mode, s.Line = localapi.ModeOffline, localapi.Line{Since: scene.Noon, Heard: scene.Noon, Trouble: localapi.LineRevoked}
+		s.Waiting = localapi.Waiting{Records: 3, Oldest: scene.Noon}
+	})
+	b.wait(brief, "○ Off-line ｜ Records waiting 3")
+	b.wait(trouble+`.textContent.includes("taken this box out of service")`, "true")
+	b.wait(overflowed, "false")
+	b.screenshot("en-revoked-box")
+	box.Change(func(s *localapi.Status) {
+		s.Mode, s.Line = localapi.ModeOnline, localapi.Line{Up: true, Since: scene.Noon}
+	})
+	b.wait(trouble+".hidden", "true")
+}

@@ -33,7 +33,7 @@ func New() *Box {
 		Software: "v0.1.0", Box: record.BoxID{ID128: id(7)}, Site: "chuo-library", Desk: "counter-1",
 		Service: localapi.Service{ID: "library-card", Basis: record.BasisDrill, Practice: true},
 		Mode:    localapi.ModeOnline,
-		Line:    localapi.Line{Up: true, Since: Noon.Add(-3 * time.Hour)},
+		Line:    localapi.Line{Up: true, Since: Noon.Add(-3 * time.Hour), Heard: Noon.Add(-5 * time.Second)},
 		List:    localapi.List{Number: 4711, ThisUpdate: Noon.Add(-5 * time.Hour), AgeSeconds: 5 * 3600},
 		Clock:   localapi.Clock{Now: Noon, Confidence: record.ConfidenceChecked},
 		Readers: []localapi.Reader{{Name: "Virtual PCD 00 00"}},

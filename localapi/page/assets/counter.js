@@ -72,7 +72,17 @@
     panelTap = "";
     const problem = status && status.problem;
     if (problem) return failure(problem);
-    panel("idle", "▢", book.labels.idle, book.labels.idle_say);
+    if (laid.size) return panel("left", "▣", book.labels.left, book.labels.left_say);
+    panel("idle", "▢", book.labels.idle, lying() ? book.labels.idle_lying : book.labels.idle_say);
+  }
+
+  // A card of whose arrival this page knows is somebody's, and was left. One that lay there before may belong to the reader.
+  const laid = new Set();
+  const lying = () => Boolean(status) && (status.readers || []).some((r) => r.card);
+  function moved(reader, card) {
+    if (card) laid.add(reader);
+    else laid.delete(reader);
+    for (const r of (status && status.readers) || []) if (r.name === reader) r.card = card;
   }
 
   function failure(code) {
@@ -188,7 +198,7 @@
   // state of the box
 
   function fact(id, text, small, warn) {
-    $(id).replaceChildren(text, ...(small ? [el("small", {}, small)] : []));
+    $(id).replaceChildren(text, ...[small].flat().filter(Boolean).map((s) => el("small", {}, s)));
     $("box-" + id).toggleAttribute("data-warn", Boolean(warn));
   }
 
@@ -200,16 +210,36 @@
     $("practice").hidden = !s.service.practice;
     $("place").textContent = [s.site, label("desk") + " " + s.desk, label("service") + " " + s.service.id].join(" ｜ ");
     $("software").textContent = label("software") + " " + s.software;
-    fact("line", (s.mode === "online" ? "● " : s.mode === "offline" ? "○ " : "■ ") + label(s.mode),
-      s.line.since ? fill("since", { t: when(s.line.since, minuteFormat) }) : "", s.mode !== "online");
+    const mode = (s.mode === "online" ? "● " : s.mode === "offline" ? "○ " : "■ ") + label(s.mode);
+    fact("line", mode, [s.line.since ? fill("since", { t: when(s.line.since, minuteFormat) }) : "",
+      s.line.heard ? fill("heard", { t: when(s.line.heard, clockFormat) }) : ""], s.mode !== "online");
+    drawBrief(s, mode);
+    drawTrouble(s.line.trouble);
     if (s.list) fact("list", fill("list_number", { n: s.list.number }), fill("list_age", { t: age(s.list.age_seconds) }), s.list.age_seconds > 86400);
     else fact("list", label("list_none"), "", true);
     fact("clock", book.labels["clock_" + s.clock.confidence][lang], minuteFormat.format(new Date(s.clock.now)), s.clock.confidence !== "checked");
     fact("waiting", fill("waiting_count", { n: s.waiting.records }),
       s.waiting.oldest ? fill("since", { t: when(s.waiting.oldest, minuteFormat) }) : "", s.waiting.records > 0 && s.mode !== "online");
     const readers = s.readers || [];
-    fact("readers", readers.length ? readers.map((r) => r.name).join(", ") : label("readers_none"), "", readers.length === 0);
+    fact("readers", readers.length ? fill("readers_count", { n: readers.length }) : label("readers_none"),
+      readers.map((r) => r.name), readers.length === 0);
+    for (const name of laid) if (!readers.some((r) => r.name === name && r.card)) laid.delete(name);
+    if (panelKind === "left" && !laid.size) idle();
     if (s.problem ? panelKind !== "reading" : hadProblem && panelKind === "failure") idle();
+  }
+
+  // What a librarian must see whatever the panel says: the line, and how much waits.
+  function drawBrief(s, mode) {
+    const waits = s.mode !== "online" && s.waiting.records > 0;
+    $("brief").textContent = mode + (waits ? " ｜ " + label("waiting") + " " + fill("waiting_count", { n: s.waiting.records }) : "");
+    $("brief").toggleAttribute("data-warn", s.mode !== "online");
+  }
+
+  function drawTrouble(code) {
+    const s = code && (book.troubles[code] || book.unknown);
+    $("trouble").hidden = !s;
+    const said = (l) => [el("strong", {}, "⚠ " + s.name[l]), " " + s.say[l]];
+    $("trouble").replaceChildren(...(s ? [el("span", {}, ...said(lang)), el("span", { lang: other }, ...said(other))] : []));
   }
 
   // the box's answers and events
@@ -231,11 +261,12 @@
     return asking;
   }
 
-  // afterGap shows the newest tap when nobody can have seen it: the box restarted, or events were missed.
+  // afterGap shows the newest tap when nobody can have seen it: the box restarted, or events were missed; and when its card seems
+  // to lie there still: the page was loaded anew in front of its owner.
   function afterGap(wasOpen) {
     const newest = taps[0];
     const recent = newest && Date.parse(status.clock.now) - Date.parse(newest.time) < verdictStays;
-    if (newest && !seen.has(newest.tap) && (newest.restored || (wasOpen && recent))) return showTap(newest);
+    if (newest && !seen.has(newest.tap) && (newest.restored || ((wasOpen || lying()) && recent))) return showTap(newest);
     if (["loading", "lost", "reading"].includes(panelKind)) idle();
   }
 
@@ -249,9 +280,9 @@
 
   const handlers = {
     status: (e) => { drawStatus(e.status); refreshTaps(); },
-    card_present: () => panel("reading", "▣", book.labels.present, book.labels.reading_say),
+    card_present: (e) => { moved(e.reader, true); panel("reading", "▣", book.labels.present, book.labels.reading_say); },
     reading: () => panel("reading", "▣", book.labels.reading, book.labels.reading_say),
-    card_removed: () => { if (panelKind === "reading") idle(); },
+    card_removed: (e) => { moved(e.reader, false); if (["reading", "left", "idle"].includes(panelKind)) idle(); },
     read_failed: (e) => failure(e.failure),
     verdict: (e) => { showTap(e.tap, e.rests); keep(e.tap); },
     settled: (e) => {
