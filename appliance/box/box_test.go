@@ -21,6 +21,7 @@ import (
 	"kazashi.example/central/lab/world/worldtest"
 	"kazashi.example/localapi"
 	"kazashi.example/sync/record"
+	"kazashi.example/sync/wire"
 )
 
 const slot = "Practice Reader 0"
@@ -158,6 +159,35 @@ func TestP1JournalTroubleShows(t *testing.T) {
 	next(t, events, localapi.EventStatus, func(e localapi.Event) bool {
 		return e.Status.Problem == "" && e.Status.Mode == localapi.ModeOffline && e.Status.Waiting.Records == 1
 	})
+}
+
+// A box that central does not serve says so at the counter, not only that the line is down (P6).
+func TestARefusedBoxSaysWhy(t *testing.T) {
+	for code, want := range map[string]localapi.LineTrouble{
+		wire.CodeRevokedBox:   localapi.LineRevoked,
+		wire.CodeUnknownBox:   localapi.LineUnknown,
+		wire.CodeUnavailable:  localapi.LineUnavailable,
+		wire.CodeInternal:     localapi.LineUnavailable,
+		wire.CodeUnknownRoute: localapi.LineRefused,
+	} {
+		t.Run(code, func(t *testing.T) {
+			c := newCentral(t, nil)
+			c.refuse = code
+			k := joined(t, c)
+			b, _ := k.run(t)
+			events, err := b.Subscribe(t.Context())
+			must(t, err)
+			s, err := b.Status(t.Context())
+			must(t, err)
+			if s.Line.Trouble == "" {
+				e := next(t, events, localapi.EventStatus, func(e localapi.Event) bool { return e.Status.Line.Trouble != "" })
+				s = *e.Status
+			}
+			if l := s.Line; l.Trouble != want || l.Up || l.Heard.IsZero() {
+				t.Errorf("Line = %+v, want it down with trouble %s and a time of the answer", l, want)
+			}
+		})
+	}
 }
 
 func TestRunRefusesATakenPort(t *testing.T) {

@@ -5,10 +5,12 @@ import (
 
 	"kazashi.example/appliance/desired"
 	"kazashi.example/appliance/journal"
+	"kazashi.example/appliance/link"
 	"kazashi.example/localapi"
 	"kazashi.example/localapi/server"
 	"kazashi.example/sync/certid"
 	"kazashi.example/sync/record"
+	"kazashi.example/sync/wire"
 )
 
 var _ server.Box = (*Box)(nil)
@@ -24,7 +26,7 @@ func (b *Box) Status(ctx context.Context) (localapi.Status, error) {
 		return localapi.Status{}, err
 	}
 	now, confidence := b.clock.Now()
-	up, since := b.link.Line()
+	line := b.line()
 	readers, problem := b.readers.now()
 	if b.trouble.Load() {
 		problem = localapi.FailureJournal
@@ -32,17 +34,40 @@ func (b *Box) Status(ctx context.Context) (localapi.Status, error) {
 	s := localapi.Status{
 		Software: b.release, Box: b.identity.Box, Site: b.desired.Place().Site,
 		Desk: record.DeskID(b.conf.Desk), Service: b.service(), Mode: localapi.ModeOffline, Problem: problem,
-		Line: localapi.Line{Up: up, Since: since}, Clock: localapi.Clock{Now: now, Confidence: confidence},
+		Line: line, Clock: localapi.Clock{Now: now, Confidence: confidence},
 		Waiting: localapi.Waiting{Records: int(waiting), Oldest: oldest}, Readers: readers, //nolint:gosec // a count of rows
 	}
 	s.List = b.list(s)
 	switch {
 	case problem != "":
 		s.Mode = localapi.ModeStopped
-	case up:
+	case line.Up:
 		s.Mode = localapi.ModeOnline
 	}
 	return s, nil
+}
+
+func (b *Box) line() localapi.Line {
+	up, since := b.link.Line()
+	heard, trouble := b.link.Heard()
+	return localapi.Line{Up: up, Since: since, Heard: heard, Trouble: troubleOf(trouble)}
+}
+
+func troubleOf(code string) localapi.LineTrouble {
+	switch code {
+	case "":
+		return ""
+	case wire.CodeRevokedBox:
+		return localapi.LineRevoked
+	case wire.CodeUnknownBox:
+		return localapi.LineUnknown
+	case wire.CodeUnavailable, wire.CodeInternal:
+		return localapi.LineUnavailable
+	case link.Intercepted:
+		return localapi.LineIntercepted
+	default:
+		return localapi.LineRefused
+	}
 }
 
 func (b *Box) service() localapi.Service {

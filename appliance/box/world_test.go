@@ -42,6 +42,7 @@ type central struct {
 	mu     sync.Mutex // guards the fields below
 	spoils func(*wire.JoinAnswer)
 	joined []wire.JoinRequest
+	refuse string // code with which a poll is refused; "" does not answer
 }
 
 func newKey(t *testing.T) *ecdsa.PrivateKey {
@@ -106,8 +107,14 @@ func (*central) Push(ctx context.Context, _ sign.PublicKey, _ wire.Push) (wire.P
 	return wire.Pushed{}, ctx.Err()
 }
 
-// Poll does not answer in this life.
-func (*central) Poll(ctx context.Context, _ sign.PublicKey, _ wire.Poll) (wire.Polled, error) {
+// Poll does not answer in this life, unless it is to refuse.
+func (c *central) Poll(ctx context.Context, _ sign.PublicKey, _ wire.Poll) (wire.Polled, error) {
+	c.mu.Lock()
+	refuse := c.refuse
+	c.mu.Unlock()
+	if refuse != "" {
+		return wire.Polled{}, &uplink.Refusal{Code: refuse, Message: "not you"}
+	}
 	<-ctx.Done()
 	return wire.Polled{}, ctx.Err()
 }

@@ -13,8 +13,14 @@ import (
 type line struct {
 	up      bool
 	since   time.Time
-	refused bool // central answers, and will not serve this box
+	answer  time.Time // when central last answered
+	trouble string    // code of central's refusal to serve this box, or Intercepted; "" when neither
 }
+
+// Intercepted is the trouble of a line on which something opens the connection (uplink.ErrIntercepted).
+const Intercepted = "intercepted"
+
+func (n *line) refused() bool { return n.trouble != "" && n.trouble != Intercepted }
 
 // heard notes how an exchange with central ended. Only central's answers count: a fault of this box's own says nothing of the
 // line. A refused push does not either, as long as polls are answered.
@@ -22,13 +28,26 @@ func (l *Link) heard(ctx context.Context, polled bool, err error) {
 	var refusal *uplink.Refusal
 	switch {
 	case ctx.Err() != nil:
-	case err == nil && polled:
-		l.change(ctx, func(n *line) { n.up, n.refused = true, false })
 	case err == nil:
-		l.change(ctx, func(n *line) { n.up = !n.refused })
-	case errors.As(err, &refusal) && polled:
-		l.change(ctx, func(n *line) { n.up, n.refused = false, true })
+		l.change(ctx, func(n *line) {
+			n.answer = l.Now()
+			if polled || !n.refused() {
+				n.up, n.trouble = true, ""
+			}
+		})
 	case errors.As(err, &refusal):
+		l.change(ctx, func(n *line) {
+			n.answer = l.Now()
+			if polled {
+				n.up, n.trouble = false, refusal.Code
+			}
+		})
+	case errors.Is(err, uplink.ErrIntercepted):
+		l.change(ctx, func(n *line) {
+			if n.up = false; n.trouble == "" {
+				n.trouble = Intercepted
+			}
+		})
 	default:
 		l.change(ctx, func(n *line) { n.up = false })
 	}
@@ -38,14 +57,17 @@ func (l *Link) change(ctx context.Context, f func(*line)) {
 	l.telling.Lock()
 	defer l.telling.Unlock()
 	l.mu.Lock()
-	was := l.line.up
+	was := l.line
 	f(&l.line)
-	up := l.line.up
-	if was != up {
+	up, trouble := l.line.up, l.line.trouble
+	if was.up != up {
 		l.line.since = l.Now()
 	}
 	l.mu.Unlock()
-	if was == up {
+	if was.up == up {
+		if was.trouble != trouble {
+			l.Watch.Changed(ctx)
+		}
 		return
 	}
 	l.Watch.LineChanged(ctx, up)
@@ -69,10 +91,10 @@ func (l *Link) report(ctx context.Context, told string, err error) string {
 		}
 		return refusal.Code
 	case errors.Is(err, uplink.ErrIntercepted):
-		if told != "intercepted" {
+		if told != Intercepted {
 			l.Log.ErrorContext(ctx, "the uplink is intercepted", slog.Any("error", err))
 		}
-		return "intercepted"
+		return Intercepted
 	case errors.As(err, &local):
 		if told != err.Error() {
 			l.Log.ErrorContext(ctx, "syncing with central failed", slog.Any("error", err))

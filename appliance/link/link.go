@@ -71,7 +71,8 @@ type Watcher interface {
 	Settled(ctx context.Context, verdicts []wire.Verdict)
 	// Named brings PPIDs for the live page. They are not kept.
 	Named(ctx context.Context, subjects []wire.Subject)
-	// Changed says that lists, rules or trust were replaced, or records acknowledged. Both loops call it.
+	// Changed says that lists, rules or trust were replaced, records acknowledged, or that a line that is down has another
+	// trouble. Both loops call it.
 	Changed(ctx context.Context)
 }
 
@@ -141,6 +142,14 @@ func (l *Link) Line() (up bool, since time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.line.up, l.line.since
+}
+
+// Heard reports when central last answered, zero if it has not since the start, and what stands in the way if anything is known of
+// it: the code of central's refusal to serve this box (wire.CodeRevokedBox and its like) or Intercepted.
+func (l *Link) Heard() (at time.Time, trouble string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.line.answer, l.line.trouble
 }
 
 // Run pushes and polls until ctx ends; its error is then ctx's.

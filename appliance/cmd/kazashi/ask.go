@@ -122,7 +122,7 @@ func printStatus(w io.Writer, s localapi.Status) {
 	if s.Problem != "" {
 		row("problem", "%s", s.Problem)
 	}
-	row("line", "%s since %s", map[bool]string{true: "up", false: "down"}[s.Line.Up], stamp(s.Line.Since))
+	row("line", "%s since %s%s", map[bool]string{true: "up", false: "down"}[s.Line.Up], stamp(s.Line.Since), answered(s.Line))
 	if s.List.ThisUpdate.IsZero() {
 		row("list", "none")
 	} else {
@@ -136,6 +136,17 @@ func printStatus(w io.Writer, s localapi.Status) {
 	if len(s.Readers) == 0 {
 		row("reader", "none")
 	}
+}
+
+// answered is what is known of the other end.
+func answered(l localapi.Line) (s string) {
+	if !l.Heard.IsZero() {
+		s = ", last answer " + stamp(l.Heard)
+	}
+	if l.Trouble != "" {
+		s += ", trouble " + string(l.Trouble)
+	}
+	return s
 }
 
 func printTaps(w io.Writer, taps []localapi.Tap) error {
