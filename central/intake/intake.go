@@ -67,6 +67,7 @@ type batch struct {
 	taken   Taken
 	headers int // held for this carrier; -1 until counted
 	odd     int // held or set aside for this carrier; -1 until counted
+	aside   int // set aside of this carrier's; -1 until counted
 }
 
 // Receive stores what a carrier brought. When it returns without an error, everything not refused is durable.
@@ -77,7 +78,7 @@ func (i *Intake) Receive(ctx context.Context, carrier sign.KeyID, p wire.Push) (
 	envelopes, bad := read(p)
 	var taken Taken
 	err := i.store.Update(ctx, func(tx store.Tx) error {
-		b := &batch{tx: tx, limits: i.limits, carrier: carrier, now: i.now(), headers: -1, odd: -1}
+		b := &batch{tx: tx, limits: i.limits, carrier: carrier, now: i.now(), headers: -1, odd: -1, aside: -1}
 		for n, msg := range p.Headers {
 			if err := b.each(n, b.header(msg)); err != nil {
 				return fmt.Errorf("keeping a header: %w", err)
@@ -257,17 +258,24 @@ func (b *batch) envelope(e store.Envelope) error {
 	return b.tx.AddEnvelope(e)
 }
 
-// room holds the cap on envelopes that nobody can vouch for yet: those without a header, and rivals for one record id. A
-// carrier that has come to the cap, if only by envelopes that did not open, brings nothing of another box's any more: what it
-// makes up under numbers that are free looks like a record until it is opened.
+// room holds the caps. One is on envelopes that nobody can vouch for yet: those without a header, rivals for one record id, and
+// what a device itself brings that was taken out of service. The other is for what a carrier makes up under numbers that are
+// free, which looks like another box's record until it is opened.
 func (b *batch) room(box store.Box, id record.ID) error {
-	known, rivals := !box.ID.IsZero(), 0
-	if known {
+	rivals := 0
+	if known := !box.ID.IsZero(); known {
 		n, err := b.tx.Rivals(id)
-		if err != nil || n == 0 && sign.KeyIDOf(box.Device) == b.carrier {
+		own := sign.KeyIDOf(box.Device) == b.carrier
+		switch {
+		case err != nil:
 			return err
+		case n > 0:
+			rivals = n
+		case !own:
+			return b.honest()
+		case box.State != store.BoxRevoked:
+			return nil
 		}
-		rivals = n
 	}
 	if b.odd < 0 {
 		n, err := b.tx.CountHeld(b.carrier)
@@ -277,10 +285,24 @@ func (b *batch) room(box store.Box, id record.ID) error {
 		b.odd = n
 	}
 	if b.odd+rivals >= b.limits.Envelopes {
-		return refusef("central already holds %d envelopes from this carrier that it cannot attribute; send their headers first", b.odd)
+		return refusef("central already holds %d envelopes from this carrier that it cannot open yet; "+
+			"send their headers, or put the box back into service", b.odd)
 	}
-	if !known || rivals > 0 {
-		b.odd++
+	b.odd++
+	return nil
+}
+
+// honest refuses a carrier too many of whose envelopes did not open: it brings only its own from now on.
+func (b *batch) honest() error {
+	if b.aside < 0 {
+		n, err := b.tx.CountAside(b.carrier)
+		if err != nil {
+			return err
+		}
+		b.aside = n
+	}
+	if b.aside >= b.limits.Envelopes {
+		return refusef("%d envelopes from this carrier did not open; it may bring only its own records", b.aside)
 	}
 	return nil
 }

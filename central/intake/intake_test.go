@@ -114,14 +114,6 @@ func (b *bench) counts() (c store.Counts) {
 	return c
 }
 
-func (b *bench) reports(box *simbox.Box) (all []store.Report) {
-	b.t.Helper()
-	if err := b.db.View(b.t.Context(), func(tx store.Tx) (err error) { all, err = tx.ReportsOf(box.ID); return err }); err != nil {
-		b.t.Fatal(err)
-	}
-	return all
-}
-
 func (b *bench) state(box *simbox.Box) store.BoxState {
 	b.t.Helper()
 	var row store.Box
@@ -385,5 +377,27 @@ func TestForgedEnvelopesOfOthersAreCapped(t *testing.T) {
 		if taken := b.push(p.by, p.what); len(taken.Refused) != 0 {
 			t.Errorf("Refused = %v of a box's own records, want none", taken.Refused)
 		}
+	}
+}
+
+// A stolen box that was taken out of service cannot fill the disk either. What others bring of it is not counted against them
+// beyond what they bring of nobody's (design §5.4: held, never dropped).
+func TestARevokedDeviceIsCapped(t *testing.T) {
+	b := setUp(t, intake.Limits{Envelopes: 3})
+	stolen, peer := b.joined(), b.joined()
+	e := stolen.Start(t, epoch.CauseStart)
+	taps(t, e, 8)
+	b.push(stolen, wire.Push{Headers: e.Push().Headers, Envelopes: e.Push().Envelopes[:1]})
+	b.update(func(tx store.Tx) error {
+		return errors.Join(tx.SetBoxState(stolen.ID, store.BoxRevoked), tx.HoldBox(stolen.ID))
+	})
+	if taken := b.push(stolen, e.Push()); len(taken.Refused) != 5 {
+		t.Errorf("Refused = %v, want all but the three that may be held", taken.Refused)
+	}
+	if taken := b.push(peer, e.Push()); len(taken.Refused) != 0 {
+		t.Errorf("Refused = %v of what a peer brings of it, want none", taken.Refused)
+	}
+	if c := b.counts(); c.Held != 8 {
+		t.Errorf("counts = %+v, want all eight held", c)
 	}
 }

@@ -122,6 +122,8 @@ type Envelopes interface {
 	AddEnvelope(e Envelope) error
 	// CountHeld counts what one carrier brought that is held or set aside.
 	CountHeld(carrier sign.KeyID) (int, error)
+	// CountAside counts what one carrier brought that did not open.
+	CountAside(carrier sign.KeyID) (int, error)
 	// Links are the envelopes of an epoch that count as held by central, in the order of seq.
 	Links(id record.EpochID) ([]Link, error)
 	// ReleaseEpoch makes the held envelopes of an epoch ready, and returns how many.

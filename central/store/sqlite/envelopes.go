@@ -29,6 +29,10 @@ func (t *tx) CountHeld(carrier sign.KeyID) (int, error) {
 	return t.count("SELECT count(*) FROM envelopes WHERE carrier = ? AND state IN (1, 4)", carrier[:])
 }
 
+func (t *tx) CountAside(carrier sign.KeyID) (int, error) {
+	return t.count("SELECT count(*) FROM envelopes WHERE carrier = ? AND state = 4", carrier[:])
+}
+
 func scanLink(s scanner) (l store.Link, err error) {
 	return l, s.Scan(&l.Seq, octets(l.Previous[:]), octets(l.Chain[:]), &l.Safe)
 }
