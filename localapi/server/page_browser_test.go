@@ -109,6 +109,7 @@ func TestBrowserComesBackAfterARestart(t *testing.T) {
 	first.stop()
 	b.wait(panelKind, "lost")
 	b.wait(`document.getElementById("lost").hidden`, "false")
+	b.wait(`document.getElementById("brief").textContent`, "")
 	b.screenshot("ja-lost")
 
 	again := scene.New()

@@ -211,8 +211,8 @@
     $("place").textContent = [s.site, label("desk") + " " + s.desk, label("service") + " " + s.service.id].join(" ｜ ");
     $("software").textContent = label("software") + " " + s.software;
     const mode = (s.mode === "online" ? "● " : s.mode === "offline" ? "○ " : "■ ") + label(s.mode);
-    fact("line", mode, [s.line.since ? fill("since", { t: when(s.line.since, minuteFormat) }) : "",
-      s.line.heard ? fill("heard", { t: when(s.line.heard, clockFormat) }) : ""], s.mode !== "online");
+    fact("line", s.line.up ? "● " + label("online") : "○ " + label("offline"), [s.line.since ? fill("since", { t: when(s.line.since, minuteFormat) }) : "",
+      s.line.heard ? fill("heard", { t: when(s.line.heard, clockFormat) }) : ""], !s.line.up);
     drawBrief(s, mode);
     drawTrouble(s.line.trouble);
     if (s.list) fact("list", fill("list_number", { n: s.list.number }), fill("list_age", { t: age(s.list.age_seconds) }), s.list.age_seconds > 86400);
@@ -274,6 +274,7 @@
     if (!connected && panelKind === "lost") return;
     connected = false;
     $("lost").hidden = false;
+    $("brief").textContent = "";
     panelTap = "";
     panel("lost", "⋯", book.labels.lost, book.labels.lost_say);
   }
