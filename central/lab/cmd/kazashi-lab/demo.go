@@ -120,9 +120,10 @@ func welcome(out io.Writer, e *ensemble, dir string) {
 
 Three things to try:
   1. A tap.      On the tray, lay 練習 花子 (Hanako) on the reader. The counter shows the verdict at once, the PPID a moment later.
-  2. An outage.  Cut the line and lay more cards: in order, expired, revoked. Revoke a card "at central only" and lay it too.
-                 The counter answers as before and counts what waits.
-  3. A recovery. Restore the line. Everything settles by itself; the card revoked meanwhile shows as corrected.
+  2. An outage.  Cut the line and lay more cards: in order, expired, revoked. Press "Revoke" (失効させる) under 空想 次郎 (Jiro) and lay
+                 that card too: the box cannot know. The counter answers as before; after some ten seconds it says that it is
+                 off-line, and counts what waits.
+  3. A recovery. Restore the line. Everything settles by itself; Jiro's tap shows as corrected.
 
   bin/kazashi --config %[3]s/box/kazashi.toml status       (or: taps)
   bin/kazashi-central --config %[3]s/central/central.toml status

@@ -21,12 +21,12 @@ func say(lang, key string) string {
 var words = map[string]word{
 	"title":      {"カードトレイ", "Card tray"},
 	"practice":   {"練習用", "PRACTICE"},
-	"lead":       {"架空の人のカードを読み取り機に置いて、窓口の画面がどう変わるかを試せます。", "Lay made-up people's cards on the reader and watch what the counter page says."},
+	"lead":       {"架空の人のカードをカードリーダーに置いて、窓口の画面がどう変わるかを試せます。", "Lay made-up people's cards on the reader and watch what the counter page says."},
 	"fiction":    {"ここに出てくる人・番号・証明書は、すべて作りものです。", "Every person, number and certificate here is made up."},
 	"other_lang": {"English", "日本語"},
 	"counter":    {"窓口の画面を開く", "Open the counter page"},
 
-	"reader":       {"読み取り機", "Reader"},
+	"reader":       {"カードリーダー", "Reader"},
 	"reader.empty": {"カードは置かれていません", "No card on the reader"},
 	"reader.hint":  {"下のカードを選んで「置く」を押してください。", "Choose a card below and press “Lay on reader”."},
 	"reader.on":    {"置かれているカード", "Card on the reader"},
@@ -84,7 +84,7 @@ var words = map[string]word{
 	"trait.expired":        {"期限切れ", "Expired"},
 	"trait.revoked":        {"失効", "Revoked"},
 	"trait.on_hold":        {"一時停止", "On hold"},
-	"trait.revoked_later":  {"正常（失効させる用）", "In order, to be revoked"},
+	"trait.revoked_later":  {"正常（失効を試す用）", "In order, to be revoked"},
 	"trait.broken_chain":   {"署名が合わない", "Broken chain"},
 	"trait.unknown_issuer": {"発行者不明", "Unknown issuer"},
 	"trait.sign_revoked":   {"署名用のみ失効", "Signature certificate void"},
@@ -97,11 +97,11 @@ var words = map[string]word{
 	"problem":               {"できませんでした", "That did not work"},
 	"problem.request":       {"入力を読み取れませんでした。", "The request was not understood."},
 	"problem.person":        {"その人のカードはありません。", "There is no such card."},
-	"problem.no_card":       {"読み取り機にカードがありません。", "No card lies on the reader."},
+	"problem.no_card":       {"カードリーダーにカードがありません。", "No card lies on the reader."},
 	"problem.line":          {"回線はすでにその状態です。", "The line is in that state already."},
 	"problem.revoked":       {"この証明書はすでに失効しています。", "This certificate is revoked already."},
 	"problem.not_revocable": {"このカードには失効させる証明書がありません。", "This card has no certificate to revoke."},
-	"problem.rig":           {"読み取り機か認証局が応答しません。デモの端末の表示を確認してください。", "The reader or the practice PKI does not answer. See the demo's terminal."},
+	"problem.rig":           {"カードリーダーか認証局が応答しません。デモの端末の表示を確認してください。", "The reader or the practice PKI does not answer. See the demo's terminal."},
 }
 
 // tone sorts traits by what the counter should come to: "good" is served, "bad" refused, "odd" is no tap at all.
