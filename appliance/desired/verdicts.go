@@ -89,7 +89,8 @@ func keep(ctx context.Context, tx *sql.Tx, fresh []wire.Verdict, upTo rule.Versi
 
 func octets(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
 
-// Final is central's last word on a record.
+// Final is central's last word on a record. A reason that a later central gave and this release has no word for is
+// record.ReasonLater; the number itself stays on disk, so that the next release shows it.
 type Final struct {
 	Verdict record.Verdict
 	Reason  record.Reason
@@ -106,5 +107,6 @@ func (s *Store) Final(ctx context.Context, id record.ID) (Final, bool, error) {
 	if err != nil {
 		return Final{}, false, fmt.Errorf("looking up a final verdict: %w", err)
 	}
+	f.Reason = f.Reason.OrLater()
 	return f, true, nil
 }

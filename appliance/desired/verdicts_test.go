@@ -75,6 +75,27 @@ func TestFinalIsTheLatestWord(t *testing.T) { // P6: a verdict may be corrected,
 	}
 }
 
+// P8: an older box takes the verdicts of a newer central, and says of a reason that it has no word for it.
+func TestP8AReasonOfALaterReleaseStopsNothing(t *testing.T) {
+	c := newCentral(t)
+	s := open(t, c.join())
+	fresh, err := s.ApplyVerdicts(t.Context(), c.batch(1, 1, 3, func(v *wire.Verdicts) {
+		v.Verdicts[1].Verdict, v.Verdicts[1].Reason, v.Verdicts[1].Answer, v.Verdicts[1].Source = record.VerdictRefused, 55, 77, 88
+	}))
+	if len(fresh) != 3 || err != nil {
+		t.Fatalf("ApplyVerdicts = %d new, %v, want 3", len(fresh), err)
+	}
+	for n, want := range map[uint64]desired.Final{
+		1: {Verdict: record.VerdictAccepted, Reason: record.ReasonInOrder},
+		2: {Verdict: record.VerdictRefused, Reason: record.ReasonLater},
+		3: {Verdict: record.VerdictAccepted, Reason: record.ReasonInOrder},
+	} {
+		if f, _, err := s.Final(t.Context(), idOf(n)); f != want || err != nil {
+			t.Errorf("Final(%d) = %v, %v, want %v", n, f, err, want)
+		}
+	}
+}
+
 // A second record that claims the tap id of another one says nothing about that one.
 func TestARepeatedTapIDChangesNoOtherRecord(t *testing.T) { // P2: a record is named by (epoch, seq)
 	c := newCentral(t)

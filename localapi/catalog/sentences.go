@@ -165,6 +165,13 @@ var reasons = map[record.Reason]Sentence{
 			"Central could not read the record. Note time and code, and tell the person in charge.",
 		},
 	},
+	record.ReasonLater: {
+		Text{"センターで確定（理由は新しい版）", "Settled by a newer central"},
+		Text{
+			"センターが確定しましたが、理由はこの装置より新しい版のものです。理由はセンターの管理画面で確認してください。",
+			"A newer central settled this for a reason that this box has no word for. Look at central's console for the reason.",
+		},
+	},
 }
 
 var failures = map[localapi.ReadFailure]Sentence{

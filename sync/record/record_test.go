@@ -86,7 +86,7 @@ func TestP6WordsKeepTheirNumbers(t *testing.T) {
 			"reason", func(n uint8) word { return record.Reason(n) }, parse[record.Reason],
 			"1:in_order 2:list_old 3:list_missing 4:issuer_not_verified 5:clock_poor 6:record_only 20:expired 21:not_yet_valid 22:revoked " +
 				"23:on_hold 24:chain_broken 25:profile 26:hierarchy 27:evidence_too_weak 28:unknown_issuer 60:list_too_old 61:no_rule " +
-				"80:tap_replayed 81:status_unknown 82:unreadable",
+				"80:tap_replayed 81:status_unknown 82:unreadable 99:later_release",
 		},
 	} {
 		t.Run(c.kind, func(t *testing.T) {
@@ -122,6 +122,17 @@ func parse[T word, P interface {
 	var v T
 	err := P(&v).UnmarshalText([]byte(s))
 	return v, err
+}
+
+func TestReasonOfALaterReleaseHasAWord(t *testing.T) {
+	for in, want := range map[record.Reason]record.Reason{
+		record.ReasonInOrder: record.ReasonInOrder, record.ReasonUnreadable: record.ReasonUnreadable,
+		29: record.ReasonLater, 83: record.ReasonLater, 255: record.ReasonLater, 0: record.ReasonLater,
+	} {
+		if got := in.OrLater(); got != want {
+			t.Errorf("OrLater(%d) = %v, want %v", in, got, want)
+		}
+	}
 }
 
 func TestServed(t *testing.T) {

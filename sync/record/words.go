@@ -134,6 +134,7 @@ const (
 	ReasonTapReplayed       Reason = 80 // this tap id was applied before
 	ReasonStatusUnknown     Reason = 81 // neither OCSP nor a list answers
 	ReasonUnreadable        Reason = 82 // the sealed record opened to something that is no record
+	ReasonLater             Reason = 99 // a reason of a later release, for which this one has no word; shown, never sent
 )
 
 var reasons = words[Reason]{
@@ -143,13 +144,22 @@ var reasons = words[Reason]{
 	ReasonChainBroken: "chain_broken", ReasonProfile: "profile", ReasonHierarchy: "hierarchy",
 	ReasonEvidenceTooWeak: "evidence_too_weak", ReasonUnknownIssuer: "unknown_issuer", ReasonListTooOld: "list_too_old",
 	ReasonNoRule: "no_rule", ReasonTapReplayed: "tap_replayed", ReasonStatusUnknown: "status_unknown",
-	ReasonUnreadable: "unreadable",
+	ReasonUnreadable: "unreadable", ReasonLater: "later_release",
 }
 
 func (r Reason) String() string { return reasons.name(r) }
 
 // Valid reports whether this build knows r.
 func (r Reason) Valid() bool { _, ok := reasons[r]; return ok }
+
+// OrLater is r if this build knows it, and ReasonLater if not: for people, who are to read that a reason came with a later
+// release rather than nothing.
+func (r Reason) OrLater() Reason {
+	if !r.Valid() {
+		return ReasonLater
+	}
+	return r
+}
 
 // MarshalText is String.
 func (r Reason) MarshalText() ([]byte, error) { return []byte(r.String()), nil }

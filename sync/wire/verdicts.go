@@ -30,7 +30,9 @@ const (
 	SourceCRL  Source = 2 // the list in force at the tap
 )
 
-// Verdict is central's final word on one record, as of the tap. It carries no PPID: it is kept on the box's disk.
+// Verdict is central's final word on one record, as of the tap. It carries no PPID: it is kept on the box's disk. The verdict
+// itself is a word of this release; reason, answer and source may be of a later one, because central is upgraded first, and
+// whoever shows the reason shows Reason.OrLater.
 type Verdict struct {
 	Epoch   record.EpochID `cbor:"1,keyasint"`
 	Seq     record.Seq     `cbor:"2,keyasint"`
@@ -56,7 +58,7 @@ func (v Verdicts) check() error {
 		return fmt.Errorf("%w: box, version or count", ErrVerdicts)
 	}
 	for _, w := range v.Verdicts {
-		if w.Epoch.IsZero() || w.Seq == 0 || w.Tap.IsZero() || !w.Verdict.Valid() || !w.Reason.Valid() || !w.Answer.Valid() || w.Source > SourceCRL {
+		if w.Epoch.IsZero() || w.Seq == 0 || w.Tap.IsZero() || !w.Verdict.Valid() || w.Reason == 0 {
 			return fmt.Errorf("%w: record %s/%d", ErrVerdicts, w.Epoch, w.Seq)
 		}
 	}

@@ -71,9 +71,8 @@ func TestP6VerdictsOpenWholeOrNotAtAll(t *testing.T) {
 		{"record 0", func(v *wire.Verdicts) { v.Verdicts[1].Seq = 0 }},
 		{"no tap", func(v *wire.Verdicts) { v.Verdicts[1].Tap = record.TapID{} }},
 		{"unknown verdict", func(v *wire.Verdicts) { v.Verdicts[1].Verdict = 5 }},
-		{"unknown reason", func(v *wire.Verdicts) { v.Verdicts[1].Reason = 0 }},
-		{"unknown answer", func(v *wire.Verdicts) { v.Verdicts[1].Answer = 6 }},
-		{"unknown source", func(v *wire.Verdicts) { v.Verdicts[1].Source = 3 }},
+		{"no verdict", func(v *wire.Verdicts) { v.Verdicts[1].Verdict = 0 }},
+		{"no reason", func(v *wire.Verdicts) { v.Verdicts[1].Reason = 0 }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			v := batch()
@@ -88,6 +87,17 @@ func TestP6VerdictsOpenWholeOrNotAtAll(t *testing.T) {
 	}
 	if _, err := wire.OpenVerdicts(keys(t), signed(t, sign.PurposeAck, good)); !errors.Is(err, sign.ErrSignature) {
 		t.Errorf("OpenVerdicts(signed as an acknowledgement) = %v, want ErrSignature", err)
+	}
+}
+
+// P8: words of a later central reach an older box with the verdict that they belong to.
+func TestP8WordsOfALaterCentralAreTaken(t *testing.T) {
+	later := batch()
+	later.Verdicts[0].Reason, later.Verdicts[0].Answer, later.Verdicts[0].Source = 29, 6, 3
+	later.Verdicts[1].Reason, later.Verdicts[1].Answer, later.Verdicts[1].Source = 255, 255, 255
+	got, err := wire.OpenVerdicts(keys(t), signed(t, sign.PurposeVerdicts, later))
+	if err != nil || !slices.Equal(got.Verdicts, later.Verdicts) {
+		t.Errorf("OpenVerdicts = %+v, %v, want %+v", got, err, later)
 	}
 }
 
