@@ -81,6 +81,13 @@ type Epoch struct {
 	Received time.Time
 }
 
+// Gap is something of a box that must exist and is not here: a run of numbers of one epoch, or the epoch's header.
+type Gap struct {
+	Epoch         record.EpochID
+	First, Last   record.Seq // both inside; 0 when the header is what is missing
+	HeaderMissing bool       // a successor names the epoch, and its header never came
+}
+
 // HeldHeader is a header of a box that is not registered, so that nobody can say yet whether it is genuine.
 type HeldHeader struct {
 	Box      record.BoxID

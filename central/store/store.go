@@ -102,6 +102,10 @@ type Epochs interface {
 	Successors(id record.EpochID) ([]Epoch, error)
 	// FirstEpochs are the epochs of a box that name no predecessor because there was none.
 	FirstEpochs(id record.BoxID) ([]Epoch, error)
+	// Gaps lists what a box must have written and central lacks, at most limit of them: by epoch as they came, in an epoch by
+	// number, a missing header before the numbers. An epoch's numbers run from 1 to the greatest that is held or that a
+	// successor of the same box names as its end. An envelope that was set aside is not held; one that nobody opened yet is.
+	Gaps(id record.BoxID, limit int) ([]Gap, error)
 	// HoldHeader keeps a header of a box that is not registered; again is no error.
 	HoldHeader(h HeldHeader) error
 	// HeldHeaders are those kept for one box.

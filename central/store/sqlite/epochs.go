@@ -9,6 +9,9 @@ import (
 
 const epochColumns = "SELECT row, box, message, received FROM epochs "
 
+// greatest is the greatest end of an epoch that is told apart; no box comes near it, and one more than it is an integer still.
+const greatest = 1 << 62
+
 // scanEpoch reads a header back as it was verified when it came.
 func scanEpoch(s scanner) (e store.Epoch, err error) {
 	var msg []byte
@@ -26,8 +29,13 @@ func (t *tx) Epoch(id record.EpochID) (store.Epoch, error) {
 
 func (t *tx) AddEpoch(e store.Epoch) error {
 	p := e.Signed.Header.Predecessor
-	return t.exec("INSERT INTO epochs (epoch, box, message, lineage, predecessor, received) VALUES (?, ?, ?, ?, ?, ?)",
-		e.ID.ID128[:], e.Box.ID128[:], e.Signed.Message, int64(p.Lineage), blank(p.Epoch.ID128), ms(e.Received))
+	var last any // NULL beside a NULL
+	if !p.Epoch.IsZero() {
+		last = int64(min(p.LastSeq, greatest)) //nolint:gosec // below 1<<63
+	}
+	return t.exec(`INSERT INTO epochs (epoch, box, message, lineage, predecessor, predecessor_last, received)
+		VALUES (?, ?, ?, ?, ?, ?, ?)`,
+		e.ID.ID128[:], e.Box.ID128[:], e.Signed.Message, int64(p.Lineage), blank(p.Epoch.ID128), last, ms(e.Received))
 }
 
 func (t *tx) Successors(id record.EpochID) ([]store.Epoch, error) {

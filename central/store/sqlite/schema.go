@@ -51,6 +51,7 @@ CREATE TABLE epochs (
 	message BLOB NOT NULL,
 	lineage INTEGER NOT NULL,
 	predecessor BLOB,
+	predecessor_last INTEGER,
 	received INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX epochs_by_predecessor ON epochs (predecessor) WHERE predecessor IS NOT NULL;
