@@ -2,8 +2,9 @@
 //
 // The time within one run never goes back and is never before the floor: the build, or the latest authenticated time seen,
 // whichever is later. The operating system's time is followed forward only. An authenticated later time is news and raises the
-// floor; nothing that is not authenticated does, a time written at an orderly end least of all (design §6). A [Clock] may be used from any
-// goroutine. The floor is kept through [Floor], in steps of an hour, so that news every few seconds do not wear the disk.
+// floor; nothing that is not authenticated does, a time written at an orderly end least of all (design §6). A machine whose time is
+// before the floor is known to be wrong: until central has been heard in this run, how much time has really passed since the floor is
+// anybody's guess, and the confidence is none. A [Clock] may be used from any goroutine. The floor is kept through [Floor], in steps of an hour, so that news every few seconds do not wear the disk.
 package clock
 
 import (
@@ -45,6 +46,7 @@ type Floor interface {
 type Clock struct {
 	source Source
 	keep   Floor
+	built  time.Time
 	log    *slog.Logger
 
 	mu      sync.Mutex    // guards what follows
@@ -53,20 +55,21 @@ type Clock struct {
 	now     time.Time     // what was said then
 	floor   time.Time     // latest authenticated time; zero for none
 	kept    time.Time     // floor as it is kept
-	checked bool          // central's live time agreed, and the source has not stepped since
+	heard   bool          // central's live time came in this run
+	checked bool          // it agreed, and the source has not stepped since
 }
 
 // New starts from source (System, or a test's), the floor kept, and the time at which the program was built. A floor that
 // cannot be read is reported and taken for none.
 func New(ctx context.Context, source Source, keep Floor, built time.Time, log *slog.Logger) *Clock {
-	c := &Clock{source: source, keep: keep, log: log}
+	c := &Clock{source: source, keep: keep, built: built.UTC(), log: log}
 	floor, err := keep.Load()
 	if err != nil {
 		log.ErrorContext(ctx, "reading the clock's floor failed; starting from the build's date", slog.Any("error", err))
 	}
 	c.floor, c.kept = floor.Round(0).UTC(), floor.Round(0).UTC()
 	c.wall, c.up = source()
-	c.now = latest(c.wall.Round(0).UTC(), c.floor, built.UTC())
+	c.now = latest(c.wall.Round(0).UTC(), c.floor, c.built)
 	return c
 }
 
@@ -93,12 +96,15 @@ func (c *Clock) confidence() record.Confidence {
 	switch {
 	case c.checked:
 		return record.ConfidenceChecked
-	case !c.floor.IsZero():
-		return record.ConfidenceFloor
-	default:
+	case c.floor.IsZero(), c.dead() && !c.heard:
 		return record.ConfidenceNone
+	default:
+		return record.ConfidenceFloor
 	}
 }
+
+// dead reports whether the machine's own time is known to be wrong: it is before a time that has certainly passed.
+func (c *Clock) dead() bool { return c.wall.Add(Tolerance).Before(latest(c.floor, c.built)) }
 
 // Learn takes the time at which something authenticated was signed: it is not earlier than that now. How old the thing is does
 // not matter.
@@ -115,14 +121,15 @@ func (c *Clock) Check(live time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := c.tick()
+	c.heard = true
 	c.checked = c.wall.Sub(live).Abs() <= Tolerance && now.Sub(live).Abs() <= Tolerance
 	c.raise(live)
 }
 
-// raise puts the floor up; it never comes down.
+// raise puts the floor up; it never comes down. What is no later than the build says nothing that the build does not.
 func (c *Clock) raise(t time.Time) {
 	t = t.Round(0).UTC()
-	if !t.After(c.floor) {
+	if !t.After(latest(c.floor, c.built)) {
 		return
 	}
 	c.floor, c.now = t, latest(c.now, t)

@@ -43,14 +43,61 @@ func TestP8DeadClockStartsAtTheBuildAndLearns(t *testing.T) {
 	h, f := &hand{time.Unix(0, 0)}, file(t)
 	c := open(t, h.now, f)
 	want(t, "dead clock", c, built, record.ConfidenceNone)
+	c.Learn(built.Add(-time.Hour))
+	h.at = built.Add(time.Minute)
+	want(t, "news from before the build, the machine right", c, h.at, record.ConfidenceNone)
+	h.at = time.Unix(0, 0)
 	signed := built.AddDate(1, 0, 0)
 	c.Learn(signed)
-	want(t, "after news", c, signed, record.ConfidenceFloor)
+	want(t, "after news", c, signed, record.ConfidenceNone)
 	c.Learn(built)
-	want(t, "after old news", c, signed, record.ConfidenceFloor)
-	want(t, "after a restart", open(t, h.now, f), signed, record.ConfidenceFloor)
+	want(t, "after old news", c, signed, record.ConfidenceNone)
+	want(t, "after a restart", open(t, h.now, f), signed, record.ConfidenceNone)
 	h.at = signed.Add(time.Hour)
 	want(t, "after the machine's time was set", c, signed.Add(time.Hour), record.ConfidenceFloor)
+}
+
+// A floor says nothing of how long the box was off: where the machine's time is before it, only central can tell.
+func TestP8MachineBehindTheFloorIsNotBelieved(t *testing.T) {
+	floor := built.AddDate(0, 6, 0)
+	for _, tc := range []struct {
+		name string
+		wall time.Time
+		want record.Confidence
+	}{
+		{"dead", time.Unix(0, 0), record.ConfidenceNone},
+		{"before the build", built.Add(-time.Hour), record.ConfidenceNone},
+		{"an hour behind", floor.Add(-time.Hour), record.ConfidenceNone},
+		{"behind by what two clocks may differ", floor.Add(-clock.Tolerance), record.ConfidenceFloor},
+		{"at the floor", floor, record.ConfidenceFloor},
+		{"ahead", floor.AddDate(0, 1, 0), record.ConfidenceFloor},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			f := file(t)
+			if err := f.Store(floor); err != nil {
+				t.Fatal(err)
+			}
+			h := &hand{tc.wall}
+			c := open(t, h.now, f)
+			if _, got := c.Now(); got != tc.want {
+				t.Errorf("confidence = %s, want %s", got, tc.want)
+			}
+			live := floor.AddDate(1, 0, 0)
+			c.Check(live)
+			want(t, "after central was heard", c, live, record.ConfidenceFloor)
+			want(t, "after another restart", open(t, h.now, f), live, record.ConfidenceNone)
+		})
+	}
+}
+
+func TestMachineSetBehindTheFloorWhileRunning(t *testing.T) {
+	h := &hand{built.AddDate(0, 1, 0)}
+	c := open(t, h.now, file(t))
+	c.Learn(h.at)
+	want(t, "unchecked", c, h.at, record.ConfidenceFloor)
+	start := h.at
+	h.at = built
+	want(t, "set back", c, start, record.ConfidenceNone)
 }
 
 func TestTimeNeverGoesBackInOneRun(t *testing.T) {
@@ -109,7 +156,7 @@ func TestFloorIsKeptInStepsOfAnHour(t *testing.T) {
 	if err != nil || !got.Equal(built.Add(2*time.Hour)) {
 		t.Errorf("Load() = %v, %v, want %v", got, err, built.Add(2*time.Hour))
 	}
-	want(t, "in memory", c, built.Add(149*time.Minute), record.ConfidenceFloor)
+	want(t, "in memory", c, built.Add(149*time.Minute), record.ConfidenceNone)
 }
 
 func TestUnreadableFloorIsReportedAndSurvived(t *testing.T) {

@@ -18,6 +18,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"kazashi.example/reader/jpki"
 	"kazashi.example/sync/canon"
@@ -187,4 +188,11 @@ func (s *Store) Rules() rule.Version {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return s.rules.Version
+}
+
+// Issued is when the latest of the bundle and the rules in force was signed.
+func (s *Store) Issued() time.Time {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return time.Unix(max(s.trust.Issued, s.rules.Issued), 0).UTC()
 }

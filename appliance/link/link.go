@@ -21,6 +21,7 @@ import (
 	"kazashi.example/appliance/journal"
 	"kazashi.example/appliance/revocation"
 	"kazashi.example/sync/ack"
+	"kazashi.example/sync/certid"
 	"kazashi.example/sync/record"
 	"kazashi.example/sync/rule"
 	"kazashi.example/sync/uplink"
@@ -76,9 +77,12 @@ type Watcher interface {
 	Changed(ctx context.Context)
 }
 
-// Clock is told the time that central says over the bound connection.
+// Clock is told what is known of the time.
 type Clock interface {
+	// Check takes the time that central says now, over the bound connection.
 	Check(live time.Time)
+	// Learn takes the time at which something was signed that has been verified; older news change nothing.
+	Learn(signed time.Time)
 }
 
 // Config is the parts of a Link. All are required.
@@ -110,11 +114,25 @@ type Link struct {
 	wanted wanted
 }
 
-// New starts nothing; Run does. The line is down until central has answered.
+// New starts nothing; Run does. The line is down until central has answered. The clock learns at once from what is held.
 func New(c Config) *Link {
-	return &Link{
-		Config: c, line: line{since: c.Now()},
+	l := &Link{
+		Config:  c,
 		pending: make(chan struct{}, 1), asked: make(chan struct{}, 1), pushNow: make(chan struct{}, 1), pollNow: make(chan struct{}, 1),
+	}
+	l.learn()
+	l.line.since = c.Now()
+	return l
+}
+
+// learn tells the clock when the bundle, the rules and the lists in force were signed. None of them can be from the future: a list
+// that is later than the clock moves the clock, and does not count as fresh until its day comes.
+func (l *Link) learn() {
+	l.Clock.Learn(l.Desired.Issued())
+	for _, list := range l.Lists.Held() {
+		if _, thisUpdate, ok := l.Lists.Newest(certid.Scope{Hierarchy: list.Hierarchy, Purpose: list.Purpose}); ok {
+			l.Clock.Learn(thisUpdate)
+		}
 	}
 }
 

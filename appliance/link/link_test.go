@@ -410,18 +410,3 @@ func TestWakeAndWantNeverBlock(t *testing.T) { // P1: nothing runs that could ta
 		}
 	})
 }
-
-// The clock hears the time only from polls that were answered.
-func TestTheClockIsTold(t *testing.T) { // P8
-	inTime(t, func(t *testing.T) {
-		c := newCentral(t)
-		c.spoilPoll = func(p *wire.Polled) error { p.Time = 1_800_000_000_000; return nil }
-		b := newBox(t, c, direct{central: c}, quiet)
-		defer b.close()
-		stop := b.run()
-		defer stop()
-		if got := <-b.checks; got.UnixMilli() != 1_800_000_000_000 {
-			t.Errorf("Check(%v), want central's time", got)
-		}
-	})
-}

@@ -156,6 +156,7 @@ func (l *Link) apply(ctx context.Context, got wire.Polled) (news bool, err error
 		}
 	}
 	if news || len(got.Ack) > 0 {
+		l.learn()
 		l.Watch.Changed(ctx)
 	}
 	if err := errors.Join(faults...); err != nil && news {

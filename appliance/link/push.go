@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"kazashi.example/appliance/journal"
 	"kazashi.example/sync/ack"
@@ -82,6 +83,7 @@ func (l *Link) acknowledge(ctx context.Context, msg []byte) error {
 	if err != nil {
 		return fmt.Errorf("reading an acknowledgement: %w", err)
 	}
+	l.Clock.Learn(time.UnixMilli(a.Issued))
 	if err := l.Journal.Accept(ctx, a); err != nil {
 		return fmt.Errorf("accepting an acknowledgement: %w", err)
 	}

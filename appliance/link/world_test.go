@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -66,6 +67,8 @@ type central struct {
 	epoch    uint64
 	acks     uint64
 	bundle   uint64
+	anchors  []trust.Anchor
+	issued   int64         // by what is signed from now on; Unix seconds
 	changed  chan struct{} // closed at the next news
 	headers  map[record.EpochID]bool
 	held     map[record.EpochID]map[record.Seq][]byte
@@ -81,7 +84,7 @@ type central struct {
 func newCentral(t testing.TB) *central {
 	t.Helper()
 	c := &central{
-		t: t, root: newKey(t), tls: newKey(t), device: newKey(t), box: record.NewBoxID(), sign: newKey(t), epoch: 1, bundle: 1,
+		t: t, root: newKey(t), tls: newKey(t), device: newKey(t), box: record.NewBoxID(), sign: newKey(t), epoch: 1, bundle: 1, issued: 1,
 		changed: make(chan struct{}), headers: map[record.EpochID]bool{}, held: map[record.EpochID]map[record.Seq][]byte{},
 		subjects: map[record.TapID]string{},
 	}
@@ -94,7 +97,7 @@ func newCentral(t testing.TB) *central {
 }
 
 func (c *central) trust() []byte {
-	b := trust.Bundle{Number: c.bundle, Issued: 1, Suites: []seal.Suite{seal.Suite1}, Keys: []trust.Key{
+	b := trust.Bundle{Number: c.bundle, Issued: c.issued, Suites: []seal.Suite{seal.Suite1}, Anchors: c.anchors, Keys: []trust.Key{
 		{Purposes: []sign.Purpose{sign.PurposeAck, sign.PurposeVerdicts, sign.PurposeRules}, Public: publicOf(c.t, c.sign).DER()},
 		{Purposes: []sign.Purpose{trust.UseTLS}, Public: publicOf(c.t, c.tls).DER()},
 		{Purposes: []sign.Purpose{trust.UseSeal}, Public: c.seal.Public().Bytes()},
@@ -105,7 +108,7 @@ func (c *central) trust() []byte {
 }
 
 func (c *central) rules(n uint64) []byte {
-	set := rule.Set{Version: rule.Version{CentralEpoch: c.epoch, N: n}, Issued: 1, Rules: []rule.Rule{{
+	set := rule.Set{Version: rule.Version{CentralEpoch: c.epoch, N: n}, Issued: c.issued, Rules: []rule.Rule{{
 		Service: "kiyose.library", Verifier: "kiyose", Basis: record.BasisDrill, Evidence: record.EvidenceCertificate, ListFull: 1,
 		ListProvisional: 2, TooOld: rule.TooOldRefuse, Hierarchies: []certid.Hierarchy{certid.HierarchyPractice}, Practice: true,
 	}}}
@@ -184,7 +187,7 @@ func (c *central) store(e epoch.Envelope, b []byte) {
 
 func (c *central) acknowledge(epochs map[record.EpochID]bool) []byte {
 	c.acks++
-	a := ack.Ack{Version: rule.Version{CentralEpoch: c.epoch, N: c.acks}, Box: c.box, Issued: 1, Ranges: []ack.Range{}}
+	a := ack.Ack{Version: rule.Version{CentralEpoch: c.epoch, N: c.acks}, Box: c.box, Issued: c.issued * 1000, Ranges: []ack.Range{}}
 	for id := range epochs {
 		var held []ack.Held
 		for seq := record.Seq(1); len(held) < len(c.held[id]); seq++ {
@@ -362,6 +365,7 @@ type box struct {
 	watch   *watcher
 	link    *link.Link
 	checks  chan time.Time
+	learnt  atomic.Int64 // latest, Unix seconds
 	taps    int
 }
 
@@ -370,6 +374,12 @@ func (b *box) Check(live time.Time) {
 	select {
 	case b.checks <- live:
 	default:
+	}
+}
+
+// Learn is the clock's part.
+func (b *box) Learn(signed time.Time) {
+	for was := b.learnt.Load(); signed.Unix() > was && !b.learnt.CompareAndSwap(was, signed.Unix()); was = b.learnt.Load() {
 	}
 }
 

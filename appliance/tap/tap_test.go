@@ -10,10 +10,12 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"kazashi.example/appliance/clock"
 	"kazashi.example/appliance/journal"
 	"kazashi.example/appliance/tap"
 	"kazashi.example/appliance/tap/cards"
@@ -310,6 +312,33 @@ func TestP6PoorClockIsSaid(t *testing.T) {
 	e := c.lay(card)
 	if e.Type != localapi.EventVerdict || e.Tap.First.Reason != record.ReasonClockPoor || e.Rests.Confidence != record.ConfidenceNone {
 		t.Errorf("event %s %+v on %+v, want clock_poor", e.Type, e.Tap, e.Rests)
+	}
+}
+
+// A list that was fresh when the box was put into the cupboard looks fresh for ever to a machine that lost its time.
+func TestP8DeadMachineAcceptsNothingOnAnOldList(t *testing.T) {
+	for _, k := range []struct {
+		name string
+		off  time.Duration // what the machine is behind the floor
+		want localapi.Outcome
+	}{
+		{"dead", 20 * 365 * 24 * time.Hour, localapi.Outcome{Verdict: record.VerdictProvisional, Reason: record.ReasonClockPoor}},
+		{"a day behind", 24 * time.Hour, localapi.Outcome{Verdict: record.VerdictProvisional, Reason: record.ReasonClockPoor}},
+		{"at the floor", 0, localapi.Outcome{Verdict: record.VerdictAccepted, Reason: record.ReasonInOrder}},
+	} {
+		t.Run(k.name, func(t *testing.T) {
+			floor := time.Now().UTC().Truncate(time.Second)
+			kept := clock.File(filepath.Join(t.TempDir(), "floor"))
+			must(t, kept.Store(floor))
+			machine := func() (time.Time, time.Duration) { return floor.Add(-k.off), 0 }
+			c := newCounter(t, func(conf *tap.Config) {
+				conf.Clock = clock.New(t.Context(), machine, kept, floor.AddDate(-30, 0, 0), slog.New(slog.DiscardHandler))
+			})
+			_, card := c.card("hanako")
+			if e := c.lay(card); e.Type != localapi.EventVerdict || e.Tap.First != k.want {
+				t.Errorf("event %s %+v, want %+v", e.Type, e.Tap, k.want)
+			}
+		})
 	}
 }
 
