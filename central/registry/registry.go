@@ -113,6 +113,26 @@ func (r *Registry) Reports(ctx context.Context, id record.BoxID) (all []store.Re
 	return all, err
 }
 
+// Gap is something that a box must have written and central lacks. Either the box still has it, or it is lost.
+type Gap = store.Gap
+
+// MaxGaps caps what Gaps lists.
+const MaxGaps = 1000
+
+// Gaps lists what is missing of a box, the first MaxGaps: holes in the numbers of its epochs, the end that a successor names
+// included, and epochs that a successor names and that never came. What the box has not sent since its newest epoch began,
+// nobody can know here, nor what lies before an epoch that never came.
+func (r *Registry) Gaps(ctx context.Context, id record.BoxID) (all []Gap, err error) {
+	err = r.Store.View(ctx, func(tx store.Tx) error {
+		if _, err := tx.Box(id); err != nil {
+			return err
+		}
+		all, err = tx.Gaps(id, MaxGaps)
+		return err
+	})
+	return all, unknown(err)
+}
+
 // Revoke takes a box out of service: it is told nothing more; what it or others still bring of it is held, not opened.
 func (r *Registry) Revoke(ctx context.Context, id record.BoxID) error {
 	return r.change(ctx, id, store.BoxRevoked, func(tx store.Tx, b store.Box) error { return tx.HoldBox(b.ID) })

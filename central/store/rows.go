@@ -205,4 +205,5 @@ type Counts struct {
 	Held, Ready, Applied, Aside, Rivals  int64 // envelopes by state
 	Records, Settled, Corrected, Persons int64 // settled: the box holds the record's last verdict; corrected: it differs from the first
 	Reports                              int64
+	Gaps                                 int64 // epochs of which something is missing
 }

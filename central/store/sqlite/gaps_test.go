@@ -127,7 +127,7 @@ func TestP2GapsAreThoseOfASlowModel(t *testing.T) {
 	check(t, err)
 	seed := rand.Uint64()
 	r := rand.New(rand.NewPCG(seed, 0))
-	shown := 0
+	shown, epochs := 0, map[record.EpochID]bool{}
 	for range 60 {
 		boxes := [2]*simbox.Box{simbox.New(t, k.Public()), simbox.New(t, k.Public())}
 		var journals [2]*journal
@@ -147,8 +147,18 @@ func TestP2GapsAreThoseOfASlowModel(t *testing.T) {
 				t.Errorf("seed %d: Gaps(limit %d) are not the first of them", seed, n)
 			}
 			shown += len(want)
+			for _, g := range want {
+				epochs[g.Epoch] = true
+			}
 		}
 	}
+	check(t, db.View(t.Context(), func(tx store.Tx) error {
+		n, err := tx.Counts()
+		if n.Gaps != int64(len(epochs)) {
+			t.Errorf("seed %d: Counts.Gaps = %d, want %d epochs", seed, n.Gaps, len(epochs))
+		}
+		return err
+	}))
 	if shown < 60 {
 		t.Errorf("the scenes had %d gaps in all, too few to prove anything", shown)
 	}
