@@ -104,6 +104,9 @@ func read(p wire.Push) (all []store.Envelope, bad map[int]string) {
 	all, bad = make([]store.Envelope, len(p.Envelopes)), map[int]string{}
 	for n, raw := range p.Envelopes {
 		e, err := epoch.DecodeEnvelope(raw)
+		if errors.Is(err, epoch.ErrNewer) {
+			err = fmt.Errorf("central cannot read this envelope yet; upgrade it: %w", err)
+		}
 		if err != nil {
 			bad[n] = err.Error()
 			continue
@@ -137,6 +140,9 @@ func (b *batch) refuse(index int, reason string) {
 // header keeps a header: verified and in force if its box is registered, held if not.
 func (b *batch) header(msg []byte) error {
 	said, err := epoch.Read(msg)
+	if errors.Is(err, epoch.ErrNewer) {
+		return refusef("central cannot read this epoch header yet; upgrade it: %v", err)
+	}
 	if err != nil {
 		return refusef("not an epoch header: %v", err)
 	}

@@ -3,11 +3,12 @@ package opener
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
 	"kazashi.example/central/store"
-	"kazashi.example/central/validity"
 	"kazashi.example/reader/jpki"
 	"kazashi.example/sync/canon"
 	"kazashi.example/sync/certid"
@@ -43,6 +44,10 @@ func (f finding) serial() []byte {
 // examine decides a record as of its tap. settled is false when nobody could answer for the certificate now.
 func (o *Opener) examine(ctx context.Context, v store.Envelope, plain []byte) (f finding, settled bool) {
 	r, err := content.Decode(plain)
+	if later := ofLater(r, err); later != nil {
+		o.waitForRelease(ctx, v, later)
+		return f, false
+	}
 	if err != nil {
 		// Genuine, sealed by the box, and no record: kept as it is, and told to the box by its own tap id if it has one.
 		o.Log.WarnContext(ctx, "a genuine envelope holds no record that can be read here", slog.String("record", v.ID.String()))
@@ -51,14 +56,13 @@ func (o *Opener) examine(ctx context.Context, v store.Envelope, plain []byte) (f
 	f = finding{record: r, readable: true, tap: r.Tap, cert: r.CertID()}
 	f.rule, f.ruled = o.Services.Rule(r.Service)
 	shown, issuer := o.shown(&f)
-	in := gate.Input{
-		Rule: f.rule, Ruled: f.ruled, Shown: shown, Clock: gate.Clock{Now: r.At(), Confidence: r.Said.Clock}, Final: true,
-	}
+	when := spanOf(r, v.Received)
+	in := gate.Input{Rule: f.rule, Ruled: f.ruled, Shown: shown, Clock: when.clock(r.Said.Clock, shown), Final: true}
 	// Nobody is asked about a card that is refused for what it shows.
 	if f.decision = gate.Decide(in); f.decision.Verdict != record.VerdictProvisional {
 		return f, true
 	}
-	s, ok := o.ask(ctx, f.cert, issuer, r.At())
+	s, ok := o.strictest(ctx, question{v, &f, issuer}, span{in.Clock.Now, when.to})
 	if !ok {
 		return f, false
 	}
@@ -66,6 +70,26 @@ func (o *Opener) examine(ctx context.Context, v store.Envelope, plain []byte) (f
 	in.Status = gate.Status{Answer: s.Answer, ThisTime: s.ThisUpdate}
 	f.decision = gate.Decide(in)
 	return f, f.decision.Verdict != record.VerdictProvisional
+}
+
+// ofLater says in what a record is beyond this release; nil if it is not. A card that the box found at fault for a reason that
+// is not known here is not decided either: what the box saw in it is not in the record, and it must not pass for in order.
+func ofLater(r content.Record, err error) error {
+	if errors.Is(err, content.ErrNewer) {
+		return err
+	}
+	if why := r.Said.Reason; err == nil && !why.Valid() && why.OfCard() {
+		return fmt.Errorf("%w: the card's fault is number %d", content.ErrNewer, why)
+	}
+	return nil
+}
+
+// waitForRelease says once for each record that it waits until central is upgraded.
+func (o *Opener) waitForRelease(ctx context.Context, v store.Envelope, err error) {
+	if v.Tries == 0 {
+		o.Log.WarnContext(ctx, "a record waits for a newer release of central: upgrade it", slog.String("record", v.ID.String()),
+			slog.Any("error", err))
+	}
 }
 
 // shown is what the card showed: as the box found it, or, where the box did not know the issuer, as central finds it now.
@@ -117,19 +141,7 @@ func chainOf(c jpki.ChainStatus) gate.Chain {
 	}
 }
 
-// ask asks about a certificate; false when nobody could answer.
-func (o *Opener) ask(ctx context.Context, id certid.CertID, issuer content.Issuer, at time.Time) (validity.Status, bool) {
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
-	defer cancel()
-	s, err := o.Validity.StatusAt(ctx, id, issuer, at)
-	if err != nil {
-		o.Log.DebugContext(ctx, "nobody answers for a certificate", slog.Any("error", err))
-		return validity.Status{}, false
-	}
-	return s, true
-}
-
-// tapOf finds the tap id in content that is otherwise unreadable, for example of a later version. Without one the verdict,
+// tapOf finds the tap id in content that is otherwise unreadable, as far as there is one. Without one the verdict,
 // which must name a tap, names the envelope: the first octets of its hash.
 func tapOf(plain []byte, v store.Envelope) (tap record.TapID) {
 	var only struct {

@@ -26,8 +26,16 @@ const (
 	MaxCertificate = 4 << 10
 )
 
-// ErrContent says that an opened record is well-formed but cannot be one of ours.
-var ErrContent = errors.New("record contradicts itself")
+// maxSealed is what an envelope can hold at most (epoch.MaxEnvelope): the cap under which a later version is told from nonsense.
+const maxSealed = 16 << 10
+
+// Errors of Decode.
+var (
+	// ErrContent says that an opened record is well-formed but cannot be one of ours.
+	ErrContent = errors.New("record contradicts itself")
+	// ErrNewer says that a record has a later version than this release reads. It is no fault of the record.
+	ErrNewer = errors.New("record was written by a newer release")
+)
 
 // Issuer is the first 8 octets of a certid.KeyID: enough to tell the generations of a CA apart; all zero when the issuer was
 // not known on the box.
@@ -42,7 +50,8 @@ func (i Issuer) MarshalCBOR() ([]byte, error) { return canon.EncodeFixed(i[:]) }
 // UnmarshalCBOR takes a byte string of exactly 8 octets.
 func (i *Issuer) UnmarshalCBOR(b []byte) error { return canon.DecodeFixed(i[:], b) }
 
-// Said is what the person at the counter was told, and what that rested on (P6).
+// Said is what the person at the counter was told, and what that rested on (P6). Reason may be one of a later release; every
+// other word here and in Record is known to whoever reads this version.
 type Said struct {
 	Verdict    record.Verdict    `cbor:"1,keyasint"`
 	Reason     record.Reason     `cbor:"2,keyasint"`
@@ -83,8 +92,15 @@ func (r Record) Encode() ([]byte, error) {
 	return canon.Encode(r)
 }
 
-// Decode is the inverse of Encode; ErrContent or an error of package canon otherwise.
+// Decode is the inverse of Encode; ErrNewer, ErrContent or an error of package canon otherwise. The version is read before
+// anything else, so that whatever a later one changes does not hide that it is one.
 func Decode(b []byte) (Record, error) {
+	var only struct {
+		Version uint64 `cbor:"1,keyasint"`
+	}
+	if err := canon.Decode(b, &only, maxSealed); err == nil && only.Version > Version {
+		return Record{}, fmt.Errorf("%w: version %d, this release reads up to %d", ErrNewer, only.Version, Version)
+	}
 	var r Record
 	if err := canon.Decode(b, &r, MaxContent); err != nil {
 		return Record{}, err
@@ -115,7 +131,7 @@ func (r Record) check() error {
 		return fail("scope")
 	case !r.Basis.Valid() || !r.Evidence.Valid() || r.Evidence == record.EvidenceNone:
 		return fail("basis or evidence")
-	case !r.Said.Verdict.Valid() || !r.Said.Reason.Valid() || !r.Said.Answer.Valid() || !r.Said.Clock.Valid():
+	case !r.Said.Verdict.Valid() || r.Said.Reason == 0 || !r.Said.Answer.Valid() || !r.Said.Clock.Valid():
 		return fail("what was said")
 	case len(r.Certificate) > MaxCertificate:
 		return fail("certificate")

@@ -65,7 +65,7 @@ func TestRefusesWhatContradictsItself(t *testing.T) {
 		name string
 		make func(*content.Record)
 	}{
-		{"version", func(r *content.Record) { r.Version = 2 }},
+		{"no version", func(r *content.Record) { r.Version = 0 }},
 		{"tap id", func(r *content.Record) { r.Tap = record.TapID{} }},
 		{"no service", func(r *content.Record) { r.Service = "" }},
 		{"service with a space", func(r *content.Record) { r.Service = "a b" }},
@@ -79,7 +79,7 @@ func TestRefusesWhatContradictsItself(t *testing.T) {
 		{"serial with a zero before it", func(r *content.Record) { r.Serial = []byte{0, 1} }},
 		{"serial too long", func(r *content.Record) { r.Serial = bytes.Repeat([]byte{1}, 21) }},
 		{"verdict", func(r *content.Record) { r.Said.Verdict = 0 }},
-		{"reason", func(r *content.Record) { r.Said.Reason = 7 }},
+		{"reason", func(r *content.Record) { r.Said.Reason = 0 }},
 		{"answer", func(r *content.Record) { r.Said.Answer = 6 }},
 		{"clock", func(r *content.Record) { r.Said.Clock = 3 }},
 		{"certificate too long", func(r *content.Record) { r.Certificate = make([]byte, content.MaxCertificate+1) }},
@@ -101,6 +101,57 @@ func TestRefusesWhatContradictsItself(t *testing.T) {
 	}
 	if _, err := content.Decode(make([]byte, content.MaxContent+1)); !errors.Is(err, canon.ErrSize) {
 		t.Errorf("Decode(too long) = %v, want ErrSize", err)
+	}
+}
+
+// P8: what a newer box wrote is told from nonsense, whatever else changed with its version.
+func TestP8ALaterVersionIsNoNonsense(t *testing.T) {
+	later := tap()
+	later.Version, later.Basis, later.Serial = content.Version+1, 200, nil
+	for name, v := range map[string]any{
+		"same fields":      later,
+		"other shapes":     map[int]any{1: 2, 2: "a tap id", 10: map[int]any{1: true}, 99: []int{1}},
+		"above a octet":    map[int]any{1: 70_000},
+		"above the cap":    map[int]any{1: 2, 14: make([]byte, content.MaxContent)},
+		"nothing but that": map[int]any{1: 255},
+	} {
+		b, err := canon.Encode(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := content.Decode(b); !errors.Is(err, content.ErrNewer) {
+			t.Errorf("Decode(%s) = %v, want ErrNewer", name, err)
+		}
+	}
+	for name, v := range map[string]any{
+		"no version": map[int]any{2: 2}, "version as text": map[int]any{1: "2"}, "negative version": map[int]any{1: -2}, "no map": 2,
+		"this version": map[int]any{1: 1},
+	} {
+		b, err := canon.Encode(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := content.Decode(b); err == nil || errors.Is(err, content.ErrNewer) {
+			t.Errorf("Decode(%s) = %v, want another error than ErrNewer", name, err)
+		}
+	}
+	if _, err := content.Decode([]byte{0xa1, 0x01, 0x18, 0x02}); !errors.Is(err, canon.ErrForm) {
+		t.Errorf("Decode(later version in another form) = %v, want ErrForm", err)
+	}
+}
+
+// P8: a reason of a later release is no fault of the record.
+func TestP8AReasonOfALaterReleaseIsRead(t *testing.T) {
+	for _, reason := range []record.Reason{7, 29, 255} {
+		r := tap()
+		r.Said.Reason = reason
+		b, err := r.Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := content.Decode(b); err != nil || got.Said != r.Said {
+			t.Errorf("Decode(reason %d) = %+v, %v, want %+v", reason, got.Said, err, r.Said)
+		}
 	}
 }
 

@@ -35,9 +35,12 @@ type Envelope struct {
 // Encode is the only form of the envelope; chains are over it.
 func (e Envelope) Encode() ([]byte, error) { return canon.Encode(e) }
 
-// DecodeEnvelope is the inverse of Encode; ErrEnvelope or an error of package canon otherwise. An envelope has these five
+// DecodeEnvelope is the inverse of Encode; ErrNewer, ErrEnvelope or an error of package canon otherwise. An envelope has these five
 // fields and no other: whoever carries it could add one, the tag would still hold, and one record would have two chain values.
 func DecodeEnvelope(b []byte) (Envelope, error) {
+	if err := newer(b, MaxEnvelope); err != nil {
+		return Envelope{}, err
+	}
 	var e Envelope
 	if err := canon.Decode(b, &e, MaxEnvelope); err != nil {
 		return Envelope{}, err

@@ -174,8 +174,9 @@ func TestDecodeEnvelopeRefuses(t *testing.T) {
 		want error
 	}{
 		{"as it should be", with(0, byhand.Uint(1)), nil},
-		{"version 2", with(0, byhand.Uint(2)), epoch.ErrEnvelope},
-		{"version 256", with(0, byhand.Uint(256)), canon.ErrShape},
+		{"version 0", with(0, byhand.Uint(0)), epoch.ErrEnvelope},
+		{"version 2", with(0, byhand.Uint(2)), epoch.ErrNewer},
+		{"version 256", with(0, byhand.Uint(256)), epoch.ErrNewer},
 		{"no epoch", with(1, byhand.Bytes(make([]byte, 16))), epoch.ErrEnvelope},
 		{"short epoch", with(1, byhand.Bytes(id[1:])), canon.ErrShape},
 		{"number 0", with(2, byhand.Uint(0)), epoch.ErrEnvelope},

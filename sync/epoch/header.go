@@ -25,8 +25,25 @@ const Version = 1
 // MaxHeader caps a signed header, in octets.
 const MaxHeader = 2048
 
-// ErrHeader says that a header is well signed but contradicts itself.
-var ErrHeader = errors.New("epoch header contradicts itself")
+// Errors of headers; ErrNewer is one of envelopes, too.
+var (
+	// ErrHeader says that a header is well signed but contradicts itself.
+	ErrHeader = errors.New("epoch header contradicts itself")
+	// ErrNewer says that a header or envelope has a later version than this release reads. It is no fault of the box.
+	ErrNewer = errors.New("written by a newer release")
+)
+
+// newer is ErrNewer if a message, in deterministic CBOR, has a version above this release's. It is asked first, so that
+// whatever a later version changes does not hide that it is one.
+func newer(b []byte, limit int) error {
+	var only struct {
+		Version uint64 `cbor:"1,keyasint"`
+	}
+	if err := canon.Decode(b, &only, limit); err == nil && only.Version > Version {
+		return fmt.Errorf("%w: version %d, this release reads up to %d", ErrNewer, only.Version, Version)
+	}
+	return nil
+}
 
 // Cause says why an epoch was opened. Numbers are reserved for ever.
 type Cause uint8
@@ -167,6 +184,9 @@ func Read(msg []byte) (Signed, error) {
 }
 
 func decode(payload []byte) (Signed, error) {
+	if err := newer(payload, MaxHeader); err != nil {
+		return Signed{}, err
+	}
 	var h Header
 	if err := canon.Decode(payload, &h, MaxHeader); err != nil {
 		return Signed{}, err

@@ -127,7 +127,7 @@ func TestP2HeaderThatContradictsItself(t *testing.T) {
 		{"known predecessor", func(h *epoch.Header) { h.Predecessor = known }, nil},
 		{"empty predecessor", func(h *epoch.Header) { h.Predecessor = known; h.Predecessor.LastSeq = 0 }, nil},
 		{"lost predecessor", func(h *epoch.Header) { h.Predecessor.Lineage = epoch.LineageUnknown }, nil},
-		{"version", func(h *epoch.Header) { h.Version = 2 }, epoch.ErrHeader},
+		{"version 0", func(h *epoch.Header) { h.Version = 0 }, epoch.ErrHeader},
 		{"suite", func(h *epoch.Header) { h.Suite = 2 }, seal.ErrSuite},
 		{"box", func(h *epoch.Header) { h.Box = record.BoxID{} }, epoch.ErrHeader},
 		{"epoch", func(h *epoch.Header) { h.Epoch = record.EpochID{} }, epoch.ErrHeader},
@@ -166,6 +166,33 @@ func TestP2HeaderThatContradictsItself(t *testing.T) {
 				t.Errorf("Read = %v, want %v", err, c.want)
 			}
 		})
+	}
+}
+
+// P8: a header of a later version is told from nonsense, whatever else changed with it; and this release writes none.
+func TestP8HeaderOfALaterVersion(t *testing.T) {
+	for name, v := range map[string]any{
+		"same fields":  map[int]any{1: 2, 2: 1},
+		"other shapes": map[int]any{1: 2, 2: "suite", 3: []int{1}, 99: true},
+		"above 255":    map[int]any{1: 256},
+	} {
+		payload, err := canon.Encode(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		msg, err := sign.Sign(device, sign.PurposeEpoch, payload)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := epoch.OpenHeader(keys(t), msg); !errors.Is(err, epoch.ErrNewer) {
+			t.Errorf("OpenHeader(%s) = %v, want ErrNewer", name, err)
+		}
+		if _, err := epoch.Read(msg); !errors.Is(err, epoch.ErrNewer) {
+			t.Errorf("Read(%s) = %v, want ErrNewer", name, err)
+		}
+	}
+	if _, err := (epoch.Header{Version: epoch.Version + 1}).Sign(device); !errors.Is(err, epoch.ErrHeader) {
+		t.Errorf("Sign(later version) = %v, want ErrHeader", err)
 	}
 }
 

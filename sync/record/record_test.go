@@ -135,6 +135,17 @@ func TestReasonOfALaterReleaseHasAWord(t *testing.T) {
 	}
 }
 
+func TestOfCard(t *testing.T) {
+	for in, want := range map[record.Reason]bool{
+		record.ReasonInOrder: false, 19: false, record.ReasonExpired: true, record.ReasonUnknownIssuer: true, 29: true, 59: true,
+		record.ReasonListTooOld: false, record.ReasonLater: false, 255: false,
+	} {
+		if got := in.OfCard(); got != want {
+			t.Errorf("OfCard(%d) = %v, want %v", in, got, want)
+		}
+	}
+}
+
 func TestServed(t *testing.T) {
 	for v, want := range map[record.Verdict]bool{0: false, 1: true, 2: true, 3: false, 4: true, 5: false} {
 		if got := v.Served(); got != want {

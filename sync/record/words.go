@@ -161,6 +161,9 @@ func (r Reason) OrLater() Reason {
 	return r
 }
 
+// OfCard reports whether r lies in the range of what the card is at fault for, known or not.
+func (r Reason) OfCard() bool { return r >= ReasonExpired && r < ReasonListTooOld }
+
 // MarshalText is String.
 func (r Reason) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
 
