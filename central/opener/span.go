@@ -1,0 +1,90 @@
+package opener
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"time"
+
+	"kazashi.example/central/store"
+	"kazashi.example/central/validity"
+	"kazashi.example/sync/content"
+	"kazashi.example/sync/gate"
+	"kazashi.example/sync/record"
+)
+
+// span is when a tap can have happened, both ends included.
+type span struct{ from, to time.Time }
+
+// spanOf believes a checked clock. Another one may be late by any amount, and the record came after the tap: it was somewhere between
+// the two. A time after the arrival is wrong, and the arrival takes its place.
+func spanOf(r content.Record, received time.Time) span {
+	if r.Said.Clock == record.ConfidenceChecked {
+		return span{r.At(), r.At()}
+	}
+	return span{earlier(r.At(), received), received}
+}
+
+// clock is the time by which the gate judges the certificate's dates: the earliest in the span at which it was valid. Where even the
+// floor is missing and it had expired on arrival, nothing says that it had not at the tap: then the end.
+func (s span) clock(c record.Confidence, shown gate.Shown) gate.Clock {
+	now := s.from
+	switch {
+	case c == record.ConfidenceNone && s.to.After(shown.NotAfter):
+		now = s.to
+	case now.Before(shown.NotBefore):
+		now = earlier(shown.NotBefore, s.to)
+	}
+	return gate.Clock{Now: now, Confidence: c}
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}
+
+// question is about one record's certificate.
+type question struct {
+	about  store.Envelope
+	card   *finding
+	issuer content.Issuer
+}
+
+// strictness orders answers: what cannot be said yet is worse than good news, and better than bad.
+var strictness = []record.Answer{
+	record.AnswerNotRevoked, record.AnswerNotCovered, record.AnswerUnknown, record.AnswerExpired, record.AnswerOnHold, record.AnswerRevoked,
+}
+
+// strictest asks at both ends and takes the stricter answer; false when either end has none. The end comes first: what is revoked there
+// needs no second question.
+func (o *Opener) strictest(ctx context.Context, q question, s span) (validity.Status, bool) {
+	last, ok := o.ask(ctx, q, s.to)
+	if !ok || s.from.Equal(s.to) || last.Answer == record.AnswerRevoked {
+		return last, ok
+	}
+	first, ok := o.ask(ctx, q, s.from)
+	if slices.Index(strictness, first.Answer) > slices.Index(strictness, last.Answer) {
+		return first, ok
+	}
+	return last, ok
+}
+
+// ask asks about a certificate; false when nobody could answer. That an issuer or a hierarchy is not configured here does not mend itself:
+// a person must hear of it, at each try.
+func (o *Opener) ask(ctx context.Context, q question, at time.Time) (validity.Status, bool) {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	s, err := o.Validity.StatusAt(ctx, q.card.cert, q.issuer, at)
+	switch {
+	case err == nil:
+		return s, true
+	case errors.Is(err, validity.ErrIssuer):
+		o.Log.WarnContext(ctx, "a record waits: its issuer is not configured here", slog.String("record", q.about.ID.String()), slog.Any("error", err))
+	default:
+		o.Log.DebugContext(ctx, "nobody answers for a certificate", slog.Any("error", err))
+	}
+	return validity.Status{}, false
+}
