@@ -50,6 +50,21 @@ type Box struct {
 	Reports []Report      `json:"reports,omitempty"`
 }
 
+// Detail is one box with what is missing of it.
+type Detail struct {
+	Box
+	Gaps     []Gap `json:"gaps"`
+	MoreGaps bool  `json:"more_gaps,omitempty"` // there are more than are listed
+}
+
+// Gap is a run of records, or the beginning of an epoch, that the box must have written and central lacks.
+type Gap struct {
+	Epoch         string `json:"epoch"`
+	First         uint64 `json:"first,omitempty"` // of the records that are missing, the last included
+	Last          uint64 `json:"last,omitempty"`
+	HeaderMissing bool   `json:"header_missing,omitempty"` // the epoch is named by its successor and never came
+}
+
 // Report is something that an operator must look at.
 type Report struct {
 	Kind   string    `json:"kind"`
@@ -74,6 +89,7 @@ type Status struct {
 	Corrected    int64     `json:"corrected"` // final verdict differs from the first
 	Persons      int64     `json:"persons"`
 	Reports      int64     `json:"reports"`
+	Gaps         int64     `json:"gaps"` // epochs of which something is missing
 }
 
 // Backup names a finished backup.
@@ -88,12 +104,23 @@ type Operator interface {
 	Status(ctx context.Context) (Status, error)
 	// Boxes lists every box.
 	Boxes(ctx context.Context) ([]Box, error)
+	// Box is one box with its gaps.
+	Box(ctx context.Context, id record.BoxID) (Detail, error)
 	// NewCode makes a join code.
 	NewCode(ctx context.Context, c Code) (NewCode, error)
 	// SetState puts a box into "active", "quarantined" or "revoked".
 	SetState(ctx context.Context, id record.BoxID, state string) error
 	// Backup makes a named backup; its records are safe when it returns.
 	Backup(ctx context.Context, name string) (Backup, error)
+}
+
+// Watched is an operator that also answers programs which ask again and again: neither call costs more for being made often.
+type Watched interface {
+	Operator
+	// Healthy asks the database for one row.
+	Healthy(ctx context.Context) error
+	// Recent is a Status that may be a few seconds old.
+	Recent(ctx context.Context) (Status, error)
 }
 
 // Refused is an error whose text is for the operator.
@@ -116,37 +143,46 @@ type named struct {
 }
 
 // Handler serves everything. It belongs on the unix socket only.
-func Handler(o Operator, log *slog.Logger) http.Handler {
-	mux := readOnly(o, log)
+func Handler(o Watched, log *slog.Logger) http.Handler {
+	mux := readOnly(o, o.Status, log)
 	mux.Handle("POST /v1/codes", call(log, o.NewCode))
 	mux.Handle("POST "+pathBackups, call(log, func(ctx context.Context, n named) (Backup, error) { return o.Backup(ctx, n.Name) }))
-	mux.Handle("POST /v1/boxes/state", call(log, func(ctx context.Context, c change) (struct{}, error) {
+	mux.Handle("POST "+pathBoxes+"/state", call(log, func(ctx context.Context, c change) (struct{}, error) {
 		return struct{}{}, o.SetState(ctx, c.ID, c.State)
 	}))
 	return mux
 }
 
-// ReadOnly serves health, status, boxes and metrics, for a loopback address. It answers no page of another site.
-func ReadOnly(o Operator, metrics http.Handler, log *slog.Logger) http.Handler {
-	mux := readOnly(o, log)
+// ReadOnly serves health, recent status, boxes and metrics, for a loopback address. It answers no page of another site.
+func ReadOnly(o Watched, metrics http.Handler, log *slog.Logger) http.Handler {
+	mux := readOnly(o, o.Recent, log)
 	mux.Handle("GET /metrics", metrics)
 	return guard(mux)
 }
 
-func readOnly(o Operator, log *slog.Logger) *http.ServeMux {
+func readOnly(o Watched, status func(context.Context) (Status, error), log *slog.Logger) *http.ServeMux {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), healthTimeout)
 		defer cancel()
-		if _, err := o.Status(ctx); err != nil {
+		if err := o.Healthy(ctx); err != nil {
 			log.ErrorContext(ctx, "health check failed", slog.Any("error", err))
 			http.Error(w, "the database does not answer", http.StatusServiceUnavailable)
 			return
 		}
 		_, _ = io.WriteString(w, "ok\n") // whoever asked is gone otherwise
 	})
-	mux.Handle("GET /v1/status", ask(log, o.Status))
-	mux.Handle("GET /v1/boxes", ask(log, o.Boxes))
+	mux.Handle("GET /v1/status", ask(log, status))
+	mux.Handle("GET "+pathBoxes, ask(log, o.Boxes))
+	mux.HandleFunc("GET "+pathBoxes+"/{id}", func(w http.ResponseWriter, r *http.Request) {
+		id, err := record.ParseID(r.PathValue("id"))
+		if err != nil {
+			answer(r.Context(), log, w, nil, &Refused{err})
+			return
+		}
+		box, err := o.Box(r.Context(), record.BoxID{ID128: id})
+		answer(r.Context(), log, w, box, err)
+	})
 	return mux
 }
 

@@ -32,6 +32,17 @@ func (o *operator) Boxes(context.Context) ([]admin.Box, error) {
 	return []admin.Box{{Site: "branch-1", Name: "one", State: "active"}}, o.err
 }
 
+func (o *operator) Box(_ context.Context, id record.BoxID) (admin.Detail, error) {
+	gaps := []admin.Gap{{Epoch: "e", First: 5, Last: 9}}
+	return admin.Detail{Box: admin.Box{ID: id, Name: "one"}, Gaps: gaps}, o.err
+}
+
+func (o *operator) Healthy(context.Context) error { return o.err }
+
+func (o *operator) Recent(context.Context) (admin.Status, error) {
+	return admin.Status{Release: "v1", Boxes: 3}, o.err
+}
+
 func (o *operator) NewCode(_ context.Context, c admin.Code) (admin.NewCode, error) {
 	o.asked = append(o.asked, "code "+string(c.Site)+" "+c.Name)
 	return admin.NewCode{Code: "KZ1-X"}, o.err
@@ -83,6 +94,8 @@ func TestHandlerRefuses(t *testing.T) {
 		{"wrong method", "GET", "/v1/codes", ``, 405, ""},
 		{"wrong method on status", "POST", "/v1/status", `{}`, 405, ""},
 		{"delete", "DELETE", "/v1/boxes", ``, 405, ""},
+		{"a box by no id", "GET", "/v1/boxes/state", ``, 400, "hex"},
+		{"writing to a box", "POST", "/v1/boxes/" + box, `{}`, 405, ""},
 		{"unknown path", "GET", "/v1/persons", ``, 404, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -101,13 +114,15 @@ func TestHandlerRefuses(t *testing.T) {
 func TestReadOnlyChangesNothing(t *testing.T) {
 	metrics := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "kazashi 1\n") })
 	h := admin.ReadOnly(&operator{}, metrics, discard())
-	for _, path := range []string{"/v1/codes", "/v1/backups", "/v1/boxes/state"} {
-		if status, _ := ask(t, h, "POST", path, `{}`); status != http.StatusNotFound {
-			t.Errorf("POST %s = %d, want 404", path, status)
+	for path, want := range map[string]int{"/v1/codes": 404, "/v1/backups": 404, "/v1/boxes/state": 405} {
+		if status, _ := ask(t, h, "POST", path, `{}`); status != want {
+			t.Errorf("POST %s = %d, want %d", path, status, want)
 		}
 	}
 	for path, says := range map[string]string{
-		"/healthz": "ok\n", "/v1/status": `"boxes":2`, "/v1/boxes": `"branch-1"`, "/metrics": "kazashi 1",
+		"/healthz": "ok\n", "/v1/status": `"boxes":3`, "/v1/boxes": `"branch-1"`,
+		"/v1/boxes/0123456789abcdef0123456789abcdef": `"gaps":[{"epoch":"e","first":5,"last":9}]`,
+		"/metrics": "kazashi 1",
 	} {
 		if status, body := ask(t, h, "GET", path, ""); status != http.StatusOK || !strings.Contains(body, says) {
 			t.Errorf("GET %s = %d %q, want 200 with %q", path, status, body, says)
@@ -157,7 +172,7 @@ func TestErrorsOfTheInsideStayInside(t *testing.T) {
 }
 
 // serve listens on a socket as central does.
-func serve(t *testing.T, o admin.Operator) (socket string) {
+func serve(t *testing.T, o admin.Watched) (socket string) {
 	t.Helper()
 	socket = filepath.Join(t.TempDir(), "s")
 	l, err := admin.Listen(t.Context(), socket)
@@ -190,6 +205,9 @@ func TestClientAsks(t *testing.T) {
 	id := record.NewBoxID()
 	if err := c.SetState(ctx, id, "revoked"); err != nil {
 		t.Errorf("SetState() = %v, want nil", err)
+	}
+	if b, err := c.Box(ctx, id); err != nil || b.ID != id || len(b.Gaps) != 1 || b.Gaps[0] != (admin.Gap{Epoch: "e", First: 5, Last: 9}) {
+		t.Errorf("Box() = %+v, %v, want it with its gap", b, err)
 	}
 	want := "code branch-1 one;backup monday;state " + id.String() + " revoked"
 	if got := strings.Join(o.asked, ";"); got != want {

@@ -30,7 +30,11 @@ const (
 	askTimeout    = 30 * time.Second
 )
 
-const pathBackups = "/v1/backups"
+// Paths that are said more than once.
+const (
+	pathBackups = "/v1/backups"
+	pathBoxes   = "/v1/boxes"
+)
 
 // Client is an operator at the socket.
 type Client struct {
@@ -57,8 +61,14 @@ func (c *Client) Status(ctx context.Context) (s Status, err error) {
 
 // Boxes lists every box.
 func (c *Client) Boxes(ctx context.Context) (all []Box, err error) {
-	err = c.do(ctx, http.MethodGet, "/v1/boxes", nil, &all)
+	err = c.do(ctx, http.MethodGet, pathBoxes, nil, &all)
 	return all, err
+}
+
+// Box is one box with its gaps.
+func (c *Client) Box(ctx context.Context, id record.BoxID) (b Detail, err error) {
+	err = c.do(ctx, http.MethodGet, pathBoxes+"/"+id.String(), nil, &b)
+	return b, err
 }
 
 // NewCode makes a join code.
@@ -69,7 +79,7 @@ func (c *Client) NewCode(ctx context.Context, code Code) (n NewCode, err error) 
 
 // SetState puts a box into "active", "quarantined" or "revoked".
 func (c *Client) SetState(ctx context.Context, id record.BoxID, state string) error {
-	return c.do(ctx, http.MethodPost, "/v1/boxes/state", change{ID: id, State: state}, nil)
+	return c.do(ctx, http.MethodPost, pathBoxes+"/state", change{ID: id, State: state}, nil)
 }
 
 // Backup makes a named backup.

@@ -64,11 +64,14 @@ type Daemon struct {
 	keeper   *backup.Keeper
 	status   *authorities
 	metrics  *metrics
+	tally    *tally
+	look     turn // of looking for gaps
 }
 
 // Open reads keys, database, anchors and kept lists. Errors name the file at fault and what to do.
 func Open(ctx context.Context, conf config.Config, release string, log *slog.Logger) (_ *Daemon, err error) {
-	d := &Daemon{conf: conf, log: log, release: release, now: time.Now, started: time.Now(), bells: &notice.Bells{}}
+	d := &Daemon{conf: conf, log: log, release: release, now: time.Now, started: time.Now(), bells: &notice.Bells{}, look: newTurn()}
+	d.tally = newTally(d.count)
 	if d.keys, err = openKeys(conf.KeysDir); err != nil {
 		return nil, err
 	}

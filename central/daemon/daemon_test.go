@@ -185,6 +185,8 @@ func TestP3MetricsNameNobody(t *testing.T) {
 	p := setUp(t)
 	p.run(t)
 	p.join(t)
+	_, err := p.operator().Status(t.Context()) // counted anew, for the metrics too
+	must(t, err)
 	page := p.get(t, "/metrics")
 	if !strings.Contains(page, "\nkazashi_central_boxes 1\n") {
 		t.Errorf("the metrics do not count the box:\n%s", page)

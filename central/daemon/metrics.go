@@ -1,10 +1,8 @@
 package daemon
 
 import (
-	"context"
 	"log/slog"
 	"net/http"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -12,9 +10,6 @@ import (
 
 	"kazashi.example/central/admin"
 )
-
-// scrapeTimeout bounds one look at the counts.
-const scrapeTimeout = 5 * time.Second
 
 // metrics exposes the counts. Nothing names a person, a card, a service, a site or a box (P3).
 type metrics struct {
@@ -43,6 +38,7 @@ func newMetrics(release string) *metrics {
 	add("records_settled", "Records whose final verdict the box holds durably.", func(s admin.Status) int64 { return s.Settled })
 	add("records_corrected", "Records whose final verdict differs from the first.", func(s admin.Status) int64 { return s.Corrected })
 	add("reports", "Forks and damage reported.", func(s admin.Status) int64 { return s.Reports })
+	add("epochs_with_gaps", "Epochs of which records or the header are missing.", func(s admin.Status) int64 { return s.Gaps })
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "kazashi_central_build_info", Help: "1, with the software's version.", ConstLabels: prometheus.Labels{"version": release},
 	})
@@ -51,13 +47,12 @@ func newMetrics(release string) *metrics {
 	return m
 }
 
-// handler counts anew at each scrape.
+// handler shows the recent count.
 func (m *metrics) handler(d *Daemon) http.Handler {
 	page := promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithTimeout(r.Context(), scrapeTimeout)
-		defer cancel()
-		s, err := d.Status(ctx)
+		ctx := r.Context()
+		s, err := d.Recent(ctx)
 		if err != nil {
 			d.log.ErrorContext(ctx, "counting for the metrics failed", slog.Any("error", err))
 			http.Error(w, "the database does not answer", http.StatusServiceUnavailable)

@@ -18,10 +18,20 @@ import (
 	"kazashi.example/sync/record"
 )
 
-var _ admin.Operator = (*Daemon)(nil)
+var _ admin.Watched = (*Daemon)(nil)
 
-// Status counts.
-func (d *Daemon) Status(ctx context.Context) (admin.Status, error) {
+// Status counts anew.
+func (d *Daemon) Status(ctx context.Context) (admin.Status, error) { return d.tally.fresh(ctx) }
+
+// Recent is the last count, made anew when it is older than recentFor.
+func (d *Daemon) Recent(ctx context.Context) (admin.Status, error) { return d.tally.recent(ctx) }
+
+// Healthy reads one row.
+func (d *Daemon) Healthy(ctx context.Context) error {
+	return d.db.View(ctx, func(tx store.Tx) error { _, err := tx.CentralEpoch(); return err })
+}
+
+func (d *Daemon) count(ctx context.Context) (admin.Status, error) {
 	s := admin.Status{Release: d.release, Started: d.started.UTC()}
 	err := d.db.View(ctx, func(tx store.Tx) (err error) {
 		if s.CentralEpoch, err = tx.CentralEpoch(); err != nil {
@@ -30,6 +40,7 @@ func (d *Daemon) Status(ctx context.Context) (admin.Status, error) {
 		n, err := tx.Counts()
 		s.Boxes, s.Quarantined, s.Waiting, s.SetAside = n.Boxes, n.Quarantined, n.Ready+n.Held, n.Aside
 		s.Records, s.Settled, s.Corrected, s.Persons, s.Reports = n.Records, n.Settled, n.Corrected, n.Persons, n.Reports
+		s.Gaps = n.Gaps
 		return err
 	})
 	return s, err
@@ -43,17 +54,54 @@ func (d *Daemon) Boxes(ctx context.Context) ([]admin.Box, error) {
 	}
 	all := make([]admin.Box, 0, len(boxes))
 	for _, b := range boxes {
-		peer := d.line.Peer(b.ID)
-		reports, err := d.registry.Reports(ctx, b.ID)
+		box, err := d.box(ctx, b)
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, admin.Box{
-			ID: b.ID, Site: b.Site, Name: b.Name, State: b.State.String(), Joined: b.Joined, Release: b.Release,
-			Seen: peer.Seen, Waiting: peer.Waiting, Reports: shown(reports),
-		})
+		all = append(all, box)
 	}
 	return all, nil
+}
+
+func (d *Daemon) box(ctx context.Context, b store.Box) (admin.Box, error) {
+	peer := d.line.Peer(b.ID)
+	reports, err := d.registry.Reports(ctx, b.ID)
+	return admin.Box{
+		ID: b.ID, Site: b.Site, Name: b.Name, State: b.State.String(), Joined: b.Joined, Release: b.Release,
+		Seen: peer.Seen, Waiting: peer.Waiting, Reports: shown(reports),
+	}, err
+}
+
+// gapsTimeout bounds one look for gaps, which reads what is held of every epoch of the box.
+const gapsTimeout = 20 * time.Second
+
+// Box is one box with what is missing of it. One look for gaps is under way at a time.
+func (d *Daemon) Box(ctx context.Context, id record.BoxID) (out admin.Detail, err error) {
+	b, err := d.registry.Box(ctx, id)
+	if errors.Is(err, registry.ErrUnknown) {
+		err = &admin.Refused{Err: err}
+	}
+	if err != nil {
+		return out, err
+	}
+	if out.Box, err = d.box(ctx, b); err != nil {
+		return out, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, gapsTimeout)
+	defer cancel()
+	done, err := d.look.take(ctx)
+	if err != nil {
+		return out, fmt.Errorf("waiting for a turn to look for gaps: %w", err)
+	}
+	defer done()
+	gaps, err := d.registry.Gaps(ctx, id)
+	out.Gaps, out.MoreGaps = make([]admin.Gap, 0, len(gaps)), len(gaps) == registry.MaxGaps
+	for _, g := range gaps {
+		out.Gaps = append(out.Gaps, admin.Gap{
+			Epoch: g.Epoch.String(), First: uint64(g.First), Last: uint64(g.Last), HeaderMissing: g.HeaderMissing,
+		})
+	}
+	return out, err
 }
 
 func shown(reports []store.Report) []admin.Report {
