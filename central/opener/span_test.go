@@ -79,19 +79,31 @@ func TestP6UncheckedClockIsJudgedAtBothEnds(t *testing.T) {
 		want      map[record.Confidence]gate.Decision
 	}{
 		{"in order", clean, claimed, simbox.Since, simbox.Until, decisions{none: accept, floor: accept, checked: accept}},
-		{"revoked in the gap", revoked, claimed, simbox.Since, simbox.Until,
-			decisions{none: refuse(record.ReasonRevoked), floor: refuse(record.ReasonRevoked), checked: accept}},
-		{"put on hold in the gap", during(between, ever, record.AnswerOnHold), claimed, simbox.Since, simbox.Until,
-			decisions{none: refuse(record.ReasonOnHold), floor: refuse(record.ReasonOnHold), checked: accept}},
-		{"hold lifted in the gap", lifted, claimed, simbox.Since, simbox.Until,
-			decisions{none: refuse(record.ReasonOnHold), floor: refuse(record.ReasonOnHold), checked: refuse(record.ReasonOnHold)}},
-		{"hold that became a revocation", worse, claimed, simbox.Since, simbox.Until,
-			decisions{none: refuse(record.ReasonRevoked), floor: refuse(record.ReasonRevoked), checked: refuse(record.ReasonOnHold)}},
+		{
+			"revoked in the gap", revoked, claimed, simbox.Since, simbox.Until,
+			decisions{none: refuse(record.ReasonRevoked), floor: refuse(record.ReasonRevoked), checked: accept},
+		},
+		{
+			"put on hold in the gap", during(between, ever, record.AnswerOnHold), claimed, simbox.Since, simbox.Until,
+			decisions{none: refuse(record.ReasonOnHold), floor: refuse(record.ReasonOnHold), checked: accept},
+		},
+		{
+			"hold lifted in the gap", lifted, claimed, simbox.Since, simbox.Until,
+			decisions{none: refuse(record.ReasonOnHold), floor: refuse(record.ReasonOnHold), checked: refuse(record.ReasonOnHold)},
+		},
+		{
+			"hold that became a revocation", worse, claimed, simbox.Since, simbox.Until,
+			decisions{none: refuse(record.ReasonRevoked), floor: refuse(record.ReasonRevoked), checked: refuse(record.ReasonOnHold)},
+		},
 		{"nobody knows one end", speaksFrom(between), claimed, simbox.Since, simbox.Until, decisions{none: waits, floor: waits, checked: waits}},
-		{"issued in the gap", speaksFrom(between), claimed, between, simbox.Until,
-			decisions{none: accept, floor: accept, checked: refuse(record.ReasonNotYetValid)}},
-		{"issued and revoked in the gap", revoked, claimed, between, simbox.Until,
-			decisions{none: refuse(record.ReasonRevoked), floor: refuse(record.ReasonRevoked), checked: refuse(record.ReasonNotYetValid)}},
+		{
+			"issued in the gap", speaksFrom(between), claimed, between, simbox.Until,
+			decisions{none: accept, floor: accept, checked: refuse(record.ReasonNotYetValid)},
+		},
+		{
+			"issued and revoked in the gap", revoked, claimed, between, simbox.Until,
+			decisions{none: refuse(record.ReasonRevoked), floor: refuse(record.ReasonRevoked), checked: refuse(record.ReasonNotYetValid)},
+		},
 		{"not yet valid on arrival", clean, claimed, arrival.Add(time.Hour), simbox.Until, decisions{
 			none: refuse(record.ReasonNotYetValid), floor: refuse(record.ReasonNotYetValid), checked: refuse(record.ReasonNotYetValid),
 		}},
@@ -99,10 +111,15 @@ func TestP6UncheckedClockIsJudgedAtBothEnds(t *testing.T) {
 		{"expired at the tap", clean, claimed, simbox.Since, claimed.Add(-time.Hour), decisions{
 			none: refuse(record.ReasonExpired), floor: refuse(record.ReasonExpired), checked: refuse(record.ReasonExpired),
 		}},
-		{"expired by a clock that is ahead", clean, ever, simbox.Since, simbox.Until,
-			decisions{none: accept, floor: accept, checked: refuse(record.ReasonExpired)}},
-		{"revoked by the time of a clock that is ahead", during(arrival.Add(time.Hour), ever, record.AnswerRevoked), arrival.Add(2 * time.Hour),
-			simbox.Since, simbox.Until, decisions{none: accept, floor: accept, checked: refuse(record.ReasonRevoked)}},
+		{
+			"expired by a clock that is ahead", clean, ever, simbox.Since, simbox.Until,
+			decisions{none: accept, floor: accept, checked: refuse(record.ReasonExpired)},
+		},
+		{
+			"revoked by the time of a clock that is ahead", during(arrival.Add(time.Hour), ever, record.AnswerRevoked), arrival.Add(2 * time.Hour),
+			simbox.Since, simbox.Until,
+			decisions{none: accept, floor: accept, checked: refuse(record.ReasonRevoked)},
+		},
 	} {
 		for confidence, want := range k.want {
 			t.Run(fmt.Sprintf("%s, clock %s", k.name, confidence), func(t *testing.T) {
