@@ -18,13 +18,13 @@ import (
 func newBox(s *settings) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "box",
-		Short: "Join, list and revoke boxes",
+		Short: "Join, list, look at and revoke boxes",
 		Long: `box is about the fleet: codes with which boxes join, what was last heard of each, and which are served.
 A BOX is named by its id, 32 hexadecimal digits, as "box list" prints it.`,
 		Example: `  kazashi-central box code --site branch-1 --name "Counter 1"
   kazashi-central box list`,
 	}
-	c.AddCommand(newCode(s), newList(s),
+	c.AddCommand(newCode(s), newList(s), newShow(s),
 		newState(s, "revoke", "revoked", "Take a box out of service", `revoke tells a box nothing more from now on, and a connection that is open learns it at once. What
 the box or others still bring of it is held: stored, not opened and never dropped. Its taps go on
 locally until somebody switches it off.`),
@@ -81,21 +81,29 @@ func newState(s *settings, verb, state, short, long string) *cobra.Command {
 		Example: "  kazashi-central box " + verb + " 0123456789abcdef0123456789abcdef",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			id, err := record.ParseID(args[0])
+			id, err := boxID(c, args[0])
 			if err != nil {
-				return wrongUsage(c, fmt.Errorf("BOX: %w", err))
+				return err
 			}
 			client, err := s.client()
 			if err != nil {
 				return err
 			}
-			if err := client.SetState(c.Context(), record.BoxID{ID128: id}, state); err != nil {
+			if err := client.SetState(c.Context(), id, state); err != nil {
 				return err
 			}
 			fmt.Fprintf(c.OutOrStdout(), "box %s is now %s\n", id, state)
 			return nil
 		},
 	}
+}
+
+func boxID(c *cobra.Command, text string) (record.BoxID, error) {
+	id, err := record.ParseID(text)
+	if err != nil {
+		return record.BoxID{}, wrongUsage(c, fmt.Errorf("BOX: %w", err))
+	}
+	return record.BoxID{ID128: id}, nil
 }
 
 func newList(s *settings) *cobra.Command {
@@ -149,7 +157,8 @@ func newStatus(s *settings) *cobra.Command {
 		Short: "Ask the running central how it is, in numbers",
 		Long: `status counts. Records are applied once they were opened and judged, settled once the box holds the final
 verdict durably, corrected where that verdict differs from the first; waiting ones are not applied yet,
-and set aside are envelopes that do not open.`,
+and set aside are envelopes that do not open. Gaps are epochs of which records or the beginning are missing:
+"box show" says which.`,
 		Example: `  kazashi-central status
   kazashi-central status --json | jq .records`,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -172,6 +181,7 @@ and set aside are envelopes that do not open.`,
 				st.Records, st.Settled, st.Corrected, st.Waiting, st.SetAside)
 			fmt.Fprintf(out, "persons        %d\n", st.Persons)
 			fmt.Fprintf(out, "reports        %d\n", st.Reports)
+			fmt.Fprintf(out, "gaps           %d epochs of which something is missing\n", st.Gaps)
 			return nil
 		},
 	}

@@ -102,7 +102,10 @@ func newRestore(s *settings) *cobra.Command {
 		Short: "Put a backup in the place of the database; central must not run",
 		Long: `restore checks a backup from end to end, puts it in the place of the database and raises
 central's epoch, so that every box sends again what the backup does not hold. The database from
-before is kept beside it. Restore the newest backup: what boxes have deleted as safe is in it.`,
+before is kept beside it. Restore the newest backup: what boxes have deleted as safe is in it.
+
+Boxes that were revoked and codes that were used after the backup are as they were then: look at
+"box list", and revoke again what was revoked since. "box show" says what a box cannot send again.`,
 		Example: `  kazashi-central restore /srv/backups/monday.json`,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -119,6 +122,8 @@ before is kept beside it. Restore the newest backup: what boxes have deleted as 
 			if r.Aside != "" {
 				fmt.Fprintf(out, "the database from before is in %s\n", r.Aside)
 			}
+			fmt.Fprintf(c.ErrOrStderr(), "warning: boxes revoked and codes used after this backup was made (%s) are as they were then; look at them "+
+				"with `kazashi-central box list`, and revoke again what was revoked since\n", stamp(r.Manifest.Made))
 			if n := len(r.Newer); n > 0 {
 				fmt.Fprintf(c.ErrOrStderr(), "warning: %s is newer than %s, and boxes may have deleted what only it holds; "+
 					"if it can be used, restore it now, before central starts\n", r.Newer[n-1], r.Manifest.Name)

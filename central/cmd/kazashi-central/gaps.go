@@ -1,0 +1,77 @@
+package main
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"kazashi.example/central/admin"
+)
+
+func newShow(s *settings) *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "show BOX",
+		Short: "Show one box, and what is missing of it",
+		Long: `show prints what "box list" says of a box, and its gaps: records that it must have written, because
+later ones are here or a later epoch names them, and epochs that never came. The box still has them
+and will send them, or they are lost: after the restore of an old backup a box may have deleted
+what only a newer one held. What a box wrote since the newest that is here, nobody can know here.`,
+		Example: `  kazashi-central box show 0123456789abcdef0123456789abcdef
+  kazashi-central box show 0123456789abcdef0123456789abcdef --json | jq .gaps`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			id, err := boxID(c, args[0])
+			if err != nil {
+				return err
+			}
+			client, err := s.client()
+			if err != nil {
+				return err
+			}
+			b, err := client.Box(c.Context(), id)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return printJSON(c.OutOrStdout(), b)
+			}
+			if err := printBoxes(c.OutOrStdout(), []admin.Box{b.Box}); err != nil {
+				return err
+			}
+			return printGaps(c.OutOrStdout(), b)
+		},
+	}
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return c
+}
+
+func printGaps(w io.Writer, b admin.Detail) error {
+	if len(b.Gaps) == 0 {
+		_, err := fmt.Fprintln(w, "nothing is missing of what is known to exist")
+		return err
+	}
+	for _, g := range b.Gaps {
+		if _, err := fmt.Fprintln(w, sentence(g)); err != nil {
+			return err
+		}
+	}
+	if b.MoreGaps {
+		_, err := fmt.Fprintf(w, "these are the first %d; there may be more\n", len(b.Gaps))
+		return err
+	}
+	return nil
+}
+
+// sentence says a gap in plain words.
+func sentence(g admin.Gap) string {
+	switch epoch := plain(g.Epoch); {
+	case g.HeaderMissing:
+		return fmt.Sprintf("waiting for the beginning of epoch %s, which never came; the box still has it or it is lost", epoch)
+	case g.First == g.Last:
+		return fmt.Sprintf("waiting for record %d of epoch %s; the box still has it or it is lost", g.First, epoch)
+	default:
+		return fmt.Sprintf("waiting for records %d-%d of epoch %s; the box still has them or they are lost", g.First, g.Last, epoch)
+	}
+}
