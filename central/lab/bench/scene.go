@@ -2,10 +2,8 @@ package bench
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,6 +11,7 @@ import (
 	"time"
 
 	"kazashi.example/central/admin"
+	"kazashi.example/central/daemon"
 	"kazashi.example/central/lab/stage"
 	"kazashi.example/central/lab/world"
 )
@@ -31,15 +30,14 @@ type scene struct {
 	stage  *stage.Stage
 	world  *world.World
 	people []resident // whose cards are in order
-	http   *http.Client
 
-	conf   string // central's configuration file
-	uplink string // host:port
-	status string // URL
+	conf     string        // central's configuration file
+	uplink   string        // host:port
+	operator *admin.Client // of central: counts anew whenever it is asked
 }
 
 func openScene(ctx context.Context, r *run) (*scene, error) {
-	s := &scene{run: r, stage: stage.New(r.Log), http: &http.Client{Timeout: askWithin}}
+	s := &scene{run: r, stage: stage.New(r.Log)}
 	w, err := world.Open(ctx, filepath.Join(r.dir, "world"), world.Config{Keys: r.Keys})
 	if err != nil {
 		return nil, fmt.Errorf("opening practice world: %w", err)
@@ -80,7 +78,7 @@ func (s *scene) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.uplink, s.status, s.conf = ports[1], "http://"+ports[2]+"/v1/status", filepath.Join(s.run.dir, "central.toml")
+	s.uplink, s.conf = ports[1], filepath.Join(s.run.dir, "central.toml")
 	conf := stage.Central{
 		DataDir: filepath.Join(s.run.dir, "central"), Uplink: ports[1], HTTP: ports[2], JPKI: jpki,
 		AuthAnchors: auth, SignAnchors: sign, Verifier: "practice-city", Services: []string{service},
@@ -92,9 +90,10 @@ func (s *scene) start(ctx context.Context) error {
 	if _, err := s.command(ctx, "kazashi-central", "init", "--config", s.conf); err != nil {
 		return err
 	}
+	s.operator = admin.NewClient(filepath.Join(conf.DataDir, daemon.Socket))
 	_, err = s.stage.Start(ctx, stage.Spec{
 		Name: "central", Path: s.run.program("kazashi-central"), Args: []string{"serve", "--config", s.conf},
-		Log: filepath.Join(s.run.dir, "central.log"), Ready: stage.URL(s.status),
+		Log: filepath.Join(s.run.dir, "central.log"), Ready: stage.URL("http://" + ports[2] + "/healthz"),
 	})
 	return err
 }
@@ -148,20 +147,9 @@ func (s *scene) newBox(ctx context.Context, name, central string) (conf string, 
 
 // central asks central how it is.
 func (s *scene) central(ctx context.Context) (admin.Status, error) {
-	var st admin.Status
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.status, http.NoBody)
-	if err != nil {
-		return st, fmt.Errorf("asking central: %w", err)
-	}
-	resp, err := s.http.Do(req)
-	if err != nil {
-		return st, fmt.Errorf("asking central: %w", err)
-	}
-	defer resp.Body.Close()
-	if err := json.NewDecoder(resp.Body).Decode(&st); err != nil {
-		return st, fmt.Errorf("reading central's answer: %w", err)
-	}
-	return st, nil
+	ctx, cancel := context.WithTimeout(ctx, askWithin)
+	defer cancel()
+	return s.operator.Status(ctx)
 }
 
 // errNotYet is why until goes on waiting.
