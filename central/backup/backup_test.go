@@ -12,6 +12,7 @@ import (
 	"kazashi.example/central/backup"
 	"kazashi.example/central/boxline/simcentral"
 	"kazashi.example/central/intake/simbox"
+	"kazashi.example/central/registry"
 	"kazashi.example/central/store"
 	"kazashi.example/central/store/sqlite"
 	"kazashi.example/sync/ack"
@@ -177,6 +178,72 @@ func TestRule6RestoredCentralIsCompleted(t *testing.T) {
 	if n := c.Counts(); n.Records != 11 || n.Persons != 7 {
 		t.Errorf("counts = %+v, want 11 records of 7 people", n)
 	}
+}
+
+// P2: what a box deleted as safe and an older backup does not hold is named as missing, until the newer backup is restored.
+func TestP2AnOldBackupAfterPruningShowsItsGaps(t *testing.T) {
+	k := simcentral.NewKeys(t)
+	w := simcentral.NewWorld(t, k)
+	dir := t.TempDir()
+	c := simcentral.Open(t, dir, k, w, nil)
+	box := c.Box()
+	first := box.Start(t, epoch.CauseStart)
+	taps(t, first, 0, 4)
+	backUp := func(name string) {
+		c.Push(box, box.Push())
+		c.Drain()
+		_, err := c.Keeper.Make(t.Context(), name)
+		c.Check(err)
+	}
+	backUp("old")
+	taps(t, first, 4, 3)
+	second := box.Start(t, epoch.CauseRotation)
+	taps(t, second, 7, 2)
+	third := box.Start(t, epoch.CauseRotation)
+	taps(t, third, 9, 5)
+	backUp("new")
+	restore := func(name string) {
+		c.Check(c.DB.Close())
+		w.Pass(time.Hour)
+		_, err := backup.Restore(t.Context(), dir, filepath.Join(c.Keeper.Dir, name+".json"), w.Now())
+		c.Check(err)
+		c = simcentral.Open(t, dir, k, w, nil)
+	}
+	restore("old")
+	defer func() { c.Check(c.DB.Close()) }()
+	if got := gaps(c, box); len(got) != 0 {
+		t.Fatalf("Gaps = %v, want none: nothing is known yet beyond the backup", got)
+	}
+	left := third.Push() // all that the box kept: its newest epoch without what was told to be safe
+	left.Envelopes = left.Envelopes[3:]
+	c.Push(box, left)
+	c.Drain()
+	one, two, three := first.Signed.Header.Epoch, second.Signed.Header.Epoch, third.Signed.Header.Epoch
+	want := []registry.Gap{{Epoch: two, HeaderMissing: true}, {Epoch: two, First: 1, Last: 2}, {Epoch: three, First: 1, Last: 3}}
+	if got := gaps(c, box); !slices.Equal(got, want) {
+		t.Errorf("Gaps = %v, want %v", got, want)
+	}
+	c.Push(box, second.Push()) // it was on another box's disk as well
+	c.Drain()
+	want = []registry.Gap{{Epoch: one, First: 5, Last: 7}, {Epoch: three, First: 1, Last: 3}}
+	if got := gaps(c, box); !slices.Equal(got, want) || c.Counts().Gaps != 2 {
+		t.Errorf("Gaps = %v in %d epochs, want %v in 2", got, c.Counts().Gaps, want)
+	}
+	if s := c.State(box); s != store.BoxActive {
+		t.Errorf("state = %s, want active: a gap is nobody's fault", s)
+	}
+	restore("new")
+	c.Push(box, left)
+	if got := gaps(c, box); len(got) != 0 {
+		t.Errorf("Gaps = %v after the newer backup, want none", got)
+	}
+}
+
+func gaps(c *simcentral.Central, b *simbox.Box) []registry.Gap {
+	c.TB.Helper()
+	all, err := c.Boxes.Gaps(c.TB.Context(), b.ID)
+	c.Check(err)
+	return all
 }
 
 func ppids(c *simcentral.Central, b *simbox.Box, taps []record.TapID) (all []string) {
