@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"kazashi.example/central/intake"
+	"kazashi.example/central/internal/seldom"
 	"kazashi.example/central/opener"
 	"kazashi.example/central/registry"
 	"kazashi.example/central/store"
@@ -64,6 +65,8 @@ type Config struct {
 type Line struct {
 	Config
 
+	notLetIn *seldom.Line // joins refused
+
 	mu    sync.Mutex // guards peers
 	peers map[record.BoxID]*peer
 }
@@ -91,7 +94,9 @@ type told struct {
 var _ uplink.Service = (*Line)(nil)
 
 // New makes a line.
-func New(c Config) *Line { return &Line{Config: c, peers: map[record.BoxID]*peer{}} }
+func New(c Config) *Line {
+	return &Line{Config: c, notLetIn: seldom.New(seldom.Every, c.Now), peers: map[record.BoxID]*peer{}}
+}
 
 // Peer says what was last heard of a box.
 func (l *Line) Peer(id record.BoxID) Peer {
@@ -120,7 +125,9 @@ func (l *Line) Join(ctx context.Context, device sign.PublicKey, q wire.JoinReque
 		registry.ErrCode, registry.ErrServer, registry.ErrKeys, registry.ErrUsed, registry.ErrExpired, registry.ErrTaken,
 	} {
 		if errors.Is(err, known) {
-			l.Log.WarnContext(ctx, "a box was not let in", slog.String("box", q.Box.String()), slog.Any("error", err))
+			if n, due := l.notLetIn.Happened(); due { // anybody can knock
+				l.Log.WarnContext(ctx, "a box was not let in", slog.String("box", q.Box.String()), slog.Any("error", err), slog.Int("count", n))
+			}
 			return a, &uplink.Refusal{Code: wire.CodeJoinRefused, Message: known.Error()}
 		}
 	}
@@ -142,6 +149,13 @@ func (l *Line) box(ctx context.Context, device sign.PublicKey) (b store.Box, err
 		return b, fmt.Errorf("finding the box of a connection: %w", err)
 	}
 	return b, nil
+}
+
+// Known answers for every box that ever joined: one out of service may still bring its records, and hears from Poll that it was
+// taken out.
+func (l *Line) Known(ctx context.Context, device sign.PublicKey) error {
+	_, err := l.box(ctx, device)
+	return err
 }
 
 // Push stores what a box brought, its own or another's. A box out of service may still bring: it is held.

@@ -53,6 +53,8 @@ func (r relay) Join(_ context.Context, _ sign.PublicKey, req wire.JoinRequest) (
 	return a, canon.Decode(b, &a, wire.MaxJoin)
 }
 
+func (relay) Known(context.Context, sign.PublicKey) error { return nil }
+
 func (relay) Push(context.Context, sign.PublicKey, wire.Push) (wire.Pushed, error) {
 	return wire.Pushed{}, errors.New("joins only")
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"time"
 
 	"kazashi.example/sync/canon"
 	"kazashi.example/sync/sign"
@@ -16,6 +17,9 @@ const mediaType = "application/cbor"
 // Service is central behind the uplink. device is the key the peer proved on this connection; whether it belongs to a box is
 // the service's to say. A *Refusal goes to the box as it is; any other error is logged and goes out as CodeInternal.
 type Service interface {
+	// Known is asked before the body of a push or poll is read, so that nobody but a box can make central read and decode
+	// megabytes: nil for a box that joined, whatever became of it since, and a *Refusal with CodeUnknownBox for anybody else.
+	Known(ctx context.Context, device sign.PublicKey) error
 	// Join registers a box. It has stored what it answers.
 	Join(ctx context.Context, device sign.PublicKey, r wire.JoinRequest) (wire.JoinAnswer, error)
 	// Push has durably stored everything that its answer does not name as refused.
@@ -27,20 +31,29 @@ type Service interface {
 // Handler serves the uplink's methods. It must sit behind ServerConfig.
 func Handler(s Service, log *slog.Logger) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle(pathHello, method(log, wire.MaxJoin, hello))
-	mux.Handle(pathJoin, method(log, wire.MaxJoin, s.Join))
-	mux.Handle(pathPush, method(log, wire.MaxPush, s.Push))
-	mux.Handle(pathPoll, method(log, wire.MaxPoll, s.Poll))
+	mux.Handle(pathHello, method(log, terms{wire.MaxJoin, shortest, anybody}, hello))
+	mux.Handle(pathJoin, method(log, terms{wire.MaxJoin, shortest, anybody}, s.Join))
+	mux.Handle(pathPush, method(log, terms{wire.MaxPush, longest, s.Known}, s.Push))
+	mux.Handle(pathPoll, method(log, terms{wire.MaxPoll, longest, s.Known}, s.Poll))
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		fail(r.Context(), log, w, http.StatusNotFound, &Refusal{wire.CodeUnknownRoute, "no such method"})
 	})
 	return mux
 }
 
+// terms bound what is read of a request: so many octets, in so long at most, of whom.
+type terms struct {
+	limit int64
+	whole time.Duration
+	from  func(context.Context, sign.PublicKey) error
+}
+
+func anybody(context.Context, sign.PublicKey) error { return nil }
+
 // hello lets a box that is about to join see the server's key.
 func hello(context.Context, sign.PublicKey, struct{}) (struct{}, error) { return struct{}{}, nil }
 
-func method[In, Out any](log *slog.Logger, limit int64, do func(context.Context, sign.PublicKey, In) (Out, error)) http.Handler {
+func method[In, Out any](log *slog.Logger, read terms, do func(context.Context, sign.PublicKey, In) (Out, error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx := r.Context()
 		if r.Method != http.MethodPost || r.Header.Get("Content-Type") != mediaType || r.TLS == nil {
@@ -52,10 +65,15 @@ func method[In, Out any](log *slog.Logger, limit int64, do func(context.Context,
 			fail(ctx, log, w, http.StatusForbidden, &Refusal{wire.CodeUnknownBox, err.Error()})
 			return
 		}
+		if err := read.from(ctx, device); err != nil {
+			w.Header().Set("Connection", "close") // what is still to come of the body is not waited for
+			fail(ctx, log, w, http.StatusForbidden, err)
+			return
+		}
 		var in In
-		b, err := readAll(w, r, limit)
+		b, err := readAll(w, r, read)
 		if err == nil {
-			err = canon.Decode(b, &in, int(limit))
+			err = canon.Decode(b, &in, int(read.limit))
 		}
 		if err != nil {
 			fail(ctx, log, w, http.StatusBadRequest, &Refusal{wire.CodeBadMessage, err.Error()})

@@ -10,11 +10,12 @@ import (
 )
 
 // A line may be slow without being dead: what ends an exchange is silence, not its length. Both ends allow stallTimeout without
-// an octet, and longest for the whole.
+// an octet, and longest for the whole, but only shortest for a request that anybody may make.
 const (
 	stallTimeout = requestTimeout
 	longest      = 15 * time.Minute
-	chunk        = 16 << 10 // octets written between two deadlines
+	shortest     = 10 * time.Second // for what anybody may send
+	chunk        = 16 << 10         // octets written between two deadlines
 )
 
 // errStalled is why a context ended in which nothing moved for too long.
@@ -64,9 +65,9 @@ func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
 // readAll reads a request's body as long as it moves, and not for ever. Afterwards the connection has no read deadline: one
 // that ran out while a poll is held would end the poll.
-func readAll(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
-	c, end := http.NewResponseController(w), time.Now().Add(longest)
-	body := http.MaxBytesReader(w, r.Body, limit)
+func readAll(w http.ResponseWriter, r *http.Request, of terms) ([]byte, error) {
+	c, end := http.NewResponseController(w), time.Now().Add(of.whole)
+	body := http.MaxBytesReader(w, r.Body, of.limit)
 	b, err := io.ReadAll(readerFunc(func(p []byte) (int, error) {
 		if err := c.SetReadDeadline(earlier(time.Now().Add(stallTimeout), end)); err != nil {
 			return 0, err

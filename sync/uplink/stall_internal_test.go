@@ -80,11 +80,11 @@ func (p *pipes) Close() error   { close(p.done); return nil }
 func (p *pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipe", Net: "unix"} }
 
 // serve answers requests by what readAll made of them, holding each for hold.
-func serve(t *testing.T, hold time.Duration) (dial func() net.Conn) {
+func serve(t *testing.T, hold, whole time.Duration) (dial func() net.Conn) {
 	t.Helper()
 	l := &pipes{make(chan net.Conn), make(chan struct{})}
 	s := &http.Server{ReadTimeout: 30 * time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		b, err := readAll(w, r, 1<<20)
+		b, err := readAll(w, r, terms{limit: 1 << 20, whole: whole})
 		if err != nil {
 			w.WriteHeader(http.StatusBadRequest)
 			return
@@ -112,7 +112,7 @@ func serve(t *testing.T, hold time.Duration) (dial func() net.Conn) {
 
 func TestServerWaitsForASlowBody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := serve(t, 0)()
+		c := serve(t, 0, longest)()
 		defer c.Close()
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
@@ -131,9 +131,35 @@ func TestServerWaitsForASlowBody(t *testing.T) {
 	})
 }
 
+// What anybody may send is not waited for, however it moves.
+func TestServerEndsASlowBodyOfAnybody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := serve(t, 0, shortest)()
+		defer c.Close()
+		began := time.Now()
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		go func() {
+			_, _ = io.WriteString(c, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 60\r\nConnection: close\r\n\r\n")
+			d := &dripping{ctx, time.Second, 60}
+			for range 60 {
+				var p [1]byte
+				if _, err := d.Read(p[:]); err != nil {
+					return
+				}
+				_, _ = c.Write(p[:])
+			}
+		}()
+		got, _ := io.ReadAll(c)
+		if took := time.Since(began); !bytes.Contains(got, []byte("400 Bad Request")) || took > shortest+time.Second {
+			t.Errorf("answer = %q after %v, want 400 after %v", got, took, shortest)
+		}
+	})
+}
+
 func TestServerEndsASilentBody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := serve(t, 0)()
+		c := serve(t, 0, longest)()
 		defer c.Close()
 		began := time.Now()
 		go func() { _, _ = io.WriteString(c, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 12\r\n\r\nxx") }()
@@ -147,7 +173,7 @@ func TestServerEndsASilentBody(t *testing.T) {
 // A held poll outlives every deadline that its request was read under.
 func TestServerHoldsAPoll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := serve(t, time.Minute)()
+		c := serve(t, time.Minute, longest)()
 		defer c.Close()
 		go func() {
 			_, _ = io.WriteString(c, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nConnection: close\r\n\r\nx")

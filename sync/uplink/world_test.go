@@ -39,6 +39,7 @@ type central struct {
 	joined map[sign.KeyID]record.BoxID
 	pushed int
 	fail   error
+	lookup error // of Known
 }
 
 func (c *central) Join(_ context.Context, device sign.PublicKey, r wire.JoinRequest) (wire.JoinAnswer, error) {
@@ -53,12 +54,18 @@ func (c *central) Join(_ context.Context, device sign.PublicKey, r wire.JoinRequ
 	return wire.JoinAnswer{Site: "branch-1", Name: "counter", Bundle: []byte("bundle")}.Prove(joinCode, r)
 }
 
-func (c *central) Push(_ context.Context, device sign.PublicKey, p wire.Push) (wire.Pushed, error) {
+func (c *central) Known(_ context.Context, device sign.PublicKey) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if _, ok := c.joined[device.ID()]; !ok {
-		return wire.Pushed{}, &uplink.Refusal{Code: wire.CodeUnknownBox, Message: "join first"}
+		return &uplink.Refusal{Code: wire.CodeUnknownBox, Message: "join first"}
 	}
+	return c.lookup
+}
+
+func (c *central) Push(_ context.Context, _ sign.PublicKey, p wire.Push) (wire.Pushed, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.pushed += len(p.Envelopes)
 	return wire.Pushed{Ack: []byte("acknowledgement")}, c.fail
 }
