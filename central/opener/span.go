@@ -58,8 +58,8 @@ var strictness = []record.Answer{
 	record.AnswerNotRevoked, record.AnswerNotCovered, record.AnswerUnknown, record.AnswerExpired, record.AnswerOnHold, record.AnswerRevoked,
 }
 
-// strictest asks at both ends and takes the stricter answer; false when either end has none. The end comes first: what is revoked there
-// needs no second question.
+// strictest asks at both ends and takes the stricter answer; false when either end has none. The end comes first: what is revoked
+// there needs no second question.
 func (o *Opener) strictest(ctx context.Context, q question, s span) (validity.Status, bool) {
 	last, ok := o.ask(ctx, q, s.to)
 	if !ok || s.from.Equal(s.to) || last.Answer == record.AnswerRevoked {

@@ -39,31 +39,36 @@ func during(from, to time.Time, bad record.Answer) authority {
 	}
 }
 
-// speaksFrom knows nothing before.
-func speaksFrom(from time.Time) authority {
+// after knows nothing before from.
+func after(from time.Time, answer record.Answer) authority {
 	return func(at time.Time) (record.Answer, error) {
 		if at.Before(from) {
 			return 0, validity.ErrNobody
 		}
-		return record.AnswerNotRevoked, nil
+		return answer, nil
 	}
 }
 
 // P6, P8: with a clock that nobody checked the tap was somewhere between what it says and the arrival, and the stricter end counts.
 func TestP6UncheckedClockIsJudgedAtBothEnds(t *testing.T) {
-	const none, floor, checked = record.ConfidenceNone, record.ConfidenceFloor, record.ConfidenceChecked
 	var (
-		arrival = simcentral.Start
-		claimed = simbox.Tapped
-		between = claimed.Add(arrival.Sub(claimed) / 2).Truncate(time.Second)
-		ever    = arrival.AddDate(10, 0, 0)
-		accept  = gate.Decision{Verdict: record.VerdictAccepted, Reason: record.ReasonInOrder}
-		waits   = gate.Decision{}
+		since, until = simbox.Since, simbox.Until
+		arrival      = simcentral.Start
+		claimed      = simbox.Tapped
+		between      = claimed.Add(arrival.Sub(claimed) / 2).Truncate(time.Second)
+		ever         = arrival.AddDate(10, 0, 0)
+
+		accept      = gate.Decision{Verdict: record.VerdictAccepted, Reason: record.ReasonInOrder}
+		waits       = gate.Decision{}
+		revokedThen = refused(record.ReasonRevoked)
+		held        = refused(record.ReasonOnHold)
+		early       = refused(record.ReasonNotYetValid)
+		expired     = refused(record.ReasonExpired)
+
+		clean   = during(ever, ever, record.AnswerRevoked)
+		revoked = during(between, ever, record.AnswerRevoked)
+		later   = during(arrival.Add(time.Hour), ever, record.AnswerRevoked)
 	)
-	refuse := func(r record.Reason) gate.Decision { return gate.Decision{Verdict: record.VerdictRefused, Reason: r} }
-	clean := during(ever, ever, record.AnswerRevoked)
-	revoked := during(between, ever, record.AnswerRevoked)
-	lifted := during(simbox.Since, between, record.AnswerOnHold)
 	worse := authority(func(at time.Time) (record.Answer, error) {
 		if at.Before(between) {
 			return record.AnswerOnHold, nil
@@ -71,55 +76,25 @@ func TestP6UncheckedClockIsJudgedAtBothEnds(t *testing.T) {
 		return record.AnswerRevoked, nil
 	})
 	for i, k := range []struct {
-		name      string
-		authority authority
-		claimed   time.Time
-		since     time.Time
-		until     time.Time
-		want      map[record.Confidence]gate.Decision
+		name                  string
+		authority             authority
+		claimed, since, until time.Time
+		want                  decisions
 	}{
-		{"in order", clean, claimed, simbox.Since, simbox.Until, decisions{none: accept, floor: accept, checked: accept}},
-		{
-			"revoked in the gap", revoked, claimed, simbox.Since, simbox.Until,
-			decisions{none: refuse(record.ReasonRevoked), floor: refuse(record.ReasonRevoked), checked: accept},
-		},
-		{
-			"put on hold in the gap", during(between, ever, record.AnswerOnHold), claimed, simbox.Since, simbox.Until,
-			decisions{none: refuse(record.ReasonOnHold), floor: refuse(record.ReasonOnHold), checked: accept},
-		},
-		{
-			"hold lifted in the gap", lifted, claimed, simbox.Since, simbox.Until,
-			decisions{none: refuse(record.ReasonOnHold), floor: refuse(record.ReasonOnHold), checked: refuse(record.ReasonOnHold)},
-		},
-		{
-			"hold that became a revocation", worse, claimed, simbox.Since, simbox.Until,
-			decisions{none: refuse(record.ReasonRevoked), floor: refuse(record.ReasonRevoked), checked: refuse(record.ReasonOnHold)},
-		},
-		{"nobody knows one end", speaksFrom(between), claimed, simbox.Since, simbox.Until, decisions{none: waits, floor: waits, checked: waits}},
-		{
-			"issued in the gap", speaksFrom(between), claimed, between, simbox.Until,
-			decisions{none: accept, floor: accept, checked: refuse(record.ReasonNotYetValid)},
-		},
-		{
-			"issued and revoked in the gap", revoked, claimed, between, simbox.Until,
-			decisions{none: refuse(record.ReasonRevoked), floor: refuse(record.ReasonRevoked), checked: refuse(record.ReasonNotYetValid)},
-		},
-		{"not yet valid on arrival", clean, claimed, arrival.Add(time.Hour), simbox.Until, decisions{
-			none: refuse(record.ReasonNotYetValid), floor: refuse(record.ReasonNotYetValid), checked: refuse(record.ReasonNotYetValid),
-		}},
-		{"expired in the gap", clean, claimed, simbox.Since, between, decisions{none: refuse(record.ReasonExpired), floor: accept, checked: accept}},
-		{"expired at the tap", clean, claimed, simbox.Since, claimed.Add(-time.Hour), decisions{
-			none: refuse(record.ReasonExpired), floor: refuse(record.ReasonExpired), checked: refuse(record.ReasonExpired),
-		}},
-		{
-			"expired by a clock that is ahead", clean, ever, simbox.Since, simbox.Until,
-			decisions{none: accept, floor: accept, checked: refuse(record.ReasonExpired)},
-		},
-		{
-			"revoked by the time of a clock that is ahead", during(arrival.Add(time.Hour), ever, record.AnswerRevoked), arrival.Add(2 * time.Hour),
-			simbox.Since, simbox.Until,
-			decisions{none: accept, floor: accept, checked: refuse(record.ReasonRevoked)},
-		},
+		{"in order", clean, claimed, since, until, by(accept, accept, accept)},
+		{"revoked in the gap", revoked, claimed, since, until, by(revokedThen, revokedThen, accept)},
+		{"put on hold in the gap", during(between, ever, record.AnswerOnHold), claimed, since, until, by(held, held, accept)},
+		{"hold lifted in the gap", during(since, between, record.AnswerOnHold), claimed, since, until, by(held, held, held)},
+		{"hold that became a revocation", worse, claimed, since, until, by(revokedThen, revokedThen, held)},
+		{"nobody knows the first end", after(between, record.AnswerNotRevoked), claimed, since, until, by(waits, waits, waits)},
+		{"revoked on arrival, nobody knows before", after(between, record.AnswerRevoked), claimed, since, until, by(revokedThen, revokedThen, waits)},
+		{"issued in the gap", after(between, record.AnswerNotRevoked), claimed, between, until, by(accept, accept, early)},
+		{"issued and revoked in the gap", revoked, claimed, between, until, by(revokedThen, revokedThen, early)},
+		{"not yet valid on arrival", clean, claimed, arrival.Add(time.Hour), until, by(early, early, early)},
+		{"expired in the gap", clean, claimed, since, between, by(expired, accept, accept)},
+		{"expired at the tap", clean, claimed, since, claimed.Add(-time.Hour), by(expired, expired, expired)},
+		{"expired by a clock that is ahead", clean, ever, since, until, by(accept, accept, expired)},
+		{"revoked by a clock that is ahead", later, arrival.Add(2 * time.Hour), since, until, by(accept, accept, revokedThen)},
 	} {
 		for confidence, want := range k.want {
 			t.Run(fmt.Sprintf("%s, clock %s", k.name, confidence), func(t *testing.T) {
@@ -134,17 +109,26 @@ func TestP6UncheckedClockIsJudgedAtBothEnds(t *testing.T) {
 	}
 }
 
-type decisions = map[record.Confidence]gate.Decision
+func refused(r record.Reason) gate.Decision {
+	return gate.Decision{Verdict: record.VerdictRefused, Reason: r}
+}
+
+// decisions are those by the box's clock.
+type decisions map[record.Confidence]gate.Decision
+
+func by(none, floor, checked gate.Decision) decisions {
+	return decisions{record.ConfidenceNone: none, record.ConfidenceFloor: floor, record.ConfidenceChecked: checked}
+}
 
 // settledBy pushes one record and settles it by an authority's word; the zero Decision where it waits.
-func settledBy(t *testing.T, c *simcentral.Central, by opener.Validity, r content.Record) gate.Decision {
+func settledBy(t *testing.T, c *simcentral.Central, says opener.Validity, r content.Record) gate.Decision {
 	t.Helper()
 	box := c.Box()
 	e := box.Start(t, epoch.CauseStart)
 	w := e.Tap(t, r)
 	c.Push(box, e.Push())
 	conf := c.Opener.Config
-	conf.Validity = by
+	conf.Validity = says
 	if err := opener.New(conf).Drain(t.Context()); err != nil {
 		t.Fatal(err)
 	}
