@@ -204,7 +204,7 @@ type Confidence uint8
 
 // Confidence levels, rising.
 const (
-	ConfidenceNone    Confidence = 0 // no better than the build date
+	ConfidenceNone    Confidence = 0 // no better than the build date, or the machine is behind the floor
 	ConfidenceFloor   Confidence = 1 // not before a signed time seen earlier
 	ConfidenceChecked Confidence = 2 // agreed with central since this boot
 )
