@@ -180,6 +180,39 @@ func TestP1HeldPollsAreAnsweredAtTheEnd(t *testing.T) {
 	}
 }
 
+func TestABoxIsShownWithItsGaps(t *testing.T) {
+	p := setUp(t)
+	p.run(t)
+	p.join(t)
+	all, err := p.operator().Boxes(t.Context())
+	must(t, err)
+	b, err := p.operator().Box(t.Context(), all[0].ID)
+	if err != nil || b.ID != all[0].ID || b.Name != "one" || b.Gaps == nil || len(b.Gaps) != 0 || b.MoreGaps {
+		t.Errorf("Box() = %+v, %v, want the box and no gaps", b, err)
+	}
+	if page := p.get(t, "/v1/boxes/"+all[0].ID.String()); !strings.Contains(page, `"name":"one"`) || !strings.Contains(page, `"gaps":[]`) {
+		t.Errorf("the read-only side says %s of the box", page)
+	}
+	var refused *admin.Refused
+	if _, err := p.operator().Box(t.Context(), record.NewBoxID()); !errors.As(err, &refused) || !strings.Contains(refused.Error(), "no such box") {
+		t.Errorf("Box() of an unknown box = %v, want a refusal", err)
+	}
+}
+
+// A health check says what the database does, and counts nothing.
+func TestHealthyAsksTheDatabase(t *testing.T) {
+	p := setUp(t)
+	d, err := p.open(t)
+	must(t, err)
+	if err := d.Healthy(t.Context()); err != nil {
+		t.Errorf("Healthy() = %v, want nil", err)
+	}
+	must(t, d.Close())
+	if err := d.Healthy(t.Context()); err == nil {
+		t.Error("Healthy() of a closed database = nil, want an error")
+	}
+}
+
 // P3: no label of a metric can name a person, a card, a service, a site or a box.
 func TestP3MetricsNameNobody(t *testing.T) {
 	p := setUp(t)

@@ -7,7 +7,8 @@ import (
 
 // gaps finds what is missing of box ?1. own are the box's epochs, those that are only named included; held and named are the
 // greatest number that is here and that a successor says. Every held number shows what lacks before it, and so does the number
-// after a named end beyond them. The unary plus keeps SQLite on the index by epoch and number.
+// after a named end beyond them. A number that is held twice shows nothing. All of it is read from the index by
+// epoch and number; the few envelopes that were set aside come from an index of their own.
 const gaps = `
 WITH known AS (
 	SELECT epoch, row * 2 + 1 AS place, 0 AS headless FROM epochs WHERE box = ?1
@@ -16,11 +17,13 @@ WITH known AS (
 		AND NOT EXISTS (SELECT 1 FROM epochs e WHERE e.epoch = s.predecessor) GROUP BY predecessor
 ), own AS (
 	SELECT epoch, place, headless,
-		coalesce((SELECT max(v.seq) FROM envelopes v WHERE v.epoch = k.epoch AND +v.state <> 4), 0) AS held,
+		coalesce((SELECT v.seq FROM envelopes v WHERE v.epoch = k.epoch
+			AND v.row NOT IN (SELECT row FROM envelopes WHERE state = 4) ORDER BY v.seq DESC LIMIT 1), 0) AS held,
 		coalesce((SELECT max(s.predecessor_last) FROM epochs s WHERE s.predecessor = k.epoch AND s.box = ?1), 0) AS named
 	FROM known k
 ), points AS (
-	SELECT DISTINCT o.epoch, o.place, v.seq FROM own o CROSS JOIN envelopes v ON v.epoch = o.epoch WHERE +v.state <> 4
+	SELECT o.epoch, o.place, v.seq FROM own o CROSS JOIN envelopes v ON v.epoch = o.epoch
+		WHERE v.row NOT IN (SELECT row FROM envelopes WHERE state = 4)
 	UNION ALL
 	SELECT epoch, place, named + 1 FROM own WHERE named > held
 )
@@ -30,8 +33,8 @@ SELECT epoch, first, last, headless FROM (
 	SELECT epoch, place, lag(seq, 1, 0) OVER (PARTITION BY place ORDER BY seq) + 1, seq - 1, 0 FROM points
 ) WHERE headless OR first <= last ORDER BY place, first LIMIT ?2`
 
-// incomplete counts the epochs of which gaps finds something missing, by what is held and what there should be. It reads the index
-// by epoch and number from end to end; the few envelopes that were set aside come from an index of their own.
+// incomplete counts the epochs of which gaps finds something missing, by what is held and what there should be. It reads the same
+// index from end to end.
 const incomplete = `
 SELECT count(*) FROM (
 	SELECT epoch, box, 0 AS headless FROM epochs
