@@ -58,6 +58,11 @@ type Config struct {
 type Uplink struct {
 	// Listen is host:port. Default ":7441".
 	Listen string `toml:"listen"`
+	// Connections is how many may be open at once in all. Default 4096, at least 1.
+	Connections int `toml:"connections"`
+	// ConnectionsPerAddress is how many of them may come from one IPv4 address or IPv6 /64. A box has at most four; boxes behind
+	// one proxy share an address. Default 64, at least 1.
+	ConnectionsPerAddress int `toml:"connections_per_address"`
 }
 
 // HTTP is the operator's side: health, metrics, status.
@@ -142,7 +147,7 @@ func LoadAt(path, dataDir string) (Config, error) {
 func Parse(b []byte) (Config, error) { return parse(b, "") }
 
 func parse(b []byte, dataDir string) (Config, error) {
-	c := Config{Backup: Backup{Keep: 3}}
+	c := Config{Uplink: Uplink{Connections: 4096, ConnectionsPerAddress: 64}, Backup: Backup{Keep: 3}}
 	d := toml.NewDecoder(bytes.NewReader(b))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&c); err != nil {

@@ -49,7 +49,7 @@ func span(d time.Duration) *config.Duration { return new(config.Duration(d)) }
 func TestDefaults(t *testing.T) {
 	want := config.Config{
 		DataDir: "/var/lib/kazashi-central", KeysDir: "/var/lib/kazashi-central/keys",
-		Uplink: config.Uplink{Listen: ":7441"}, HTTP: config.HTTP{Listen: "127.0.0.1:7442"},
+		Uplink: config.Uplink{Listen: ":7441", Connections: 4096, ConnectionsPerAddress: 64}, HTTP: config.HTTP{Listen: "127.0.0.1:7442"},
 		Backup: config.Backup{Dir: "/var/lib/kazashi-central/backups", Every: span(time.Minute), Keep: 3},
 		JPKI: []config.JPKI{{
 			Hierarchy: "practice", AuthAnchors: []string{"/a.cer"}, AuthCRL: "http://crl.example/auth.crl", ListEvery: span(15 * time.Minute),
@@ -105,7 +105,7 @@ func keysOf(t reflect.Type) (keys []string) {
 func TestEveryFaultIsListedAtOnce(t *testing.T) {
 	_, err := config.Parse([]byte(`data_dir = "here"
 keys_dir = "there"
-uplink = { listen = "7441" }
+uplink = { listen = "7441", connections = 0, connections_per_address = -1 }
 http = { listen = "0.0.0.0:7442" }
 backup = { dir = "backups", every = "-1s", keep = 0 }
 [[jpki]]
@@ -131,7 +131,7 @@ hierarchies = ["practice", "lunar"]
 		t.Fatalf("Parse = %v, want ErrConfig", err)
 	}
 	for _, key := range []string{
-		"data_dir:", "keys_dir:", "uplink.listen:", "http.listen:", "backup.dir:", "backup.every:", "backup.keep:",
+		"data_dir:", "keys_dir:", "uplink.listen:", "uplink.connections:", "uplink.connections_per_address:", "http.listen:", "backup.dir:", "backup.every:", "backup.keep:",
 		"jpki[0].hierarchy:", "jpki[0].auth_anchors:", "jpki[0].ocsp:", "jpki[0].auth_crl:", "jpki[0].list_every:", "jpki[1].auth_crl:",
 		"service[0].basis:", "service[0].evidence:", "service[0].too_old:", "service[0].list_full:", "service[0].list_provisional:",
 		"service[0].sector:", "service[0].hierarchies: unknown", "service[0].hierarchies: there is no [[jpki]]",

@@ -38,6 +38,12 @@ func (c Config) Validate() error {
 	if _, err := hostOf(c.Uplink.Listen); err != nil {
 		f.add("uplink.listen: %q is not host:port", c.Uplink.Listen)
 	}
+	if c.Uplink.Connections < 1 {
+		f.add("uplink.connections: %d is less than 1", c.Uplink.Connections)
+	}
+	if c.Uplink.ConnectionsPerAddress < 1 {
+		f.add("uplink.connections_per_address: %d is less than 1", c.Uplink.ConnectionsPerAddress)
+	}
 	if host, err := hostOf(c.HTTP.Listen); err != nil {
 		f.add("http.listen: %q is not host:port", c.HTTP.Listen)
 	} else if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {

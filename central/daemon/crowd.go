@@ -12,16 +12,8 @@ import (
 	"kazashi.example/central/internal/seldom"
 )
 
-// How many connections to the uplink may be open at once: in all, and from one address. A box has at most four (uplink.Client),
-// and boxes behind one proxy or NAT share an address, so the second is what such a site must fit in. An IPv6 host owns its whole
-// /64, which therefore counts as one address.
-const (
-	maxConns        = 4096
-	maxConnsAddress = 64
-)
-
 // crowd is a listener that closes at once what would be too many. It does not leave it waiting: a box tries again by itself,
-// and what waits here would keep out others.
+// and what waits here would keep out others. An IPv6 host owns its whole /64, which therefore counts as one address.
 type crowd struct {
 	net.Listener
 

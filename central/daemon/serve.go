@@ -48,7 +48,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	g, run := errgroup.WithContext(ctx)
 	boxes := d.server(uplink.Handler(leaving{d.line, run.Done()}, d.log))
 	boxes.TLSConfig = tlsConf
-	guarded := limited(at.uplink, maxConns, maxConnsAddress, d.log)
+	guarded := limited(at.uplink, d.conf.Uplink.Connections, d.conf.Uplink.ConnectionsPerAddress, d.log)
 	d.serve(run, g, boxes, func() error { return boxes.ServeTLS(guarded, "", "") })
 	web := d.server(admin.ReadOnly(d, d.metrics.handler(d), d.log))
 	d.serve(run, g, web, func() error { return web.Serve(at.http) })
