@@ -3,10 +3,13 @@
 package server_test
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"kazashi.example/central/lab/stage/browser"
 	"kazashi.example/localapi"
 	"kazashi.example/localapi/internal/scene"
 	"kazashi.example/sync/record"
@@ -33,8 +36,15 @@ func history() []localapi.Tap {
 	return []localapi.Tap{corrected, received, settled, scene.Tap(1, record.VerdictRecorded, record.ReasonRecordOnly)}
 }
 
+// screenshot keeps the page as it looks in $KAZASHI_SCREENSHOTS, when that names a directory.
+func screenshot(b *browser.Browser, name string) {
+	if dir := os.Getenv("KAZASHI_SCREENSHOTS"); dir != "" {
+		b.Screenshot(filepath.Join(dir, name+".png"))
+	}
+}
+
 func TestBrowserShowsTheVerdict(t *testing.T) {
-	b := startBrowser(t)
+	b := browser.Start(t)
 	for _, lang := range []struct{ tag, idle, accepted, torn string }{
 		{"ja", "カードを置いてください", "受付できました", "カードが離れました"},
 		{"en", "Place a card", "Accepted", "Card moved away"},
@@ -42,36 +52,36 @@ func TestBrowserShowsTheVerdict(t *testing.T) {
 		box := scene.New()
 		box.Keep(scene.Tap(1, record.VerdictAccepted, record.ReasonInOrder))
 		url := serveTCP(t, box, "127.0.0.1:0").url
-		b.visit(url+"/?lang="+lang.tag, 1280, 900)
-		b.wait(nameText, lang.idle)
-		b.wait(`document.documentElement.lang`, lang.tag)
-		b.wait(`document.getElementById("practice").hidden`, "false")
-		b.wait(rowCount, "1")
-		b.screenshot(lang.tag + "-idle")
+		b.Visit(url+"/?lang="+lang.tag, 1280, 900)
+		b.Wait(nameText, lang.idle)
+		b.Wait(`document.documentElement.lang`, lang.tag)
+		b.Wait(`document.getElementById("practice").hidden`, "false")
+		b.Wait(rowCount, "1")
+		screenshot(b, lang.tag+"-idle")
 
 		box.Publish(localapi.Event{Type: localapi.EventReading})
-		b.wait(panelKind, "reading")
+		b.Wait(panelKind, "reading")
 		box.Publish(localapi.Event{Type: localapi.EventReadFailed, Failure: localapi.FailureTorn})
-		b.wait(nameText, lang.torn)
-		b.screenshot(lang.tag + "-torn")
+		b.Wait(nameText, lang.torn)
+		screenshot(b, lang.tag+"-torn")
 
 		tap := scene.Tap(5, record.VerdictAccepted, record.ReasonInOrder)
 		box.Say(tap)
-		b.wait(nameText, lang.accepted)
-		b.wait(panelKind, "accepted")
+		b.Wait(nameText, lang.accepted)
+		b.Wait(panelKind, "accepted")
 		box.Settle(tap.Tap, tap.First, record.NewSubject(madeUpPPID))
-		b.wait(`document.querySelector("#foot .ppid")?.textContent`, madeUpPPID)
-		b.wait(`document.querySelector("#taps .ppid")?.textContent`, madeUpPPID)
-		b.screenshot(lang.tag + "-accepted")
+		b.Wait(`document.querySelector("#foot .ppid")?.textContent`, madeUpPPID)
+		b.Wait(`document.querySelector("#taps .ppid")?.textContent`, madeUpPPID)
+		screenshot(b, lang.tag+"-accepted")
 
-		b.visit(url+"/?lang="+lang.tag, 1280, 900) // P3: a new page has no PPID
-		b.wait(rowCount, "2")
-		b.wait(`document.body.textContent.includes("`+madeUpPPID+`")`, "false")
+		b.Visit(url+"/?lang="+lang.tag, 1280, 900) // P3: a new page has no PPID
+		b.Wait(rowCount, "2")
+		b.Wait(`document.body.textContent.includes("`+madeUpPPID+`")`, "false")
 	}
 }
 
 func TestBrowserShowsEveryKindAtEveryWidth(t *testing.T) {
-	b := startBrowser(t)
+	b := browser.Start(t)
 	for _, lang := range []string{"ja", "en"} {
 		for _, size := range []struct {
 			name          string
@@ -80,37 +90,37 @@ func TestBrowserShowsEveryKindAtEveryWidth(t *testing.T) {
 			box := scene.New()
 			box.Keep(history()...)
 			url := serveTCP(t, box, "127.0.0.1:0").url
-			b.visit(url+"/?lang="+lang, size.width, size.height)
-			b.wait(rowCount, "4")
+			b.Visit(url+"/?lang="+lang, size.width, size.height)
+			b.Wait(rowCount, "4")
 			for i, v := range []record.Verdict{record.VerdictProvisional, record.VerdictRefused, record.VerdictRecorded} {
 				r := []record.Reason{record.ReasonIssuerNotVerified, record.ReasonRevoked, record.ReasonRecordOnly}[i]
 				box.Say(scene.Tap(uint64(6+i), v, r))
-				b.wait(panelKind, v.String())
-				b.wait(overflowed, "false")
-				b.screenshot(strings.Join([]string{lang, size.name, v.String()}, "-"))
+				b.Wait(panelKind, v.String())
+				b.Wait(overflowed, "false")
+				screenshot(b, strings.Join([]string{lang, size.name, v.String()}, "-"))
 			}
-			b.wait(`document.querySelectorAll("#correction-list li").length`, "1")
-			b.eval(`document.querySelector("#correction-list button").click()`)
-			b.wait(`document.getElementById("corrections").hidden`, "true")
+			b.Wait(`document.querySelectorAll("#correction-list li").length`, "1")
+			b.Eval(`document.querySelector("#correction-list button").click()`)
+			b.Wait(`document.getElementById("corrections").hidden`, "true")
 		}
 	}
 }
 
 // design.md §5.8: a verdict whose display nobody can be sure of is shown once the box is back.
 func TestBrowserComesBackAfterARestart(t *testing.T) {
-	b := startBrowser(t)
+	b := browser.Start(t)
 	box := scene.New()
 	first := serveTCP(t, box, "127.0.0.1:0")
-	b.visit(first.url+"/", 1280, 900)
-	b.wait(nameText, "カードを置いてください")
+	b.Visit(first.url+"/", 1280, 900)
+	b.Wait(nameText, "カードを置いてください")
 	box.Publish(localapi.Event{Type: localapi.EventReading})
-	b.wait(panelKind, "reading")
+	b.Wait(panelKind, "reading")
 
 	first.stop()
-	b.wait(panelKind, "lost")
-	b.wait(`document.getElementById("lost").hidden`, "false")
-	b.wait(`document.getElementById("brief").textContent`, "")
-	b.screenshot("ja-lost")
+	b.Wait(panelKind, "lost")
+	b.Wait(`document.getElementById("lost").hidden`, "false")
+	b.Wait(`document.getElementById("brief").textContent`, "")
+	screenshot(b, "ja-lost")
 
 	again := scene.New()
 	tap := scene.Tap(3, record.VerdictProvisional, record.ReasonListOld)
@@ -123,25 +133,25 @@ func TestBrowserComesBackAfterARestart(t *testing.T) {
 		s.Clock.Confidence = record.ConfidenceFloor
 	})
 	serveTCP(t, again, first.addr)
-	b.wait(panelKind, "provisional")
-	b.wait(`document.getElementById("lost").hidden`, "true")
-	b.wait(`document.querySelector("#foot .note").textContent.includes("再起動")`, "true")
-	b.screenshot("ja-restored")
+	b.Wait(panelKind, "provisional")
+	b.Wait(`document.getElementById("lost").hidden`, "true")
+	b.Wait(`document.querySelector("#foot .note").textContent.includes("再起動")`, "true")
+	screenshot(b, "ja-restored")
 
 	again.Change(func(s *localapi.Status) {
 		s.Mode, s.Problem, s.Readers = localapi.ModeStopped, localapi.FailureReaderGone, nil
 	})
-	b.wait(nameText, "カードリーダーがありません")
-	b.screenshot("ja-stopped")
+	b.Wait(nameText, "カードリーダーがありません")
+	screenshot(b, "ja-stopped")
 	again.Change(func(s *localapi.Status) {
 		s.Mode, s.Problem, s.Readers = localapi.ModeOnline, "", []localapi.Reader{{Name: "Virtual PCD 00 00"}}
 	})
-	b.wait(nameText, "カードを置いてください")
+	b.Wait(nameText, "カードを置いてください")
 }
 
 // A page that is loaded anew in front of the card's owner does not ask for the card again, and a forgotten card is not passed over.
 func TestBrowserKnowsTheCardThatLies(t *testing.T) {
-	b := startBrowser(t)
+	b := browser.Start(t)
 	box := scene.New()
 	url := serveTCP(t, box, "127.0.0.1:0").url
 	const reader = "Virtual PCD 00 00"
@@ -149,46 +159,46 @@ func TestBrowserKnowsTheCardThatLies(t *testing.T) {
 		box.Change(func(s *localapi.Status) { s.Readers = []localapi.Reader{{Name: reader, Card: card}} })
 	}
 	lies(true)
-	b.visit(url+"/", 1280, 900)
-	b.wait(`document.getElementById("say").textContent.includes("置き直してください")`, "true") // it lay there before the page came
+	b.Visit(url+"/", 1280, 900)
+	b.Wait(`document.getElementById("say").textContent.includes("置き直してください")`, "true") // it lay there before the page came
 	box.Change(func(s *localapi.Status) { s.Clock.Now = scene.Noon.Add(time.Minute + 10*time.Second) })
 	box.Keep(scene.Tap(1, record.VerdictAccepted, record.ReasonInOrder))
-	b.visit(url+"/", 1280, 900)
-	b.wait(panelKind, "accepted")
+	b.Visit(url+"/", 1280, 900)
+	b.Wait(panelKind, "accepted")
 
-	b.visit(url+"/", 1280, 900)
-	b.wait(panelKind, "accepted")
+	b.Visit(url+"/", 1280, 900)
+	b.Wait(panelKind, "accepted")
 	box.Publish(localapi.Event{Type: localapi.EventCardPresent, Reader: reader})
-	b.wait(panelKind, "reading")
+	b.Wait(panelKind, "reading")
 	box.Change(func(s *localapi.Status) { s.Problem = localapi.FailureNoPCSC })
 	box.Publish(localapi.Event{Type: localapi.EventReadFailed, Reader: reader, Failure: localapi.FailureNoPCSC})
-	b.wait(panelKind, "failure")
+	b.Wait(panelKind, "failure")
 	box.Change(func(s *localapi.Status) { s.Problem = "" })
-	b.wait(nameText, "カードが置いたままです")
-	b.screenshot("ja-left")
+	b.Wait(nameText, "カードが置いたままです")
+	screenshot(b, "ja-left")
 	lies(false)
 	box.Publish(localapi.Event{Type: localapi.EventCardRemoved, Reader: reader})
-	b.wait(nameText, "カードを置いてください")
+	b.Wait(nameText, "カードを置いてください")
 }
 
 func TestBrowserShowsTheLineWhateverThePanelSays(t *testing.T) {
-	b := startBrowser(t)
+	b := browser.Start(t)
 	box := scene.New()
-	b.visit(serveTCP(t, box, "127.0.0.1:0").url+"/?lang=en", 375, 1500)
+	b.Visit(serveTCP(t, box, "127.0.0.1:0").url+"/?lang=en", 375, 1500)
 	const brief, trouble = `document.getElementById("brief").textContent`, `document.getElementById("trouble")`
-	b.wait(brief, "● On-line")
-	b.wait(`document.getElementById("line").textContent.includes("last answer 11:59:55")`, "true")
-	b.wait(trouble+".hidden", "true")
+	b.Wait(brief, "● On-line")
+	b.Wait(`document.getElementById("line").textContent.includes("last answer 11:59:55")`, "true")
+	b.Wait(trouble+".hidden", "true")
 	box.Change(func(s *localapi.Status) {
 		s.Mode, s.Line = localapi.ModeOffline, localapi.Line{Since: scene.Noon, Heard: scene.Noon, Trouble: localapi.LineRevoked}
 		s.Waiting = localapi.Waiting{Records: 3, Oldest: scene.Noon}
 	})
-	b.wait(brief, "○ Off-line ｜ Records waiting 3")
-	b.wait(trouble+`.textContent.includes("taken this box out of service")`, "true")
-	b.wait(overflowed, "false")
-	b.screenshot("en-revoked-box")
+	b.Wait(brief, "○ Off-line ｜ Records waiting 3")
+	b.Wait(trouble+`.textContent.includes("taken this box out of service")`, "true")
+	b.Wait(overflowed, "false")
+	screenshot(b, "en-revoked-box")
 	box.Change(func(s *localapi.Status) {
 		s.Mode, s.Line = localapi.ModeOnline, localapi.Line{Up: true, Since: scene.Noon}
 	})
-	b.wait(trouble+".hidden", "true")
+	b.Wait(trouble+".hidden", "true")
 }

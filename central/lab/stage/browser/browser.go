@@ -22,10 +22,10 @@ const (
 	patience = 20 * time.Second
 )
 
-// flags: no sandbox because tests run as root in containers; nothing that talks to the outside.
+// flags: no sandbox because tests run as root in containers; nothing that talks to the outside; scrollbars that take room, as at a desk.
 var flags = []string{
 	"--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-	"--disable-component-update", "--disable-sync", "--hide-scrollbars", "--force-color-profile=srgb", "--remote-debugging-pipe",
+	"--disable-component-update", "--disable-sync", "--force-color-profile=srgb", "--remote-debugging-pipe",
 }
 
 // Browser is one page of a chromium.
