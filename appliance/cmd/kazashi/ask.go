@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"kazashi.example/firmware/command"
 	"kazashi.example/firmware/manifest"
 	"kazashi.example/localapi"
 )
@@ -48,7 +49,7 @@ held by central.`,
 				return unreachable(err)
 			}
 			if asJSON {
-				return printJSON(c.OutOrStdout(), st)
+				return command.PrintJSON(c.OutOrStdout(), st)
 			}
 			printStatus(c.OutOrStdout(), st)
 			return nil
@@ -71,7 +72,7 @@ marks a final verdict that takes back what the counter did. It names nobody.`,
   kazashi taps -n 100 --json`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if n < 1 || n > localapi.MaxTaps {
-				return wrongUsage(c, fmt.Errorf("-n is 1 to %d", localapi.MaxTaps))
+				return command.WrongUsage(c, fmt.Errorf("-n is 1 to %d", localapi.MaxTaps))
 			}
 			client, err := dial(s)
 			if err != nil {
@@ -83,7 +84,7 @@ marks a final verdict that takes back what the counter did. It names nobody.`,
 				return unreachable(err)
 			}
 			if asJSON {
-				return printJSON(c.OutOrStdout(), taps)
+				return command.PrintJSON(c.OutOrStdout(), taps)
 			}
 			return printTaps(c.OutOrStdout(), taps)
 		},
@@ -122,16 +123,16 @@ func printStatus(w io.Writer, s localapi.Status) {
 	if s.Problem != "" {
 		row("problem", "%s", s.Problem)
 	}
-	row("line", "%s since %s%s", map[bool]string{true: "up", false: "down"}[s.Line.Up], stamp(s.Line.Since), answered(s.Line))
+	row("line", "%s since %s%s", map[bool]string{true: "up", false: "down"}[s.Line.Up], command.Stamp(s.Line.Since), answered(s.Line))
 	if s.List.ThisUpdate.IsZero() {
 		row("list", "none")
 	} else {
-		row("list", "number %d of %s, %s old", s.List.Number, stamp(s.List.ThisUpdate), time.Duration(s.List.AgeSeconds)*time.Second)
+		row("list", "number %d of %s, %s old", s.List.Number, command.Stamp(s.List.ThisUpdate), time.Duration(s.List.AgeSeconds)*time.Second)
 	}
-	row("clock", "%s, confidence %s", stamp(s.Clock.Now), s.Clock.Confidence)
+	row("clock", "%s, confidence %s", command.Stamp(s.Clock.Now), s.Clock.Confidence)
 	row("waiting", "%d records", s.Waiting.Records)
 	for _, r := range s.Readers {
-		row("reader", "%s%s", plain(r.Name), map[bool]string{true: ", a card lies on it"}[r.Card])
+		row("reader", "%s%s", command.Plain(r.Name), map[bool]string{true: ", a card lies on it"}[r.Card])
 	}
 	if len(s.Readers) == 0 {
 		row("reader", "none")
@@ -141,7 +142,7 @@ func printStatus(w io.Writer, s localapi.Status) {
 // answered is what is known of the other end.
 func answered(l localapi.Line) (s string) {
 	if !l.Heard.IsZero() {
-		s = ", last answer " + stamp(l.Heard)
+		s = ", last answer " + command.Stamp(l.Heard)
 	}
 	if l.Trouble != "" {
 		s += ", trouble " + string(l.Trouble)
@@ -161,7 +162,7 @@ func printTaps(w io.Writer, taps []localapi.Tap) error {
 		if p.Corrected {
 			mark = "CORRECTED"
 		}
-		fmt.Fprintln(t, strings.Join([]string{stamp(p.Time), p.Spoken, string(p.Service), outcome(p.First), string(p.State), final, mark}, "\t"))
+		fmt.Fprintln(t, strings.Join([]string{command.Stamp(p.Time), p.Spoken, string(p.Service), outcome(p.First), string(p.State), final, mark}, "\t"))
 	}
 	return t.Flush()
 }

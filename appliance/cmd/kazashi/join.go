@@ -11,6 +11,7 @@ import (
 
 	"kazashi.example/appliance/box"
 	"kazashi.example/appliance/vault"
+	"kazashi.example/firmware/command"
 	"kazashi.example/firmware/manifest"
 	"kazashi.example/sync/uplink"
 	"kazashi.example/sync/wire"
@@ -48,7 +49,7 @@ const maxCode = 4 << 10
 func join(c *cobra.Command, s *settings, text string) error {
 	code, err := wire.ParseJoinCode(text)
 	if err != nil {
-		return wrongUsage(c, err)
+		return command.WrongUsage(c, err)
 	}
 	conf, err := s.load()
 	if err != nil {

@@ -8,15 +8,18 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"kazashi.example/appliance/config"
 	"kazashi.example/central/lab/jpki"
 	"kazashi.example/central/lab/stage"
 	"kazashi.example/central/lab/world"
 	"kazashi.example/central/lab/world/worldtest"
+	"kazashi.example/firmware/command/commandtest"
 	"kazashi.example/sync/certid"
 )
 
@@ -50,6 +53,8 @@ func TestScripts(t *testing.T) {
 		}
 		anchors = append(anchors, path)
 	}
+	commands := commandtest.Commands()
+	commands["expire"], commands["impostor"] = expire, impostor
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(e *testscript.Env) error {
@@ -57,9 +62,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv("PCSCLITE_CSOCK_NAME", filepath.Join(e.WorkDir, "no-pcscd"))
 			return setUp(t, e, stage.Central{AuthAnchors: anchors, JPKI: web.URL})
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"status": status, "await": await, "terminate": terminate, "occupy": occupy, "expire": expire, "impostor": impostor,
-		},
+		Cmds: commands,
 	})
 }
 
@@ -85,3 +88,10 @@ func setUp(t *testing.T, e *testscript.Env, c stage.Central) error {
 		stage.WriteConfig(filepath.Join(e.WorkDir, "line.toml"), line.TOML()),
 	)
 }
+
+// TestReference holds README.md to the program.
+func TestReference(t *testing.T) {
+	commandtest.Reference(t, newRoot(), reflect.TypeFor[config.Config]())
+}
+
+func TestHelp(t *testing.T) { commandtest.Help(t, newRoot()) }

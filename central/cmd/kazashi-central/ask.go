@@ -12,6 +12,7 @@ import (
 	"kazashi.example/central/admin"
 	"kazashi.example/central/daemon"
 	"kazashi.example/central/registry"
+	"kazashi.example/firmware/command"
 	"kazashi.example/sync/record"
 )
 
@@ -49,10 +50,10 @@ for people. Only the code goes to standard output.`,
   kazashi-central box code --site shelter-7 --name "Gym" --hours 72`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if site == "" || name == "" {
-				return wrongUsage(c, errors.New("--site and --name are needed"))
+				return command.WrongUsage(c, errors.New("--site and --name are needed"))
 			}
 			if c.Flags().Changed("hours") && (hours < 1 || hours > daemon.MaxCodeHours) {
-				return wrongUsage(c, fmt.Errorf("--hours is 1 to %d", daemon.MaxCodeHours))
+				return command.WrongUsage(c, fmt.Errorf("--hours is 1 to %d", daemon.MaxCodeHours))
 			}
 			client, err := s.client()
 			if err != nil {
@@ -63,7 +64,7 @@ for people. Only the code goes to standard output.`,
 				return err
 			}
 			fmt.Fprintln(c.OutOrStdout(), n.Code)
-			fmt.Fprintf(c.ErrOrStderr(), "works once, until %s\n", stamp(n.Expires))
+			fmt.Fprintf(c.ErrOrStderr(), "works once, until %s\n", command.Stamp(n.Expires))
 			return nil
 		},
 	}
@@ -101,7 +102,7 @@ func newState(s *settings, verb, state, short, long string) *cobra.Command {
 func boxID(c *cobra.Command, text string) (record.BoxID, error) {
 	id, err := record.ParseID(text)
 	if err != nil {
-		return record.BoxID{}, wrongUsage(c, fmt.Errorf("BOX: %w", err))
+		return record.BoxID{}, command.WrongUsage(c, fmt.Errorf("BOX: %w", err))
 	}
 	return record.BoxID{ID128: id}, nil
 }
@@ -125,7 +126,7 @@ delivered. Below a box stand the reports about it: forks and damage, oldest firs
 				return err
 			}
 			if asJSON {
-				return printJSON(c.OutOrStdout(), boxes)
+				return command.PrintJSON(c.OutOrStdout(), boxes)
 			}
 			return printBoxes(c.OutOrStdout(), boxes)
 		},
@@ -140,11 +141,11 @@ func printBoxes(w io.Writer, boxes []admin.Box) error {
 	for _, b := range boxes {
 		seen := "not since central started"
 		if !b.Seen.IsZero() {
-			seen = stamp(b.Seen)
+			seen = command.Stamp(b.Seen)
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%d\t%s\n", b.ID, b.Site, plain(b.Name), b.State, seen, b.Waiting, plain(b.Release))
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%d\t%s\n", b.ID, b.Site, command.Plain(b.Name), b.State, seen, b.Waiting, command.Plain(b.Release))
 		for _, r := range b.Reports {
-			fmt.Fprintf(t, "\t%s: %s, epoch %s, %s\n", r.Kind, plain(r.Reason), r.Epoch, stamp(r.At))
+			fmt.Fprintf(t, "\t%s: %s, epoch %s, %s\n", r.Kind, command.Plain(r.Reason), r.Epoch, command.Stamp(r.At))
 		}
 	}
 	return t.Flush()
@@ -171,10 +172,10 @@ and set aside are envelopes that do not open. Gaps are epochs of which records o
 				return err
 			}
 			if asJSON {
-				return printJSON(c.OutOrStdout(), st)
+				return command.PrintJSON(c.OutOrStdout(), st)
 			}
 			out := c.OutOrStdout()
-			fmt.Fprintf(out, "release        %s, since %s\n", st.Release, stamp(st.Started))
+			fmt.Fprintf(out, "release        %s, since %s\n", st.Release, command.Stamp(st.Started))
 			fmt.Fprintf(out, "central epoch  %d\n", st.CentralEpoch)
 			fmt.Fprintf(out, "boxes          %d, %d quarantined\n", st.Boxes, st.Quarantined)
 			fmt.Fprintf(out, "records        %d applied, %d settled, %d corrected; %d waiting, %d set aside\n",

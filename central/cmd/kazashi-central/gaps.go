@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"kazashi.example/central/admin"
+	"kazashi.example/firmware/command"
 )
 
 func newShow(s *settings) *cobra.Command {
@@ -35,7 +36,7 @@ what only a newer one held. What a box wrote since the newest that is here, nobo
 				return err
 			}
 			if asJSON {
-				return printJSON(c.OutOrStdout(), b)
+				return command.PrintJSON(c.OutOrStdout(), b)
 			}
 			if err := printBoxes(c.OutOrStdout(), []admin.Box{b.Box}); err != nil {
 				return err
@@ -66,7 +67,7 @@ func printGaps(w io.Writer, b admin.Detail) error {
 
 // sentence says a gap in plain words.
 func sentence(g admin.Gap) string {
-	switch epoch := plain(g.Epoch); {
+	switch epoch := command.Plain(g.Epoch); {
 	case g.HeaderMissing:
 		return fmt.Sprintf("waiting for the beginning of epoch %s, which never came; the box still has it or it is lost", epoch)
 	case g.First == g.Last:

@@ -6,48 +6,21 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
-	"os/signal"
 	"path/filepath"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
 	"kazashi.example/central/admin"
 	"kazashi.example/central/config"
 	"kazashi.example/central/daemon"
+	"kazashi.example/firmware/command"
 )
 
-// Exit statuses.
-const (
-	exitFailed = 1 // refused or failed
-	exitUsage  = 2 // the command line cannot be understood
-)
-
-func main() { os.Exit(run(os.Args[1:])) }
-
-// run is main without the exit. The first SIGINT or SIGTERM ends the command in order, a second one at once.
-func run(args []string) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	context.AfterFunc(ctx, stop)
-	root := newRoot()
-	root.SetArgs(args)
-	err := root.ExecuteContext(ctx)
-	if err == nil {
-		return 0
-	}
-	fmt.Fprintf(os.Stderr, "kazashi-central: %v\n", err)
-	var usage *usageError
-	if errors.As(err, &usage) {
-		return exitUsage
-	}
-	return exitFailed
-}
+func main() { os.Exit(command.Run(newRoot(), os.Args[1:])) }
 
 // settings are the flags that every command has.
 type settings struct {
@@ -104,6 +77,6 @@ Exit status: 0 done, 1 refused or failed, 2 wrong usage.`,
 	root.PersistentFlags().StringVar(&s.config, "config", config.DefaultPath, "configuration file")
 	root.PersistentFlags().StringVar(&s.dataDir, "data-dir", "", "data directory, instead of the configuration's")
 	root.AddCommand(newInit(&s), newServe(&s), newBox(&s), newBackup(&s), newRestore(&s), newStatus(&s), newConfig(&s), newVersion())
-	strict(root)
+	command.Strict(root)
 	return root
 }

@@ -9,15 +9,18 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"reflect"
 	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"kazashi.example/central/config"
 	"kazashi.example/central/lab/jpki"
 	"kazashi.example/central/lab/stage"
 	"kazashi.example/central/lab/world"
 	"kazashi.example/central/lab/world/worldtest"
+	"kazashi.example/firmware/command/commandtest"
 	"kazashi.example/sync/certid"
 )
 
@@ -67,9 +70,7 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:   "testdata/script",
 		Setup: func(e *testscript.Env) error { return setUp(t, e, stage.Central{AuthAnchors: anchors, JPKI: web.URL}) },
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"status": status, "await": await, "terminate": terminate, "occupy": occupy,
-		},
+		Cmds:  commandtest.Commands(),
 	})
 }
 
@@ -90,3 +91,10 @@ func setUp(t *testing.T, e *testscript.Env, c stage.Central) error {
 		stage.WriteConfig(filepath.Join(e.WorkDir, "lost.toml"), lost.TOML()),
 	)
 }
+
+// TestReference holds README.md to the program.
+func TestReference(t *testing.T) {
+	commandtest.Reference(t, newRoot(), reflect.TypeFor[config.Config]())
+}
+
+func TestHelp(t *testing.T) { commandtest.Help(t, newRoot()) }

@@ -11,6 +11,7 @@ import (
 	"kazashi.example/central/backup"
 	"kazashi.example/central/daemon"
 	"kazashi.example/central/keys"
+	"kazashi.example/firmware/command"
 	"kazashi.example/firmware/manifest"
 )
 
@@ -123,7 +124,7 @@ Boxes that were revoked and codes that were used after the backup are as they we
 				fmt.Fprintf(out, "the database from before is in %s\n", r.Aside)
 			}
 			fmt.Fprintf(c.ErrOrStderr(), "warning: boxes revoked and codes used after this backup was made (%s) are as they were then; look at them "+
-				"with `kazashi-central box list`, and revoke again what was revoked since\n", stamp(r.Manifest.Made))
+				"with `kazashi-central box list`, and revoke again what was revoked since\n", command.Stamp(r.Manifest.Made))
 			if n := len(r.Newer); n > 0 {
 				fmt.Fprintf(c.ErrOrStderr(), "warning: %s is newer than %s, and boxes may have deleted what only it holds; "+
 					"if it can be used, restore it now, before central starts\n", r.Newer[n-1], r.Manifest.Name)

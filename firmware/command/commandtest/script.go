@@ -1,6 +1,7 @@
-package main
+package commandtest
 
 import (
+	"context"
 	"errors"
 	"net"
 	"os/exec"
@@ -13,10 +14,18 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// awaitLimit is how long a script waits for anything.
-const awaitLimit = 20 * time.Second
+// Limit is how long a script waits for anything.
+const Limit = 20 * time.Second
 
-// status N PROGRAM ARGS… wants exactly that exit status.
+// Commands are commands for scripts: `status N PROGRAM ARGS…` wants exactly that exit status, `await PATTERN PROGRAM ARGS…`
+// repeats a program until its standard output matches, `terminate WORD` sends SIGTERM to the program in the background that has
+// WORD among its arguments, and `occupy ADDRESS` listens there to the end of the script. The map is the caller's to add to.
+func Commands() map[string]func(ts *testscript.TestScript, neg bool, args []string) {
+	return map[string]func(*testscript.TestScript, bool, []string){
+		"status": status, "await": await, "terminate": terminate, "occupy": occupy,
+	}
+}
+
 func status(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: status N PROGRAM ARGS…")
@@ -32,7 +41,6 @@ func status(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// await PATTERN PROGRAM ARGS… repeats a program until its output matches.
 func await(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: await PATTERN PROGRAM ARGS…")
@@ -40,7 +48,7 @@ func await(ts *testscript.TestScript, neg bool, args []string) {
 	want := regexp.MustCompile("(?m)" + args[0])
 	poll := time.NewTicker(50 * time.Millisecond)
 	defer poll.Stop()
-	for deadline := time.After(awaitLimit); ; {
+	for deadline := time.After(Limit); ; {
 		err := ts.Exec(args[1], args[2:]...)
 		if want.MatchString(ts.ReadFile("stdout")) {
 			return
@@ -53,7 +61,6 @@ func await(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// terminate WORD sends SIGTERM to the program in the background that has WORD among its arguments.
 func terminate(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: terminate WORD")
@@ -67,12 +74,12 @@ func terminate(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Fatalf("no program with %q runs", args[0])
 }
 
-// occupy ADDRESS listens there to the end of the script.
 func occupy(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: occupy ADDRESS")
 	}
-	l, err := net.Listen("tcp", args[0])
+	var conf net.ListenConfig
+	l, err := conf.Listen(context.Background(), "tcp", args[0])
 	ts.Check(err)
 	ts.Defer(func() { l.Close() })
 }

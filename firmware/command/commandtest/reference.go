@@ -1,6 +1,11 @@
-package main
+// Package commandtest holds the tests that every program owes its command line: the reference beside a program says all that the
+// program knows, each command explains itself, and what scripts of package testscript need to drive a program.
+//
+// It is for tests alone and keeps no state; nothing is written.
+package commandtest
 
 import (
+	"fmt"
 	"os"
 	"reflect"
 	"slices"
@@ -10,20 +15,35 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"kazashi.example/central/config"
+	"kazashi.example/firmware/command"
 )
 
-// TestReference holds README.md to the program: every command, flag and key of the configuration, and no key that is gone.
-func TestReference(t *testing.T) {
+// Reference holds README.md in the working directory to the program: it must say every command, flag and key of the
+// configuration, and its section "Configuration" no key that is gone. Keys are the names in toml tags, nested ones with dots.
+func Reference(t testing.TB, root *cobra.Command, config reflect.Type) {
+	t.Helper()
 	b, err := os.ReadFile("README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := string(b)
-	keys := keysOf("", reflect.TypeFor[config.Config]())
-	for _, w := range slices.Concat(commandWords(newRoot()), keys) {
+	for _, fault := range referenceFaults(string(b), root, config) {
+		t.Error(fault)
+	}
+}
+
+// Help wants a description of every command, and an example of each that is not cobra's own.
+func Help(t testing.TB, root *cobra.Command) {
+	t.Helper()
+	for _, fault := range helpFaults(root) {
+		t.Error(fault)
+	}
+}
+
+func referenceFaults(text string, root *cobra.Command, config reflect.Type) (faults []string) {
+	keys := keysOf("", config)
+	for _, w := range slices.Concat(commandWords(root), keys) {
 		if !strings.Contains(text, "`"+w+"`") && !strings.Contains(text, "`"+w+" ") {
-			t.Errorf("README.md does not say %q", w)
+			faults = append(faults, fmt.Sprintf("README.md does not say %q", w))
 		}
 	}
 	_, table, _ := strings.Cut(text, "\n## Configuration\n")
@@ -31,18 +51,19 @@ func TestReference(t *testing.T) {
 	for line := range strings.Lines(table) {
 		row, ok := strings.CutPrefix(line, "| `")
 		if key, _, _ := strings.Cut(row, "`"); ok && !slices.Contains(keys, key) {
-			t.Errorf("README.md explains %q, which is no key", key)
+			faults = append(faults, fmt.Sprintf("README.md explains %q, which is no key", key))
 		}
 	}
+	return faults
 }
 
-// TestHelp wants examples and a description of every command.
-func TestHelp(t *testing.T) {
-	each(newRoot(), func(c *cobra.Command) {
+func helpFaults(root *cobra.Command) (faults []string) {
+	command.Each(root, func(c *cobra.Command) {
 		if c.Short == "" || c.Example == "" && !builtIn(c) {
-			t.Errorf("%s has no description or no example", c.CommandPath())
+			faults = append(faults, c.CommandPath()+" has no description or no example")
 		}
 	})
+	return faults
 }
 
 // builtIn says that a command is cobra's own.
@@ -52,7 +73,7 @@ func builtIn(c *cobra.Command) bool {
 
 // commandWords lists commands and flags.
 func commandWords(root *cobra.Command) (words []string) {
-	each(root, func(c *cobra.Command) {
+	command.Each(root, func(c *cobra.Command) {
 		if builtIn(c) && c.Name() != "completion" {
 			return
 		}

@@ -1,4 +1,4 @@
-package main
+package command
 
 import (
 	"fmt"
@@ -15,15 +15,16 @@ type usageError struct {
 func (e *usageError) Error() string { return fmt.Sprintf("%v (see `%s --help`)", e.err, e.of) }
 func (e *usageError) Unwrap() error { return e.err }
 
-func wrongUsage(c *cobra.Command, err error) error { return &usageError{err, c.CommandPath()} }
+// WrongUsage marks an error as one of the command line, so that Run returns 2, and points to the help of the command.
+func WrongUsage(c *cobra.Command, err error) error { return &usageError{err, c.CommandPath()} }
 
-// strict makes every complaint about a command line a usageError, in every command, cobra's own included. A command that only
-// holds others prints its help.
-func strict(root *cobra.Command) {
+// Strict makes every complaint about a command line a WrongUsage, in every command, cobra's own included. A command that says
+// nothing of its arguments takes none, and one that only holds others prints its help. Call it once, after the last AddCommand.
+func Strict(root *cobra.Command) {
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
-	root.SetFlagErrorFunc(wrongUsage)
-	each(root, func(c *cobra.Command) {
+	root.SetFlagErrorFunc(WrongUsage)
+	Each(root, func(c *cobra.Command) {
 		check := c.Args
 		switch {
 		case c.Name() == "help":
@@ -33,7 +34,7 @@ func strict(root *cobra.Command) {
 		}
 		c.Args = func(c *cobra.Command, args []string) error {
 			if err := check(c, args); err != nil {
-				return wrongUsage(c, err)
+				return WrongUsage(c, err)
 			}
 			return nil
 		}
@@ -51,9 +52,10 @@ func topic(c *cobra.Command, args []string) error {
 	return nil
 }
 
-func each(c *cobra.Command, f func(*cobra.Command)) {
+// Each calls f with a command and all below it, parents first.
+func Each(c *cobra.Command, f func(*cobra.Command)) {
 	f(c)
 	for _, sub := range c.Commands() {
-		each(sub, f)
+		Each(sub, f)
 	}
 }

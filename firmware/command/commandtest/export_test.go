@@ -1,0 +1,6 @@
+package commandtest
+
+var (
+	ReferenceFaults = referenceFaults
+	HelpFaults      = helpFaults
+)
