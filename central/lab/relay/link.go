@@ -40,9 +40,9 @@ func (r *Relay) pump(l *link, src, dst net.Conn, passed *atomic.Uint64) {
 	for {
 		n, err := src.Read(buf)
 		if n > 0 {
-			w, werr := dst.Write(buf[:n])
-			passed.Add(uint64(w)) //nolint:gosec // Write returns 0 to n
-			if werr != nil {
+			passed.Add(uint64(n)) //nolint:gosec // n > 0. Before the write: who has received an octet finds it counted
+			if w, werr := dst.Write(buf[:n]); werr != nil {
+				passed.Add(^uint64(n - w - 1)) //nolint:gosec // takes back the n-w octets that did not go out
 				r.fail(l)
 				return
 			}

@@ -23,7 +23,7 @@ const dialTimeout = 5 * time.Second
 
 // Stats is a moment of a relay: octets since New, connections now.
 type Stats struct {
-	ToTarget   uint64 // octets written to the target
+	ToTarget   uint64 // octets written to the target; counted before they can arrive
 	FromTarget uint64 // octets written back to those who connected
 	Live       int    // connections that pass octets
 	Held       int    // connections in the black hole
