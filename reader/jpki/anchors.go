@@ -130,7 +130,7 @@ func acceptedKey(c *x509.Certificate) bool {
 
 func isRSA2048(c *x509.Certificate) bool {
 	k, ok := c.PublicKey.(*rsa.PublicKey)
-	return ok && k.N.BitLen() == 2048 && k.E == 65537
+	return ok && k.N.BitLen() == rsaBits && k.E == 65537
 }
 
 // signedBy returns nil if issuer's key made the signature on c, by an accepted algorithm.
