@@ -49,8 +49,10 @@ type Event struct {
 	Time    time.Time      `json:"time"`
 	Reader  string         `json:"reader,omitempty"`
 	Failure ReadFailure    `json:"failure,omitempty"`
+	Tries   int            `json:"tries,omitempty"` // left, of the PIN that Failure speaks of
 	Tap     *Tap           `json:"tap,omitempty"`
 	Rests   *Rests         `json:"rests,omitempty"`
+	Enrol   *Enrolled      `json:"enrolled,omitempty"` // with EventVerdict, when the card was laid to be enrolled
 	Status  *Status        `json:"status,omitempty"`
 	Subject record.Subject `json:"ppid,omitzero"`
 }

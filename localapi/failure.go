@@ -13,6 +13,14 @@ const (
 	FailureReaderGone   ReadFailure = "reader_gone"               // the reader was unplugged
 	FailureNoPCSC       ReadFailure = "no_pcsc_service"           // pcscd does not answer
 	FailureJournal      ReadFailure = "journal_failed"            // the tap could not be made durable: do not serve
+	FailureNoCert       ReadFailure = "no_certificate"            // a My Number Card that holds no authentication certificate
+	FailureMute         ReadFailure = "mute"                      // something lies there and does not answer
+	FailurePINWrong     ReadFailure = "pin_wrong"                 // Event.Tries more are left
+	FailurePINSame      ReadFailure = "pin_same"                  // the same wrong PIN again: it was not sent
+	FailurePINFew       ReadFailure = "pin_few_tries"             // Event.Tries are left; none was spent
+	FailurePINBlocked   ReadFailure = "pin_blocked"               // only a city office can reset it
+	FailureNoPINs       ReadFailure = "card_without_pins"         // issued without PINs, or every PIN is blocked
+	FailureBirthDate    ReadFailure = "birth_date"                // the card does not take the birth date that was typed in
 	FailureBusy         ReadFailure = "busy"                      // another card is being read, or another program holds the card
 )
 
@@ -20,6 +28,7 @@ const (
 func ReadFailures() []ReadFailure {
 	return []ReadFailure{
 		FailureNotMyNumber, FailureTorn, FailureNonsense, FailurePINProtected,
-		FailureReaderGone, FailureNoPCSC, FailureJournal, FailureBusy,
+		FailureReaderGone, FailureNoPCSC, FailureJournal, FailureNoCert, FailureMute, FailurePINWrong, FailurePINSame,
+		FailurePINFew, FailurePINBlocked, FailureNoPINs, FailureBirthDate, FailureBusy,
 	}
 }

@@ -38,6 +38,7 @@ type Status struct {
 	Clock    Clock         `json:"clock"`
 	Waiting  Waiting       `json:"waiting"`
 	Readers  []Reader      `json:"readers"`
+	Next     *NextCard     `json:"next,omitempty"` // what the next card is laid for, if not for an ordinary tap
 }
 
 // Service is what this desk serves.

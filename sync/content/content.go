@@ -79,6 +79,9 @@ type Record struct {
 	Said        Said             `cbor:"13,keyasint"`
 	Certificate []byte           `cbor:"14,keyasint,omitempty"` // DER, only where central must examine it itself
 	NotBefore   int64            `cbor:"15,keyasint,omitempty"` // Unix seconds
+	PIN         *PINProof        `cbor:"16,keyasint,omitempty"` // with evidence pin, and only there
+	Card        *CardProof       `cbor:"17,keyasint,omitempty"` // with evidence card and card-bound; with an enrolment
+	Enrolment   *Enrolment       `cbor:"18,keyasint,omitempty"` // with evidence pin
 }
 
 // New fills in the version.
@@ -136,7 +139,7 @@ func (r Record) check() error {
 	case len(r.Certificate) > MaxCertificate:
 		return fail("certificate")
 	}
-	return nil
+	return r.checkProofs(fail)
 }
 
 // At is the time of the tap by the box's clock.

@@ -31,6 +31,9 @@ type Shown struct {
 	Hierarchy certid.Hierarchy
 	NotBefore time.Time
 	NotAfter  time.Time
+	Phone     bool // of a phone's authority, by its own word
+	// Hindrance says why no more was proved than Evidence; 0 if nothing stood in the way.
+	Hindrance record.Reason
 }
 
 // Status is what is known of the certificate's revocation.
@@ -91,6 +94,8 @@ func card(in Input) (Decision, bool) {
 	switch {
 	case s.Chain != ChainVerified && s.Chain != ChainIssuerUnknown:
 		return refuse(record.ReasonChainBroken), true
+	case s.Phone && s.Chain == ChainIssuerUnknown:
+		return refuse(record.ReasonPhone), true
 	case !s.ProfileOK:
 		return refuse(record.ReasonProfile), true
 	case s.Chain == ChainVerified && !takes(in.Rule, s.Hierarchy):
@@ -101,6 +106,8 @@ func card(in Input) (Decision, bool) {
 		return refuse(record.ReasonNotYetValid), true
 	case now.Before(s.NotBefore) && in.Final:
 		return refuse(record.ReasonNotYetValid), true
+	case s.Evidence < in.Rule.Evidence && s.Hindrance != 0:
+		return refuse(s.Hindrance), true
 	case s.Evidence < in.Rule.Evidence:
 		return refuse(record.ReasonEvidenceTooWeak), true
 	default:

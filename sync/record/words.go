@@ -129,6 +129,15 @@ const (
 	ReasonHierarchy         Reason = 26 // of a hierarchy this service does not take (practice, test)
 	ReasonEvidenceTooWeak   Reason = 27 // the rule asks for more than was shown
 	ReasonUnknownIssuer     Reason = 28 // no known authority issued it
+	ReasonNotEnrolled       Reason = 29 // nobody has enrolled here with this certificate
+	ReasonCardDiffers       Reason = 30 // genuine, and not the card that was bound at enrolment
+	ReasonCardNotGenuine    Reason = 31 // the card's key, record or signature is false, or of no known card authority
+	ReasonPINNotProved      Reason = 32 // the signature that proves the PIN does not verify
+	ReasonBirthKeyLocked    Reason = 33 // too few tries are left for the card's birth date key, or none
+	ReasonPhone             Reason = 34 // a phone's certificate, whose authority is not known here
+	ReasonCardRenewed       Reason = 35 // another card than the bound one, after the certificate was renewed: to be enrolled again
+	ReasonBirthDiffers      Reason = 36 // the card does not take the birth date of the enrolled person
+	ReasonCardRefuses       Reason = 37 // the card has no card-face application, or does not answer it
 	ReasonListTooOld        Reason = 60 // older than the rule accepts at all
 	ReasonNoRule            Reason = 61 // no rule for this service
 	ReasonTapReplayed       Reason = 80 // this tap id was applied before
@@ -142,7 +151,10 @@ var reasons = words[Reason]{
 	ReasonIssuerNotVerified: "issuer_not_verified", ReasonClockPoor: "clock_poor", ReasonRecordOnly: "record_only",
 	ReasonExpired: "expired", ReasonNotYetValid: "not_yet_valid", ReasonRevoked: "revoked", ReasonOnHold: "on_hold",
 	ReasonChainBroken: "chain_broken", ReasonProfile: "profile", ReasonHierarchy: "hierarchy",
-	ReasonEvidenceTooWeak: "evidence_too_weak", ReasonUnknownIssuer: "unknown_issuer", ReasonListTooOld: "list_too_old",
+	ReasonEvidenceTooWeak: "evidence_too_weak", ReasonUnknownIssuer: "unknown_issuer", ReasonNotEnrolled: "not_enrolled",
+	ReasonCardDiffers: "card_differs", ReasonCardNotGenuine: "card_not_genuine", ReasonPINNotProved: "pin_not_proved",
+	ReasonBirthKeyLocked: "birth_key_locked", ReasonPhone: "phone", ReasonCardRenewed: "card_renewed",
+	ReasonBirthDiffers: "birth_differs", ReasonCardRefuses: "card_refuses", ReasonListTooOld: "list_too_old",
 	ReasonNoRule: "no_rule", ReasonTapReplayed: "tap_replayed", ReasonStatusUnknown: "status_unknown",
 	ReasonUnreadable: "unreadable", ReasonLater: "later_release",
 }

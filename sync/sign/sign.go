@@ -47,6 +47,7 @@ const (
 	PurposeAck      Purpose = "kazashi/ack/v1"      // range acknowledgement, by C-sign
 	PurposeVerdicts Purpose = "kazashi/verdicts/v1" // final verdicts, by C-sign
 	PurposeRules    Purpose = "kazashi/rules/v1"    // rule set, by C-sign
+	PurposeRoster   Purpose = "kazashi/roster/v1"   // roster of a box, by C-sign
 	PurposeTrust    Purpose = "kazashi/trust/v1"    // trust bundle, by R
 	PurposeRoot     Purpose = "kazashi/root/v1"     // root set, by R
 )

@@ -177,7 +177,7 @@ func (k Key) check() error {
 	if k.may(sign.PurposeTrust) || k.may(sign.PurposeRoot) || k.may(sign.PurposeEpoch) {
 		return fmt.Errorf("%w: central's key may not be a root or a device", ErrBundle)
 	}
-	if !slices.ContainsFunc(k.Purposes, func(p sign.Purpose) bool { return slices.Contains(uses, p) }) {
+	if !slices.ContainsFunc(k.Purposes, func(p sign.Purpose) bool { return p == sign.PurposeRoster || slices.Contains(uses, p) }) {
 		return nil // of a later release, in a form that is not known here
 	}
 	_, err := sign.ParsePublicKey(k.Public)

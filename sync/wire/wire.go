@@ -62,6 +62,7 @@ type Poll struct {
 	Time     int64            `cbor:"9,keyasint"`           // the box's clock, Unix milliseconds
 	Waiting  uint64           `cbor:"10,keyasint"`          // records not yet received by central
 	Release  string           `cbor:"11,keyasint"`
+	Roster   rule.Version     `cbor:"12,keyasint,omitzero"` // roster held, in memory; absent if none
 }
 
 // RelayedList is a certificate authority's own signed list, passed on as it is.
@@ -87,6 +88,7 @@ type Polled struct {
 	Lists        []RelayedList `cbor:"6,keyasint,omitempty"`
 	Subjects     []Subject     `cbor:"7,keyasint,omitempty"`
 	Time         int64         `cbor:"8,keyasint,omitempty"` // central's clock when it answered, Unix milliseconds
+	Roster       []byte        `cbor:"9,keyasint,omitempty"` // roster.Set, signed
 }
 
 // Failure is the body of every answer that is not 200.
