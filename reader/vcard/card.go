@@ -1,16 +1,12 @@
 package vcard
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
+	"bytes"
 	"fmt"
 	"sync"
 
 	"kazashi.example/reader/apdu"
 )
-
-// atr is a contactless My Number Card's, as a reader makes it up from ATQB (OpenSC pull request 3744).
-var atr = []byte{0x3B, 0x88, 0x80, 0x01, 0x00, 0x00, 0x05, 0xE0, 0xB3, 0x81, 0xA1, 0x00, 0x7F}
 
 // Status words that package apdu does not name.
 const (
@@ -19,11 +15,11 @@ const (
 	swExactLe       apdu.StatusWord = 0x6C00 // low octet is the Le to ask with, 00 for 256
 )
 
-// Card is one virtual card with power. Make one with [New].
+// Card is one virtual card of any [Kind], with power. Make one with [New].
 type Card struct {
 	id    string
 	store Store
-	apps  []*application
+	layout
 
 	mu sync.Mutex // guards everything below and every secret in apps
 	// app is the current DF, nil for the card manager; ef the current EF, nil for none.
@@ -38,12 +34,11 @@ func New(p *Profile, store Store) (*Card, error) {
 	if err := p.Validate(); err != nil {
 		return nil, err
 	}
-	apps, err := applications(p)
+	l, err := layOut(p)
 	if err != nil {
-		return nil, fmt.Errorf("reading keys of card profile: %w", err)
+		return nil, err
 	}
-	sum := sha256.Sum256(p.AuthCert)
-	c := &Card{id: hex.EncodeToString(sum[:]), store: store, apps: apps}
+	c := &Card{id: stateID(p), store: store, layout: l}
 	state, err := store.Load(c.id)
 	if err != nil {
 		return nil, fmt.Errorf("loading card state: %w", err)
@@ -103,7 +98,7 @@ func (c *Card) save() error {
 }
 
 // ATR is the answer to reset; a fresh slice.
-func (c *Card) ATR() []byte { return append([]byte(nil), atr...) }
+func (c *Card) ATR() []byte { return bytes.Clone(c.atr) }
 
 // Reset takes the power away and gives it back: selection and security status are gone, counters stay.
 func (c *Card) Reset() {
@@ -137,6 +132,9 @@ func (c *Card) execute(raw []byte) apdu.Response {
 	cmd, err := apdu.ParseCommand(raw)
 	if err != nil {
 		return fail(apdu.SWWrongLength)
+	}
+	if c.answer != nil {
+		return c.answer(cmd)
 	}
 	if sw := checkClass(cmd.CLA); sw != apdu.SWOK {
 		return fail(sw)

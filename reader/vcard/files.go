@@ -1,7 +1,7 @@
 package vcard
 
 import (
-	"crypto/rsa"
+	"crypto"
 	"encoding/binary"
 	"fmt"
 	"slices"
@@ -24,7 +24,7 @@ type application struct {
 	aid   string
 	files []*file
 	// defaultKey signs when P2 of COMPUTE DIGITAL SIGNATURE is 00; nil: 6A88.
-	defaultKey *rsa.PrivateKey
+	defaultKey crypto.Signer
 	// sessionKey is what SET SESSION KEY (80 AE) answers: no application of this card does secure messaging.
 	sessionKey apdu.StatusWord
 }
@@ -45,7 +45,7 @@ type file struct {
 	body    []byte
 	records [][]byte
 	secret  *secret
-	key     *rsa.PrivateKey
+	key     crypto.Signer
 	// openedBy names the PIN references of the same application of which any one opens the file; none: always open.
 	openedBy []uint16
 	// sealed files are open to nobody.
@@ -81,53 +81,24 @@ func secretFile(ap string, id uint16, value string, tries uint8, rule func(strin
 	return &file{id: id, kind: secretKind, secret: &secret{name: name, value: []byte(value), maxTries: tries, tries: tries, rule: rule}}
 }
 
-func keyFile(id uint16, key *rsa.PrivateKey, openedBy ...uint16) *file {
+func keyFile(id uint16, key crypto.Signer, openedBy ...uint16) *file {
 	return &file{id: id, kind: keyKind, key: key, openedBy: openedBy}
 }
 
-// applications lays out the card that a valid profile describes. In doubt about who may open a file, it is the stricter source.
-func applications(p *Profile) ([]*application, error) {
-	k := &keyring{}
-	apps := []*application{jpkiAP(p, k)}
-	if p.hasInput() {
-		apps = append(apps, inputAP(p, k))
-	}
-	if p.hasFace() {
-		apps = append(apps, faceAP(p, k))
-	}
-	if p.CommonRecord != "" {
-		record := append([]byte{0x01, commonRecordLen}, p.CommonRecord...) // simple TLV (myna-card src/ap/common.rs)
-		apps = append(apps, &application{
-			aid: aidCommon, sessionKey: swKeyDelivery,
-			files: []*file{{id: 0x0001, kind: recordKind, records: [][]byte{record}}},
-		})
-	}
-	return apps, k.err
-}
+// fourDigits is the rule of authPINLen and inputPINLen.
+func fourDigits(s string) bool { return len(s) == authPINLen && allDigits(s) }
 
-// keyring parses keys and keeps the first failure.
-type keyring struct{ err error }
-
-func (k *keyring) parse(der []byte) *rsa.PrivateKey {
-	key, err := parseKey(der)
-	if err != nil && k.err == nil {
-		k.err = err
-	}
-	return key
-}
-
-// jpkiAP is the 公的個人認証AP. Its EF 0001 asks for the password as OpenSC and jpki/myna have it, against one comment in myna-card.
-func jpkiAP(p *Profile, k *keyring) *application {
-	fourDigits := func(s string) bool { return len(s) == authPINLen && allDigits(s) }
+// jpkiAP is the 公的個人認証AP, with its token label and the PIN references that open EF 000A (none: free). Its EF 0001 asks for the password as OpenSC and jpki/myna have it, against one comment in myna-card.
+func jpkiAP(p *Profile, k *keyring, label string, certRefs ...uint16) *application {
 	available := []byte{0x00, 0x8F, 0x00} // signature, authentication, unknown (myna-card src/ap/jpki.rs)
 	ap := &application{aid: aidJPKI, sessionKey: apdu.SWSecurityNotSatisfied, files: []*file{
-		plainFile(0x0006, tokenInfo()),
+		plainFile(0x0006, tokenInfo(label)),
 		plainFile(0x0008, available),
 		{id: 0x0009, sealed: true},
-		plainFile(0x000A, p.AuthCert),
+		plainFile(0x000A, p.AuthCert, certRefs...),
 		plainFile(0x000B, p.AuthCA),
 		{id: 0x0016, kind: keyKind, sealed: true}, // terminals' CA key, for nothing that is possible here
-		keyFile(0x0017, k.parse(p.AuthKey), 0x0018),
+		keyFile(0x0017, k.parse(p.AuthKey, rsaKey), 0x0018),
 		secretFile("jpki", 0x0018, p.AuthPIN, authPINTries, fourDigits),
 	}}
 	if !p.hasSign() {
@@ -138,7 +109,7 @@ func jpkiAP(p *Profile, k *keyring) *application {
 	ap.files = append(ap.files,
 		plainFile(0x0001, p.SignCert, 0x001B),
 		plainFile(0x0002, p.SignCA),
-		keyFile(0x001A, k.parse(p.SignKey), 0x001B),
+		keyFile(0x001A, k.parse(p.SignKey, rsaKey), 0x001B),
 		secretFile("jpki", 0x001B, p.SignPassword, signPasswordTries, signPassword),
 	)
 	return ap
@@ -148,8 +119,7 @@ func jpkiAP(p *Profile, k *keyring) *application {
 func inputAP(p *Profile, k *keyring) *application {
 	number := append([]byte{0xFF, 0x10, numberALen}, p.IndividualNumber...)
 	number = append(number, 0xFF, 0xFF) // two octets of filler: 17 in all
-	key := k.parse(p.InputKey)
-	fourDigits := func(s string) bool { return len(s) == inputPINLen && allDigits(s) }
+	key := k.parse(p.InputKey, rsaKey)
 	const pin, numberA, numberB = 0x0011, 0x0014, 0x0015
 	return &application{aid: aidInput, defaultKey: key, sessionKey: apdu.SWSecurityNotSatisfied, files: []*file{
 		plainFile(0x0001, number, pin, numberA),
@@ -171,7 +141,7 @@ func inputAP(p *Profile, k *keyring) *application {
 // like 0006.
 func faceAP(p *Profile, k *keyring) *application {
 	const birth, numberB, numberA = 0x0011, 0x0012, 0x0013
-	return &application{aid: aidFace, defaultKey: k.parse(p.CardKey), sessionKey: swKeyDelivery, files: []*file{
+	return &application{aid: aidFace, defaultKey: k.parse(p.CardKey, rsaKey), sessionKey: swKeyDelivery, files: []*file{
 		plainFile(0x0001, p.FaceAge, birth),
 		plainFile(0x0002, p.FaceRecord, numberA, numberB),
 		plainFile(0x0003, p.FaceInfo),
@@ -185,10 +155,10 @@ func faceAP(p *Profile, k *keyring) *application {
 }
 
 // tokenInfo is EF 0006: a CK_TOKEN_INFO with 32-bit big-endian words, 160 octets (myna-card src/ap/jpki.rs; PKCS #11 v2.40 §3.2).
-// The label is that of the plastic card (jpki/myna tag v0.6.1 _go/libmyna/api.go); the rest is made up.
-func tokenInfo() []byte {
+// All but the label is made up.
+func tokenInfo(label string) []byte {
 	pad := func(s string, n int) string { return s + strings.Repeat(" ", n-len(s)) }
-	b := []byte(pad("JPKIAPICCTOKEN2", 32) + pad("KAZASHI PRACTICE", 32) + pad("VIRTUAL", 16) + pad("", 16))
+	b := []byte(pad(label, 32) + pad("KAZASHI PRACTICE", 32) + pad("VIRTUAL", 16) + pad("", 16))
 	const flags = 0x0000_040D   // RNG, LOGIN_REQUIRED, USER_PIN_INITIALIZED, TOKEN_INITIALIZED
 	const unknown = 0xFFFF_FFFF // CK_UNAVAILABLE_INFORMATION
 	for _, w := range []uint32{flags, 0, unknown, 0, unknown, signPasswordMax, authPINLen, unknown, unknown, unknown, unknown} {

@@ -20,32 +20,63 @@ const redacted = "REDACTED"
 // ErrProfile is wrapped by every fault that [LoadProfile], [ParseProfile] and [Profile.Validate] find.
 var ErrProfile = errors.New("card profile is not usable")
 
+// Kind is a type of card. They all stand behind [New] and one [Card].
+type Kind string
+
+// Kinds of card.
+const (
+	// Current is the My Number Card of today, plastic, RSA-2048; the empty Kind means it too.
+	Current Kind = "current"
+	// Next is the practice next-generation card, P-384 and two applications. No AID, file or command of the true one is public:
+	// this one is a practice assumption throughout.
+	Next Kind = "next"
+	// Phone is the JPKI application alone, its authentication certificate behind the PIN (jpki/myna tag v0.6.1 _go/cmd/jpki.go).
+	Phone Kind = "phone"
+	// Token is no My Number Card but a handed-out or transit card that shows its UID or IDm.
+	Token Kind = "token"
+)
+
 // Profile is what is personalised into one card; a JSON file ([]byte as base64, names in snake_case). All of it is made up.
 //
-// The authentication certificate and key (利用者証明用) must be there. Three groups may be left out whole: the signature certificate and
-// key (a child's card has none), the card-face AP (Face…, CardKey, BirthKey) and the input-assist AP (Input…); the last two
-// share IndividualNumber and NumberB. An application without its group is absent from the card, as on a phone, and so is
+// Which fields a card has depends on its Kind; a field that the kind does not have is a fault.
+//
+// Current: the authentication certificate and key (利用者証明用) must be there. Three groups may be left out whole: the signature
+// certificate and key (a child's card has none), the card-face AP (Face…, CardKey, BirthKey) and the input-assist AP (Input…); the
+// last two share IndividualNumber and NumberB. An application without its group is absent from the card, and so is
 // the common-card AP without CommonRecord.
+//
+// Next: AuthCert, AuthKey, AuthPIN, CardKey, BirthKey, FaceAge, FaceCVC, InputAttributes, InputIntegrity and InputCVC must be there,
+// with keys on P-384; the signature certificate, key and password may be left out together. No authority's certificate is on it.
+//
+// Phone: AuthCert, AuthCA, AuthKey and AuthPIN; the signature group, with SignCA, may be left out whole.
+//
+// Token: UID alone.
 //
 // Keys need not match their certificates, nor need files be well formed inside: flawed cards are wanted too.
 // A Profile prints as REDACTED; only its JSON form shows what is in it.
 type Profile struct {
 	// Label names the card for whoever lays it on the reader.
 	Label string `json:"label"`
+	// Kind is the type of card; empty is Current.
+	Kind Kind `json:"kind,omitempty"`
+	// CardID names the plastic, 1 to 64 of a-z, A-Z, 0-9, '-', '_' and '.'. With it a card keeps its counters and changed PINs when it
+	// is renewed; without it the state goes by the authentication certificate, and new certificates make a new card.
+	CardID string `json:"card_id,omitempty"`
 
-	// AuthCert and AuthCA are JPKI AP EF 000A and 000B, SignCert and SignCA EF 0001 and 0002: X.509 DER.
-	AuthCert []byte `json:"auth_cert"`
-	AuthCA   []byte `json:"auth_ca"`
+	// AuthCert and AuthCA are JPKI AP EF 000A and 000B, SignCert and SignCA EF 0001 and 0002: X.509 DER. Next: EF 000A and 0001 of
+	// the authentication application, no authorities.
+	AuthCert []byte `json:"auth_cert,omitempty"`
+	AuthCA   []byte `json:"auth_ca,omitempty"`
 	SignCert []byte `json:"sign_cert,omitempty"`
 	SignCA   []byte `json:"sign_ca,omitempty"`
 
-	// AuthKey and SignKey are JPKI AP EF 0017 and 001A: PKCS#8, RSA-2048.
-	AuthKey []byte `json:"auth_key"`
+	// AuthKey and SignKey are JPKI AP EF 0017 and 001A: PKCS#8, RSA-2048, or P-384 for Next.
+	AuthKey []byte `json:"auth_key,omitempty"`
 	SignKey []byte `json:"sign_key,omitempty"`
 
 	// AuthPIN is 4 digits (JPKI AP EF 0018), SignPassword 6 to 16 of A–Z and 0–9 with one of each (EF 001B),
-	// InputPIN 4 digits (input-assist AP EF 0011).
-	AuthPIN      string `json:"auth_pin"`
+	// InputPIN 4 digits (input-assist AP EF 0011). Next has no InputPIN: AuthPIN opens its attributes too.
+	AuthPIN      string `json:"auth_pin,omitempty"`
 	SignPassword string `json:"sign_password,omitempty"`
 	InputPIN     string `json:"input_pin,omitempty"`
 
@@ -56,19 +87,21 @@ type Profile struct {
 	// NumberB is the 14-digit 照合番号B.
 	NumberB string `json:"number_b,omitempty"`
 
-	// CardKey signs for the card-face AP (PKCS#8, RSA-2048); its public half stands in FaceAge.
+	// CardKey signs for the card-face AP (PKCS#8, RSA-2048, or P-384 for Next); its public half stands in FaceAge.
 	CardKey []byte `json:"card_key,omitempty"`
 	// InputKey signs for the input-assist AP, EF 0013 (PKCS#8, RSA-2048).
 	InputKey []byte `json:"input_key,omitempty"`
 
-	// FaceAge, FaceRecord, FaceInfo and FaceCVC are the whole contents of EF 0001 to 0004 of the card-face AP.
+	// FaceAge, FaceRecord, FaceInfo and FaceCVC are the whole contents of EF 0001 to 0004 of the card-face AP. Next: FaceAge and
+	// FaceCVC are EF 0001 and 0004 of the card-face application.
 	FaceAge    []byte `json:"face_age,omitempty"`
 	FaceRecord []byte `json:"face_record,omitempty"`
 	FaceInfo   []byte `json:"face_info,omitempty"`
 	FaceCVC    []byte `json:"face_cvc,omitempty"`
 
 	// InputAttributes, InputIntegrity, InputCVC, InputInfo and InputPublic are the whole contents of EF 0002, 0003, 0004, 0005 and
-	// 0007 of the input-assist AP. Its EF 0001 is made from IndividualNumber.
+	// 0007 of the input-assist AP. Its EF 0001 is made from IndividualNumber. Next: the first three are EF 0012, 0013 and 0014 of the
+	// authentication application.
 	InputAttributes []byte `json:"input_attributes,omitempty"`
 	InputIntegrity  []byte `json:"input_integrity,omitempty"`
 	InputCVC        []byte `json:"input_cvc,omitempty"`
@@ -77,6 +110,9 @@ type Profile struct {
 
 	// CommonRecord is the 28-digit record of the common-card AP.
 	CommonRecord string `json:"common_record,omitempty"`
+
+	// UID is what a token shows, 4, 7, 8 (a FeliCa IDm) or 10 octets in hex.
+	UID string `json:"uid,omitempty"`
 }
 
 // String prints REDACTED.
@@ -161,10 +197,14 @@ func checkNames(b []byte) error {
 func profileNames() map[string]bool {
 	t, names := reflect.TypeFor[Profile](), map[string]bool{}
 	for field := range t.Fields() {
-		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
-		names[name] = true
+		names[jsonName(field)] = true
 	}
 	return names
+}
+
+func jsonName(field reflect.StructField) string {
+	name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+	return name
 }
 
 // jsonFault says what is wrong without repeating a value.

@@ -2,9 +2,11 @@ package vcard
 
 import (
 	"crypto"
+	"crypto/ecdsa"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
+	"crypto/sha512"
 
 	"kazashi.example/reader/apdu"
 )
@@ -33,6 +35,18 @@ func (c *Card) sign(cmd apdu.Command) apdu.Response {
 		return fail(sw)
 	case len(cmd.Data) == 0 || cmd.Ne == 0:
 		return fail(apdu.SWWrongLength)
+	}
+	switch key := key.(type) {
+	case *rsa.PrivateKey:
+		return signRSA(cmd, key)
+	case *ecdsa.PrivateKey:
+		return signP384(cmd, key)
+	}
+	return fail(apdu.SWUnknownError)
+}
+
+func signRSA(cmd apdu.Command, key *rsa.PrivateKey) apdu.Response {
+	switch {
 	case cmd.Ne < sigLen:
 		return fail(swExactLe) // 256 octets
 	case !fits(cmd.P1, len(cmd.Data)):
@@ -45,8 +59,32 @@ func (c *Card) sign(cmd apdu.Command) apdu.Response {
 	return succeed(sig)
 }
 
+// signP384 takes a SHA-384 digest and gives r and s in 48 octets each, the plain format of BSI TR-03111 §5.2.1. A practice assumption,
+// as all of the next-generation card.
+func signP384(cmd apdu.Command, key *ecdsa.PrivateKey) apdu.Response {
+	switch {
+	case cmd.P1 != signVerbatim:
+		return fail(apdu.SWWrongParameters)
+	case cmd.Ne < 2*scalarLen:
+		return fail(swExactLe | 2*scalarLen)
+	case len(cmd.Data) != sha512.Size384:
+		return fail(apdu.SWConditionsOfUse)
+	}
+	r, s, err := ecdsa.Sign(rand.Reader, key, cmd.Data)
+	if err != nil {
+		return fail(apdu.SWUnknownError)
+	}
+	sig := make([]byte, 2*scalarLen)
+	r.FillBytes(sig[:scalarLen])
+	s.FillBytes(sig[scalarLen:])
+	return succeed(sig)
+}
+
+// scalarLen is the length of r and of s on P-384, in octets.
+const scalarLen = 48
+
 // signingKey resolves P2: 00 is the application's default key, which asks for nothing; others name a key EF.
-func (c *Card) signingKey(p2 byte) (*rsa.PrivateKey, apdu.StatusWord) {
+func (c *Card) signingKey(p2 byte) (crypto.Signer, apdu.StatusWord) {
 	if p2 == 0 {
 		if c.app == nil || c.app.defaultKey == nil {
 			return nil, apdu.SWDataNotFound

@@ -1,6 +1,8 @@
 package vcard
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -27,6 +29,17 @@ func (State) GoString() string { return redacted }
 
 func (s State) clone() State {
 	return State{Tries: maps.Clone(s.Tries), Changed: maps.Clone(s.Changed)}
+}
+
+// stateID names a card in a Store: by its CardID, else by its authentication certificate, so that profiles from before CardID keep
+// their state.
+func stateID(p *Profile) string {
+	of := append([]byte("card id\x00"), p.CardID...)
+	if p.CardID == "" {
+		of = p.AuthCert
+	}
+	sum := sha256.Sum256(of)
+	return hex.EncodeToString(sum[:])
 }
 
 // Store keeps the state of cards, by an id that the card chooses.

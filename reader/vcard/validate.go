@@ -1,17 +1,23 @@
 package vcard
 
 import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/asn1"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"reflect"
+	"slices"
 )
 
 const (
 	// maxEF is the longest file that a 15-bit offset reaches (ISO/IEC 7816-4 §11.3.3, READ BINARY with an even INS).
 	maxEF = 1 << 15
-	// keyBits is the one modulus length of the card (OpenSC src/libopensc/pkcs15-jpki.c).
+	// keyBits is the one modulus length of the card of today (OpenSC src/libopensc/pkcs15-jpki.c).
 	keyBits = 2048
 )
 
@@ -19,15 +25,26 @@ const (
 func (p *Profile) Validate() error {
 	c := &faults{}
 	c.require("label", p.Label != "")
-	c.certificate("auth_cert", p.AuthCert)
+	if p.CardID != "" {
+		c.require(fmt.Sprintf("card_id (1 to %d of a-z, A-Z, 0-9, - _ .)", maxCardID), cardID(p.CardID))
+	}
+	t, ok := cardTypes[p.Kind]
+	if !ok {
+		c.require("kind (current, next, phone or token)", false)
+		return errors.Join(c.found...)
+	}
+	c.foreign(p, t.fields)
+	t.check(p, c)
+	return errors.Join(c.found...)
+}
+
+// checkCurrent holds what the card of today needs.
+func (p *Profile) checkCurrent(c *faults) {
+	p.checkAuth(c, rsaKey)
 	c.certificate("auth_ca", p.AuthCA)
-	c.key("auth_key", p.AuthKey)
-	c.digits("auth_pin", p.AuthPIN, authPINLen)
 	if p.hasSign() {
-		c.certificate("sign_cert", p.SignCert)
+		p.checkSign(c, rsaKey)
 		c.certificate("sign_ca", p.SignCA)
-		c.key("sign_key", p.SignKey)
-		c.require("sign_password (6 to 16 of A-Z and 0-9, at least one of each)", signPassword(p.SignPassword))
 	}
 	if p.hasFace() || p.hasInput() {
 		c.digits("individual_number", p.IndividualNumber, numberALen)
@@ -38,14 +55,55 @@ func (p *Profile) Validate() error {
 	if p.CommonRecord != "" {
 		c.digits("common_record", p.CommonRecord, commonRecordLen)
 	}
-	return errors.Join(c.found...)
+}
+
+// checkNext holds what the practice next-generation card needs.
+func (p *Profile) checkNext(c *faults) {
+	p.checkAuth(c, p384Key)
+	if p.hasSign() {
+		p.checkSign(c, p384Key)
+	}
+	c.key("card_key", p.CardKey, p384Key)
+	c.digits("birth_key", p.BirthKey, birthKeyLen)
+	c.file("face_age", p.FaceAge)
+	c.file("face_cvc", p.FaceCVC)
+	c.file("input_attributes", p.InputAttributes)
+	c.file("input_integrity", p.InputIntegrity)
+	c.file("input_cvc", p.InputCVC)
+}
+
+// checkPhone holds what a phone's JPKI application needs.
+func (p *Profile) checkPhone(c *faults) {
+	p.checkAuth(c, rsaKey)
+	c.certificate("auth_ca", p.AuthCA)
+	if p.hasSign() {
+		p.checkSign(c, rsaKey)
+		c.certificate("sign_ca", p.SignCA)
+	}
+}
+
+func (p *Profile) checkToken(c *faults) {
+	_, err := parseUID(p.UID)
+	c.require("uid (4, 7, 8 or 10 octets in hex)", err == nil)
+}
+
+func (p *Profile) checkAuth(c *faults, want keyType) {
+	c.certificate("auth_cert", p.AuthCert)
+	c.key("auth_key", p.AuthKey, want)
+	c.digits("auth_pin", p.AuthPIN, authPINLen)
+}
+
+func (p *Profile) checkSign(c *faults, want keyType) {
+	c.certificate("sign_cert", p.SignCert)
+	c.key("sign_key", p.SignKey, want)
+	c.require("sign_password (6 to 16 of A-Z and 0-9, at least one of each)", signPassword(p.SignPassword))
 }
 
 func (p *Profile) validateFace(c *faults) {
 	if !p.hasFace() {
 		return
 	}
-	c.key("card_key", p.CardKey)
+	c.key("card_key", p.CardKey, rsaKey)
 	c.digits("birth_key", p.BirthKey, birthKeyLen)
 	c.file("face_age", p.FaceAge)
 	c.file("face_record", p.FaceRecord)
@@ -57,7 +115,7 @@ func (p *Profile) validateInput(c *faults) {
 	if !p.hasInput() {
 		return
 	}
-	c.key("input_key", p.InputKey)
+	c.key("input_key", p.InputKey, rsaKey)
 	c.digits("input_pin", p.InputPIN, inputPINLen)
 	c.file("input_attributes", p.InputAttributes)
 	c.file("input_integrity", p.InputIntegrity)
@@ -104,22 +162,72 @@ func (c *faults) certificate(name string, v []byte) {
 	c.require(name+" (X.509 DER)", whole && len(v) <= maxEF)
 }
 
-func (c *faults) key(name string, v []byte) {
-	_, err := parseKey(v)
-	c.require(name+" (PKCS#8, RSA-2048)", err == nil)
+func (c *faults) key(name string, v []byte, want keyType) {
+	_, err := parseKey(v, want)
+	c.require(fmt.Sprintf("%s (PKCS#8, %s)", name, want), err == nil)
 }
 
-// parseKey reads a PKCS#8 RSA-2048 key.
-func parseKey(der []byte) (*rsa.PrivateKey, error) {
+// foreign names every field that is set and is none of the card's kind.
+func (c *faults) foreign(p *Profile, own []string) {
+	v := reflect.ValueOf(*p)
+	for i := range v.NumField() {
+		name := jsonName(v.Type().Field(i))
+		if !v.Field(i).IsZero() && !slices.Contains(own, name) && !slices.Contains(commonFields, name) {
+			c.found = append(c.found, fmt.Errorf("%w: %s is not for a card of this kind", ErrProfile, name))
+		}
+	}
+}
+
+// keyType is a kind of key, by its name in messages.
+type keyType string
+
+const (
+	rsaKey  keyType = "RSA-2048" // OpenSC src/libopensc/pkcs15-jpki.c
+	p384Key keyType = "P-384"    // announced for the next card; its form on the card is a practice assumption
+)
+
+// parseKey reads a PKCS#8 key of the wanted type.
+func parseKey(der []byte, want keyType) (crypto.Signer, error) {
 	k, err := x509.ParsePKCS8PrivateKey(der)
 	if err != nil {
 		return nil, fmt.Errorf("parsing PKCS#8: %w", err)
 	}
-	rk, ok := k.(*rsa.PrivateKey)
-	if !ok || rk.N.BitLen() != keyBits {
-		return nil, fmt.Errorf("%w: not an RSA key of %d bits", ErrProfile, keyBits)
+	switch k := k.(type) {
+	case *rsa.PrivateKey:
+		if want == rsaKey && k.N.BitLen() == keyBits {
+			return k, nil
+		}
+	case *ecdsa.PrivateKey:
+		if want == p384Key && k.Curve == elliptic.P384() {
+			return k, nil
+		}
 	}
-	return rk, nil
+	return nil, fmt.Errorf("%w: not a key of %s", ErrProfile, want)
+}
+
+const maxCardID = 64
+
+func cardID(s string) bool {
+	for _, r := range []byte(s) {
+		letter := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z'
+		if !letter && (r < '0' || r > '9') && r != '-' && r != '_' && r != '.' {
+			return false
+		}
+	}
+	return len(s) <= maxCardID
+}
+
+// parseUID reads the identifier of a contactless chip: 4, 7 or 10 octets by ISO/IEC 14443-3 §6.5.4, 8 for a FeliCa IDm.
+func parseUID(s string) ([]byte, error) {
+	b, err := hex.DecodeString(s)
+	if err != nil {
+		return nil, fmt.Errorf("decoding UID: %w", err)
+	}
+	switch len(b) {
+	case 4, 7, 8, 10:
+		return b, nil
+	}
+	return nil, fmt.Errorf("%w: UID of %d octets", ErrProfile, len(b))
 }
 
 func allDigits(s string) bool {
