@@ -2,6 +2,8 @@ package jpki
 
 import (
 	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/rsa"
 	"crypto/x509"
 	"fmt"
@@ -77,7 +79,7 @@ func checkAnchor(a Anchor) error {
 		return fmt.Errorf("%w: may not sign certificates and lists", ErrAnchor)
 	case len(c.SubjectKeyId) == 0:
 		return fmt.Errorf("%w: no subject key identifier", ErrAnchor)
-	case !acceptedAlgorithm(c) || !acceptedKey(c):
+	case algorithmOf(c.SignatureAlgorithm, c) == nil:
 		return fmt.Errorf("%w: algorithm not accepted", ErrAnchor)
 	case claims(c.Subject) != a.Scope():
 		return fmt.Errorf("%w: name is not that of scope %s", ErrAnchor, a.Scope())
@@ -99,29 +101,40 @@ func (s *Anchors) candidates(keyID, rawIssuer []byte) []Anchor {
 	return list
 }
 
-// An algorithm is one kind of signature that authorities use and people's keys are made for. The next card's ECDSA on P-384
-// becomes a second entry.
+// An algorithm is one kind of signature that authorities use and people's keys are made for.
 type algorithm struct {
 	signature x509.SignatureAlgorithm
 	key       func(*x509.Certificate) bool
+	years     int // more than a certificate for such a key lives, see ErrLifetime
 }
 
+// algorithms are today's, and the next card's as the renewal task force's final report of 2024-03-18 has it.
 var algorithms = []algorithm{
-	{signature: x509.SHA256WithRSA, key: isRSA2048},
+	{signature: x509.SHA256WithRSA, key: isRSA2048, years: 6},
+	{signature: x509.ECDSAWithSHA384, key: isP384, years: 11},
 }
 
-func acceptedAlgorithm(c *x509.Certificate) bool {
-	for _, a := range algorithms {
-		if a.signature == c.SignatureAlgorithm {
-			return true
+// algorithmOf finds the algorithm of a signature by the key in signer; nil if it is not accepted, or not that key's.
+func algorithmOf(signature x509.SignatureAlgorithm, signer *x509.Certificate) *algorithm {
+	if a := keyAlgorithm(signer); a != nil && a.signature == signature {
+		return a
+	}
+	return nil
+}
+
+// keyAlgorithm finds the algorithm that a certificate's key is made for, or nil.
+func keyAlgorithm(c *x509.Certificate) *algorithm {
+	for i := range algorithms {
+		if algorithms[i].key(c) {
+			return &algorithms[i]
 		}
 	}
-	return false
+	return nil
 }
 
-func acceptedKey(c *x509.Certificate) bool {
-	for _, a := range algorithms {
-		if a.key(c) {
+func acceptedSignature(s x509.SignatureAlgorithm) bool {
+	for i := range algorithms {
+		if algorithms[i].signature == s {
 			return true
 		}
 	}
@@ -133,9 +146,14 @@ func isRSA2048(c *x509.Certificate) bool {
 	return ok && k.N.BitLen() == rsaBits && k.E == 65537
 }
 
-// signedBy returns nil if issuer's key made the signature on c, by an accepted algorithm.
+func isP384(c *x509.Certificate) bool {
+	k, ok := c.PublicKey.(*ecdsa.PublicKey)
+	return ok && k.Curve == elliptic.P384()
+}
+
+// signedBy returns nil if issuer's key made the signature on c, by the algorithm of that key.
 func signedBy(c, issuer *x509.Certificate) error {
-	if !acceptedAlgorithm(c) {
+	if algorithmOf(c.SignatureAlgorithm, issuer) == nil {
 		return ErrAlgorithm
 	}
 	if err := issuer.CheckSignature(c.SignatureAlgorithm, c.RawTBSCertificate, c.Signature); err != nil {

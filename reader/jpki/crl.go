@@ -58,12 +58,8 @@ func PartitionOf(list *x509.RevocationList) ([]byte, error) {
 }
 
 func listSignedBy(list *x509.RevocationList, issuer *x509.Certificate) bool {
-	for _, a := range algorithms {
-		if a.signature == list.SignatureAlgorithm {
-			return issuer.CheckSignature(list.SignatureAlgorithm, list.RawTBSRevocationList, list.Signature) == nil
-		}
-	}
-	return false
+	return algorithmOf(list.SignatureAlgorithm, issuer) != nil &&
+		issuer.CheckSignature(list.SignatureAlgorithm, list.RawTBSRevocationList, list.Signature) == nil
 }
 
 func checkCRLProfile(list *x509.RevocationList) error {

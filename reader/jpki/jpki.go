@@ -1,17 +1,19 @@
 // Package jpki knows the certificates of the Japanese Public Key Infrastructure (公的個人認証サービス): which authority key
-// signed one, and whether it has the shape of an authentication certificate (利用者証明用電子証明書).
+// signed one, and whether it has the shape of an authentication certificate (利用者証明用電子証明書) or of a signature certificate
+// (署名用電子証明書), whose holder's attributes it reads.
 //
 // All generations of an authority share one name, so an issuer is chosen by authority key identifier and signature, never by
-// name alone. [Anchors.Examine] keeps four answers apart that a counter must not mix up: the chain, the profile, the dates and
+// name alone. RSA-2048 with SHA-256 and P-384 with SHA-384 stand side by side. [Anchors.Examine] keeps four answers apart that a counter must not mix up: the chain, the profile, the dates and
 // whose hierarchy it is. Which authorities count is the caller's choice: nothing is trusted by being compiled in, and the
 // test and practice hierarchies count only where their anchors were handed in.
 //
 // [Anchors] is immutable and safe for concurrent use. Nothing here reads or writes a disk, a network or a clock. The package
-// does not ask about revocation, does not build paths through intermediates (JPKI has none) and does not read the signature
-// certificate's personal data. What it returns of a certificate prints as REDACTED: the expiry is the holder's birthday.
+// does not ask about revocation and does not build paths through intermediates (JPKI has none).
+// What it returns of a certificate prints as REDACTED: the expiry is the holder's birthday.
 package jpki
 
 import (
+	"crypto"
 	"crypto/sha256"
 	"crypto/x509"
 	"fmt"
@@ -107,8 +109,16 @@ type AuthCert struct {
 	// Claims is what the issuer's name says, believed by nobody: it lets a caller tell "of a hierarchy that is not taken
 	// here" from "of a generation that is not known here". Zero when the name is none of the known organisations and units.
 	Claims certid.Scope
-	// Profile is nil or the first fault found, one of the Err sentinels of this package.
+	// Profile is nil or the first fault found, one of the Err sentinels of this package (errors.Is).
 	Profile error
+	// Phone says that this is a phone's certificate (移動端末設備用利用者証明用電子証明書). They are separate objects in law, their
+	// issuers' names and keys are not public, and no anchor of this package is one of theirs: to be refused with a reason of its
+	// own. Told by the policy: the phone's signature policy is reported as 1.2.392.200149.8.5.1.1.40, the authentication policy is
+	// inferred from it (1.3.40, 1.3.50). Or by an issuer of a JPKI organisation that is neither of the cards' two units, which is
+	// inferred too. Only with ChainIssuerUnknown, or with the Profile fault ErrPhone.
+	Phone bool
+	// PublicKey is the certificate's own; nil when it is of an algorithm that nobody here knows. See Verify.
+	PublicKey crypto.PublicKey
 	// CRLPoint is the distribution point's directory name (DER), which names the partition of the revocation list and the
 	// issuing municipality; nil when there is none of the expected shape.
 	CRLPoint []byte
@@ -125,6 +135,12 @@ func (c AuthCert) DatesAt(at time.Time) DateStatus {
 		return DatesIssuerNotCurrent
 	}
 	return DatesCurrent
+}
+
+// Verify checks what the card's authentication key signed, as VerifySignature does: ErrSignature, ErrKeyKind. It says nothing
+// about the certificate: whoever has none of its findings checked has shown no more than that somebody holds some key.
+func (c AuthCert) Verify(message, signature []byte) error {
+	return VerifySignature(c.PublicKey, message, signature)
 }
 
 // Scope is where the serial is unique: the verified hierarchy, for authentication. Zero unless Chain is ChainVerified.

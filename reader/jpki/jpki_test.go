@@ -150,7 +150,7 @@ func TestExamineProfileOfKeys(t *testing.T) {
 	w := practice()
 	as := w.anchors(t)
 	small := must(rsa.GenerateKey(rand.Reader, 3072))
-	curve := must(ecdsa.GenerateKey(elliptic.P384(), rand.Reader))
+	curve := must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
 	for _, pub := range []any{&small.PublicKey, &curve.PublicKey} {
 		der := must(x509.CreateCertificate(rand.Reader, personTemplate(), w.gen[2].cert, pub, w.gen[2].key))
 		if c := examine(t, as, der); !errors.Is(c.Profile, jpki.ErrKey) {
@@ -276,8 +276,8 @@ func TestAnchorsLookUp(t *testing.T) {
 	w := practice()
 	as := w.anchors(t)
 	scope := certid.Scope{Hierarchy: certid.HierarchyPractice, Purpose: certid.PurposeAuth}
-	if got := as.IssuerCerts(scope); len(got) != 3 || got[0] != w.gen[0].cert {
-		t.Errorf("IssuerCerts(%v) = %d certificates, want the three generations in order", scope, len(got))
+	if got := as.IssuerCerts(scope); len(got) != 4 || got[0] != w.gen[0].cert {
+		t.Errorf("IssuerCerts(%v) = %d certificates, want the four generations in order", scope, len(got))
 	}
 	if a, ok := as.ByKey(jpki.KeyIDOf(w.gen[1].cert)); !ok || a.Cert != w.gen[1].cert || a.Scope() != scope {
 		t.Errorf("ByKey(second generation) = %v, %v", a.Scope(), ok)

@@ -5,6 +5,8 @@ import (
 	"crypto/x509/pkix"
 	"encoding/asn1"
 	"errors"
+	"fmt"
+	"slices"
 
 	"kazashi.example/sync/certid"
 )
@@ -12,75 +14,169 @@ import (
 // Object identifiers (RFC 5280 §4.2, and the tree of JPKI policies: jsrsasign's JPKI OID add-on).
 var (
 	oidKeyUsage    = asn1.ObjectIdentifier{2, 5, 29, 15}
-	oidPolicies    = asn1.ObjectIdentifier{2, 5, 29, 32}
+	oidAltName     = asn1.ObjectIdentifier{2, 5, 29, 17}
+	oidConstraints = asn1.ObjectIdentifier{2, 5, 29, 19}
 	oidCRLPoints   = asn1.ObjectIdentifier{2, 5, 29, 31}
-	oidAuthPolicy  = asn1.ObjectIdentifier{1, 2, 392, 200149, 8, 5, 1, 3, 30}
+	oidPolicies    = asn1.ObjectIdentifier{2, 5, 29, 32}
+	oidExtKeyUsage = asn1.ObjectIdentifier{2, 5, 29, 37}
 	oidCountry     = asn1.ObjectIdentifier{2, 5, 4, 6}
+	oidLocality    = asn1.ObjectIdentifier{2, 5, 4, 7}
 	oidCommonName  = asn1.ObjectIdentifier{2, 5, 4, 3}
+	oidAuthPolicy  = asn1.ObjectIdentifier{1, 2, 392, 200149, 8, 5, 1, 3, 30}
+	oidSignPolicy  = asn1.ObjectIdentifier{1, 2, 392, 200149, 8, 5, 1, 1, 20}
 	commonNameLen  = 23 // 14 random letters and digits, then the nine of the terminal that took the application
 	errNoDirectory = errors.New("not one directory name")
 )
 
-// checkProfile returns the first fault of an authentication certificate.
-func checkProfile(cert *x509.Certificate, c AuthCert) error {
-	checks := []struct {
-		ok    bool
-		fault error
-	}{
-		{cert.Version == 3, ErrVersion},
-		{acceptedAlgorithm(cert), ErrAlgorithm},
-		{acceptedKey(cert), ErrKey},
-		{!c.Serial.IsZero(), ErrSerial},
-		{len(cert.UnhandledCriticalExtensions) == 0, ErrCritical},
-		{!cert.IsCA, ErrAuthority},
-		{!cert.NotAfter.Before(cert.NotBefore), ErrValidity},
-		{subjectFits(cert.Subject), ErrSubject},
-		{cert.KeyUsage == x509.KeyUsageDigitalSignature && critical(cert, oidKeyUsage), ErrKeyUsage},
-		{clientAuthOnly(cert), ErrExtKeyUsage},
-		{authPolicyOnly(cert), ErrPolicy},
-		{crlPointFits(cert, c.Claims), ErrCRLPoint},
-	}
-	for _, check := range checks {
-		if !check.ok {
-			return check.fault
+// phonePolicies: the first is reported, the others are inferred; see AuthCert.Phone.
+var phonePolicies = []asn1.ObjectIdentifier{
+	{1, 2, 392, 200149, 8, 5, 1, 1, 40}, {1, 2, 392, 200149, 8, 5, 1, 3, 40}, {1, 2, 392, 200149, 8, 5, 1, 3, 50},
+}
+
+// criticals are the extensions that may be critical in a person's certificate. What else is critical is not understood here, or, as
+// name constraints, has no business there.
+var criticals = []asn1.ObjectIdentifier{oidKeyUsage, oidConstraints, oidPolicies, oidExtKeyUsage}
+
+// A check is one line of a profile. A fault whose extension is not there is reported with ErrMissing.
+type check struct {
+	ok    bool
+	fault error
+	needs asn1.ObjectIdentifier // extension that the fault is about; nil for none
+}
+
+// firstFault walks the lines in order.
+func firstFault(cert *x509.Certificate, lines []check) error {
+	for _, l := range lines {
+		switch {
+		case l.needs != nil && find(cert, l.needs) == nil:
+			return fmt.Errorf("%w: %w", ErrMissing, l.fault)
+		case !l.ok:
+			return l.fault
 		}
 	}
 	return nil
 }
 
-// subjectFits takes C=JP, CN=<23 letters and digits> and nothing else.
-func subjectFits(n pkix.Name) bool {
-	if len(n.Names) != 2 || !n.Names[0].Type.Equal(oidCountry) || !n.Names[1].Type.Equal(oidCommonName) {
-		return false
+// personChecks are what RFC 5280 and JPKI ask of any person's certificate.
+func personChecks(cert *x509.Certificate, serial certid.Serial) []check {
+	key := keyAlgorithm(cert)
+	return []check{
+		{ok: cert.Version == 3, fault: ErrVersion},
+		{ok: acceptedSignature(cert.SignatureAlgorithm), fault: ErrAlgorithm},
+		{ok: key != nil, fault: ErrKey},
+		{ok: !serial.IsZero(), fault: ErrSerial},
+		{ok: criticalsKnown(cert), fault: ErrCritical},
+		{ok: !cert.IsCA, fault: ErrAuthority},
+		{ok: !cert.NotAfter.Before(cert.NotBefore), fault: ErrValidity},
+		{ok: key == nil || cert.NotAfter.Before(cert.NotBefore.AddDate(key.years, 0, 0)), fault: ErrLifetime},
 	}
-	if n.Country[0] != "JP" || len(n.CommonName) != commonNameLen {
-		return false
-	}
-	for i := range len(n.CommonName) {
-		c := n.CommonName[i]
-		if (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') {
+}
+
+// checkAuth returns the first fault of an authentication certificate.
+func checkAuth(cert *x509.Certificate, c AuthCert) error {
+	return firstFault(cert, append(personChecks(cert, c.Serial),
+		check{ok: authSubject(cert.Subject), fault: ErrSubject},
+		check{ok: usage(cert, x509.KeyUsageDigitalSignature), fault: ErrKeyUsage, needs: oidKeyUsage},
+		check{ok: clientAuthOnly(cert), fault: ErrExtKeyUsage, needs: oidExtKeyUsage},
+		check{ok: !phonePolicy(cert), fault: ErrPhone},
+		check{ok: policyOnly(cert, oidAuthPolicy), fault: ErrPolicy, needs: oidPolicies},
+		check{ok: crlPointFits(cert, c.Claims), fault: ErrCRLPoint, needs: oidCRLPoints},
+	))
+}
+
+// checkSign returns the first fault of a signature certificate. Its subject and key usage are reported, not seen: soltia48/myna-card
+// src/ap/jpki.rs and jsrsasign. Nothing is known of an extended key usage, so none is asked for.
+func checkSign(cert *x509.Certificate, c SignCert) error {
+	return firstFault(cert, append(personChecks(cert, c.Serial),
+		check{ok: signSubject(cert.Subject), fault: ErrSubject},
+		check{ok: usage(cert, x509.KeyUsageDigitalSignature|x509.KeyUsageContentCommitment), fault: ErrKeyUsage, needs: oidKeyUsage},
+		check{ok: !phonePolicy(cert), fault: ErrPhone},
+		check{ok: policyOnly(cert, oidSignPolicy), fault: ErrPolicy, needs: oidPolicies},
+		check{ok: crlPointFits(cert, c.Claims), fault: ErrCRLPoint, needs: oidCRLPoints},
+	))
+}
+
+func criticalsKnown(cert *x509.Certificate) bool {
+	for _, e := range cert.Extensions {
+		if e.Critical && !slices.ContainsFunc(criticals, e.Id.Equal) {
 			return false
 		}
 	}
-	return true
+	return len(cert.UnhandledCriticalExtensions) == 0
+}
+
+// find returns an extension, or nil.
+func find(cert *x509.Certificate, id asn1.ObjectIdentifier) *pkix.Extension {
+	for i := range cert.Extensions {
+		if cert.Extensions[i].Id.Equal(id) {
+			return &cert.Extensions[i]
+		}
+	}
+	return nil
+}
+
+func critical(cert *x509.Certificate, id asn1.ObjectIdentifier) bool {
+	e := find(cert, id)
+	return e != nil && e.Critical
+}
+
+func usage(cert *x509.Certificate, want x509.KeyUsage) bool {
+	return cert.KeyUsage == want && critical(cert, oidKeyUsage)
 }
 
 func clientAuthOnly(cert *x509.Certificate) bool {
 	return len(cert.ExtKeyUsage) == 1 && cert.ExtKeyUsage[0] == x509.ExtKeyUsageClientAuth && len(cert.UnknownExtKeyUsage) == 0
 }
 
-func authPolicyOnly(cert *x509.Certificate) bool {
+func policyOnly(cert *x509.Certificate, want asn1.ObjectIdentifier) bool {
 	ids := cert.PolicyIdentifiers
-	return critical(cert, oidPolicies) && len(ids) == 1 && ids[0].Equal(oidAuthPolicy)
+	return critical(cert, oidPolicies) && len(ids) == 1 && ids[0].Equal(want)
 }
 
-func critical(cert *x509.Certificate, id asn1.ObjectIdentifier) bool {
-	for _, e := range cert.Extensions {
-		if e.Id.Equal(id) {
-			return e.Critical
+func phonePolicy(cert *x509.Certificate) bool {
+	return slices.ContainsFunc(cert.PolicyIdentifiers, func(id asn1.ObjectIdentifier) bool {
+		return slices.ContainsFunc(phonePolicies, id.Equal)
+	})
+}
+
+// phoneIssuer reports whether an issuer's name is that of a JPKI organisation and of neither unit of the cards.
+func phoneIssuer(n pkix.Name) bool {
+	if len(n.Organization) != 1 || hierarchies[n.Organization[0]] == 0 || len(n.OrganizationalUnit) == 0 {
+		return false
+	}
+	return purposes[n.OrganizationalUnit[0]] == 0
+}
+
+// authSubject takes C=JP, CN=<23 letters and digits> and nothing else.
+func authSubject(n pkix.Name) bool {
+	if len(n.Names) != 2 || !n.Names[0].Type.Equal(oidCountry) || !n.Names[1].Type.Equal(oidCommonName) {
+		return false
+	}
+	return slices.Equal(n.Country, []string{"JP"}) && len(n.CommonName) == commonNameLen && lettersAndDigits(n.CommonName)
+}
+
+// signSubject takes C=JP, one or two localities, CN=<letters and digits>. How many of them is not published, so the length is free.
+func signSubject(n pkix.Name) bool {
+	last := len(n.Names) - 1
+	if last < 2 || last > 3 || !n.Names[0].Type.Equal(oidCountry) || !n.Names[last].Type.Equal(oidCommonName) {
+		return false
+	}
+	for _, l := range n.Names[1:last] {
+		if !l.Type.Equal(oidLocality) {
+			return false
 		}
 	}
-	return false
+	return slices.Equal(n.Country, []string{"JP"}) && n.CommonName != "" && lettersAndDigits(n.CommonName)
+}
+
+func lettersAndDigits(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		if (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') {
+			return false
+		}
+	}
+	return true
 }
 
 // crlPointFits takes exactly one distribution point, given as a directory name of the hierarchy that issued it.
@@ -112,18 +208,16 @@ type distributionPoint struct {
 
 // crlPointOf returns the directory name (DER) of the only distribution point.
 func crlPointOf(cert *x509.Certificate) ([]byte, error) {
-	for _, e := range cert.Extensions {
-		if !e.Id.Equal(oidCRLPoints) {
-			continue
-		}
-		var points []distributionPoint
-		rest, err := asn1.Unmarshal(e.Value, &points)
-		if err != nil || len(rest) > 0 || len(points) != 1 || points[0].Reasons.BitLength > 0 || len(points[0].CRLIssuer.FullBytes) > 0 {
-			return nil, errNoDirectory
-		}
-		return directoryName(points[0].Name.FullName)
+	e := find(cert, oidCRLPoints)
+	if e == nil {
+		return nil, errNoDirectory
 	}
-	return nil, errNoDirectory
+	var points []distributionPoint
+	rest, err := asn1.Unmarshal(e.Value, &points)
+	if err != nil || len(rest) > 0 || len(points) != 1 || points[0].Reasons.BitLength > 0 || len(points[0].CRLIssuer.FullBytes) > 0 {
+		return nil, errNoDirectory
+	}
+	return directoryName(points[0].Name.FullName)
 }
 
 // directoryName takes a GeneralNames of one directoryName [4] (RFC 5280 §4.2.1.6) and returns the Name in it.

@@ -2,6 +2,9 @@ package jpki_test
 
 import (
 	"bytes"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
@@ -16,17 +19,20 @@ import (
 	"kazashi.example/sync/certid"
 )
 
-// A practice world in small: three generations of the authentication authority under one name, the first expired, the
-// signature authority, and one person's key.
+// A practice world in small: three generations of the authentication authority under one name, the first expired, a fourth on
+// P-384, the signature authority in two generations, and one person's keys.
 type mini struct {
-	gen    [3]authority
-	sign   authority
-	person *rsa.PrivateKey
+	gen        [3]authority
+	next       authority
+	sign       authority
+	signNext   authority
+	person     *rsa.PrivateKey
+	nextPerson *ecdsa.PrivateKey
 }
 
 type authority struct {
 	cert *x509.Certificate
-	key  *rsa.PrivateKey
+	key  crypto.Signer
 }
 
 // as is the authority with a certificate that says something else: its key signs in another's name.
@@ -42,14 +48,18 @@ func date(y, m, d int) time.Time { return time.Date(y, time.Month(m), d, 14, 59,
 
 var practice = sync.OnceValue(func() *mini {
 	auth := dn("C", "JP", "O", jpki.OrganizationPractice, "OU", jpki.UnitAuth, "OU", "Practice Agency")
-	w := &mini{person: newKey()}
+	sign := dn("C", "JP", "O", jpki.OrganizationPractice, "OU", jpki.UnitSign, "OU", "Practice Agency")
+	w := &mini{person: newKey(), nextPerson: newCurveKey()}
 	w.gen[0] = newAuthority(auth, 1, date(2015, 10, 20), date(2025, 10, 19))
 	w.gen[1] = newAuthority(auth, 20169545, date(2019, 9, 14), date(2029, 9, 14))
 	w.gen[2] = newAuthority(auth, 114393094, date(2023, 7, 16), date(2033, 7, 15))
-	w.sign = newAuthority(dn("C", "JP", "O", jpki.OrganizationPractice, "OU", jpki.UnitSign, "OU", "Practice Agency"), 1,
-		date(2023, 7, 16), date(2033, 7, 15))
+	w.sign = newAuthority(sign, 1, date(2023, 7, 16), date(2033, 7, 15))
+	w.next = authorityOf(newCurveKey(), x509.ECDSAWithSHA384, auth, 199990001, date(2026, 5, 1), date(2046, 5, 1))
+	w.signNext = authorityOf(newCurveKey(), x509.ECDSAWithSHA384, sign, 199990002, date(2026, 5, 1), date(2046, 5, 1))
 	return w
 })
+
+func newCurveKey() *ecdsa.PrivateKey { return must(ecdsa.GenerateKey(elliptic.P384(), rand.Reader)) }
 
 func newKey() *rsa.PrivateKey { return must(rsa.GenerateKey(rand.Reader, 2048)) }
 
@@ -62,7 +72,7 @@ func must[T any](v T, err error) T {
 
 // dn encodes a name from pairs of C, O, OU, CN and a value, all UTF8String as the national authority writes them.
 func dn(pairs ...string) []byte {
-	types := map[string]asn1.ObjectIdentifier{"C": {2, 5, 4, 6}, "O": {2, 5, 4, 10}, "OU": {2, 5, 4, 11}, "CN": {2, 5, 4, 3}}
+	types := map[string]asn1.ObjectIdentifier{"C": {2, 5, 4, 6}, "O": {2, 5, 4, 10}, "OU": {2, 5, 4, 11}, "L": {2, 5, 4, 7}, "CN": {2, 5, 4, 3}}
 	var seq pkix.RDNSequence
 	for i := 0; i < len(pairs); i += 2 {
 		v := asn1.RawValue{Tag: asn1.TagUTF8String, Bytes: []byte(pairs[i+1])}
@@ -72,13 +82,16 @@ func dn(pairs ...string) []byte {
 }
 
 func newAuthority(rawName []byte, serial int64, from, to time.Time) authority {
-	key := newKey()
+	return authorityOf(newKey(), x509.SHA256WithRSA, rawName, serial, from, to)
+}
+
+func authorityOf(key crypto.Signer, by x509.SignatureAlgorithm, rawName []byte, serial int64, from, to time.Time) authority {
 	tmpl := &x509.Certificate{
 		SerialNumber: big.NewInt(serial), RawSubject: rawName, NotBefore: from, NotAfter: to,
 		KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign, IsCA: true, BasicConstraintsValid: true,
-		SignatureAlgorithm: x509.SHA256WithRSA,
+		SignatureAlgorithm: by,
 	}
-	der := must(x509.CreateCertificate(rand.Reader, tmpl, tmpl, &key.PublicKey, key))
+	der := must(x509.CreateCertificate(rand.Reader, tmpl, tmpl, key.Public(), key))
 	return authority{must(x509.ParseCertificate(der)), key}
 }
 
@@ -135,11 +148,19 @@ func personTemplate() *x509.Certificate {
 
 func (w *mini) issue(t testing.TB, by authority, change func(*x509.Certificate)) []byte {
 	t.Helper()
-	tmpl := personTemplate()
+	return issueTo(t, by, personTemplate(), &w.person.PublicKey, change)
+}
+
+// issueTo takes the signature algorithm from the authority's key.
+func issueTo(t testing.TB, by authority, tmpl *x509.Certificate, pub crypto.PublicKey, change func(*x509.Certificate)) []byte {
+	t.Helper()
+	if _, curve := by.key.(*ecdsa.PrivateKey); curve {
+		tmpl.SignatureAlgorithm = x509.ECDSAWithSHA384
+	}
 	if change != nil {
 		change(tmpl)
 	}
-	der, err := x509.CreateCertificate(rand.Reader, tmpl, by.cert, &w.person.PublicKey, by.key)
+	der, err := x509.CreateCertificate(rand.Reader, tmpl, by.cert, pub, by.key)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -148,10 +169,11 @@ func (w *mini) issue(t testing.TB, by authority, change func(*x509.Certificate))
 
 func (w *mini) anchors(t testing.TB) *jpki.Anchors {
 	t.Helper()
-	list := []jpki.Anchor{{Cert: w.sign.cert, Hierarchy: certid.HierarchyPractice, Purpose: certid.PurposeSign}}
+	list := []jpki.Anchor{signAnchor(w.sign), signAnchor(w.signNext)}
 	for _, g := range w.gen {
 		list = append(list, anchor(g))
 	}
+	list = append(list, anchor(w.next))
 	as, err := jpki.NewAnchors(list...)
 	if err != nil {
 		t.Fatal(err)
@@ -161,6 +183,10 @@ func (w *mini) anchors(t testing.TB) *jpki.Anchors {
 
 func anchor(a authority) jpki.Anchor {
 	return jpki.Anchor{Cert: a.cert, Hierarchy: certid.HierarchyPractice, Purpose: certid.PurposeAuth}
+}
+
+func signAnchor(a authority) jpki.Anchor {
+	return jpki.Anchor{Cert: a.cert, Hierarchy: certid.HierarchyPractice, Purpose: certid.PurposeSign}
 }
 
 func examine(t testing.TB, as *jpki.Anchors, der []byte) jpki.AuthCert {
