@@ -18,6 +18,13 @@ const (
 	CodeBadParameter     ErrorCode = "bad_parameter"      // 400: a query parameter with a bad value
 	CodeTooManyStreams   ErrorCode = "too_many_streams"   // 503
 	CodeBoxFailed        ErrorCode = "box_failed"         // 500: the box could not answer; its log says why
+	CodeMediaType        ErrorCode = "media_type"         // 415: the body is not application/json
+	CodeBodyTooLarge     ErrorCode = "body_too_large"     // 413
+	CodeBadBody          ErrorCode = "bad_body"           // 400: not JSON of the shape asked for, or a field unknown or twice
+	CodeNextForm         ErrorCode = "next_form"          // 422: ErrNextForm
+	CodeNextBusy         ErrorCode = "next_busy"          // 409: ErrNextBusy
+	CodeNextUnready      ErrorCode = "next_unready"       // 503: ErrNextUnready
+	CodeNextNotServed    ErrorCode = "next_not_served"    // 409: ErrNextNotServed
 )
 
 // ErrorCodes lists them all, in the order above.
@@ -25,6 +32,7 @@ func ErrorCodes() []ErrorCode {
 	return []ErrorCode{
 		CodeWrongHost, CodeForeignOrigin, CodeMethod, CodeNotFound,
 		CodeUnknownParameter, CodeBadParameter, CodeTooManyStreams, CodeBoxFailed,
+		CodeMediaType, CodeBodyTooLarge, CodeBadBody, CodeNextForm, CodeNextBusy, CodeNextUnready, CodeNextNotServed,
 	}
 }
 

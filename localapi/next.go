@@ -1,8 +1,8 @@
 package localapi
 
 import (
+	"errors"
 	"fmt"
-	"log/slog"
 	"time"
 
 	"kazashi.example/sync/record"
@@ -17,8 +17,29 @@ const (
 	NextPIN   NextKind = "pin"   // one tap with the PIN
 )
 
+// Valid reports whether this build knows k.
+func (k NextKind) Valid() bool { return k == NextEnrol || k == NextPIN }
+
 // NextLasts is how long the box waits for a card once a PIN was typed in; then it forgets the PIN.
 const NextLasts = 60 * time.Second
+
+// Lengths of what is typed in.
+const (
+	PINLen   = 4 // digits of the PIN of the authentication certificate, and of the input-assist PIN
+	BirthLen = 8 // digits of a birth date, YYYYMMDD
+)
+
+// Why the box does not wait for a card. The local API says each by a code of its own.
+var (
+	// ErrNextForm: a field is missing, of the wrong shape, or does not belong to the kind.
+	ErrNextForm = errors.New("next card is asked for in the wrong form")
+	// ErrNextBusy: the box waits for a card already, or handles one.
+	ErrNextBusy = errors.New("the box waits for a card already, or handles one")
+	// ErrNextUnready: no tap can be taken now, so that no PIN is kept for one. Status.Problem says why.
+	ErrNextUnready = errors.New("the box can take no tap now")
+	// ErrNextNotServed: the rule of this desk's service does not take a tap of this kind, or there is no rule.
+	ErrNextNotServed = errors.New("the service of this desk does not take this")
+)
 
 // NextCard says that the box waits for a card to do something with it. It holds no PIN.
 type NextCard struct {
@@ -27,16 +48,51 @@ type NextCard struct {
 	Until      time.Time `json:"until"`
 }
 
+// NextState is what /v1/next-card answers to each method.
+type NextState struct {
+	Next *NextCard `json:"next"` // null when the next card is an ordinary tap
+}
+
 // NextCardRequest is the body of PUT /v1/next-card. It is kept in memory until the card came, at most NextLasts.
 type NextCardRequest struct {
 	Kind NextKind `json:"kind"`
-	PIN  Secret   `json:"pin"` // of the authentication certificate, 4 digits
+	PIN  Secret   `json:"pin"` // of the authentication certificate, PINLen digits
 	// SamePIN says that the input-assist PIN is the same; asked of the person, never assumed. InputPIN is it otherwise. Both
 	// count only with Attributes.
 	SamePIN    bool   `json:"same_pin,omitempty"`
 	InputPIN   Secret `json:"input_pin,omitempty"`
 	Attributes bool   `json:"attributes,omitempty"` // the person consents to name, address, birth date and sex being read
-	Birth      Secret `json:"birth,omitempty"`      // eight digits YYYYMMDD, for an enrolment without Attributes
+	Birth      Secret `json:"birth,omitempty"`      // BirthLen digits YYYYMMDD, for an enrolment without Attributes
+}
+
+// Check returns ErrNextForm, naming the field and never what is in it, unless r is whole: a PIN; for an enrolment either the consent
+// to attributes with one of SamePIN and InputPIN, or the birth date; for a check with the PIN nothing else.
+func (r NextCardRequest) Check() error {
+	field := ""
+	switch {
+	case !r.Kind.Valid():
+		field = "kind"
+	case !r.PIN.digits(PINLen):
+		field = "pin"
+	case r.Attributes && r.Kind != NextEnrol:
+		field = "attributes"
+	case r.SamePIN && (!r.Attributes || !r.InputPIN.IsZero()):
+		field = "same_pin"
+	case !r.SamePIN && r.Attributes != r.InputPIN.digits(PINLen), !r.Attributes && !r.InputPIN.IsZero():
+		field = "input_pin"
+	case (r.Kind == NextEnrol && !r.Attributes) != !r.Birth.IsZero(), !r.Birth.IsZero() && !r.Birth.date():
+		field = "birth"
+	default:
+		return nil
+	}
+	return fmt.Errorf("%w: %s", ErrNextForm, field)
+}
+
+// Wipe zeroes what was typed, in every copy of r.
+func (r NextCardRequest) Wipe() {
+	r.PIN.Wipe()
+	r.InputPIN.Wipe()
+	r.Birth.Wipe()
 }
 
 // Enrolled says what an enrolment has left for later taps.
@@ -45,33 +101,3 @@ type Enrolled struct {
 	Hindrance record.Reason `json:"hindrance,omitzero"`   // why they do, when they do
 	Attested  bool          `json:"attributes,omitempty"` // the four attributes were read and go to central
 }
-
-// Secret is what a person typed. It prints as REDACTED and never leaves in JSON.
-type Secret struct{ text string }
-
-// NewSecret wraps what was typed.
-func NewSecret(s string) Secret { return Secret{s} }
-
-// Reveal returns it.
-func (s Secret) Reveal() string { return s.text }
-
-// IsZero reports whether nothing was typed.
-func (s Secret) IsZero() bool { return s.text == "" }
-
-// UnmarshalText takes what was typed as it is.
-func (s *Secret) UnmarshalText(b []byte) error { s.text = string(b); return nil }
-
-// MarshalText writes REDACTED.
-func (Secret) MarshalText() ([]byte, error) { return []byte("REDACTED"), nil }
-
-// String prints REDACTED.
-func (Secret) String() string { return "REDACTED" }
-
-// GoString prints REDACTED.
-func (Secret) GoString() string { return "REDACTED" }
-
-// Format prints REDACTED for every verb.
-func (Secret) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("REDACTED")) }
-
-// LogValue logs REDACTED.
-func (Secret) LogValue() slog.Value { return slog.StringValue("REDACTED") }

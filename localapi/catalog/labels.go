@@ -35,6 +35,34 @@ var apiErrors = map[localapi.ErrorCode]Text{
 		"装置が応答できませんでした。記録は残っています。続くときは責任者に知らせてください。",
 		"The box could not answer. Its records are kept. If it happens again, tell the person in charge.",
 	},
+	localapi.CodeMediaType: {
+		"本文の形式が違います。Content-Type は application/json としてください。",
+		"The body is of the wrong type. Send it as Content-Type application/json.",
+	},
+	localapi.CodeBodyTooLarge: {
+		"本文が大きすぎます。1 KiB までです。",
+		"The body is too large. At most 1 KiB is read.",
+	},
+	localapi.CodeBadBody: {
+		"本文を読めません。項目名の誤りや重複がないか確かめてください。",
+		"The body cannot be read. Look for a field that does not exist here, stands twice or has a value of the wrong kind.",
+	},
+	localapi.CodeNextForm: {
+		"入力が足りないか、桁数が違います。暗証番号は数字4桁、生年月日は西暦の8桁です。",
+		"Something is missing or has the wrong number of digits: four for a PIN, eight with the western year for a birth date.",
+	},
+	localapi.CodeNextBusy: {
+		"ほかの登録や確認がカードを待っています。終わるのを待つか、中止してから、もう一度入力してください。",
+		"Another registration or check waits for its card. Let it end or cancel it, then type in again.",
+	},
+	localapi.CodeNextUnready: {
+		"今はカードを読めません。画面の案内に沿って装置を直してから、もう一度入力してください。",
+		"No card can be read now. Do what the page says about the box, then type in again.",
+	},
+	localapi.CodeNextNotServed: {
+		"このサービスでは使えない手続きです。責任者に規則の確認を依頼してください。",
+		"The service of this desk does not take this. Ask the person in charge to check the rule.",
+	},
 }
 
 // labels of the counter page, by the names that the template and counter.js use.

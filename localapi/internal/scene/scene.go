@@ -25,6 +25,7 @@ type Box struct {
 	status localapi.Status
 	taps   []localapi.Tap // newest first
 	err    error
+	next   localapi.NextCardRequest
 }
 
 // New makes a box that is on-line, practises, and has seen no tap.
@@ -59,6 +60,40 @@ func (b *Box) Fail(err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.err = err
+}
+
+// NextCard sets Status.Next until Noon and localapi.NextLasts, and keeps what was asked for. localapi.ErrNextBusy, or what Fail set.
+func (b *Box) NextCard(_ context.Context, r localapi.NextCardRequest) (localapi.NextCard, error) {
+	b.mu.Lock()
+	err, busy, now := b.err, b.status.Next != nil, b.status.Clock.Now
+	b.mu.Unlock()
+	if err != nil {
+		return localapi.NextCard{}, err
+	}
+	if busy {
+		return localapi.NextCard{}, localapi.ErrNextBusy
+	}
+	next := localapi.NextCard{Kind: r.Kind, Attributes: r.Attributes, Until: now.Add(localapi.NextLasts)}
+	b.Change(func(s *localapi.Status) { s.Next = &next; b.next = r })
+	return next, nil
+}
+
+// CancelNextCard clears Status.Next and forgets what was asked for.
+func (b *Box) CancelNextCard(context.Context) error {
+	b.mu.Lock()
+	err := b.err
+	b.mu.Unlock()
+	if err == nil {
+		b.Change(func(s *localapi.Status) { s.Next = nil; b.next = localapi.NextCardRequest{} })
+	}
+	return err
+}
+
+// Asked returns what NextCard was last asked for; zero after CancelNextCard.
+func (b *Box) Asked() localapi.NextCardRequest {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.next
 }
 
 // Change changes the status and tells the feed.

@@ -1,0 +1,59 @@
+package localapi
+
+import (
+	"bytes"
+	"fmt"
+	"log/slog"
+)
+
+// Secret is what a person typed. It prints as REDACTED and never leaves in JSON. Copies share what they hold, so that Wipe
+// reaches them all; the zero value holds nothing.
+type Secret struct{ text []byte }
+
+// NewSecret wraps what was typed.
+func NewSecret(s string) Secret { return Secret{[]byte(s)} }
+
+// Reveal returns it as a string, which cannot be wiped; Octets is better where octets will do.
+func (s Secret) Reveal() string { return string(s.text) }
+
+// Octets returns it as it lies in memory: Wipe zeroes this slice too.
+func (s Secret) Octets() []byte { return s.text }
+
+// Wipe zeroes it. It must not be used again: what is left is as long as it was, and no digits.
+func (s Secret) Wipe() { clear(s.text) }
+
+// IsZero reports whether nothing was typed.
+func (s Secret) IsZero() bool { return len(s.text) == 0 }
+
+// digits reports whether it is n ASCII digits.
+func (s Secret) digits(n int) bool {
+	return len(s.text) == n && bytes.Trim(s.text, "0123456789") == nil
+}
+
+// date reports whether it can stand in a card as a birth date: YYYYMMDD, Gregorian, 00 where month or day are unknown. Which dates
+// have a form that a card takes is the reader's business.
+func (s Secret) date() bool {
+	if !s.digits(BirthLen) {
+		return false
+	}
+	month, day := string(s.text[4:6]), string(s.text[6:8])
+	return month <= "12" && day <= "31"
+}
+
+// UnmarshalText takes a copy of what was typed.
+func (s *Secret) UnmarshalText(b []byte) error { s.text = bytes.Clone(b); return nil }
+
+// MarshalText writes REDACTED.
+func (Secret) MarshalText() ([]byte, error) { return []byte("REDACTED"), nil }
+
+// String prints REDACTED.
+func (Secret) String() string { return "REDACTED" }
+
+// GoString prints REDACTED.
+func (Secret) GoString() string { return "REDACTED" }
+
+// Format prints REDACTED for every verb.
+func (Secret) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("REDACTED")) }
+
+// LogValue logs REDACTED.
+func (Secret) LogValue() slog.Value { return slog.StringValue("REDACTED") }
