@@ -157,10 +157,15 @@ func TestP8AReasonOfALaterReleaseIsRead(t *testing.T) {
 
 // P3: an opened record that is printed, logged or marshalled by mistake shows nothing.
 func TestP3PrintsRedacted(t *testing.T) {
-	r := tap()
-	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%x", "%X", "%d", "%q"} {
-		if got := fmt.Sprintf(verb, r); got != "REDACTED" {
-			t.Errorf("Sprintf(%s) = %q, want REDACTED", verb, got)
+	r, e := tap(), enrolment()
+	for _, v := range []any{r, *e.PIN, e.PIN, *e.Card, *e.Enrolment, e.Enrolment, *e.Enrolment.Attributes} {
+		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%x", "%X", "%d", "%q"} {
+			if got := fmt.Sprintf(verb, v); got != "REDACTED" {
+				t.Errorf("Sprintf(%s, %T) = %q, want REDACTED", verb, v, got)
+			}
+		}
+		if b, err := json.Marshal(v); err != nil || string(b) != `"REDACTED"` {
+			t.Errorf("json.Marshal(%T) = %s, %v, want REDACTED", v, b, err)
 		}
 	}
 	if b, err := json.Marshal(r); err != nil || string(b) != `"REDACTED"` {

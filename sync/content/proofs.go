@@ -1,6 +1,8 @@
 package content
 
 import (
+	"fmt"
+	"log/slog"
 	"time"
 
 	"kazashi.example/sync/proof"
@@ -110,3 +112,39 @@ func (r Record) checkEnrolment(fail func(string) error) error {
 	}
 	return nil
 }
+
+// Format prints REDACTED for every verb.
+func (PINProof) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("REDACTED")) }
+
+// MarshalText writes REDACTED.
+func (PINProof) MarshalText() ([]byte, error) { return []byte("REDACTED"), nil }
+
+// LogValue logs REDACTED.
+func (PINProof) LogValue() slog.Value { return slog.StringValue("REDACTED") }
+
+// Format prints REDACTED for every verb.
+func (CardProof) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("REDACTED")) }
+
+// MarshalText writes REDACTED.
+func (CardProof) MarshalText() ([]byte, error) { return []byte("REDACTED"), nil }
+
+// LogValue logs REDACTED.
+func (CardProof) LogValue() slog.Value { return slog.StringValue("REDACTED") }
+
+// Format prints REDACTED for every verb.
+func (Enrolment) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("REDACTED")) }
+
+// MarshalText writes REDACTED.
+func (Enrolment) MarshalText() ([]byte, error) { return []byte("REDACTED"), nil }
+
+// LogValue logs REDACTED.
+func (Enrolment) LogValue() slog.Value { return slog.StringValue("REDACTED") }
+
+// Format prints REDACTED for every verb.
+func (Attributes) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("REDACTED")) }
+
+// MarshalText writes REDACTED.
+func (Attributes) MarshalText() ([]byte, error) { return []byte("REDACTED"), nil }
+
+// LogValue logs REDACTED.
+func (Attributes) LogValue() slog.Value { return slog.StringValue("REDACTED") }

@@ -43,7 +43,7 @@ var lists = []time.Time{
 
 // inputs calls visit with every combination.
 func inputs(visit func(gate.Input)) {
-	sizes := []int{len(demands), 2, 2, 5, 5, 2, 4, len(dates), 6, len(lists), 3, 2}
+	sizes := []int{len(demands), 2, 2, 5, 5, 2, 4, len(dates), 6, len(lists), 3, 2, 3}
 	at := make([]int, len(sizes))
 	for {
 		visit(input(at))
@@ -69,6 +69,7 @@ func input(at []int) gate.Input {
 		Shown: gate.Shown{
 			Evidence: record.Evidence(at[3]), Chain: gate.Chain(at[4]), ProfileOK: at[5] == 0, Hierarchy: certid.Hierarchy(at[6]),
 			NotBefore: dates[at[7]].from, NotAfter: dates[at[7]].to,
+			Phone: at[12] == 1, Hindrance: []record.Reason{0, 0, record.ReasonCardDiffers}[at[12]],
 		},
 		Status: gate.Status{Answer: record.Answer(at[8]), ThisTime: lists[at[9]]},
 		Clock:  gate.Clock{Now: now, Confidence: record.Confidence(at[10])},
@@ -107,12 +108,16 @@ func factsOf(in gate.Input) facts {
 var sentences = []sentence{
 	{"without a rule nothing is asked of a card", func(f facts) bool { return !f.Ruled }, record.VerdictRefused, record.ReasonNoRule},
 	{"the chain verifies or its issuer is not known here", func(f facts) bool { return !f.known && !f.unknown }, record.VerdictRefused, record.ReasonChainBroken},
+	{"a phone's authority, when it is not known, has its own word", func(f facts) bool { return f.unknown && f.Shown.Phone }, record.VerdictRefused, record.ReasonPhone},
 	{"it is an authentication certificate", func(f facts) bool { return !f.Shown.ProfileOK }, record.VerdictRefused, record.ReasonProfile},
 	{"a known issuer is of a hierarchy that the service takes", func(f facts) bool { return f.known && !f.taken }, record.VerdictRefused, record.ReasonHierarchy},
 	{"it has not run out", func(f facts) bool { return f.late }, record.VerdictRefused, record.ReasonExpired},
 	{"it has begun, by a clock that was checked or by central", func(f facts) bool {
 		return f.early && (f.Final || f.Clock.Confidence == record.ConfidenceChecked)
 	}, record.VerdictRefused, record.ReasonNotYetValid},
+	{"what kept the card from proving more is said", func(f facts) bool {
+		return f.Shown.Evidence < f.Rule.Evidence && f.Shown.Hindrance != 0
+	}, record.VerdictRefused, record.ReasonCardDiffers},
 	{"the card proved what the rule asks for", func(f facts) bool { return f.Shown.Evidence < f.Rule.Evidence }, record.VerdictRefused, record.ReasonEvidenceTooWeak},
 	{"revoked is bad news at any age", func(f facts) bool { return f.Status.Answer == record.AnswerRevoked }, record.VerdictRefused, record.ReasonRevoked},
 	{"so is on hold", func(f facts) bool { return f.Status.Answer == record.AnswerOnHold }, record.VerdictRefused, record.ReasonOnHold},

@@ -2,6 +2,7 @@ package golden_test
 
 import (
 	"encoding/hex"
+	"maps"
 	"strings"
 	"testing"
 
@@ -115,8 +116,12 @@ func TestMessagesAreAsWrittenByHand(t *testing.T) {
 	}
 	values["content"], values["content, issuer unknown"] = contentValue(), unknownIssuer()
 	values["ack"], values["rules"], values["verdicts"] = ackValue(), rulesValue(), verdictsValue()
+	for name, v := range proofValues() {
+		values[name] = v
+	}
 	values["root set"], values["bundle"] = rootValues()[0], bundleValue()
 	hand := byHand()
+	maps.Copy(hand, proofsByHand())
 	if len(values) != len(hand) {
 		t.Errorf("%d values, %d written by hand", len(values), len(hand))
 	}
