@@ -17,11 +17,12 @@ const (
 
 // Card is one virtual card of any [Kind], with power. Make one with [New].
 type Card struct {
-	id    string
-	store Store
-	layout
-
 	mu sync.Mutex // guards everything below and every secret in apps
+	// profile, id, store and layout change by Renew alone.
+	profile *Profile
+	id      string
+	store   Store
+	layout
 	// app is the current DF, nil for the card manager; ef the current EF, nil for none.
 	app *application
 	ef  *file
@@ -38,7 +39,7 @@ func New(p *Profile, store Store) (*Card, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Card{id: stateID(p), store: store, layout: l}
+	c := &Card{profile: p, id: stateID(p), store: store, layout: l}
 	state, err := store.Load(c.id)
 	if err != nil {
 		return nil, fmt.Errorf("loading card state: %w", err)
@@ -60,64 +61,18 @@ func Open(path string) (*Card, error) {
 	return New(p, NewFileStore(path+StateSuffix))
 }
 
-func (c *Card) restore(s State) {
-	for _, x := range c.secrets() {
-		if n, ok := s.Tries[x.name]; ok {
-			x.tries = min(n, x.maxTries)
-		}
-		if v, ok := s.Changed[x.name]; ok {
-			x.value, x.changed = []byte(v), true
-		}
-	}
-}
-
-func (c *Card) secrets() []*secret {
-	var all []*secret
-	for _, a := range c.apps {
-		for _, f := range a.files {
-			if f.kind == secretKind {
-				all = append(all, f.secret)
-			}
-		}
-	}
-	return all
-}
-
-// save makes counters and changed PINs durable.
-func (c *Card) save() error {
-	s := State{Tries: map[string]uint8{}, Changed: map[string]string{}}
-	for _, x := range c.secrets() {
-		if x.tries != x.maxTries {
-			s.Tries[x.name] = x.tries
-		}
-		if x.changed {
-			s.Changed[x.name] = string(x.value)
-		}
-	}
-	return c.store.Save(c.id, s)
-}
-
 // ATR is the answer to reset; a fresh slice.
-func (c *Card) ATR() []byte { return bytes.Clone(c.atr) }
+func (c *Card) ATR() []byte {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return bytes.Clone(c.atr)
+}
 
 // Reset takes the power away and gives it back: selection and security status are gone, counters stay.
 func (c *Card) Reset() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.choose(nil)
-}
-
-// ResetCounts gives every PIN reference all its tries, as a city office does; a reference blocked at issue stays blocked.
-func (c *Card) ResetCounts() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, x := range c.secrets() {
-		x.tries = x.maxTries
-	}
-	if err := c.save(); err != nil {
-		return fmt.Errorf("saving card state: %w", err)
-	}
-	return nil
 }
 
 // Transmit carries one command APDU to the card and returns its response APDU, at most 32,770 octets. Every input has an answer.

@@ -2,7 +2,9 @@ package vcard
 
 import (
 	"crypto"
+	"crypto/sha256"
 	"encoding/binary"
+	"encoding/hex"
 	"fmt"
 	"slices"
 	"strings"
@@ -67,7 +69,8 @@ type secret struct {
 	value    []byte
 	maxTries uint8
 	tries    uint8
-	changed  bool // by CHANGE REFERENCE DATA
+	changed  bool   // by CHANGE REFERENCE DATA
+	issued   string // SHA-256 in hex of the certificate that it was issued with; empty: none
 	// rule accepts a new value for CHANGE REFERENCE DATA; nil: cannot be changed by the holder.
 	rule func(string) bool
 }
@@ -79,6 +82,13 @@ func plainFile(id uint16, body []byte, openedBy ...uint16) *file {
 func secretFile(ap string, id uint16, value string, tries uint8, rule func(string) bool) *file {
 	name := fmt.Sprintf("%s/%04X", ap, id)
 	return &file{id: id, kind: secretKind, secret: &secret{name: name, value: []byte(value), maxTries: tries, tries: tries, rule: rule}}
+}
+
+// issuedWith ties a PIN reference to its certificate: a renewal that replaces the one makes the other anew.
+func (f *file) issuedWith(cert []byte) *file {
+	sum := sha256.Sum256(cert)
+	f.secret.issued = hex.EncodeToString(sum[:])
+	return f
 }
 
 func keyFile(id uint16, key crypto.Signer, openedBy ...uint16) *file {
@@ -99,7 +109,7 @@ func jpkiAP(p *Profile, k *keyring, label string, certRefs ...uint16) *applicati
 		plainFile(0x000B, p.AuthCA),
 		{id: 0x0016, kind: keyKind, sealed: true}, // terminals' CA key, for nothing that is possible here
 		keyFile(0x0017, k.parse(p.AuthKey, rsaKey), 0x0018),
-		secretFile("jpki", 0x0018, p.AuthPIN, authPINTries, fourDigits),
+		secretFile("jpki", 0x0018, p.AuthPIN, authPINTries, fourDigits).issuedWith(p.AuthCert),
 	}}
 	if !p.hasSign() {
 		ap.files = append(ap.files, secretFile("jpki", 0x001B, "", 0, nil))
@@ -110,7 +120,7 @@ func jpkiAP(p *Profile, k *keyring, label string, certRefs ...uint16) *applicati
 		plainFile(0x0001, p.SignCert, 0x001B),
 		plainFile(0x0002, p.SignCA),
 		keyFile(0x001A, k.parse(p.SignKey, rsaKey), 0x001B),
-		secretFile("jpki", 0x001B, p.SignPassword, signPasswordTries, signPassword),
+		secretFile("jpki", 0x001B, p.SignPassword, signPasswordTries, signPassword).issuedWith(p.SignCert),
 	)
 	return ap
 }

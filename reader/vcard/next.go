@@ -25,7 +25,7 @@ func nextAuthAP(p *Profile, k *keyring) *application {
 		plainFile(0x0013, p.InputIntegrity, pin),
 		plainFile(0x0014, p.InputCVC, pin),
 		keyFile(0x0017, k.parse(p.AuthKey, p384Key), pin),
-		secretFile("auth", pin, p.AuthPIN, authPINTries, fourDigits),
+		secretFile("auth", pin, p.AuthPIN, authPINTries, fourDigits).issuedWith(p.AuthCert),
 	}}
 	if !p.hasSign() {
 		ap.files = append(ap.files, secretFile("auth", password, "", 0, nil))
@@ -34,7 +34,7 @@ func nextAuthAP(p *Profile, k *keyring) *application {
 	ap.files = append(ap.files,
 		plainFile(0x0001, p.SignCert, password),
 		keyFile(0x001A, k.parse(p.SignKey, p384Key), password),
-		secretFile("auth", password, p.SignPassword, signPasswordTries, signPassword),
+		secretFile("auth", password, p.SignPassword, signPasswordTries, signPassword).issuedWith(p.SignCert),
 	)
 	return ap
 }

@@ -19,6 +19,9 @@ type State struct {
 	Tries map[string]uint8 `json:"tries,omitempty"`
 	// Changed holds the PINs that CHANGE REFERENCE DATA has set, by the same names.
 	Changed map[string]string `json:"changed,omitempty"`
+	// Issued names the certificate, by its SHA-256 in hex, that a reference was issued with. Where the card has another one now, it
+	// was renewed, and what is remembered of that reference no longer holds. Missing: not known, still holds.
+	Issued map[string]string `json:"issued,omitempty"`
 }
 
 // String prints REDACTED: a changed PIN is still a PIN.
@@ -28,7 +31,7 @@ func (State) String() string { return redacted }
 func (State) GoString() string { return redacted }
 
 func (s State) clone() State {
-	return State{Tries: maps.Clone(s.Tries), Changed: maps.Clone(s.Changed)}
+	return State{Tries: maps.Clone(s.Tries), Changed: maps.Clone(s.Changed), Issued: maps.Clone(s.Issued)}
 }
 
 // stateID names a card in a Store: by its CardID, else by its authentication certificate, so that profiles from before CardID keep

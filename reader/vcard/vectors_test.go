@@ -319,7 +319,7 @@ func play(t *testing.T, c *vcard.Card, steps []step) {
 
 func checkLength(t *testing.T, i int, cmd string, got []byte, want string) {
 	t.Helper()
-	lengths := map[string]int{"1": 1, "16": 16, "32": 32, "256": 256}
+	lengths := map[string]int{"1": 1, "16": 16, "32": 32, "96": 96, "404": 404, "256": 256}
 	if len(got) != lengths[want]+2 || string(got[len(got)-2:]) != "\x90\x00" {
 		t.Errorf("step %d: Transmit(%s) = %X, want %s octets and 9000", i, cmd, got, want)
 	}

@@ -6,6 +6,8 @@ package testcard
 
 import (
 	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
@@ -20,6 +22,24 @@ import (
 type keys struct{ auth, sign, card, input *rsa.PrivateKey }
 
 var made = sync.OnceValue(func() keys { return keys{newKey(), newKey(), newKey(), newKey()} })
+
+type nextKeys struct{ auth, sign, card *ecdsa.PrivateKey }
+
+var madeNext = sync.OnceValue(func() nextKeys { return nextKeys{newNextKey(), newNextKey(), newNextKey()} })
+
+func newNextKey() *ecdsa.PrivateKey {
+	k, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	if err != nil {
+		panic(err)
+	}
+	return k
+}
+
+// NextKeys are the public halves of the authentication, signature and card keys of [Next].
+func NextKeys() (auth, sign, card *ecdsa.PublicKey) {
+	k := madeNext()
+	return &k.auth.PublicKey, &k.sign.PublicKey, &k.card.PublicKey
+}
 
 func newKey() *rsa.PrivateKey {
 	k, err := rsa.GenerateKey(rand.Reader, 2048)
@@ -77,6 +97,32 @@ func Fixed() *vcard.Profile {
 	}
 }
 
+// Next is a practice next-generation card whose files hold known octets.
+func Next() *vcard.Profile {
+	k := madeNext()
+	return &vcard.Profile{
+		Label: "practice next card", Kind: vcard.Next, CardID: "next-1",
+		AuthCert: sequence(0x190, 0x10), SignCert: sequence(0x191, 0x20),
+		AuthKey: pkcs8(k.auth), SignKey: pkcs8(k.sign), CardKey: pkcs8(k.card),
+		AuthPIN: "1234", SignPassword: "KAZASHI1", BirthKey: "550217",
+		FaceAge:         []byte("\xFF\x10\x02AG"),
+		FaceCVC:         []byte("\x7F\x21\x02CV"),
+		InputAttributes: []byte("\xFF\x20\x02AT"),
+		InputIntegrity:  []byte("\xFF\x30\x02IG"),
+		InputCVC:        []byte("\x7F\x21\x02cv"),
+	}
+}
+
+// Phone is a phone with both certificates of [Fixed].
+func Phone() *vcard.Profile {
+	p := Fixed()
+	return &vcard.Profile{
+		Label: "practice phone", Kind: vcard.Phone,
+		AuthCert: p.AuthCert, AuthCA: p.AuthCA, AuthKey: p.AuthKey, AuthPIN: p.AuthPIN,
+		SignCert: p.SignCert, SignCA: p.SignCA, SignKey: p.SignKey, SignPassword: p.SignPassword,
+	}
+}
+
 // sequence is a DER SEQUENCE of n octets that count up from first.
 func sequence(n int, first byte) []byte {
 	b := bytes.NewBuffer([]byte{0x30, 0x82, byte(n >> 8), byte(n)})
@@ -86,7 +132,7 @@ func sequence(n int, first byte) []byte {
 	return b.Bytes()
 }
 
-func pkcs8(k *rsa.PrivateKey) []byte {
+func pkcs8(k any) []byte {
 	b, err := x509.MarshalPKCS8PrivateKey(k)
 	if err != nil {
 		panic(err)
