@@ -25,87 +25,76 @@ const (
 // closeLimit bounds the reset that ends a connection.
 const closeLimit = 2 * time.Second
 
-// Card is a connection to the card on one reader. It is for one goroutine at a time.
-type Card struct {
-	service *scard.Context
-	card    *scard.Card
-	share   Share
-	dead    bool // closed, or left to a call that did not end in time; no further call is made
-}
+// Card is a connection to the card on one reader, held by a worker process of its own. It is for one goroutine at a time, and
+// must be closed.
+type Card struct{ worker *worker } // nil once the connection is dead
 
 // Connect powers the card on a reader and connects to it, by whichever of T=0 and T=1 it speaks. Errors: ErrNoService,
-// ErrNoReader, ErrNoCard, ErrMute, ErrInUse, or that of ctx. While another program holds a transaction the service makes us
-// wait, so ctx should have a deadline. When ctx ends first, the service's own call is left to itself and what comes of it is
-// released.
+// ErrNoReader, ErrNoCard, ErrMute, ErrInUse, ErrWorker, or that of ctx. While another program holds a transaction the service
+// makes us wait, so ctx should have a deadline; one that has none ends after a minute with ErrHung. When ctx ends first, the
+// worker that waits is killed and the service releases what it held.
 func Connect(ctx context.Context, reader string, share Share) (*Card, error) {
-	c := &Card{share: share}
-	err := c.call(ctx, func() error { return c.open(reader) })
+	if reader == "" || len(reader) > maxName {
+		return nil, wrap(connecting, scard.ErrUnknownReader)
+	}
+	w, used, err := take()
 	if err != nil {
-		return nil, wrap("connecting to the card", err)
+		return nil, wrap(connecting, err)
 	}
-	return c, nil
-}
-
-// open runs in a goroutine of its own: nobody else touches c until it returns.
-func (c *Card) open(reader string) error {
-	service, err := scard.EstablishContext()
-	if err != nil {
-		return err //nolint:wrapcheck // Connect wraps
-	}
-	c.service = service
-	mode := scard.ShareExclusive
-	if c.share == Shared {
-		mode = scard.ShareShared
-	}
-	if c.card, err = service.Connect(reader, mode, scard.ProtocolAny); err == nil {
-		err = c.begin()
-	}
-	if err != nil {
-		c.release()
-	}
-	return err
-}
-
-func (c *Card) begin() error {
-	if p := c.card.ActiveProtocol(); p != scard.ProtocolT0 && p != scard.ProtocolT1 {
-		return scard.ErrProtoMismatch // ebfe/scard panics when asked to transmit by any other
-	}
-	if c.share == Shared {
-		return c.card.BeginTransaction() //nolint:wrapcheck // Connect wraps
-	}
-	return nil
-}
-
-// Transmit sends one command and returns the answer with its status word. Extended lengths are passed on as they are. Errors:
-// ErrCommand, ErrNoCard, ErrNoService, apdu.ErrNoAnswer (the card is still there), ErrDead, or that of ctx.
-//
-// PC/SC cannot interrupt a command on its way. When ctx ends first Transmit returns at once and the connection is dead; the
-// goroutine that waits for the reader ends, and frees it, when the reader gives up: some 10 seconds with a CCID reader, and
-// not at all with a driver that hangs, which only a restart of pcscd cures.
-func (c *Card) Transmit(ctx context.Context, command []byte) ([]byte, error) {
-	if len(command) == 0 {
-		return nil, ErrCommand // ebfe/scard takes the address of its first octet
-	}
-	command = append([]byte(nil), command...) // may outlive the call
-	var answer []byte
-	var gone bool
-	err := c.call(ctx, func() (err error) {
-		if answer, err = c.card.Transmit(command); err == nil && len(answer) < 2 {
-			err = scard.ErrNotTransacted // some drivers call a card that was torn away a success without octets
+	body := append([]byte{byte(share)}, reader...)
+	_, _, err = w.call(ctx, opConnect, body)
+	if used && died(err) && errors.Is(err, ErrWorker) { // it ended while it was idle: nothing was done yet
+		if w, err = start(); err == nil {
+			_, _, err = w.call(ctx, opConnect, body)
 		}
-		gone = err != nil && !c.present()
-		return err
-	})
+	}
 	switch {
 	case err == nil:
+		return &Card{worker: w}, nil
+	case died(err):
+		warm()
+	case w != nil:
+		give(w)
+	}
+	return nil, wrap(connecting, err)
+}
+
+const (
+	connecting = "connecting to the card"
+	sending    = "sending a command to the card"
+	resetting  = "resetting the card"
+)
+
+// Transmit sends one command and returns the answer with its status word. Extended lengths are passed on as they are. Errors:
+// ErrCommand, ErrNoCard, ErrReset, ErrNoService, apdu.ErrNoAnswer (the card is still there), ErrDead, ErrWorker, or that of
+// ctx.
+//
+// PC/SC cannot interrupt a command on its way. When ctx ends first, the worker is killed and the connection is dead; nothing
+// of it is left in this process. The service frees the card when its driver gives up: after some 10 seconds with a CCID
+// reader, and not at all with a driver that hangs, which only a restart of pcscd cures. Other readers are not concerned.
+// A context without a deadline ends after a minute with ErrHung.
+func (c *Card) Transmit(ctx context.Context, command []byte) ([]byte, error) {
+	switch {
+	case len(command) == 0 || len(command) > apdu.MaxCommandLen:
+		return nil, ErrCommand
+	case c.worker == nil:
+		return nil, wrap(sending, ErrDead)
+	}
+	answer, gone, err := c.worker.call(ctx, opTransmit, command)
+	if err == nil {
 		return answer, nil
-	case c.dead: // the call may still run: answer and gone are not ours to read
-		return nil, wrap(sending, err)
+	}
+	if died(err) {
+		c.lose()
 	}
 	return nil, transmitError(err, gone)
 }
 
-const sending = "sending a command to the card"
+// lose forgets a worker that has ended.
+func (c *Card) lose() {
+	c.worker = nil
+	warm()
+}
 
 // transmitError tells a reader that could not pass one command on from a card that is no longer there.
 func transmitError(err error, gone bool) error {
@@ -122,63 +111,21 @@ func transmitError(err error, gone bool) error {
 	return fmt.Errorf("%s: %w: %w", sending, apdu.ErrNoAnswer, err)
 }
 
-// present asks the service whether the card is still there.
-func (c *Card) present() bool {
-	s, err := c.card.Status()
-	return err == nil && s.State&scard.Present != 0
-}
-
-// Close resets the card, so that nothing stays selected or verified on it, and disconnects. It is bounded by closeLimit. A
-// card that is gone already is no error; nor is a second Close.
+// Close resets the card, so that nothing stays selected or verified on it, and disconnects. It is bounded by closeLimit, after
+// which the service itself is left to reset the card. A card that is gone already is no error; nor is a second Close.
 func (c *Card) Close() error {
-	if c.dead {
+	w := c.worker
+	if w == nil {
 		return nil
 	}
+	c.worker = nil
 	ctx, cancel := context.WithTimeout(context.Background(), closeLimit)
 	defer cancel()
-	err := c.call(ctx, func() error {
-		c.release()
-		return nil
-	})
-	c.dead = true
-	return err
-}
-
-// release gives back whatever open got hold of; errors are those of a card or service that is gone, with nothing to give.
-func (c *Card) release() {
-	if c.card != nil {
-		if c.share == Shared {
-			_ = c.card.EndTransaction(scard.LeaveCard)
-		}
-		_ = c.card.Disconnect(scard.ResetCard)
+	_, _, err := w.call(ctx, opDisconnect)
+	if died(err) {
+		warm()
+		return wrap(resetting, err)
 	}
-	if c.service != nil {
-		_ = c.service.Release()
-	}
-	c.card, c.service = nil, nil
-}
-
-// call runs f beside the caller, so that ctx can end the waiting though not f. If it does, the connection is dead and is
-// released when f returns; until then nobody but f touches it.
-func (c *Card) call(ctx context.Context, f func() error) error {
-	if c.dead {
-		return ErrDead
-	}
-	if err := ctx.Err(); err != nil {
-		return err //nolint:wrapcheck // the callers wrap
-	}
-	type outcome struct{ err error }
-	done := make(chan outcome, 1)
-	go func() { done <- outcome{f()} }()
-	select {
-	case o := <-done:
-		return o.err
-	case <-ctx.Done():
-		c.dead = true
-		go func() {
-			<-done
-			c.release()
-		}()
-		return ctx.Err() //nolint:wrapcheck // the callers wrap
-	}
+	give(w)
+	return wrap(resetting, err)
 }

@@ -2,9 +2,9 @@ package pcsc
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
-	"sync"
-	"sync/atomic"
+	"fmt"
 	"time"
 
 	"github.com/ebfe/scard"
@@ -48,28 +48,29 @@ const (
 	pnpReader = `\\?PnP?\Notification`
 	// waitLimit bounds one wait: a reader that came between listing and waiting is seen this much later.
 	waitLimit = 5 * time.Second
-	// cancelEvery repeats SCardCancel, which is lost when it comes before the wait has begun (LudovicRousseau/PCSC #160).
-	cancelEvery = 20 * time.Millisecond
-	backoffMin  = 250 * time.Millisecond
-	backoffMax  = 4 * time.Second
+	// hangLimit is how long the service may take for what it does at once, and for a wait beyond waitLimit.
+	hangLimit  = 10 * time.Second
+	backoffMin = 250 * time.Millisecond
+	backoffMax = 4 * time.Second
 )
-
-// watching holds Watch to one at a time: ebfe/scard keeps a reader's name alive for C by that name only (scard_unix.go,
-// pinned), so that a second wait would free the first one's memory.
-var watching atomic.Bool
 
 // Watch calls handle for every change of service, readers and cards, in order and from one goroutine, until ctx ends; then
 // it returns nil. While handle runs nothing is watched, and nothing is lost: what happened meanwhile follows, a card that was
-// exchanged for another as removed and arrived. A service that is missing or restarted is tried again for ever, at most
-// backoffMax apart, and everything on it is reported anew. ErrWatching when the process watches already.
+// exchanged for another as removed and arrived. A service that is missing, restarted or hanging is tried again for ever, at
+// most backoffMax apart, and everything on it is reported anew. While it runs, a worker is kept ready for the next Connect.
+// ErrWorker when this program does not begin with Main.
 func Watch(ctx context.Context, handle func(Event)) error {
-	if !watching.CompareAndSwap(false, true) {
-		return ErrWatching
+	if !hooked.Load() {
+		return wrap("watching readers", errUnhooked)
 	}
-	defer watching.Store(false)
 	w := watcher{handle: handle, backoff: backoffMin}
+	warm()
+	defer cool()
 	for ctx.Err() == nil {
 		err := w.session(ctx)
+		if died(err) || ctx.Err() != nil {
+			w.end()
+		}
 		if ctx.Err() != nil {
 			break
 		}
@@ -82,32 +83,40 @@ func Watch(ctx context.Context, handle func(Event)) error {
 
 type watcher struct {
 	handle  func(Event)
+	worker  *worker // nil until there is one
 	track   tracker
 	lost    bool // ServiceLost was reported and nothing since
 	backoff time.Duration
 }
 
 // session watches over one context of the service until that fails.
-func (w *watcher) session(ctx context.Context) error {
-	service, err := scard.EstablishContext()
-	if err != nil {
-		return wrap("reaching the PC/SC service", err)
+func (w *watcher) session(ctx context.Context) (err error) {
+	if w.worker == nil {
+		if w.worker, err = start(); err != nil {
+			return wrap("watching readers", err)
+		}
 	}
-	defer func() { _ = service.Release() }() // a service that is gone has nothing to release
 	w.track = tracker{}
 	found := false
 	for ctx.Err() == nil {
-		if err := w.round(ctx, service, &found); err != nil {
+		if err := w.round(ctx, &found); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+func (w *watcher) end() {
+	if w.worker != nil {
+		w.worker.end()
+		w.worker = nil
+	}
+}
+
 // round lists the readers, waits for one change and reports it.
-func (w *watcher) round(ctx context.Context, service *scard.Context, found *bool) error {
-	names, err := service.ListReaders()
-	if err != nil && !errors.Is(err, scard.ErrNoReadersAvailable) {
+func (w *watcher) round(ctx context.Context, found *bool) error {
+	names, err := list(ctx, w.worker)
+	if err != nil {
 		return wrap("listing readers", err)
 	}
 	if !*found {
@@ -116,17 +125,47 @@ func (w *watcher) round(ctx context.Context, service *scard.Context, found *bool
 	}
 	w.report(w.track.list(names))
 	states := w.track.states()
-	err = wait(ctx, service, states)
+	err = wait(ctx, w.worker, states)
 	switch {
 	case err == nil:
 		w.report(w.track.update(states))
-	case errors.Is(err, scard.ErrTimeout), errors.Is(err, scard.ErrCancelled):
+	case errors.Is(err, scard.ErrTimeout):
 	case errors.Is(err, scard.ErrUnknownReader), errors.Is(err, scard.ErrReaderUnavailable):
 		sleep(ctx, backoffMin) // it went away between listing and waiting: list again, not at once
 	default:
 		return wrap("waiting for cards", err)
 	}
 	return nil
+}
+
+// list is SCardListReaders; no reader is no error.
+func list(ctx context.Context, p *worker) ([]string, error) {
+	answer, err := ask(ctx, p, hangLimit, opList)
+	if errors.Is(err, scard.ErrNoReadersAvailable) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return decodeNames(answer)
+}
+
+// wait is SCardGetStatusChange. When ctx ends the worker is killed in the middle of it.
+func wait(ctx context.Context, p *worker, states []scard.ReaderState) error {
+	body := binary.BigEndian.AppendUint32(nil, uint32(waitLimit/time.Millisecond))
+	answer, err := ask(ctx, p, waitLimit+hangLimit, opWait, appendStates(body, states))
+	if err != nil {
+		return err
+	}
+	return decodeEvents(answer, states)
+}
+
+// ask is a call with a limit beyond which the service hangs.
+func ask(ctx context.Context, p *worker, limit time.Duration, what byte, body ...[]byte) ([]byte, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("%w: %w", ErrNoService, ErrHung))
+	defer cancel()
+	answer, _, err := p.call(ctx, what, body...)
+	return answer, err
 }
 
 func (w *watcher) report(events []Event) {
@@ -150,34 +189,5 @@ func sleep(ctx context.Context, d time.Duration) {
 	select {
 	case <-ctx.Done():
 	case <-t.C:
-	}
-}
-
-// wait is SCardGetStatusChange, ended early by ctx. No goroutine outlives it.
-func wait(ctx context.Context, service *scard.Context, states []scard.ReaderState) error {
-	done := make(chan struct{})
-	var canceller sync.WaitGroup
-	canceller.Go(func() { cancelUntil(ctx, service, done) })
-	err := service.GetStatusChange(states, waitLimit)
-	close(done)
-	canceller.Wait()
-	return err //nolint:wrapcheck // round tells the codes apart
-}
-
-func cancelUntil(ctx context.Context, service *scard.Context, done <-chan struct{}) {
-	select {
-	case <-done:
-		return
-	case <-ctx.Done():
-	}
-	again := time.NewTicker(cancelEvery)
-	defer again.Stop()
-	for {
-		_ = service.Cancel() // the wait's own result says whether it worked
-		select {
-		case <-done:
-			return
-		case <-again.C:
-		}
 	}
 }

@@ -15,9 +15,13 @@ import (
 
 	"kazashi.example/appliance/config"
 	"kazashi.example/firmware/command"
+	"kazashi.example/reader/pcsc"
 )
 
-func main() { os.Exit(command.Run(newRoot(), os.Args[1:])) }
+func main() {
+	pcsc.Main()
+	os.Exit(command.Run(newRoot(), os.Args[1:]))
+}
 
 // settings are the flags that every command has.
 type settings struct {

@@ -1,7 +1,7 @@
 // Package cards is the readers of the PC/SC service as a tap needs them.
 //
-// It has no state: PCSC may be used from any goroutine, but only one Watch at a time may run in a process (package pcsc). It
-// holds a card exclusively while it reads it, and resets it afterwards.
+// It has no state: PCSC may be used from any goroutine. The program must begin with pcsc.Main. A card is held exclusively while
+// it is read, and reset afterwards.
 package cards
 
 import (
@@ -55,10 +55,13 @@ var failures = []struct {
 	word localapi.ReadFailure
 }{
 	{pcsc.ErrNoService, localapi.FailureNoPCSC},
+	{pcsc.ErrHung, localapi.FailureNoPCSC},
+	{pcsc.ErrWorker, localapi.FailureNoPCSC},
 	{pcsc.ErrNoReader, localapi.FailureReaderGone},
 	{pcsc.ErrInUse, localapi.FailureBusy},
 	{pcsc.ErrNoCard, localapi.FailureTorn},
 	{pcsc.ErrMute, localapi.FailureTorn},
+	{pcsc.ErrReset, localapi.FailureTorn},
 	{pcsc.ErrDead, localapi.FailureTorn},
 	{mynumber.ErrNotMyNumber, localapi.FailureNotMyNumber},
 	{mynumber.ErrNoCertificate, localapi.FailureNotMyNumber},

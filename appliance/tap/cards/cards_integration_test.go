@@ -18,6 +18,7 @@ import (
 	"kazashi.example/central/lab/world"
 	"kazashi.example/central/lab/world/worldtest"
 	"kazashi.example/localapi"
+	"kazashi.example/reader/pcsc"
 	"kazashi.example/reader/vcard/control"
 	"kazashi.example/reader/vcard/vpcd"
 )
@@ -25,7 +26,10 @@ import (
 // base is the reader rig's directory; libpcsclite reads the variable that names its socket once a process.
 var base string
 
-func TestMain(m *testing.M) { os.Exit(run(m)) }
+func TestMain(m *testing.M) {
+	pcsc.Main()
+	os.Exit(run(m))
+}
 
 func run(m *testing.M) int {
 	dir, err := os.MkdirTemp("", "cards")
