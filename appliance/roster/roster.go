@@ -1,0 +1,170 @@
+// Package roster is who is enrolled at this box's site, as this box knows it now: what central sent, and the enrolments of this run
+// that central has not settled yet.
+//
+// A [Book] is in memory alone and may be used from any goroutine; looking up is a look into memory. Nothing is durable: it is
+// empty after a restart until central has answered, and the enrolments of before are then central's. It names people by serial
+// number and birth date, so nothing of it is ever written or logged; what it hands out prints as REDACTED. It decides nothing
+// about a tap.
+package roster
+
+import (
+	"errors"
+	"slices"
+	"sync"
+
+	"kazashi.example/sync/certid"
+	"kazashi.example/sync/record"
+	"kazashi.example/sync/roster"
+	"kazashi.example/sync/rule"
+	"kazashi.example/sync/sign"
+	"kazashi.example/sync/wire"
+)
+
+// Errors of Book. Those of a set itself are package sync/roster's.
+var (
+	// ErrOlder says that a set is not newer than the one held.
+	ErrOlder = errors.New("roster is not newer than the one held")
+	// ErrElsewhere says that a set was made for another box.
+	ErrElsewhere = errors.New("roster was made for another box")
+	// ErrFull says that this run has enrolled roster.MaxEntries people whom central has not settled.
+	ErrFull = errors.New("too many enrolments wait for central")
+)
+
+// place is where a person stands: handles are per verifier, so an enrolment is too.
+type place struct {
+	verifier record.VerifierID
+	id       certid.CertID
+}
+
+func placeOf(e roster.Entry) (place, error) {
+	id, err := e.ID()
+	return place{e.Verifier, id}, err
+}
+
+// Book is the roster of one box.
+type Book struct {
+	box record.BoxID
+
+	mu      sync.RWMutex // guards what follows; held for moments only, a tap waits for it
+	msg     []byte       // central's set as it came, to be verified anew when the keys change
+	version rule.Version
+	central map[place]roster.Entry
+	named   map[record.TapID]bool // enrolments that central's set names
+	local   []local               // oldest first
+}
+
+// local is an enrolment of this run that central has not settled.
+type local struct {
+	place
+	roster.Entry
+}
+
+// New is a book that knows nobody.
+func New(box record.BoxID) *Book { return &Book{box: box} }
+
+// Version is that of central's set; zero if none is held.
+func (b *Book) Version() rule.Version {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	return b.version
+}
+
+// Find looks up who has enrolled with a verifier by a certificate. An enrolment of this run that central has not settled goes
+// before central's entry, and a later one before an earlier.
+func (b *Book) Find(v record.VerifierID, id certid.CertID) (roster.Entry, bool) {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	want := place{v, id}
+	for _, l := range slices.Backward(b.local) {
+		if l.place == want {
+			return l.Entry, true
+		}
+	}
+	e, ok := b.central[want]
+	return e, ok
+}
+
+// Add takes an enrolment of this run whose record is durable. It stands until central's set names its tap or central's final
+// verdict refuses it. ErrFull, or roster.ErrRoster.
+func (b *Book) Add(e roster.Entry) error {
+	if err := e.Check(); err != nil {
+		return err
+	}
+	at, err := placeOf(e)
+	if err != nil {
+		return err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch {
+	case b.named[e.Enrolled]: // central was quicker
+	case len(b.local) >= roster.MaxEntries:
+		return ErrFull
+	default:
+		b.local = append(b.local, local{at, e})
+	}
+	return nil
+}
+
+// Apply verifies a signed set of central's and puts it in place of the one held. The enrolments of this run that it names, be it
+// under the serial number of a renewed certificate, are central's from now on; the others stay. ErrOlder, ErrElsewhere, or an error
+// of packages sign and sync/roster.
+func (b *Book) Apply(keys sign.Keys, msg []byte) error {
+	set, err := roster.Open(keys, msg)
+	if err != nil {
+		return err
+	}
+	if set.Box != b.box {
+		return ErrElsewhere
+	}
+	central, named, err := index(set)
+	if err != nil {
+		return err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if set.Version.Compare(b.version) <= 0 {
+		return ErrOlder
+	}
+	b.msg, b.version, b.central, b.named = slices.Clone(msg), set.Version, central, named
+	b.local = slices.DeleteFunc(b.local, func(l local) bool { return named[l.Enrolled] })
+	return nil
+}
+
+func index(set roster.Set) (map[place]roster.Entry, map[record.TapID]bool, error) {
+	central, named := make(map[place]roster.Entry, len(set.Entries)), make(map[record.TapID]bool, len(set.Entries))
+	for _, e := range set.Entries {
+		at, err := placeOf(e)
+		if err != nil {
+			return nil, nil, err
+		}
+		central[at], named[e.Enrolled] = e, true
+	}
+	return central, named, nil
+}
+
+// Review takes central's set out of force when the keys of a new trust bundle do not vouch for it; central then sends another.
+func (b *Book) Review(keys sign.Keys) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.msg == nil {
+		return
+	}
+	if _, err := roster.Open(keys, b.msg); err != nil {
+		b.msg, b.version, b.central, b.named = nil, rule.Version{}, nil, nil
+	}
+}
+
+// Settled takes central's final verdicts: an enrolment of this run that was refused never was one.
+func (b *Book) Settled(verdicts []wire.Verdict) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.local) == 0 {
+		return
+	}
+	refused := make(map[record.TapID]bool, len(verdicts))
+	for _, v := range verdicts {
+		refused[v.Tap] = v.Verdict == record.VerdictRefused
+	}
+	b.local = slices.DeleteFunc(b.local, func(l local) bool { return refused[l.Enrolled] })
+}
