@@ -11,7 +11,7 @@ type ErrorCode string
 // Error codes, with the HTTP status that each goes with (RFC 9110 §15).
 const (
 	CodeWrongHost        ErrorCode = "wrong_host"         // 421: the Host header is not a name of this box
-	CodeForeignOrigin    ErrorCode = "foreign_origin"     // 403: a page of another origin asked
+	CodeForeignOrigin    ErrorCode = "foreign_origin"     // 403: a page of another origin asked, or a write over TCP names none
 	CodeMethod           ErrorCode = "method_not_allowed" // 405
 	CodeNotFound         ErrorCode = "not_found"          // 404
 	CodeUnknownParameter ErrorCode = "unknown_parameter"  // 400: a query parameter that does not exist, or twice
@@ -46,6 +46,21 @@ type Error struct {
 
 // Error is the code and the English message.
 func (e *Error) Error() string { return fmt.Sprintf("box answered %s: %s", e.Code, e.MessageEN) }
+
+// Is reports whether target is the reason that e's code stands for: ErrNextForm, ErrNextBusy, ErrNextUnready or ErrNextNotServed.
+func (e *Error) Is(target error) bool {
+	switch e.Code {
+	case CodeNextForm:
+		return target == ErrNextForm
+	case CodeNextBusy:
+		return target == ErrNextBusy
+	case CodeNextUnready:
+		return target == ErrNextUnready
+	case CodeNextNotServed:
+		return target == ErrNextNotServed
+	}
+	return false
+}
 
 // Errors of Client.
 var (

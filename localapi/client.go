@@ -19,7 +19,7 @@ import (
 
 // Bounds on what a Client accepts and waits for.
 const (
-	askTimeout = 10 * time.Second // Status and Taps
+	askTimeout = 10 * time.Second // everything but Events
 	maxAnswer  = 4 << 20          // bytes of one answer: MaxTaps taps need less than 1 MiB
 	maxEvent   = 1 << 20          // bytes of one line of the stream
 )
@@ -45,7 +45,8 @@ func NewClient(target string) (*Client, error) {
 		}
 		base = "http://" + u.Host
 	}
-	return &Client{http: &http.Client{Transport: t}, base: base}, nil
+	stay := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse } // a PIN goes to the box or nowhere
+	return &Client{http: &http.Client{Transport: t, CheckRedirect: stay}, base: base}, nil
 }
 
 // Close drops idle connections.
@@ -54,7 +55,7 @@ func (c *Client) Close() { c.http.CloseIdleConnections() }
 // Status asks for the state of the box. Errors: ErrUnreachable, ErrNotABox, *Error.
 func (c *Client) Status(ctx context.Context) (Status, error) {
 	var s Status
-	err := c.ask(ctx, "/v1/status", &s)
+	err := c.ask(ctx, http.MethodGet, "/v1/status", nil, &s)
 	return s, err
 }
 
@@ -65,15 +66,48 @@ func (c *Client) Taps(ctx context.Context, limit int) ([]Tap, error) {
 		path += "?limit=" + strconv.Itoa(limit)
 	}
 	var t Taps
-	err := c.ask(ctx, path, &t)
+	err := c.ask(ctx, http.MethodGet, path, nil, &t)
 	return t.Taps, err
+}
+
+const nextPath = "/v1/next-card"
+
+// NextCard asks what the next card is laid for; nil when it is an ordinary tap. Errors: as Status.
+func (c *Client) NextCard(ctx context.Context) (*NextCard, error) {
+	var s NextState
+	err := c.ask(ctx, http.MethodGet, nextPath, nil, &s)
+	return s.Next, err
+}
+
+// SetNextCard has the box wait for a card to do with it what r asks; the events tell what came of it. The secrets of r stay the
+// caller's to wipe. Errors: ErrNextForm before anything is sent; *Error, which is also ErrNextBusy, ErrNextUnready or
+// ErrNextNotServed; otherwise as Status.
+func (c *Client) SetNextCard(ctx context.Context, r NextCardRequest) (NextCard, error) {
+	if err := r.Check(); err != nil {
+		return NextCard{}, err
+	}
+	body := r.body()
+	defer clear(body)
+	var s NextState
+	if err := c.ask(ctx, http.MethodPut, nextPath, body, &s); err != nil {
+		return NextCard{}, err
+	}
+	if s.Next == nil {
+		return NextCard{}, fmt.Errorf("decoding %s: %w", nextPath, ErrNotABox)
+	}
+	return *s.Next, nil
+}
+
+// CancelNextCard makes the next card an ordinary tap. Errors: as Status.
+func (c *Client) CancelNextCard(ctx context.Context) error {
+	return c.ask(ctx, http.MethodDelete, nextPath, nil, new(NextState))
 }
 
 // Events yields what happens from now on, beginning with an EventStatus, until ctx ends or the stream breaks; the last pair
 // then carries the error: ctx's, ErrUnreachable, ErrNotABox, *Error. It does not connect again by itself.
 func (c *Client) Events(ctx context.Context) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
-		body, err := c.open(ctx, "/v1/events", "text/event-stream")
+		body, err := c.open(ctx, http.MethodGet, "/v1/events", nil, "text/event-stream")
 		if err != nil {
 			yield(Event{}, err)
 			return
@@ -88,15 +122,15 @@ func (c *Client) Events(ctx context.Context) iter.Seq2[Event, error] {
 	}
 }
 
-func (c *Client) ask(ctx context.Context, path string, v any) error {
+func (c *Client) ask(ctx context.Context, method, path string, body []byte, v any) error {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
-	body, err := c.open(ctx, path, "application/json")
+	answer, err := c.open(ctx, method, path, body, "application/json")
 	if err != nil {
 		return err
 	}
-	defer body.Close()
-	b, err := io.ReadAll(io.LimitReader(body, maxAnswer+1))
+	defer answer.Close()
+	b, err := io.ReadAll(io.LimitReader(answer, maxAnswer+1))
 	if err != nil {
 		return fmt.Errorf("reading %s: %w: %w", path, ErrUnreachable, err)
 	}
@@ -107,10 +141,16 @@ func (c *Client) ask(ctx context.Context, path string, v any) error {
 }
 
 // open returns the body of a good answer of the wanted media type.
-func (c *Client) open(ctx context.Context, path, want string) (io.ReadCloser, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+path, http.NoBody)
+func (c *Client) open(ctx context.Context, method, path string, body []byte, want string) (io.ReadCloser, error) {
+	req, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(body))
 	if err != nil {
 		return nil, fmt.Errorf("asking for %s: %w", path, err)
+	}
+	if method != http.MethodGet {
+		req.Header.Set("Origin", c.base) // whoever writes over TCP says that no foreign page made it
+	}
+	if len(body) > 0 {
+		req.Header.Set("Content-Type", "application/json")
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {

@@ -49,6 +49,7 @@ func New(c Config) *Handler {
 	h.route("/v1/status", nil, h.status)
 	h.route("/v1/taps", []string{"limit"}, h.taps)
 	h.route("/v1/events", nil, h.events)
+	h.mux.HandleFunc(nextPath, h.nextCard)
 	h.route("/healthz", nil, h.healthz)
 	h.route("/assets/{name}", nil, h.asset)
 	h.route("/{$}", []string{"lang"}, h.page)
@@ -77,19 +78,26 @@ func (h *Handler) route(pattern string, params []string, serve http.HandlerFunc)
 			refuse(w, http.StatusMethodNotAllowed, localapi.CodeMethod)
 			return
 		}
-		query, err := url.ParseQuery(r.URL.RawQuery)
-		if err != nil {
+		if !onlyParams(r, params) {
 			refuse(w, http.StatusBadRequest, localapi.CodeUnknownParameter)
 			return
 		}
-		for name, values := range query {
-			if !slices.Contains(params, name) || len(values) != 1 {
-				refuse(w, http.StatusBadRequest, localapi.CodeUnknownParameter)
-				return
-			}
-		}
 		serve(w, r)
 	})
+}
+
+// onlyParams reports whether the query has no parameter but params, each at most once.
+func onlyParams(r *http.Request, params []string) bool {
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return false
+	}
+	for name, values := range query {
+		if !slices.Contains(params, name) || len(values) != 1 {
+			return false
+		}
+	}
+	return true
 }
 
 func (h *Handler) status(w http.ResponseWriter, r *http.Request) {

@@ -29,13 +29,28 @@ func serveTCP(t *testing.T, box *scene.Box, addr string) serving {
 	return serve(t, box, l)
 }
 
+// serveHandler serves h on a free port, as serveTCP serves a box.
+func serveHandler(t *testing.T, h http.Handler) serving {
+	t.Helper()
+	l, err := server.ListenTCP(t.Context(), "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return serveOn(t, h, l)
+}
+
 func serve(t *testing.T, box *scene.Box, l net.Listener) serving {
+	t.Helper()
+	return serveOn(t, handler(box), l)
+}
+
+func serveOn(t *testing.T, h http.Handler, l net.Listener) serving {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		if err := server.Serve(ctx, handler(box), discard, l); err != nil {
+		if err := server.Serve(ctx, h, discard, l); err != nil {
 			t.Errorf("Serve = %v, want nil", err)
 		}
 	}()

@@ -1,0 +1,214 @@
+package localapi_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+
+	"kazashi.example/localapi"
+	"kazashi.example/localapi/internal/scene"
+	"kazashi.example/sync/record"
+)
+
+// What a made-up person types in.
+const (
+	madeUpPIN   = "8642"
+	madeUpInput = "9753"
+	madeUpBirth = "19800217"
+)
+
+func secret(s string) localapi.Secret { return localapi.NewSecret(s) }
+
+func TestNextCardRequestCheck(t *testing.T) {
+	pin, input, birth := secret(madeUpPIN), secret(madeUpInput), secret(madeUpBirth)
+	type request = localapi.NextCardRequest
+	for _, c := range []struct {
+		name  string
+		in    request
+		field string // that the error names; empty when r is whole
+	}{
+		{"PIN alone", request{Kind: "pin", PIN: pin}, ""},
+		{"enrolment with a birth date", request{Kind: "enrol", PIN: pin, Birth: birth}, ""},
+		{"enrolment, month and day unknown", request{Kind: "enrol", PIN: pin, Birth: secret("19250000")}, ""},
+		{"enrolment with attributes, one PIN", request{Kind: "enrol", PIN: pin, Attributes: true, SamePIN: true}, ""},
+		{"enrolment with attributes, two PINs", request{Kind: "enrol", PIN: pin, Attributes: true, InputPIN: input}, ""},
+		{"two PINs that happen to be equal", request{Kind: "enrol", PIN: pin, Attributes: true, InputPIN: pin}, ""},
+		{"no kind", request{PIN: pin}, "kind"},
+		{"unknown kind", request{Kind: "Enrol", PIN: pin, Birth: birth}, "kind"},
+		{"no PIN", request{Kind: "pin"}, "pin"},
+		{"PIN of three", request{Kind: "pin", PIN: secret("864")}, "pin"},
+		{"PIN of five", request{Kind: "pin", PIN: secret("86420")}, "pin"},
+		{"letters", request{Kind: "pin", PIN: secret("86A2")}, "pin"},
+		{"wide digits", request{Kind: "pin", PIN: secret("８６４２")}, "pin"},
+		{"one wide digit and one of ASCII", request{Kind: "pin", PIN: secret("８2")}, "pin"},
+		{"attributes with a check", request{Kind: "pin", PIN: pin, Attributes: true, SamePIN: true}, "attributes"},
+		{"same PIN without attributes", request{Kind: "enrol", PIN: pin, SamePIN: true, Birth: birth}, "same_pin"},
+		{"same PIN and another", request{Kind: "enrol", PIN: pin, Attributes: true, SamePIN: true, InputPIN: input}, "same_pin"},
+		{"attributes and nothing said of their PIN", request{Kind: "enrol", PIN: pin, Attributes: true}, "input_pin"},
+		{"input-assist PIN of three", request{Kind: "enrol", PIN: pin, Attributes: true, InputPIN: secret("975")}, "input_pin"},
+		{"input-assist PIN without attributes", request{Kind: "enrol", PIN: pin, InputPIN: input, Birth: birth}, "input_pin"},
+		{"bad input-assist PIN without attributes", request{Kind: "enrol", PIN: pin, InputPIN: secret("9"), Birth: birth}, "input_pin"},
+		{"enrolment with nothing", request{Kind: "enrol", PIN: pin}, "birth"},
+		{"attributes and birth date", request{Kind: "enrol", PIN: pin, Attributes: true, SamePIN: true, Birth: birth}, "birth"},
+		{"birth date with a check", request{Kind: "pin", PIN: pin, Birth: birth}, "birth"},
+		{"birth date of six", request{Kind: "enrol", PIN: pin, Birth: secret("550217")}, "birth"},
+		{"month 13", request{Kind: "enrol", PIN: pin, Birth: secret("19801317")}, "birth"},
+		{"day 32", request{Kind: "enrol", PIN: pin, Birth: secret("19800232")}, "birth"},
+		{"birth date in words", request{Kind: "enrol", PIN: pin, Birth: secret("1980-217")}, "birth"},
+	} {
+		err := c.in.Check()
+		if c.field == "" {
+			if err != nil {
+				t.Errorf("%s: Check = %v, want nil", c.name, err)
+			}
+			continue
+		}
+		want := localapi.ErrNextForm.Error() + ": " + c.field
+		if !errors.Is(err, localapi.ErrNextForm) || err.Error() != want {
+			t.Errorf("%s: Check = %v, want %s", c.name, err, want)
+		}
+	}
+}
+
+func TestNextCardRequestIsReadStrictly(t *testing.T) {
+	for _, c := range []struct {
+		in string
+		ok bool
+	}{
+		{`{"kind":"pin","pin":"8642"}`, true},
+		{" {\n\t\"pin\" : \"8642\" ,\r\n \"kind\" : \"pin\" } ", true},
+		{`{"kind":"enrol","pin":"8642","attributes":true,"same_pin":false,"input_pin":"9753"}`, true},
+		{`{}`, true}, // read; Check refuses it
+		{`{"kind":"pin","pin":"8642","PIN":"1111"}`, false},
+		{`{"kind":"pin","Pin":"8642"}`, false},
+		{`{"kind":"pin","pin":"8642","pin":"8642"}`, false},
+		{`{"kind":"pin","pin":"8642","note":"x"}`, false},
+		{`{"kind":"pin","pin":8642}`, false},
+		{`{"kind":"pin","pin":["8642"]}`, false},
+		{`{"kind":"pin","pin":{"pin":"8642"}}`, false},
+		{`{"kind":"pin","pin":null}`, false},
+		{`{"kind":"pin","pin":"\u0038642"}`, false},
+		{`{"kind":"pin","\u0070in":"8642"}`, false},
+		{`{"kind":"pin","pin":"8642","attributes":"true"}`, false},
+		{`{"kind":"pin","pin":"8642","attributes":1}`, false},
+		{`{"kind":true,"pin":"8642"}`, false},
+		{`{"kind":"pin","pin":"8642"} {}`, false},
+		{`{"kind":"pin","pin":"8642"`, false},
+		{`{"kind":"pin","pin":"8642",}`, false},
+		{`["pin","8642"]`, false},
+		{`"8642"`, false},
+		{`null`, false},
+		{``, false},
+	} {
+		var r localapi.NextCardRequest
+		err := json.Unmarshal([]byte(c.in), &r)
+		if (err == nil) != c.ok {
+			t.Errorf("Unmarshal(%s) = %v, want accepted %t", c.in, err, c.ok)
+		}
+		if err != nil && (strings.Contains(err.Error(), "8642") || !r.PIN.IsZero()) {
+			t.Errorf("Unmarshal(%s) = %v, want an error without the PIN and a request without it", c.in, err)
+		}
+	}
+}
+
+// P3: a request prints as nothing that was typed, under every verb, in JSON and in a log.
+func TestSecretsPrintRedacted(t *testing.T) {
+	r := localapi.NextCardRequest{Kind: "enrol", PIN: secret(madeUpPIN), InputPIN: secret(madeUpInput), Birth: secret(madeUpBirth)}
+	var out bytes.Buffer
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d", "%p"} {
+		fmt.Fprintf(&out, verb+" "+verb+" "+verb+"\n", r, &r, r.PIN)
+	}
+	out.Write(marshal(t, r))
+	log := slog.New(slog.NewJSONHandler(&out, nil))
+	log.Info("planted", slog.Any("request", r), slog.Any("pin", r.PIN))
+	slog.New(slog.NewTextHandler(&out, nil)).Info("planted", slog.Any("request", r), slog.Any("pin", r.PIN))
+	for _, planted := range []string{madeUpPIN, madeUpInput, madeUpBirth, fmt.Sprintf("%x", madeUpPIN), fmt.Sprint([]byte(madeUpPIN))} {
+		if strings.Contains(out.String(), planted) {
+			t.Errorf("%s is printed in\n%s", planted, out.String())
+		}
+	}
+	if !strings.Contains(out.String(), "REDACTED") {
+		t.Errorf("nothing says REDACTED in\n%s", out.String())
+	}
+}
+
+func TestWipeReachesEveryCopy(t *testing.T) {
+	r := localapi.NextCardRequest{PIN: secret(madeUpPIN), InputPIN: secret(madeUpInput), Birth: secret(madeUpBirth)}
+	kept, octets := r, r.PIN.Octets()
+	r.Wipe()
+	for _, b := range [][]byte{octets, kept.PIN.Octets(), kept.InputPIN.Octets(), kept.Birth.Octets()} {
+		if len(b) == 0 || !bytes.Equal(b, make([]byte, len(b))) {
+			t.Errorf("after Wipe a copy holds %q, want zeroes", b)
+		}
+	}
+	kept.Kind = localapi.NextPIN
+	if err := kept.Check(); !errors.Is(err, localapi.ErrNextForm) { // P5: what was wiped is sent to no card
+		t.Errorf("Check of a wiped request = %v, want ErrNextForm", err)
+	}
+}
+
+func TestGoldenNext(t *testing.T) {
+	next := localapi.NextCard{Kind: localapi.NextEnrol, Attributes: true, Until: scene.Noon.Add(localapi.NextLasts)}
+	golden(t, "next_card.json", marshal(t, localapi.NextState{Next: &next}))
+	golden(t, "next_card_none.json", marshal(t, localapi.NextState{}))
+	for name, r := range map[string]localapi.NextCardRequest{
+		"next_card_request_pin.json":        {Kind: "pin", PIN: secret(madeUpPIN)},
+		"next_card_request_enrol.json":      {Kind: "enrol", PIN: secret(madeUpPIN), Birth: secret(madeUpBirth)},
+		"next_card_request_attributes.json": {Kind: "enrol", PIN: secret(madeUpPIN), Attributes: true, InputPIN: secret(madeUpInput)},
+	} {
+		b := localapi.RequestBody(r)
+		golden(t, name, b)
+		var got localapi.NextCardRequest
+		if err := json.Unmarshal(b, &got); err != nil || !bytes.Equal(localapi.RequestBody(got), b) {
+			t.Errorf("%s read and written again = %s, %v", name, localapi.RequestBody(got), err)
+		}
+	}
+	tap := scene.Tap(1, record.VerdictAccepted, record.ReasonInOrder)
+	for name, e := range map[string]localapi.Event{
+		"event_verdict_enrolled.json": {Type: localapi.EventVerdict, Time: scene.Noon, Tap: &tap, Enrol: &localapi.Enrolled{Bound: true, Attested: true}},
+		"event_verdict_unbound.json": {Type: localapi.EventVerdict, Time: scene.Noon, Tap: &tap,
+			Enrol: &localapi.Enrolled{Hindrance: record.ReasonBirthKeyLocked}},
+		"event_read_failed_pin.json": {Type: localapi.EventReadFailed, Time: scene.Noon, Failure: localapi.FailurePINWrong, Tries: 2},
+	} {
+		b, err := localapi.MarshalLive(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		golden(t, name, b)
+	}
+}
+
+// What is accepted is what encoding/json reads as well, and holds no octet of the text that was handed in.
+func FuzzNextCardRequest(f *testing.F) {
+	f.Add([]byte(`{"kind":"enrol","pin":"8642","attributes":true,"same_pin":false,"input_pin":"9753"}`))
+	f.Add([]byte(`{"kind":"enrol","pin":"8642","birth":"19800217"}`))
+	f.Add([]byte(` { } `))
+	f.Add([]byte(`{"pin":"\"","pin":tru}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var r localapi.NextCardRequest
+		if err := r.UnmarshalJSON(b); err != nil {
+			return
+		}
+		var plain struct {
+			Kind       string `json:"kind"`
+			PIN        string `json:"pin"`
+			SamePIN    bool   `json:"same_pin"`
+			InputPIN   string `json:"input_pin"`
+			Attributes bool   `json:"attributes"`
+			Birth      string `json:"birth"`
+		}
+		if err := json.Unmarshal(b, &plain); err != nil {
+			t.Fatalf("accepted %q, which is no such JSON: %v", b, err)
+		}
+		clear(b)
+		valid := r.Check() == nil
+		if valid && (plain.Kind != string(r.Kind) || plain.PIN != r.PIN.Reveal() || plain.InputPIN != r.InputPIN.Reveal() ||
+			plain.Birth != r.Birth.Reveal() || plain.SamePIN != r.SamePIN || plain.Attributes != r.Attributes) {
+			t.Errorf("read %+v otherwise than encoding/json", plain)
+		}
+	})
+}
