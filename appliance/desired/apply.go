@@ -75,8 +75,12 @@ func open(b []byte, t trust.Terms) (belief, error) {
 	if err != nil {
 		return belief{}, err
 	}
+	cards, err := authoritiesOf(o.Bundle)
+	if err != nil {
+		return belief{}, err
+	}
 	sealTo, err := o.SealKey()
-	return belief{o, anchors, sealTo}, err
+	return belief{o, anchors, cards, sealTo}, err
 }
 
 func (s *Store) believe(b belief) {

@@ -20,6 +20,7 @@ import (
 	"sync"
 	"time"
 
+	"kazashi.example/reader/cvc"
 	"kazashi.example/reader/jpki"
 	"kazashi.example/sync/canon"
 	"kazashi.example/sync/durable"
@@ -84,6 +85,7 @@ type Store struct {
 type belief struct {
 	trust.Opened
 	anchors *jpki.Anchors
+	cards   *cvc.Authorities
 	sealTo  seal.PublicKey
 }
 
@@ -166,6 +168,13 @@ func (s *Store) Anchors() *jpki.Anchors {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return s.trust.anchors
+}
+
+// CardAuthorities are the issuers of card-verifiable certificates of the bundle in force: the same set until another bundle comes.
+func (s *Store) CardAuthorities() *cvc.Authorities {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.trust.cards
 }
 
 // SealKey is the key of the bundle in force to seal records to. It was parsed when the bundle came, because every tap asks.

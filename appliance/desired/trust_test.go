@@ -3,13 +3,19 @@ package desired_test
 import (
 	"bytes"
 	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
 	"errors"
 	"os"
 	"path/filepath"
 	"testing"
 
 	"kazashi.example/appliance/desired"
+	"kazashi.example/reader/cvc"
 	"kazashi.example/sync/canon"
+	"kazashi.example/sync/certid"
 	"kazashi.example/sync/rule"
 	"kazashi.example/sync/seal"
 	"kazashi.example/sync/sign"
@@ -290,5 +296,42 @@ func TestJoiningAgainKeepsWhatIsHeld(t *testing.T) { // P2
 	defer shut(t, s)
 	if held, err := s.Held(t.Context()); err != nil || held.N != 3 {
 		t.Errorf("Held = %v, %v, want 3", held, err)
+	}
+}
+
+// cardCA is a card authority of a bundle.
+func cardCA(t *testing.T, h certid.Hierarchy, id string, public any) trust.CardCA {
+	t.Helper()
+	der, err := x509.MarshalPKIXPublicKey(public)
+	must(t, err)
+	return trust.CardCA{Hierarchy: h, Issuer: append([]byte(id), 8, 5, '0', '0', '1', 0, 0, 0, 0), Public: der}
+}
+
+// P9: card authorities come with the bundle; those of a later release are carried and count for nothing (P8), and one that contradicts
+// itself keeps the whole bundle out.
+func TestP9CardAuthorities(t *testing.T) {
+	p384, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	must(t, err)
+	good, another := p384.Public(), newKey(t).Public()
+	c := newCentral(t)
+	s := open(t, c.join())
+	if got := s.CardAuthorities().Len(); got != 0 {
+		t.Fatalf("a bundle without card authorities has %d", got)
+	}
+	must(t, s.ApplyTrust(c.bundle(2, func(b *trust.Bundle) {
+		b.CardCAs = []trust.CardCA{
+			cardCA(t, certid.HierarchyPractice, "9000023", good), cardCA(t, 77, "7000023", good), // of a hierarchy of a later release
+			cardCA(t, certid.HierarchyPractice, "9000024", another), // of an algorithm of a later release
+			{Hierarchy: certid.HierarchyPractice, Issuer: make([]byte, 16), Public: []byte("of a form of a later release")},
+		}
+	})))
+	if got := s.CardAuthorities(); got.Len() != 1 || got != s.CardAuthorities() {
+		t.Errorf("%d card authorities, want 1, and the same set each time", got.Len())
+	}
+	err = s.ApplyTrust(c.bundle(3, func(b *trust.Bundle) {
+		b.CardCAs = []trust.CardCA{cardCA(t, certid.HierarchyProduction, "9000023", good)}
+	}))
+	if !errors.Is(err, cvc.ErrAuthority) || s.Trust().Number != 2 {
+		t.Errorf("ApplyTrust(practice authority as the national one) = %v, bundle %d in force, want ErrAuthority and 2", err, s.Trust().Number)
 	}
 }
