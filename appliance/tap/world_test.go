@@ -73,7 +73,7 @@ func (r *readers) ReadAuthCert(ctx context.Context, reader string) ([]byte, erro
 	if !ok {
 		return nil, cards.Classify(mynumber.ErrTorn)
 	}
-	cert, err := mynumber.New(card).ReadAuthCert(ctx)
+	cert, err := mynumber.New(card, mynumber.Options{}).ReadAuthCert(ctx)
 	if err != nil {
 		return nil, cards.Classify(err)
 	}

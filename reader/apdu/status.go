@@ -5,6 +5,7 @@ import "fmt"
 // Instructions that My Number Card procedures use.
 const (
 	InsVerify     byte = 0x20 // VERIFY, ISO/IEC 7816-4 §11.6.6; without data it asks for the tries left
+	InsChange     byte = 0x24 // CHANGE REFERENCE DATA, ISO/IEC 7816-4 §11.6.7
 	InsPerform    byte = 0x2A // PERFORM SECURITY OPERATION, ISO/IEC 7816-8; with CLA 80 it signs (OpenSC src/libopensc/card-jpki.c)
 	InsChallenge  byte = 0x84 // GET CHALLENGE, ISO/IEC 7816-4 §11.6.3
 	InsSelect     byte = 0xA4 // SELECT, ISO/IEC 7816-4 §11.2.2

@@ -87,7 +87,7 @@ func extended(cmd []byte) bool {
 
 func TestReadAuthCertInTwoCommands(t *testing.T) {
 	l := virtual(t, nil)
-	c, err := mynumber.New(l).ReadAuthCert(t.Context())
+	c, err := mynumber.New(l, mynumber.Options{}).ReadAuthCert(t.Context())
 	if err != nil || !bytes.Equal(c.DER(), wantDER) {
 		t.Fatalf("ReadAuthCert = %d octets, %v, want %d", len(c.DER()), err, len(wantDER))
 	}
@@ -113,7 +113,7 @@ func TestReadAuthCertFallsBack(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			l := virtual(t, nil)
 			l.spoil = spoil
-			card := mynumber.New(l)
+			card := mynumber.New(l, mynumber.Options{})
 			for i, want := range []int{7, 6} { // the refused one is tried once a connection
 				l.sent = nil
 				c, err := card.ReadAuthCert(t.Context())
@@ -148,7 +148,7 @@ func TestReadAuthCertFollowsTheCard(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			l := virtual(t, nil)
 			l.spoil = spoil
-			c, err := mynumber.New(l).ReadAuthCert(t.Context())
+			c, err := mynumber.New(l, mynumber.Options{}).ReadAuthCert(t.Context())
 			if err != nil || !bytes.Equal(c.DER(), wantDER) {
 				t.Fatalf("ReadAuthCert = %d octets, %v, want %d", len(c.DER()), err, len(wantDER))
 			}
@@ -167,7 +167,7 @@ func TestReadAuthCertGoesOnAfterAShortAnswer(t *testing.T) {
 		}
 		return answer, err
 	}
-	c, err := mynumber.New(l).ReadAuthCert(t.Context())
+	c, err := mynumber.New(l, mynumber.Options{}).ReadAuthCert(t.Context())
 	if err != nil || !bytes.Equal(c.DER(), wantDER) || len(l.sent) != 6 {
 		t.Fatalf("ReadAuthCert = %d octets in %d commands, %v, want %d in 6", len(c.DER()), len(l.sent), err, len(wantDER))
 	}
@@ -206,7 +206,7 @@ func TestReadAuthCertErrors(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			l := virtual(t, nil)
 			l.spoil = tt.spoil
-			c, err := mynumber.New(l).ReadAuthCert(t.Context())
+			c, err := mynumber.New(l, mynumber.Options{}).ReadAuthCert(t.Context())
 			if !errors.Is(err, tt.want) || c.DER() != nil {
 				t.Fatalf("ReadAuthCert = %d octets, %v, want %v", len(c.DER()), err, tt.want)
 			}
@@ -224,14 +224,14 @@ func TestReadAuthCertEndsWithContext(t *testing.T) {
 		cancel()
 		return nil, context.Canceled, true
 	}
-	if _, err := mynumber.New(l).ReadAuthCert(ctx); !errors.Is(err, context.Canceled) || errors.Is(err, mynumber.ErrTorn) {
+	if _, err := mynumber.New(l, mynumber.Options{}).ReadAuthCert(ctx); !errors.Is(err, context.Canceled) || errors.Is(err, mynumber.ErrTorn) {
 		t.Errorf("ReadAuthCert with a cancelled context = %v, want context.Canceled alone", err)
 	}
 }
 
 // P3: a certificate must not reach a log.
 func TestP3CertificatePrintsRedacted(t *testing.T) {
-	c, err := mynumber.New(virtual(t, nil)).ReadAuthCert(t.Context())
+	c, err := mynumber.New(virtual(t, nil), mynumber.Options{}).ReadAuthCert(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -259,7 +259,7 @@ func FuzzReadAuthCert(f *testing.F) {
 			script = script[1+n:]
 			return answer, nil
 		}}
-		c, err := mynumber.New(l).ReadAuthCert(t.Context())
+		c, err := mynumber.New(l, mynumber.Options{}).ReadAuthCert(t.Context())
 		if len(l.sent) > 90 {
 			t.Fatalf("sent %d commands", len(l.sent))
 		}

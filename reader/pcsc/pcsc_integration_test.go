@@ -106,12 +106,12 @@ func absent(t *testing.T, reader string) {
 	connectUntil(t, reader, func(err error) bool { return errors.Is(err, pcsc.ErrNoCard) })
 }
 
-func present(t *testing.T, reader string) {
+func present(t testing.TB, reader string) {
 	t.Helper()
 	connectUntil(t, reader, func(err error) bool { return err == nil })
 }
 
-func connectUntil(t *testing.T, reader string, ok func(error) bool) {
+func connectUntil(t testing.TB, reader string, ok func(error) bool) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
@@ -169,7 +169,7 @@ func TestReadCertificateInTwoCommands(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := slot().APDUs
-	got, err := mynumber.New(card).ReadAuthCert(t.Context())
+	got, err := mynumber.New(card, mynumber.Options{}).ReadAuthCert(t.Context())
 	if err != nil || !bytes.Equal(got.DER(), want) {
 		t.Fatalf("ReadAuthCert = %d octets, %v, want the %d of the practice world", len(got.DER()), err, len(want))
 	}
@@ -199,7 +199,7 @@ func TestBadCards(t *testing.T) {
 			card, _ := laid(t, tt.req)
 			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 			defer cancel()
-			_, err := mynumber.New(card).ReadAuthCert(ctx)
+			_, err := mynumber.New(card, mynumber.Options{}).ReadAuthCert(ctx)
 			for _, want := range tt.want {
 				if errors.Is(err, want) {
 					return
@@ -283,7 +283,7 @@ func TestTransmitKeepsItsDeadline(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
 	begin := time.Now()
-	if _, err := mynumber.New(card).ReadAuthCert(ctx); !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, mynumber.ErrTorn) {
+	if _, err := mynumber.New(card, mynumber.Options{}).ReadAuthCert(ctx); !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, mynumber.ErrTorn) {
 		t.Errorf("ReadAuthCert = %v, want DeadlineExceeded", err)
 	}
 	if took := time.Since(begin); took > 2*time.Second {

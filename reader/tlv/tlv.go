@@ -71,8 +71,14 @@ func Decode(b []byte) (e Element, rest []byte, err error) {
 // TotalLen returns how long the element that begins with head is, tag and length octets included. Seven octets of head are
 // always enough; ErrShort asks for more of them. It is how a reader learns a file's length from its first octets.
 func TotalLen(head []byte) (int, error) {
-	_, h, n, err := header(head)
-	return h + n, err
+	_, n, err := Peek(head)
+	return n, err
+}
+
+// Peek is TotalLen, and the element's tag.
+func Peek(head []byte) (tag Tag, total int, err error) {
+	tag, h, n, err := header(head)
+	return tag, h + n, err
 }
 
 // Children decodes the elements inside e, which have to fill it exactly. ErrTag when e is primitive or has more than

@@ -39,7 +39,7 @@ func (PCSC) ReadAuthCert(ctx context.Context, reader string) ([]byte, error) {
 	if err != nil {
 		return nil, Classify(err)
 	}
-	cert, err := mynumber.New(card).ReadAuthCert(ctx)
+	cert, err := mynumber.New(card, mynumber.Options{Reader: reader}).ReadAuthCert(ctx)
 	if cerr := card.Close(); err == nil && cerr != nil {
 		err = fmt.Errorf("letting the card go: %w", cerr)
 	}

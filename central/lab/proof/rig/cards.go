@@ -51,7 +51,7 @@ func (h *Hand) ReadAuthCert(ctx context.Context, _ string) ([]byte, error) {
 	if card == nil {
 		return nil, &tap.ReadError{Failure: localapi.FailureTorn, Err: mynumber.ErrTorn}
 	}
-	cert, err := mynumber.New(card).ReadAuthCert(ctx)
+	cert, err := mynumber.New(card, mynumber.Options{}).ReadAuthCert(ctx)
 	switch {
 	case errors.Is(err, mynumber.ErrTorn):
 		return nil, &tap.ReadError{Failure: localapi.FailureTorn, Err: err}
