@@ -110,8 +110,8 @@ func TestAnUnchangedConfigurationMakesTheSameBytes(t *testing.T) { // P9
 	if !bytes.Equal(a.RulesSigned, b.RulesSigned) || !bytes.Equal(a.TrustSigned, b.TrustSigned) {
 		t.Error("a second start signed anew; the order of anchor files is no change")
 	}
-	if len(b.Trust.Anchors) != 4 || !b.Anchors.Has(certid.Scope{Hierarchy: certid.HierarchyPractice, Purpose: certid.PurposeSign}) {
-		t.Errorf("%d anchors, want four of both purposes", len(b.Trust.Anchors))
+	if len(b.Trust.Anchors) != 6 || !b.Anchors.Has(certid.Scope{Hierarchy: certid.HierarchyPractice, Purpose: certid.PurposeSign}) {
+		t.Errorf("%d anchors, want four of authentication and two of signatures", len(b.Trust.Anchors))
 	}
 }
 

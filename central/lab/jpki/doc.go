@@ -1,13 +1,14 @@
 // Package jpki is the practice JPKI as an HTTP service: revocation lists, an OCSP responder (RFC 6960), the old→new table of renewals, and
 // the switches with which a tray or a test revokes, suspends and renews made-up people.
 //
-//	GET  /crl/auth.crl, /crl/sign.crl     the purpose's list, all generations, signed by the newest (DER)
+//	GET  /crl/auth.crl, /crl/sign.crl     the purpose's list, all generations, signed by the newest (P-384; DER)
 //	GET  /crl/auth-g2.crl …               one generation's part, signed by that generation itself, if it has not expired
 //	POST /ocsp, GET /ocsp/{base64}        OCSP; live, not cached (the national responder's data is up to 15 minutes old)
-//	GET  /renewals                        old→new serials (JSON)
+//	GET  /renewals?since=N                old→new serials after the N-th (JSON, see RenewalsAnswer); no authentication
 //	GET  /anchors/auth-g3.cer …           the practice roots (DER)
 //	POST /admin/revoke|hold|unhold        {person or serial, purpose, reason, at}; loopback only
-//	POST /admin/renew                     {person, at}; loopback only
+//	POST /admin/renew                     {person, at}: new certificates on the same card; loopback only
+//	POST /admin/reissue                   {person, at}: new certificates on a new card; loopback only
 //	POST /admin/publish                   makes today's lists anew; loopback only
 //
 // A list is a snapshot: what is revoked after it was published is known to the responder at once and to the list at the next

@@ -211,7 +211,7 @@ func TestSnapshot(t *testing.T) {
 	if !now || second.Number.Cmp(first.Number) <= 0 {
 		t.Errorf("after publication: listed %v, number %v after %v", now, second.Number, first.Number)
 	}
-	if err := second.CheckSignatureFrom(r.root(3)); err != nil {
+	if err := second.CheckSignatureFrom(r.root(4)); err != nil {
 		t.Errorf("signature of the list: %v", err)
 	}
 }
@@ -273,8 +273,8 @@ func TestListsByGeneration(t *testing.T) {
 		person string
 		want   bool
 	}{
-		{"auth.crl", 3, "taro", true},
-		{"auth.crl", 3, "goro", true},
+		{"auth.crl", 4, "taro", true},
+		{"auth.crl", 4, "goro", true},
 		{"auth-g2.crl", 2, "taro", true},
 		{"auth-g2.crl", 2, "goro", false},
 		{"auth-g3.crl", 3, "taro", false},
@@ -449,8 +449,8 @@ func TestRenewals(t *testing.T) {
 	if err := json.Unmarshal(body, &got); err != nil || status != http.StatusOK {
 		t.Fatalf("GET /renewals = %d, %v", status, err)
 	}
-	want := jpki.RenewalLine{
-		Purpose: "auth", Old: hex.EncodeToString(before.Auth.ID.Serial.Bytes()), New: hex.EncodeToString(after.Auth.ID.Serial.Bytes()), At: day.UTC(),
+	want := world.RenewalLine{
+		N: 1, Purpose: "auth", Old: hex.EncodeToString(before.Auth.ID.Serial.Bytes()), New: hex.EncodeToString(after.Auth.ID.Serial.Bytes()), At: day.UTC(),
 	}
 	if len(got.Renewals) != 2 || got.Renewals[0] != want {
 		t.Errorf("renewals = %d lines, the first for %s; want 2, auth from old to new", len(got.Renewals), got.Renewals[0].Purpose)
@@ -485,6 +485,8 @@ func TestAdminRefusals(t *testing.T) {
 		{"unhold", `{"person":"goro"}`, http.StatusConflict},
 		{"renew", `{}`, http.StatusBadRequest},
 		{"renew", `{"person":"aoi"}`, http.StatusConflict},
+		{"reissue", `{}`, http.StatusBadRequest},
+		{"reissue", `{"person":"aoi"}`, http.StatusConflict},
 		{"nothing", `{}`, http.StatusNotFound},
 	} {
 		r.admin(c.path, c.body, c.want)
@@ -545,7 +547,7 @@ func TestAnchors(t *testing.T) {
 	for _, a := range []struct {
 		name string
 		gen  int
-	}{{"auth-g1.cer", 1}, {"auth-g2.cer", 2}, {"auth-g3.cer", 3}} {
+	}{{"auth-g1.cer", 1}, {"auth-g2.cer", 2}, {"auth-g3.cer", 3}, {"auth-g4.cer", 4}} {
 		if status, body := r.do(http.MethodGet, "/anchors/"+a.name, "", nil); status != http.StatusOK || !bytes.Equal(body, r.root(a.gen).Raw) {
 			t.Errorf("GET /anchors/%s = %d of %d octets", a.name, status, len(body))
 		}

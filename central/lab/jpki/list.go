@@ -47,7 +47,7 @@ func (s *Service) publish() error {
 // publishPurpose makes the whole list under the newest key and each generation's part under its own; one whose root has expired signs
 // nothing. All of one publication share the CRL number.
 func (s *Service) publishPurpose(p certid.Purpose, number int64, now time.Time, into map[string]list) error {
-	newest, err := s.world.Authority(p, 0)
+	newest, err := s.world.Newest(p)
 	if err != nil {
 		return fmt.Errorf("finding the signing CA: %w", err)
 	}

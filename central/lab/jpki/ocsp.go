@@ -135,7 +135,7 @@ func (s *Service) answer(body []byte) ([]byte, error) {
 		answers = append(answers, a)
 	}
 	if by == nil {
-		by = s.newest
+		by = s.current
 	}
 	now := s.cfg.Now().UTC().Truncate(time.Second)
 	return encodeResponse(answers, req.nonce, by.by, now, now.Add(s.cfg.AnswerLife))

@@ -2,8 +2,10 @@ package jpki
 
 import (
 	"crypto"
+	"crypto/ecdsa"
 	"crypto/rand"
 	"crypto/sha256"
+	"crypto/sha512"
 	"crypto/x509"
 	"encoding/asn1"
 	"fmt"
@@ -26,8 +28,9 @@ const (
 )
 
 var (
-	oidBasic         = asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 48, 1, 1}
-	oidSHA256WithRSA = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 11}
+	oidBasic           = asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 48, 1, 1}
+	oidSHA256WithRSA   = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 11} // RFC 4055 §5, parameters NULL
+	oidECDSAWithSHA384 = asn1.ObjectIdentifier{1, 2, 840, 10045, 4, 3, 3}   // RFC 5758 §3.2, no parameters
 )
 
 // answer is one SingleResponse.
@@ -43,6 +46,21 @@ type responder struct {
 	delegate bool // the certificate travels with the answer
 }
 
+func (r responder) curve() bool {
+	_, ok := r.key.Public().(*ecdsa.PublicKey)
+	return ok
+}
+
+// sign uses the algorithm of the responder's key.
+func (r responder) sign(data []byte) ([]byte, error) {
+	if r.curve() {
+		digest := sha512.Sum384(data)
+		return r.key.Sign(rand.Reader, digest[:], crypto.SHA384) // the caller wraps
+	}
+	digest := sha256.Sum256(data)
+	return r.key.Sign(rand.Reader, digest[:], crypto.SHA256) // the caller wraps
+}
+
 // failure is an answer without response bytes.
 func failure(s responseStatus) []byte {
 	return []byte{0x30, 0x03, 0x0A, 0x01, byte(s)}
@@ -54,8 +72,7 @@ func encodeResponse(answers []answer, nonce []byte, by responder, now, end time.
 	if err != nil {
 		return nil, err
 	}
-	digest := sha256.Sum256(data)
-	sig, err := by.key.Sign(rand.Reader, digest[:], crypto.SHA256)
+	sig, err := by.sign(data)
 	if err != nil {
 		return nil, fmt.Errorf("signing an OCSP answer: %w", err)
 	}
@@ -77,6 +94,10 @@ func addBasic(b *cryptobyte.Builder, data, sig []byte, by responder) {
 	b.AddASN1(der.SEQUENCE, func(b *cryptobyte.Builder) {
 		b.AddBytes(data)
 		b.AddASN1(der.SEQUENCE, func(b *cryptobyte.Builder) {
+			if by.curve() {
+				b.AddASN1ObjectIdentifier(oidECDSAWithSHA384)
+				return
+			}
 			b.AddASN1ObjectIdentifier(oidSHA256WithRSA)
 			b.AddASN1NULL()
 		})

@@ -7,9 +7,9 @@ import (
 	"net/http"
 	"strings"
 	"sync"
-	"time"
 
 	"kazashi.example/central/lab/world"
+	"kazashi.example/central/lab/world/pki"
 	"kazashi.example/sync/certid"
 )
 
@@ -18,7 +18,7 @@ type Service struct {
 	world   *world.World
 	cfg     Config
 	issuers []*issuer
-	newest  *issuer // signs answers about issuers that nobody here knows
+	current *issuer // signs answers about issuers that nobody here knows
 	mux     *http.ServeMux
 
 	mu    sync.Mutex // guards lists; held while publishing
@@ -36,15 +36,26 @@ func NewService(w *world.World, cfg Config) (*Service, error) {
 			return nil, err
 		}
 		s.issuers = append(s.issuers, i)
-		if a.Purpose == certid.PurposeAuth {
-			s.newest = i
-		}
 	}
+	current, err := w.Authority(certid.PurposeAuth, 0)
+	if err != nil {
+		return nil, fmt.Errorf("finding the issuing CA: %w", err)
+	}
+	s.current = s.issuerNamed(current)
 	s.routes()
 	if ok, err := s.restore(); err != nil || ok {
 		return s, err
 	}
 	return s, s.Publish()
+}
+
+func (s *Service) issuerNamed(a *pki.Authority) *issuer {
+	for _, i := range s.issuers {
+		if i.authority == a {
+			return i
+		}
+	}
+	return nil
 }
 
 func (s *Service) routes() {
@@ -59,6 +70,7 @@ func (s *Service) routes() {
 		{"hold", s.hold},
 		{"unhold", s.unhold},
 		{"renew", s.renew},
+		{"reissue", s.reissue},
 		{"publish", func(adminRequest) error { return s.Publish() }},
 	} {
 		s.mux.HandleFunc("POST /admin/"+a.path, s.admin(a.do))
@@ -98,35 +110,6 @@ func (s *Service) serveAnchor(rw http.ResponseWriter, r *http.Request) {
 		}
 	}
 	http.Error(rw, "no such root", http.StatusNotFound)
-}
-
-// RenewalsAnswer is the JSON of /renewals: serials in hex, in order of time.
-type RenewalsAnswer struct {
-	Renewals []RenewalLine `json:"renewals"`
-}
-
-// RenewalLine is one certificate that took another's place.
-type RenewalLine struct {
-	Purpose string    `json:"purpose"` // auth or sign
-	Old     string    `json:"old"`
-	New     string    `json:"new"`
-	At      time.Time `json:"at"`
-}
-
-func (s *Service) serveRenewals(rw http.ResponseWriter, r *http.Request) {
-	all, err := s.world.Renewals()
-	if err != nil {
-		s.fault(rw, r, "renewals failed", err)
-		return
-	}
-	out := RenewalsAnswer{Renewals: make([]RenewalLine, 0, len(all))}
-	for _, l := range all {
-		out.Renewals = append(out.Renewals, RenewalLine{
-			Purpose: l.Old.Scope.Purpose.String(), At: l.At,
-			Old: fmt.Sprintf("%x", l.Old.Serial.Bytes()), New: fmt.Sprintf("%x", l.New.Serial.Bytes()),
-		})
-	}
-	s.reply(rw, r, out)
 }
 
 func (s *Service) reply(rw http.ResponseWriter, r *http.Request, v any) {

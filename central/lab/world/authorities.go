@@ -8,33 +8,47 @@ import (
 	"path/filepath"
 	"time"
 
-	"kazashi.example/central/lab/world/card"
 	"kazashi.example/central/lab/world/pki"
 	"kazashi.example/sync/certid"
 )
 
-// strangerSerial is the serial of the root outside every trust bundle.
-const strangerSerial = 77
+// Serials of the roots outside every trust bundle.
+const (
+	strangerSerial = 77
+	phoneSerial    = 78
+)
 
-// loadAuthorities makes or reads the roots. RSA signatures come out the same each time, so that reading is only quicker than making.
+// loadAuthorities makes the roots, and compares them with those that are there. Signatures come out the same each time.
 func (w *World) loadAuthorities(fresh bool) error {
 	day := dayOf(w.state.Made)
-	for _, g := range authGenerations {
-		if err := w.addAuthority(certid.PurposeAuth, g, day, fresh); err != nil {
-			return err
+	for _, p := range []certid.Purpose{certid.PurposeAuth, certid.PurposeSign} {
+		for _, g := range generationsOf(p) {
+			if err := w.addAuthority(p, g, day, fresh); err != nil {
+				return err
+			}
 		}
 	}
-	if err := w.addAuthority(certid.PurposeSign, signGeneration, day, fresh); err != nil {
-		return err
-	}
-	key, err := w.keys.key(keyStranger)
-	if err != nil {
-		return err
-	}
-	g := authGenerations[len(authGenerations)-1]
-	w.stranger, err = pki.NewStranger(strangerSerial, g.start(day), g.end(day), key)
-	if err != nil {
-		return fmt.Errorf("making the unlisted authority: %w", err)
+	return w.addUnlisted(generationOf(certid.PurposeAuth, currentGeneration), day)
+}
+
+// addUnlisted makes the roots that no trust bundle names, as old as g.
+func (w *World) addUnlisted(g generation, day time.Time) error {
+	for _, u := range []struct {
+		into *(*pki.Authority)
+		key  string
+		num  uint32
+		make func(uint32, time.Time, time.Time, crypto.Signer) (*pki.Authority, error)
+	}{
+		{&w.stranger, keyStranger, strangerSerial, pki.NewStranger},
+		{&w.phones, keyPhones, phoneSerial, pki.NewPhone},
+	} {
+		key, err := w.keys.key(u.key)
+		if err != nil {
+			return err
+		}
+		if *u.into, err = u.make(u.num, g.start(day), g.end(day), key); err != nil {
+			return fmt.Errorf("making an unlisted authority: %w", err)
+		}
 	}
 	return nil
 }
@@ -81,18 +95,23 @@ func sameAs(path string, want *x509.Certificate) error {
 	return nil
 }
 
-// Authority is one generation of a purpose's CA with its key; generation 0 is the one that signs today. ErrUnknown otherwise.
+// Authority is one generation of a purpose's CA with its key; generation 0 is the one that issues for today's cards. ErrUnknown
+// otherwise.
 func (w *World) Authority(p certid.Purpose, gen int) (*pki.Authority, error) {
-	var found *pki.Authority
+	if gen == 0 {
+		gen = current(p)
+	}
 	for _, a := range w.authorities {
-		if a.Purpose == p && (gen == 0 || a.Generation == gen) {
-			found = a
+		if a.Purpose == p && a.Generation == gen {
+			return a, nil
 		}
 	}
-	if found == nil {
-		return nil, fmt.Errorf("%w: %s CA of generation %d", ErrUnknown, p, gen)
-	}
-	return found, nil
+	return nil, fmt.Errorf("%w: %s CA of generation %d", ErrUnknown, p, gen)
+}
+
+// Newest is the youngest generation of a purpose's CA, which signs the list for all of them. ErrUnknown for no purpose of this world.
+func (w *World) Newest(p certid.Purpose) (*pki.Authority, error) {
+	return w.Authority(p, nextGeneration)
 }
 
 // Authorities lists all generations of all purposes, oldest first within a purpose. The caller must not change them.
@@ -102,7 +121,11 @@ func (w *World) Authorities() []*pki.Authority {
 
 // Responder is the certificate and key with which a generation's OCSP answers are signed.
 func (w *World) Responder(a *pki.Authority) (*x509.Certificate, crypto.Signer, error) {
-	key, err := w.keys.key(keyResponder)
+	name := keyResponder
+	if a.Generation == nextGeneration {
+		name += curveMark
+	}
+	key, err := w.keys.key(name)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -120,21 +143,4 @@ func (w *World) Anchors() []Anchor {
 		out = append(out, Anchor{Scope: scope(a.Purpose), Generation: a.Generation, Cert: a.Cert.Raw})
 	}
 	return out
-}
-
-// CardAnchors are the two issuer keys of the practice cards.
-func (w *World) CardAnchors() ([]CardAnchor, error) {
-	var out []CardAnchor
-	for _, c := range []struct{ number, key string }{{card.FaceIssuer, keyFaceCA}, {card.InputIssuer, keyInputCA}} {
-		key, err := w.keys.key(c.key)
-		if err != nil {
-			return nil, err
-		}
-		spki, err := x509.MarshalPKIXPublicKey(key.Public())
-		if err != nil {
-			return nil, fmt.Errorf("encoding card anchor: %w", err)
-		}
-		out = append(out, CardAnchor{KeyID: card.MakeKeyID(c.number), Input: c.key == keyInputCA, Key: spki})
-	}
-	return out, nil
 }

@@ -17,35 +17,71 @@ import (
 // Names of the keys that belong to nobody. One responder key serves all generations: each certifies it.
 const (
 	keyStranger  = "stranger"
-	keyResponder = "responder"
+	keyPhones    = "phones"
+	keyResponder = "responder" // and with curveMark the next generation's
 	keyFaceCA    = "card-ca-face"
 	keyInputCA   = "card-ca-input"
+	keyNextCA    = "card-ca-next" + curveMark
 )
 
-func authorityKey(p certid.Purpose, gen int) string { return fmt.Sprintf("ca-%s-g%d", p, gen) }
+func authorityKey(p certid.Purpose, gen int) string {
+	name := fmt.Sprintf("ca-%s-g%d", p, gen)
+	if gen == nextGeneration {
+		name += curveMark
+	}
+	return name
+}
 
 func municipalKeyName(code string, input bool) string {
 	return "municipal-" + card.MunicipalKey(code, input)
 }
 
-func personKey(person, use string) string { return "person-" + person + "-" + use }
+func nextMunicipalKeyName(code string, attributes bool) string {
+	return "municipal-" + card.NextMunicipalKey(code, attributes) + curveMark
+}
+
+func personKey(p people.Person, use string) string {
+	name := "person-" + p.Key + "-" + use
+	if p.Kind == people.NextCard {
+		name += curveMark
+	}
+	return name
+}
 
 // keyNames lists every key of a new world.
 func keyNames(all []people.Person) []string {
-	names := []string{keyStranger, keyResponder, keyFaceCA, keyInputCA, authorityKey(certid.PurposeSign, signGeneration.number)}
-	for _, g := range authGenerations {
-		names = append(names, authorityKey(certid.PurposeAuth, g.number))
+	names := []string{keyStranger, keyPhones, keyResponder, keyResponder + curveMark, keyFaceCA, keyInputCA, keyNextCA}
+	for _, p := range []certid.Purpose{certid.PurposeAuth, certid.PurposeSign} {
+		for _, g := range generationsOf(p) {
+			names = append(names, authorityKey(p, g.number))
+		}
 	}
 	for _, m := range people.Municipalities() {
-		names = append(names, municipalKeyName(m.Code, false), municipalKeyName(m.Code, true))
+		names = append(names, municipalKeyName(m.Code, false), municipalKeyName(m.Code, true),
+			nextMunicipalKeyName(m.Code, false), nextMunicipalKeyName(m.Code, true))
 	}
 	for _, p := range all {
-		names = append(names, personKey(p.Key, "auth"), personKey(p.Key, "card"), personKey(p.Key, "input"))
-		if p.HasSign() {
-			names = append(names, personKey(p.Key, "sign"))
+		for _, use := range keyUses(p) {
+			names = append(names, personKey(p, use))
 		}
 	}
 	return names
+}
+
+// keyUses are the keys that a person begins with.
+func keyUses(p people.Person) []string {
+	uses := []string{"auth"}
+	switch p.Kind {
+	case people.Card:
+		uses = append(uses, "card", "input")
+	case people.NextCard:
+		uses = append(uses, "card")
+	case people.Phone:
+	}
+	if p.HasSign() {
+		uses = append(uses, "sign")
+	}
+	return uses
 }
 
 // build makes the whole folder; world.json comes last.
@@ -61,9 +97,15 @@ func (w *World) build(ctx context.Context, cfg Config) error {
 	if err := w.loadAuthorities(true); err != nil {
 		return err
 	}
+	if err := w.writeCardCAs(); err != nil {
+		return err
+	}
 	day := dayOf(cfg.Now)
-	w.state.NextSerial[certid.PurposeAuth.String()] = generationOf(certid.PurposeAuth, currentGeneration).nextSerial(day)
-	w.state.NextSerial[certid.PurposeSign.String()] = signGeneration.nextSerial(day)
+	for _, p := range []certid.Purpose{certid.PurposeAuth, certid.PurposeSign} {
+		for _, gen := range []int{current(p), nextGeneration} {
+			w.state.NextSerial[counter(p, gen)] = generationOf(p, gen).nextSerial(day)
+		}
+	}
 	for _, p := range w.people {
 		if err := ctx.Err(); err != nil {
 			return fmt.Errorf("making practice world: %w", err)
@@ -73,6 +115,14 @@ func (w *World) build(ctx context.Context, cfg Config) error {
 		}
 	}
 	return w.state.save(w.dir)
+}
+
+// counter names the serial counter of a generation.
+func counter(p certid.Purpose, gen int) string {
+	if gen == nextGeneration {
+		return fmt.Sprintf("%s-g%d", p, gen)
+	}
+	return p.String()
 }
 
 // settle makes one person: certificates, what stands against them, and the card.
@@ -85,7 +135,8 @@ func (w *World) settle(p people.Person, day time.Time) error {
 	}
 	lines := []certLine{auth}
 	if p.HasSign() {
-		sign, err := w.issue(p, certid.PurposeSign, signGeneration.serial(day, at, p.Index), at, "sign")
+		serial := generationOf(certid.PurposeSign, generationAt(certid.PurposeSign, p, "sign")).serial(day, at, p.Index)
+		sign, err := w.issue(p, certid.PurposeSign, serial, at, "sign")
 		if err != nil {
 			return err
 		}
@@ -121,7 +172,7 @@ func (w *World) condemn(p people.Person, lines []certLine, day time.Time) error 
 // issuer is who signs a person's first certificates, and the key that forges in its stead.
 func (w *World) issuer(p people.Person, purpose certid.Purpose, gen int) (a *pki.Authority, forged bool, err error) {
 	if purpose == certid.PurposeAuth && p.Case == people.UnknownIssuer {
-		return w.stranger, false, nil
+		return w.unlisted(p), false, nil
 	}
 	a, err = w.Authority(purpose, gen)
 	return a, purpose == certid.PurposeAuth && p.Case == people.BrokenChain, err
@@ -134,7 +185,7 @@ func (w *World) issue(p people.Person, purpose certid.Purpose, serial uint32, at
 	if err != nil {
 		return certLine{}, err
 	}
-	key, err := w.keys.key(personKey(p.Key, use))
+	key, err := w.keys.key(personKey(p, use))
 	if err != nil {
 		return certLine{}, err
 	}
@@ -152,13 +203,23 @@ func (w *World) issue(p people.Person, purpose certid.Purpose, serial uint32, at
 	if err != nil {
 		return certLine{}, fmt.Errorf("issuing: %w", err)
 	}
-	return w.keepCertificate(p, purpose, a, cert, use, forged || a == w.stranger)
+	return w.keepCertificate(p, purpose, a, cert, use, forged || a == w.unlisted(p))
+}
+
+// unlisted is the authority outside the trust bundles that a person of case UnknownIssuer has a certificate of.
+func (w *World) unlisted(p people.Person) *pki.Authority {
+	if p.Kind == people.Phone {
+		return w.phones
+	}
+	return w.stranger
 }
 
 func generationAt(purpose certid.Purpose, p people.Person, use string) int {
 	switch {
+	case p.Kind == people.NextCard:
+		return nextGeneration
 	case purpose == certid.PurposeSign:
-		return signGeneration.number
+		return signGeneration
 	case use != "auth":
 		return currentGeneration
 	default:
@@ -187,7 +248,7 @@ func (w *World) request(p people.Person, purpose certid.Purpose, serial uint32, 
 	}
 	return pki.Resident{
 		Serial: serial, CommonName: commonName(w.state.Seed, p, use), OCSP: w.ocsp,
-		NotBefore: at.UTC().Truncate(time.Second), NotAfter: p.Birth.BirthdayEnd(at, 5),
+		NotBefore: at.UTC().Truncate(time.Second), NotAfter: p.Birth.BirthdayEnd(at, lifeYears(p)),
 		Prefecture: p.Municipality.PrefectureEn, Municipality: p.Municipality.NameEn,
 		Personal: [6]string{p.FullName(), "", string(p.Sex), birth, p.Address, ""},
 	}, nil

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"kazashi.example/central/lab/world"
+	"kazashi.example/central/lab/world/people"
 	"kazashi.example/central/lab/world/worldtest"
 	"kazashi.example/reader/vcard"
 )
@@ -48,11 +49,14 @@ func TestTapWithoutPIN(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, p := range all {
+		if p.Kind != people.Card {
+			continue
+		}
 		c, err := vcard.Open(p.Profile)
 		if err != nil {
 			t.Fatal(err)
 		}
-		key, err := p.Birth.BirthKey()
+		key, err := p.BirthKey()
 		if err != nil {
 			t.Fatal(err)
 		}

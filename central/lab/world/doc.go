@@ -2,7 +2,8 @@
 // ledger of what was revoked and renewed since.
 //
 // From one seed and one day come the same people, serials, dates and (with the same keys) the same octets. RSA keys cannot be made from
-// a seed with crypto/rsa, so they are made once and kept in a key folder; several worlds may share one. Nothing here is real, and all
+// a seed with crypto/rsa, so they are made once and kept in a key folder; several worlds may share one. Authorities of generation 4
+// and next-generation cards are on P-384 with deterministic signatures (RFC 6979). Nothing here is real, and all
 // of it says so: every issuer is O=JPKI-PRACTICE (NOT REAL), the scope is certid.HierarchyPractice, and a program that trusts the
 // national hierarchy knows none of these roots.
 //
@@ -44,7 +45,7 @@ const (
 type Config struct {
 	// Seed chooses the people; 0 is whatever the folder holds, or DefaultSeed for a new world.
 	Seed uint64
-	// People is how many; 0 is whatever the folder holds, or all that have a name (16).
+	// People is how many; 0 is whatever the folder holds, or all that have a name (20).
 	People int
 	// Now is the day around which a new world is built, in any zone; zero is the real day. A world that is there keeps its own.
 	Now time.Time
@@ -89,6 +90,7 @@ type Status struct {
 
 // Renewal is one pair of the old→new service (対応する発行の番号).
 type Renewal struct {
+	N        int // place in the table, from 1
 	Old, New certid.CertID
 	Person   string
 	At       time.Time
@@ -103,9 +105,12 @@ type Anchor struct {
 
 // CardAnchor is an issuer key of card-verifiable certificates; it is not on the card.
 type CardAnchor struct {
-	KeyID [16]byte // as in the certificate's first 16 octets
-	Input bool     // the input-assist AP's; else the card-face AP's
-	Key   []byte   // SubjectPublicKeyInfo DER
+	Name      string // face, input or next
+	Hierarchy certid.Hierarchy
+	KeyID     [16]byte // as in the certificate's first 16 octets
+	Input     bool     // the input-assist AP's; the next card's is for both its applications
+	Key       []byte   // SubjectPublicKeyInfo DER
+	Path      string   // the same as PEM; ca/card-cas.toml beside it says hierarchy, id and file of each
 }
 
 // scope of a purpose in the practice hierarchy.

@@ -2,6 +2,9 @@ package world
 
 import (
 	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
@@ -12,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -21,12 +25,15 @@ import (
 // keyBits is RSA-2048, the only size of the national certificates and cards of today.
 const keyBits = 2048
 
+// curveMark ends the name of a key on P-384; all others are RSA-2048.
+const curveMark = "-p384"
+
 // keyring is a folder of private keys by name, made on demand.
 type keyring struct {
 	dir string
 
 	mu   sync.Mutex // guards have
-	have map[string]*rsa.PrivateKey
+	have map[string]crypto.Signer
 }
 
 // ensure makes the keys that are missing, on all processors.
@@ -52,8 +59,26 @@ func (k *keyring) ensure(ctx context.Context, names []string, progress func(done
 	return g.Wait() // key names the file
 }
 
+// rsa returns a key whose name has no curveMark.
+func (k *keyring) rsa(name string) (*rsa.PrivateKey, error) {
+	return typed[*rsa.PrivateKey](k.key(name))
+}
+
+// curve returns a key whose name has curveMark.
+func (k *keyring) curve(name string) (*ecdsa.PrivateKey, error) {
+	return typed[*ecdsa.PrivateKey](k.key(name))
+}
+
+func typed[K crypto.Signer](key crypto.Signer, err error) (K, error) {
+	k, ok := key.(K)
+	if err == nil && !ok {
+		err = fmt.Errorf("%w: a practice key is of another algorithm", ErrOther)
+	}
+	return k, err
+}
+
 // key returns the key of that name, from memory, from disk or new.
-func (k *keyring) key(name string) (*rsa.PrivateKey, error) {
+func (k *keyring) key(name string) (crypto.Signer, error) {
 	k.mu.Lock()
 	key := k.have[name]
 	k.mu.Unlock()
@@ -74,7 +99,7 @@ func (k *keyring) key(name string) (*rsa.PrivateKey, error) {
 	return key, nil
 }
 
-func readKey(path string) (*rsa.PrivateKey, error) {
+func readKey(path string) (crypto.Signer, error) {
 	b, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("reading practice key: %w", err)
@@ -87,16 +112,30 @@ func readKey(path string) (*rsa.PrivateKey, error) {
 	if err != nil {
 		return nil, fmt.Errorf("parsing practice key %s: %w", path, err)
 	}
-	rk, ok := key.(*rsa.PrivateKey)
-	if !ok || rk.N.BitLen() != keyBits {
-		return nil, fmt.Errorf("%w: %s is not an RSA-2048 key", ErrOther, path)
+	curve := strings.HasSuffix(path, curveMark+".pem")
+	switch k := key.(type) {
+	case *rsa.PrivateKey:
+		if !curve && k.N.BitLen() == keyBits {
+			return k, nil
+		}
+	case *ecdsa.PrivateKey:
+		if curve && k.Curve == elliptic.P384() {
+			return k, nil
+		}
 	}
-	return rk, nil
+	return nil, fmt.Errorf("%w: %s is not a key of the kind that its name says", ErrOther, path)
+}
+
+func generateKey(path string) (crypto.Signer, error) {
+	if strings.HasSuffix(path, curveMark+".pem") {
+		return ecdsa.GenerateKey(elliptic.P384(), rand.Reader) // makeKey wraps
+	}
+	return rsa.GenerateKey(rand.Reader, keyBits) // makeKey wraps
 }
 
 // makeKey writes a new key, or takes the one that another process put there first.
-func makeKey(path string) (*rsa.PrivateKey, error) {
-	key, err := rsa.GenerateKey(rand.Reader, keyBits)
+func makeKey(path string) (crypto.Signer, error) {
+	key, err := generateKey(path)
 	if err != nil {
 		return nil, fmt.Errorf("making practice key: %w", err)
 	}

@@ -1,7 +1,9 @@
 package world
 
 import (
+	"encoding/json"
 	"fmt"
+	"path/filepath"
 	"time"
 
 	"kazashi.example/central/lab/world/pki"
@@ -122,15 +124,20 @@ func (w *World) NextListNumber(p certid.Purpose) (int64, error) {
 	return n, err
 }
 
-// Renewals is the old→new table of all purposes, in order of time.
+// Renewals is the old→new table of all purposes, in the order in which lines were added.
 func (w *World) Renewals() ([]Renewal, error) {
 	st, err := w.current()
 	if err != nil {
 		return nil, err
 	}
+	return st.renewals()
+}
+
+func (st *state) renewals() ([]Renewal, error) {
 	out := make([]Renewal, 0, len(st.Renewals))
-	for _, l := range st.Renewals {
-		r := Renewal{Person: l.Person, At: l.At}
+	for i, l := range st.Renewals {
+		r := Renewal{N: i + 1, Person: l.Person, At: l.At}
+		var err error
 		if r.Old, err = lineID(l.Purpose, l.Old); err == nil {
 			r.New, err = lineID(l.Purpose, l.New)
 		}
@@ -140,4 +147,35 @@ func (w *World) Renewals() ([]Renewal, error) {
 		out = append(out, r)
 	}
 	return out, nil
+}
+
+// RenewalLine is one line of the table as JSON writes it, in renewals.json and in the practice JPKI's answer.
+type RenewalLine struct {
+	N       int       `json:"n"`       // place in the table, from 1
+	Purpose string    `json:"purpose"` // auth or sign
+	Old     string    `json:"old"`     // serial, hex
+	New     string    `json:"new"`     // serial, hex
+	At      time.Time `json:"at"`
+}
+
+// Line is the JSON form.
+func (r Renewal) Line() RenewalLine {
+	return RenewalLine{N: r.N, Purpose: r.Old.Scope.Purpose.String(), Old: hexSerial(r.Old.Serial), New: hexSerial(r.New.Serial), At: r.At}
+}
+
+// writeRenewals writes the table as a file, {"renewals": [line]}.
+func (w *World) writeRenewals(st *state) error {
+	all, err := st.renewals()
+	if err != nil {
+		return err
+	}
+	lines := make([]RenewalLine, 0, len(all))
+	for _, r := range all {
+		lines = append(lines, r.Line())
+	}
+	b, err := json.MarshalIndent(map[string]any{"renewals": lines}, "", " ")
+	if err != nil {
+		return fmt.Errorf("encoding the old-to-new table: %w", err)
+	}
+	return writeFile(filepath.Join(w.dir, "renewals.json"), append(b, '\n'))
 }

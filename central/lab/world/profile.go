@@ -21,22 +21,9 @@ func (w *World) profilePath(key string) string {
 
 // writeProfile writes the card as the ledger in w.state has it.
 func (w *World) writeProfile(p people.Person) error {
-	profile := &vcard.Profile{Label: p.Label, AuthPIN: p.AuthPIN}
-	if err := w.fillJPKI(p, profile); err != nil {
-		return err
-	}
-	made, err := w.cardMade(p)
-	if err != nil {
-		return err
-	}
-	holder, err := w.fillNumbers(p, made, profile)
-	if err != nil {
-		return err
-	}
-	if err := w.fillFace(p, holder, profile); err != nil {
-		return err
-	}
-	if err := w.fillInput(p, holder, profile); err != nil {
+	number, _ := w.state.card(p.Key)
+	profile := &vcard.Profile{Label: p.Label, CardID: fmt.Sprintf("%s-%d", p.Key, number), AuthPIN: p.AuthPIN}
+	if err := w.fill(p, profile); err != nil {
 		return err
 	}
 	if err := profile.Validate(); err != nil {
@@ -47,6 +34,34 @@ func (w *World) writeProfile(p people.Person) error {
 		return fmt.Errorf("encoding card profile: %w", err)
 	}
 	return writeFile(w.profilePath(p.Key), append(b, '\n'))
+}
+
+// fill makes what the person's kind of card holds.
+func (w *World) fill(p people.Person, into *vcard.Profile) error {
+	if err := w.fillJPKI(p, into); err != nil {
+		return err
+	}
+	made, err := w.cardMade(p)
+	if err != nil {
+		return err
+	}
+	switch p.Kind {
+	case people.Phone:
+		into.Kind = vcard.Phone
+		return nil
+	case people.NextCard:
+		into.Kind = vcard.Next
+		return w.fillNext(p, made, into)
+	case people.Card:
+	}
+	holder, err := w.fillNumbers(p, made, into)
+	if err != nil {
+		return err
+	}
+	if err := w.fillFace(p, holder, into); err != nil {
+		return err
+	}
+	return w.fillInput(p, holder, into)
 }
 
 // fillJPKI takes certificates and keys from the ledger. The key file has the name of the certificate file.
@@ -61,11 +76,11 @@ func (w *World) fillJPKI(p people.Person, into *vcard.Profile) error {
 			return fmt.Errorf("reading certificate: %w", err)
 		}
 		use := filepath.Base(l.File)
-		_, key, err := w.signer(personKey(p.Key, use[:len(use)-len(".cer")]))
+		key, err := w.pkcs8(personKey(p, use[:len(use)-len(".cer")]))
 		if err != nil {
 			return err
 		}
-		ca, err := w.cardRoot(*l)
+		ca, err := w.cardRoot(p, *l)
 		if err != nil {
 			return err
 		}
@@ -78,10 +93,13 @@ func (w *World) fillJPKI(p people.Person, into *vcard.Profile) error {
 	return nil
 }
 
-// cardRoot is the CA certificate that the card carries beside l.
-func (w *World) cardRoot(l certLine) ([]byte, error) {
+// cardRoot is the CA certificate that the card carries beside l: nil for the practice next card, which has none.
+func (w *World) cardRoot(p people.Person, l certLine) ([]byte, error) {
+	if p.Kind == people.NextCard {
+		return nil, nil
+	}
 	if l.Generation == w.stranger.Generation {
-		return w.stranger.Cert.Raw, nil
+		return w.unlisted(p).Cert.Raw, nil
 	}
 	purpose, err := certid.ParsePurpose(l.Purpose)
 	if err != nil {
@@ -94,8 +112,12 @@ func (w *World) cardRoot(l certLine) ([]byte, error) {
 	return a.Cert.Raw, nil
 }
 
-// cardMade is when the card itself was made: with its first certificate. Renewals change certificates, not the card.
+// cardMade is when the card itself was made: with its first certificate, or when a new one took its place. A renewal on the same card
+// does not count.
 func (w *World) cardMade(p people.Person) (time.Time, error) {
+	if number, made := w.state.card(p.Key); number > 1 {
+		return made, nil
+	}
 	for _, l := range w.state.Certificates {
 		if l.Person == p.Key {
 			return l.NotBefore, nil
@@ -105,26 +127,37 @@ func (w *World) cardMade(p people.Person) (time.Time, error) {
 }
 
 func (w *World) fillNumbers(p people.Person, made time.Time, into *vcard.Profile) (card.Holder, error) {
+	h, expiry := holder(p, made)
+	var err error
+	if into.BirthKey, err = p.BirthKey(); err != nil {
+		return h, fmt.Errorf("writing birth key: %w", err)
+	}
+	into.IndividualNumber, into.NumberB = p.IndividualNumber, people.NumberB(into.BirthKey, expiry.Year(), p.SecurityCode)
+	number, _ := w.state.card(p.Key)
+	into.CommonRecord = fmt.Sprintf("9%04d%010d%s%s", number-1, p.Index, p.Municipality.Code, h.Expiry)
+	return h, nil
+}
+
+// holder is what a card made at a time says about its holder, and the end of its own life.
+func holder(p people.Person, made time.Time) (card.Holder, time.Time) {
 	expiry := p.Birth.BirthdayEnd(made, expiryYears(p.Birth, made)).In(people.JST)
-	birthKey, err := p.Birth.BirthKey()
-	if err != nil {
-		return card.Holder{}, fmt.Errorf("writing birth key: %w", err)
-	}
-	numberB, err := people.NumberB(p.Birth, expiry.Year(), p.SecurityCode)
-	if err != nil {
-		return card.Holder{}, fmt.Errorf("writing number B: %w", err)
-	}
-	into.IndividualNumber, into.BirthKey, into.NumberB = p.IndividualNumber, birthKey, numberB
-	into.CommonRecord = fmt.Sprintf("9%014d%s%s", p.Index, p.Municipality.Code, expiry.Format("20060102"))
 	return card.Holder{
 		Name: p.FullName(), Address: p.Address, Birth: p.Birth.Compact(), Sex: byte(p.Sex), Expiry: expiry.Format("20060102"),
 		SecurityCode: p.SecurityCode, Municipality: p.Municipality.Code, Number: p.IndividualNumber,
-	}, nil
+	}, expiry
+}
+
+// cardKeyName is the key of the card that the person has now, or of its input-assist AP.
+func (w *World) cardKeyName(p people.Person, use string) string {
+	if number, _ := w.state.card(p.Key); number > 1 {
+		use = fmt.Sprintf("%s-c%d", use, number)
+	}
+	return personKey(p, use)
 }
 
 // fillFace makes the card-face AP.
 func (w *World) fillFace(p people.Person, h card.Holder, into *vcard.Profile) error {
-	key, der, err := w.signer(personKey(p.Key, "card"))
+	key, der, err := w.signer(w.cardKeyName(p, "card"))
 	if err != nil {
 		return err
 	}
@@ -144,7 +177,7 @@ func (w *World) fillFace(p people.Person, h card.Holder, into *vcard.Profile) er
 
 // fillInput makes the input-assist AP.
 func (w *World) fillInput(p people.Person, h card.Holder, into *vcard.Profile) error {
-	key, der, err := w.signer(personKey(p.Key, "input"))
+	key, der, err := w.signer(w.cardKeyName(p, "input"))
 	if err != nil {
 		return err
 	}
@@ -171,11 +204,11 @@ func (w *World) municipal(p people.Person, input bool) (*rsa.PrivateKey, []byte,
 	if input {
 		number, caName = card.InputIssuer, keyInputCA
 	}
-	ca, err := w.keys.key(caName)
+	ca, err := w.keys.rsa(caName)
 	if err != nil {
 		return nil, nil, err
 	}
-	key, err := w.keys.key(municipalKeyName(p.Municipality.Code, input))
+	key, err := w.keys.rsa(municipalKeyName(p.Municipality.Code, input))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -187,15 +220,25 @@ func (w *World) municipal(p people.Person, input bool) (*rsa.PrivateKey, []byte,
 	return key, cvc, nil
 }
 
-// signer is a key with its PKCS#8 form.
+// signer is an RSA key with its PKCS#8 form.
 func (w *World) signer(name string) (*rsa.PrivateKey, []byte, error) {
-	key, err := w.keys.key(name)
+	key, err := w.keys.rsa(name)
 	if err != nil {
 		return nil, nil, err
 	}
+	der, err := w.pkcs8(name)
+	return key, der, err
+}
+
+// pkcs8 is any key in PKCS#8 form.
+func (w *World) pkcs8(name string) ([]byte, error) {
+	key, err := w.keys.key(name)
+	if err != nil {
+		return nil, err
+	}
 	der, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
-		return nil, nil, fmt.Errorf("encoding key: %w", err)
+		return nil, fmt.Errorf("encoding key: %w", err)
 	}
-	return key, der, nil
+	return der, nil
 }

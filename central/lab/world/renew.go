@@ -11,13 +11,24 @@ import (
 	"kazashi.example/sync/certid"
 )
 
-// Renew puts new certificates of the current generation on a person's card, as a city office does around the fifth birthday: new
-// serials and keys, the same card with its card key. The old ones, if still valid, are revoked as superseded, and the pairs join the
-// old→new table. The profile file is written anew; the former one stays beside it as profile-before-N.json.
+// Renew puts new certificates on a person's card, as a city office does around the fifth birthday: new serials and keys, the same card
+// with its card key and age record. The old ones, if still valid, are revoked as superseded, and the pairs join the old→new table, whose
+// file renewals.json is written anew. So is the profile file; the former one stays beside it as profile-before-N.json. Certificates of today's
+// cards come from the current generation, those of next cards from theirs.
 //
 // ErrState for a person whose certificate was not issued here. The ledger is written last: after a crash in between it is as before
 // while the profile may be the new one already, and renewing again mends that with the same serials and keys.
 func (w *World) Renew(key string, at time.Time) ([]Renewal, error) {
+	return w.renew(key, at, false)
+}
+
+// Reissue is Renew on a new card (after ten years, a loss or a move): card key, age record, input-assist key and expiry are new as well, so
+// that whatever was bound to the old card's key no longer fits. PINs stay as the person likes them.
+func (w *World) Reissue(key string, at time.Time) ([]Renewal, error) {
+	return w.renew(key, at, true)
+}
+
+func (w *World) renew(key string, at time.Time, card bool) ([]Renewal, error) {
 	p, err := w.resident(key)
 	if err != nil {
 		return nil, err
@@ -25,12 +36,7 @@ func (w *World) Renew(key string, at time.Time) ([]Renewal, error) {
 	var made []Renewal
 	err = w.change(func(st *state) error {
 		made = nil
-		count := 0
-		for _, l := range st.Certificates {
-			if l.Person == key && l.Replaced && l.Purpose == certid.PurposeAuth.String() {
-				count++
-			}
-		}
+		count := st.replaced(key)
 		if err := w.keepProfile(key, count+1); err != nil {
 			return err
 		}
@@ -41,10 +47,27 @@ func (w *World) Renew(key string, at time.Time) ([]Renewal, error) {
 			}
 			made = append(made, r...)
 		}
+		if card {
+			st.Cards = append(st.Cards, cardLine{Person: key, At: at.UTC().Truncate(time.Second)})
+		}
 		w.state = st
-		return w.writeProfile(p)
+		if err := w.writeProfile(p); err != nil {
+			return err
+		}
+		return w.writeRenewals(st)
 	})
 	return made, err
+}
+
+// replaced is how many authentication certificates of a person were renewed.
+func (st *state) replaced(key string) int {
+	count := 0
+	for _, l := range st.Certificates {
+		if l.Person == key && l.Replaced && l.Purpose == certid.PurposeAuth.String() {
+			count++
+		}
+	}
+	return count
 }
 
 // renewOne replaces the current certificate of one purpose, if there is one.
@@ -56,12 +79,13 @@ func (w *World) renewOne(st *state, p people.Person, purpose certid.Purpose, use
 	if old.Unlisted {
 		return nil, fmt.Errorf("%w: the certificate was not issued by the practice CA", ErrState)
 	}
-	serial := st.NextSerial[purpose.String()]
+	count := counter(purpose, generationAt(purpose, p, use))
+	serial := st.NextSerial[count]
 	line, err := w.issue(p, purpose, serial, at, use)
 	if err != nil {
 		return nil, err
 	}
-	r := Renewal{Person: p.Key, At: at.UTC().Truncate(time.Second)}
+	r := Renewal{N: len(st.Renewals) + 1, Person: p.Key, At: at.UTC().Truncate(time.Second)}
 	if r.Old, err = lineID(old.Purpose, old.Serial); err == nil {
 		r.New, err = lineID(line.Purpose, line.Serial)
 	}
@@ -72,7 +96,7 @@ func (w *World) renewOne(st *state, p people.Person, purpose certid.Purpose, use
 		st.addRevocation(r.Old, pki.Superseded, at)
 	}
 	old.Replaced = true
-	st.NextSerial[purpose.String()]++
+	st.NextSerial[count]++
 	st.Renewals = append(st.Renewals, renewalLine{Person: p.Key, Purpose: line.Purpose, Old: old.Serial, New: line.Serial, At: r.At})
 	st.Certificates = append(st.Certificates, line)
 	return []Renewal{r}, nil

@@ -14,7 +14,7 @@ import (
 )
 
 // format is the version of world.json.
-const format = 1
+const format = 2
 
 // state is world.json: what was made, and the ledger since.
 type state struct {
@@ -23,11 +23,29 @@ type state struct {
 	Seed         uint64            `json:"seed"`
 	People       int               `json:"people"`
 	Made         time.Time         `json:"made"`
-	NextSerial   map[string]uint32 `json:"next_serial"` // by purpose
+	NextSerial   map[string]uint32 `json:"next_serial"` // by purpose, and with -g4 the next generation's
 	ListNumber   map[string]int64  `json:"list_number"` // last CRL number given out, by purpose
 	Certificates []certLine        `json:"certificates"`
 	Revocations  []revocationLine  `json:"revocations"`
 	Renewals     []renewalLine     `json:"renewals"`
+	Cards        []cardLine        `json:"cards"` // made since, oldest first
+}
+
+// cardLine is a new card for somebody who had one.
+type cardLine struct {
+	Person string    `json:"person"`
+	At     time.Time `json:"at"`
+}
+
+// card is which card of a person's this is, from 1, and when the last new one was made; zero for the first.
+func (st *state) card(key string) (number int, made time.Time) {
+	number = 1
+	for _, l := range st.Cards {
+		if l.Person == key {
+			number, made = number+1, l.At
+		}
+	}
+	return number, made
 }
 
 type certLine struct {

@@ -2,7 +2,7 @@ package world
 
 import (
 	"context"
-	"crypto/rsa"
+	"crypto"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -25,6 +25,7 @@ type World struct {
 	people      []people.Person
 	authorities []*pki.Authority
 	stranger    *pki.Authority
+	phones      *pki.Authority
 	made        time.Time
 
 	mu    sync.Mutex // guards the rest
@@ -49,7 +50,7 @@ func Open(ctx context.Context, dir string, cfg Config) (*World, error) {
 	if cfg.OCSP == "" {
 		cfg.OCSP = DefaultOCSP
 	}
-	w := &World{dir: dir, ocsp: cfg.OCSP, keys: &keyring{dir: cfg.Keys, have: map[string]*rsa.PrivateKey{}}}
+	w := &World{dir: dir, ocsp: cfg.OCSP, keys: &keyring{dir: cfg.Keys, have: map[string]crypto.Signer{}}}
 	st, info, err := loadState(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		err = w.create(ctx, cfg)

@@ -1,7 +1,7 @@
 package card
 
 import (
-	"crypto/rsa"
+	"crypto"
 	"fmt"
 )
 
@@ -12,6 +12,7 @@ type KeyID [16]byte
 const (
 	FaceIssuer  = "9000023" // signs the certificates of the card-face AP
 	InputIssuer = "9000033" // signs the certificates of the input-assist AP
+	NextIssuer  = "9000043" // signs both certificates of a next card, on P-384; an assumption, as all of that card
 	faceInfoID  = "9000024" // named in the basic information of the card-face AP; what it names is not publicly known
 	inputInfoID = "9000034" // the same for the input-assist AP
 )
@@ -32,12 +33,20 @@ func MunicipalKey(code string, input bool) string {
 	return "9" + code + "2"
 }
 
+// NextMunicipalKey is MunicipalKey for the next card: of its card-face application, or of its attributes.
+func NextMunicipalKey(code string, attributes bool) string {
+	if attributes {
+		return "9" + code + "5"
+	}
+	return "9" + code + "4"
+}
+
 // String is the digits.
 func (k KeyID) String() string { return fmt.Sprintf("%s/%s", k[:7], k[9:12]) }
 
 // Certificate makes a card-verifiable certificate, EF 0004 of both applications: 7F21 { 5F4E { issuer id, subject id, key }, 5F37
-// signature over the 297 octets of the body }, 568 octets.
-func Certificate(issuer, subject KeyID, pub *rsa.PublicKey, key *rsa.PrivateKey) ([]byte, error) {
+// signature over the 297 octets of the body }, 568 octets. On P-384 the body has 131 octets and the whole 240.
+func Certificate(issuer, subject KeyID, pub crypto.PublicKey, key crypto.Signer) ([]byte, error) {
 	enc, err := publicKey(pub)
 	if err != nil {
 		return nil, err

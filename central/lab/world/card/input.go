@@ -1,8 +1,10 @@
 package card
 
 import (
+	"crypto/ecdsa"
 	"crypto/rsa"
 	"crypto/sha256"
+	"crypto/sha512"
 )
 
 // Attributes is EF 0002 of the input-assist AP: FF20 { DF21 offsets, DF22 name, DF23 address, DF24 birth, DF25 sex }.
@@ -22,6 +24,13 @@ func Integrity(h Holder, issuer *rsa.PrivateKey) ([]byte, error) {
 	number := sha256.Sum256(join(tlv(0xFF10, []byte(h.Number)), []byte{0xFF, 0xFF}))
 	attrs := sha256.Sum256(join(attributeFields(h)...))
 	return signed(0xFF30, 0xDF33, join(tlv(0xDF31, number[:]), tlv(0xDF32, attrs[:])), issuer)
+}
+
+// NextIntegrity is the integrity record of the practice form of the next card: FF30 { DF32 SHA-384 of the attributes without their offset table,
+// DF33 signature over it as written }. Nothing in it comes from the Individual Number.
+func NextIntegrity(h Holder, issuer *ecdsa.PrivateKey) ([]byte, error) {
+	attrs := sha512.Sum384(join(attributeFields(h)...))
+	return signed(0xFF30, 0xDF33, tlv(0xDF32, attrs[:]), issuer)
 }
 
 // InputInfo is EF 0005 of the input-assist AP: FF40 { DF41 version and vendor, DF42 key id, DF43 32 octets and 96 filler }.

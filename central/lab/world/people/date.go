@@ -12,7 +12,8 @@ var ErrEra = errors.New("date has no two-digit era year")
 // JST is Asia/Tokyo without a time zone database: UTC+9, no summer time since 1951.
 var JST = time.FixedZone("JST", 9*60*60)
 
-// Date is a day of the Gregorian calendar.
+// Date is a day of the Gregorian calendar. Day 0 is a day that nobody knows any more, as the resident registers of some old people
+// have it; that a card writes it as 00 is inferred.
 type Date struct{ Year, Month, Day int }
 
 // Compact is YYYYMMDD, as the card writes it.
@@ -46,8 +47,7 @@ func (d Date) era() (number, year int, err error) {
 }
 
 // BirthKey is the date as YYMMDD with the year of the Japanese era, the key that opens the card-face AP's age record
-// (soltia48/myna-card src/ap/surface.rs). ErrEra for a date without one. Foreign residents get the same form: whether
-// real cards use the Gregorian year for them is not known.
+// (soltia48/myna-card src/ap/surface.rs). ErrEra for a date without one. See [Person.BirthKey] for foreign residents.
 func (d Date) BirthKey() (string, error) {
 	_, year, err := d.era()
 	if err != nil {
@@ -66,26 +66,31 @@ func (d Date) EraCompact() (string, error) {
 }
 
 // NumberB is 照合番号B: birth key, year of the card's expiry (4 digits, Gregorian) and security code.
-func NumberB(birth Date, expiryYear int, securityCode string) (string, error) {
-	key, err := birth.BirthKey()
-	if err != nil {
-		return "", err
-	}
-	return fmt.Sprintf("%s%04d%s", key, expiryYear, securityCode), nil
+func NumberB(birthKey string, expiryYear int, securityCode string) string {
+	return fmt.Sprintf("%s%04d%s", birthKey, expiryYear, securityCode)
 }
 
 // BirthdayEnd is the last second, in Japan, of the n-th birthday after t (n ≥ 1). A birthday on the day of t is not counted.
-// Someone born on 29 February has it on the 28th of a common year here; how the issuer counts that is not published.
+// Someone born on 29 February has it on the 28th of a common year here, someone whose day of birth is not known on the last day of
+// the month; how the issuer counts these is not published.
 func (d Date) BirthdayEnd(t time.Time, n int) time.Time {
 	local := t.In(JST)
 	year := local.Year()
-	if fmt.Sprintf("%02d%02d", d.Month, d.Day) <= local.Format("0102") {
+	day := d.Day
+	if day == 0 {
+		day = monthEnd(year, d.Month)
+	}
+	if fmt.Sprintf("%02d%02d", d.Month, day) <= local.Format("0102") {
 		year++
 	}
 	year += n - 1
-	day := d.Day
-	if d.Month == 2 && d.Day == 29 && time.Date(year, 2, 29, 0, 0, 0, 0, JST).Month() != time.February {
-		day = 28
+	if end := monthEnd(year, d.Month); d.Day == 0 || day > end {
+		day = end
 	}
 	return time.Date(year, time.Month(d.Month), day, 23, 59, 59, 0, JST).UTC()
+}
+
+// monthEnd is the last day of a month.
+func monthEnd(year, month int) int {
+	return time.Date(year, time.Month(month)+1, 0, 0, 0, 0, 0, JST).Day()
 }

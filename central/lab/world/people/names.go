@@ -52,7 +52,13 @@ type known struct {
 	foreign       bool
 }
 
-// named are in an order in which the first few already make a useful small world.
+// kinds of those who have no card of today.
+var kinds = map[string]Kind{"mirai": NextCard, "sumire": Phone}
+
+// gregorian are those whose birth key has the Gregorian year.
+var gregorian = map[string]bool{"tomas": true}
+
+// named are in an order in which the first few already make a useful small world. New ones come last: places give serials.
 var named = []known{
 	{"hanako", InOrder, 3, "練習", "花子", Female, Date{1980, 4, 12}, "正常（第3世代） / in order, generation 3", false},
 	{"taro", InOrder, 2, "見本", "太郎", Male, Date{1957, 9, 30}, "正常（第2世代） / in order, generation 2", false},
@@ -70,12 +76,16 @@ var named = []known{
 	{"nao", SignRevoked, 3, "演習", "直", Female, Date{1994, 7, 7}, "転居で署名用失効 / signature certificate void", false},
 	{"haru", InOrder, 2, "仮名", "ハル", Female, Date{1989, 1, 7}, "正常（第2世代、昭和64年） / in order, generation 2", false},
 	{"fumi", Expired, 1, "見本", "ふみ", Female, Date{1931, 5, 21}, "期限切れ（第1世代） / expired, generation 1", false},
+	{"mirai", InOrder, 4, "架空", "未来", Female, Date{1996, 6, 16}, "次世代カード / next-generation card", false},
+	{"sumire", UnknownIssuer, 3, "空想", "すみれ", Female, Date{1990, 2, 2}, "スマートフォン / certificate on a phone", false},
+	{"tomas", InOrder, 3, "KAKUU", "TOMAS", Male, Date{1984, 3, 3}, "外国人住民（生年月日が西暦） / foreign resident, Gregorian birth key", true},
+	{"kiku", InOrder, 3, "例示", "菊", Female, Date{1948, 6, 0}, "生まれた日が不明 / day of birth not known", false},
 }
 
 func (k known) person() Person {
 	return Person{
 		Key: k.key, Label: k.family + " " + k.given + " · " + k.label, Case: k.kind, Generation: k.generation,
-		Family: k.family, Given: k.given, Foreign: k.foreign, Sex: k.sex, Birth: k.birth,
+		Family: k.family, Given: k.given, Foreign: k.foreign, Sex: k.sex, Birth: k.birth, Kind: kinds[k.key], Gregorian: gregorian[k.key],
 	}
 }
 

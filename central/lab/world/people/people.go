@@ -37,6 +37,16 @@ const (
 	Child         Case = "child"          // in order; under 15, so no signature certificate
 )
 
+// Kind is what carries a person's certificates. It is independent of the case.
+type Kind string
+
+// Kinds.
+const (
+	Card     Kind = ""      // My Number Card of today, RSA-2048
+	NextCard Kind = "next"  // practice form of the next card, P-384
+	Phone    Kind = "phone" // JPKI application of a telephone, certificates of an authority that nobody's trust bundle names
+)
+
 // Sex is the digit of JIS X 0303.
 type Sex byte
 
@@ -61,7 +71,9 @@ type Person struct {
 	Index int    // 0-based place in the world
 	Label string // for people who choose a card, Japanese and English
 	Case  Case
-	// Generation is the key generation of the authority that issued the first certificate (2 or 3; 1 for one long expired).
+	Kind  Kind
+	// Generation is the key generation of the authority that issued the first certificate (2 or 3; 1 for one long expired, 4 for the
+	// next card).
 	Generation int
 
 	Family, Given string
@@ -69,7 +81,9 @@ type Person struct {
 	Municipality  Municipality
 	Address       string
 	Birth         Date
-	Sex           Sex
+	// Gregorian says that the card's birth key has the Gregorian year, as is assumed of some foreign residents' cards.
+	Gregorian bool
+	Sex       Sex
 
 	IndividualNumber string // 個人番号, 12 digits
 	SecurityCode     string // 4 digits of the card face
@@ -81,8 +95,19 @@ type Person struct {
 // FullName is family and given name with the ideographic space that the card writes between them (soltia48/myna-card src/ap/text.rs).
 func (p Person) FullName() string { return p.Family + "\u3000" + p.Given }
 
-// HasSign reports whether the person gets a signature certificate (署名用電子証明書); those of the first generation are long gone.
-func (p Person) HasSign() bool { return p.Case != NoPIN && p.Case != Child && p.Generation > 1 }
+// HasSign reports whether the person gets a signature certificate (署名用電子証明書); those of the first generation are long gone,
+// and the practice telephone has none.
+func (p Person) HasSign() bool {
+	return p.Case != NoPIN && p.Case != Child && p.Kind != Phone && p.Generation > 1
+}
+
+// BirthKey is the six digits that open the card's age record: the year of the era or, for a Gregorian person, of the calendar.
+func (p Person) BirthKey() (string, error) {
+	if p.Gregorian {
+		return p.Birth.Compact()[2:], nil
+	}
+	return p.Birth.BirthKey()
+}
 
 // String is the key, never the name.
 func (p Person) String() string { return p.Key }

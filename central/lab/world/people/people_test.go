@@ -66,6 +66,7 @@ func TestBirthKey(t *testing.T) {
 		{people.Date{Year: 1926, Month: 12, Day: 24}, "151224", "219261224", nil},
 		{people.Date{Year: 1926, Month: 12, Day: 25}, "011225", "319261225", nil},
 		{people.Date{Year: 1912, Month: 7, Day: 29}, "450729", "119120729", nil},
+		{people.Date{Year: 1948, Month: 6}, "230600", "319480600", nil}, // day of birth not known
 		{people.Date{Year: 1868, Month: 1, Day: 24}, "", "", people.ErrEra},
 		{people.Date{Year: 2118, Month: 1, Day: 1}, "", "", people.ErrEra},
 	} {
@@ -78,9 +79,8 @@ func TestBirthKey(t *testing.T) {
 			t.Errorf("EraCompact(%v) = %q, %v, want %q, %v", c.in, full, err, c.full, c.err)
 		}
 	}
-	b, err := people.NumberB(people.Date{Year: 1980, Month: 2, Day: 17}, 2035, "2285")
-	if b != "55021720352285" || err != nil {
-		t.Errorf("NumberB of the published test card = %q, %v, want 55021720352285", b, err)
+	if b := people.NumberB("550217", 2035, "2285"); b != "55021720352285" {
+		t.Errorf("NumberB of the published test card = %q, want 55021720352285", b)
 	}
 }
 
@@ -98,6 +98,9 @@ func TestBirthdayEnd(t *testing.T) {
 		{birth, jst(2026, 2, 16, 23), 1, "2026-02-17T14:59:59Z"},
 		{birth, jst(2026, 2, 17, 0), 1, "2027-02-17T14:59:59Z"},
 		{birth, jst(2026, 2, 17, 0), 5, "2031-02-17T14:59:59Z"},
+		{people.Date{Year: 1948, Month: 6}, jst(2026, 6, 29, 9), 1, "2026-06-30T14:59:59Z"},
+		{people.Date{Year: 1948, Month: 6}, jst(2026, 6, 30, 9), 1, "2027-06-30T14:59:59Z"},
+		{people.Date{Year: 1948, Month: 2}, jst(2026, 6, 1, 9), 2, "2028-02-29T14:59:59Z"},
 		{leap, jst(2026, 6, 1, 9), 5, "2031-02-28T14:59:59Z"},
 		{leap, jst(2027, 6, 1, 9), 5, "2032-02-29T14:59:59Z"},
 	} {
@@ -121,5 +124,22 @@ func TestInventedPlaces(t *testing.T) {
 		if len(m.Code) != 5 || m.Code[:2] <= "47" {
 			t.Errorf("municipality code %q: want 5 digits of a prefecture above 47", m.Code)
 		}
+	}
+}
+
+func TestBirthKeyOfAPerson(t *testing.T) {
+	keys := map[string]string{"maria": "511014", "tomas": "840303", "kiku": "230600", "mirai": "080616"}
+	for _, p := range people.Make(1, people.Named()) {
+		want, ok := keys[p.Key]
+		if !ok {
+			continue
+		}
+		delete(keys, p.Key)
+		if got, err := p.BirthKey(); got != want || err != nil {
+			t.Errorf("BirthKey of %s = %q, %v, want %q", p.Key, got, err, want)
+		}
+	}
+	if len(keys) > 0 {
+		t.Errorf("nobody is called %v", keys)
 	}
 }

@@ -2,6 +2,7 @@ package pki
 
 import (
 	"crypto"
+	"crypto/ecdsa"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"fmt"
@@ -17,9 +18,11 @@ type Authority struct {
 	Generation int // 1, 2, 3 …; all share one name
 	Cert       *x509.Certificate
 	Key        crypto.Signer
+
+	phone bool // issues for telephones
 }
 
-// NewAuthority makes a self-signed root: RSA-2048, keyUsage keyCertSign and cRLSign, no path length, the Japanese name as alternative
+// NewAuthority makes a self-signed root: RSA-2048 with SHA-256 or P-384 with SHA-384 by its key, keyUsage keyCertSign and cRLSign, no path length, the Japanese name as alternative
 // name and its own name as distribution point, as the national roots have them.
 func NewAuthority(p certid.Purpose, generation int, serial uint32, from, to time.Time, key crypto.Signer) (*Authority, error) {
 	dn, err := AuthorityName(p)
@@ -27,6 +30,20 @@ func NewAuthority(p certid.Purpose, generation int, serial uint32, from, to time
 		return nil, err
 	}
 	return selfSigned(p, generation, dn, serial, from, to, key)
+}
+
+// NewPhone makes the root of a telephone's certificates (移動端末設備用), generation 0, which no trust bundle names. The name of the national one is not public.
+func NewPhone(serial uint32, from, to time.Time, key crypto.Signer) (*Authority, error) {
+	dn, err := PhoneName()
+	if err != nil {
+		return nil, err
+	}
+	a, err := selfSigned(certid.PurposeAuth, 0, dn, serial, from, to, key)
+	if err != nil {
+		return nil, err
+	}
+	a.phone = true
+	return a, nil
 }
 
 // NewStranger makes a root that no trust bundle names.
@@ -56,7 +73,7 @@ func selfSigned(p certid.Purpose, gen int, dn []byte, serial uint32, from, to ti
 	}
 	t := &x509.Certificate{
 		SerialNumber: big.NewInt(int64(serial)), RawSubject: dn, NotBefore: from, NotAfter: to,
-		SignatureAlgorithm: x509.SHA256WithRSA, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
+		SignatureAlgorithm: algorithm(key), KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
 		BasicConstraintsValid: true, IsCA: true, MaxPathLen: -1, SubjectKeyId: ski, ExtraExtensions: extra,
 	}
 	cert, err := create(t, t, key.Public(), key)
@@ -80,11 +97,19 @@ func (a *Authority) Responder(serial uint32, pub crypto.PublicKey) (*x509.Certif
 	}
 	t := &x509.Certificate{
 		SerialNumber: big.NewInt(int64(serial)), RawSubject: dn, NotBefore: a.Cert.NotBefore, NotAfter: a.Cert.NotAfter,
-		SignatureAlgorithm: x509.SHA256WithRSA, KeyUsage: x509.KeyUsageDigitalSignature,
+		SignatureAlgorithm: algorithm(a.Key), KeyUsage: x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageOCSPSigning}, SubjectKeyId: ski,
 		ExtraExtensions: []pkix.Extension{{Id: oidOCSPNoCheck, Value: []byte{0x05, 0x00}}},
 	}
 	return create(t, a.Cert, pub, a.Key)
+}
+
+// algorithm is what a key signs with: ecdsa-with-SHA384 for elliptic curves, else sha256WithRSAEncryption.
+func algorithm(key crypto.Signer) x509.SignatureAlgorithm {
+	if _, ok := key.Public().(*ecdsa.PublicKey); ok {
+		return x509.ECDSAWithSHA384
+	}
+	return x509.SHA256WithRSA
 }
 
 func create(t, parent *x509.Certificate, pub crypto.PublicKey, key crypto.Signer) (*x509.Certificate, error) {

@@ -5,8 +5,8 @@
 // nothing here is real is in every issuer name: O=JPKI-PRACTICE (NOT REAL). What a public key infrastructure needs beyond
 // making bytes (who may ask, what is written down) is not here; package world keeps the ledger.
 //
-// Functions are pure but for the random number generator of the key's signer, and safe from any goroutine. RSA PKCS #1 v1.5 makes no
-// random choices, so the same key and template give the same bytes.
+// Functions are pure and safe from any goroutine. RSA PKCS #1 v1.5 makes no random choices, and ECDSA is the deterministic one of RFC 6979,
+// so the same key and template give the same bytes.
 package pki
 
 import "encoding/asn1"
@@ -14,8 +14,10 @@ import "encoding/asn1"
 // Object identifiers. The JPKI arc is 1.2.392.200149.8.5 (the public OID tree of JPKI and its CPS); the rest are RFC 5280 §4.2 and RFC 6960.
 var (
 	oidAuthPolicy = asn1.ObjectIdentifier{1, 2, 392, 200149, 8, 5, 1, 3, 30}
-	oidSignPolicy = asn1.ObjectIdentifier{1, 2, 392, 200149, 8, 5, 1, 1, 20}
-	oidPersonal   = asn1.ObjectIdentifier{1, 2, 392, 200149, 8, 5, 5}
+	// oidPhonePolicy is inferred: the telephone's signature policy is reported as 1.1.40, nothing of its authentication policy is public.
+	oidPhonePolicy = asn1.ObjectIdentifier{1, 2, 392, 200149, 8, 5, 1, 3, 40}
+	oidSignPolicy  = asn1.ObjectIdentifier{1, 2, 392, 200149, 8, 5, 1, 1, 20}
+	oidPersonal    = asn1.ObjectIdentifier{1, 2, 392, 200149, 8, 5, 5}
 
 	oidCountry            = asn1.ObjectIdentifier{2, 5, 4, 6}
 	oidLocality           = asn1.ObjectIdentifier{2, 5, 4, 7}

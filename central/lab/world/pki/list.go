@@ -56,7 +56,7 @@ type Entry struct {
 // each entry (RFC 5280 §5). It has no issuing distribution point: it is the whole list of the purpose.
 func (a *Authority) List(number int64, thisUpdate, nextUpdate time.Time, entries []Entry) ([]byte, error) {
 	t := &x509.RevocationList{
-		SignatureAlgorithm: x509.SHA256WithRSA, Number: big.NewInt(number), ThisUpdate: thisUpdate, NextUpdate: nextUpdate,
+		SignatureAlgorithm: algorithm(a.Key), Number: big.NewInt(number), ThisUpdate: thisUpdate, NextUpdate: nextUpdate,
 	}
 	for _, e := range entries {
 		t.RevokedCertificateEntries = append(t.RevokedCertificateEntries,

@@ -52,6 +52,13 @@ func StrangerName() ([]byte, error) {
 		attr{oidOrganizationalUnit, "Authority that no trust bundle names"})
 }
 
+// PhoneName is the name (DER) of the practice authority for telephones. The national one's is not public: this one says the same of the
+// organisation and has a unit of its own.
+func PhoneName() ([]byte, error) {
+	return name(attr{oidCountry, "JP"}, attr{oidOrganization, PracticeMark},
+		attr{oidOrganizationalUnit, "JPKI for user authentication on mobile devices"}, attr{oidOrganizationalUnit, "Practice Agency (NOT REAL)"})
+}
+
 // japaneseName is the authority's alternative name.
 func japaneseName(p certid.Purpose) ([]byte, error) {
 	use := "公的個人認証サービス利用者証明用"

@@ -47,6 +47,14 @@ func (a *Authority) Issue(r Resident) (*x509.Certificate, error) {
 	return create(t, a.Cert, r.Public, a.Key)
 }
 
+// signer is whose key signs.
+func (r Resident) signer(a *Authority) crypto.Signer {
+	if r.Forger != nil {
+		return r.Forger
+	}
+	return a.Key
+}
+
 func (a *Authority) template(r Resident) (*x509.Certificate, error) {
 	subject, err := a.subject(r)
 	if err != nil {
@@ -62,7 +70,7 @@ func (a *Authority) template(r Resident) (*x509.Certificate, error) {
 	}
 	t := &x509.Certificate{
 		SerialNumber: big.NewInt(int64(r.Serial)), RawSubject: subject, NotBefore: r.NotBefore, NotAfter: r.NotAfter,
-		SignatureAlgorithm: x509.SHA256WithRSA, KeyUsage: x509.KeyUsageDigitalSignature, SubjectKeyId: ski,
+		SignatureAlgorithm: algorithm(r.signer(a)), KeyUsage: x509.KeyUsageDigitalSignature, SubjectKeyId: ski,
 		ExtraExtensions: extra, OCSPServer: []string{r.OCSP},
 	}
 	if a.Purpose == certid.PurposeSign {
@@ -91,8 +99,11 @@ func (a *Authority) extensions(r Resident) ([]pkix.Extension, error) {
 		return nil, err
 	}
 	policy := oidAuthPolicy
-	if a.Purpose == certid.PurposeSign {
+	switch {
+	case a.Purpose == certid.PurposeSign:
 		policy = oidSignPolicy
+	case a.phone:
+		policy = oidPhonePolicy
 	}
 	makers := []func() (pkix.Extension, error){
 		func() (pkix.Extension, error) { return policies(policy) },
