@@ -31,7 +31,7 @@ var program = sync.OnceValues(func() (string, error) {
 })
 
 // rig starts a real pcscd with virtual readers at the one socket that this process's libpcsclite knows.
-func rig(t *testing.T, slots int) *pcscd.Rig {
+func rig(t testing.TB, slots int) *pcscd.Rig {
 	t.Helper()
 	vcard, err := program()
 	if err != nil {
@@ -48,7 +48,7 @@ func rig(t *testing.T, slots int) *pcscd.Rig {
 	return r
 }
 
-func stop(t *testing.T, r *pcscd.Rig) {
+func stop(t testing.TB, r *pcscd.Rig) {
 	t.Helper()
 	if err := r.Stop(); err != nil {
 		t.Errorf("stopping the rig = %v", err)
@@ -56,7 +56,7 @@ func stop(t *testing.T, r *pcscd.Rig) {
 }
 
 // person opens the practice world and returns one of its people.
-func person(t *testing.T, key string) (*world.World, world.Person) {
+func person(t testing.TB, key string) (*world.World, world.Person) {
 	t.Helper()
 	w := worldtest.Open(t, world.Config{})
 	p, err := w.Person(key)
@@ -66,7 +66,7 @@ func person(t *testing.T, key string) (*world.World, world.Person) {
 	return w, p
 }
 
-func insert(t *testing.T, r *pcscd.Rig, slot int, req control.InsertRequest) {
+func insert(t testing.TB, r *pcscd.Rig, slot int, req control.InsertRequest) {
 	t.Helper()
 	if _, err := r.Control().Insert(t.Context(), slot, req); err != nil {
 		t.Fatal(err)
