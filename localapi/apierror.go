@@ -58,8 +58,9 @@ func (e *Error) Is(target error) bool {
 		return target == ErrNextUnready
 	case CodeNextNotServed:
 		return target == ErrNextNotServed
+	default:
+		return false
 	}
-	return false
 }
 
 // Errors of Client.

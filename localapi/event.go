@@ -17,8 +17,8 @@ const (
 	EventCardPresent EventType = "card_present" // Reader
 	EventCardRemoved EventType = "card_removed" // Reader
 	EventReading     EventType = "reading"      // Reader
-	EventReadFailed  EventType = "read_failed"  // Reader, Failure
-	EventVerdict     EventType = "verdict"      // Tap, Rests; sent only after the record is durable (P1)
+	EventReadFailed  EventType = "read_failed"  // Reader, Failure; Tries and TriesOf when it is about a PIN
+	EventVerdict     EventType = "verdict"      // Tap, Rests, Enrol after an enrolment; sent only after the record is durable (P1)
 	EventSettled     EventType = "settled"      // Tap with Final; Subject if the person was served and central gave a PPID
 	EventStatus      EventType = "status"       // Status; the first event of every stream, and after each change
 )
@@ -49,7 +49,8 @@ type Event struct {
 	Time    time.Time      `json:"time"`
 	Reader  string         `json:"reader,omitempty"`
 	Failure ReadFailure    `json:"failure,omitempty"`
-	Tries   int            `json:"tries,omitempty"` // left, of the PIN that Failure speaks of
+	Tries   int            `json:"tries,omitempty"`    // left, of the PIN that Failure speaks of
+	TriesOf PINName        `json:"tries_of,omitempty"` // that PIN; empty where the box cannot tell
 	Tap     *Tap           `json:"tap,omitempty"`
 	Rests   *Rests         `json:"rests,omitempty"`
 	Enrol   *Enrolled      `json:"enrolled,omitempty"` // with EventVerdict, when the card was laid to be enrolled

@@ -32,3 +32,12 @@ func ReadFailures() []ReadFailure {
 		FailurePINFew, FailurePINBlocked, FailureNoPINs, FailureBirthDate, FailureBusy,
 	}
 }
+
+// PINName names one of a card's PINs.
+type PINName string
+
+// The PINs of four digits that a counter asks for.
+const (
+	PINAuth        PINName = "auth"         // of the authentication certificate (JPKI application, EF 0018)
+	PINInputAssist PINName = "input_assist" // of the input-assist application (EF 0011)
+)

@@ -68,7 +68,7 @@ type NextCardRequest struct {
 // Check returns ErrNextForm, naming the field and never what is in it, unless r is whole: a PIN; for an enrolment either the consent
 // to attributes with one of SamePIN and InputPIN, or the birth date; for a check with the PIN nothing else.
 func (r NextCardRequest) Check() error {
-	field := ""
+	var field string
 	switch {
 	case !r.Kind.Valid():
 		field = "kind"

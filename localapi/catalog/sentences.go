@@ -119,8 +119,8 @@ var reasons = map[record.Reason]Sentence{
 	record.ReasonEvidenceTooWeak: {
 		Text{"確認が不足", "More proof needed"},
 		Text{
-			"このサービスにはより確かな確認が必要です。暗証番号など、案内に沿ってもう一度行ってください。",
-			"This service asks for stronger proof. Try again as the service's instructions say, for example with the PIN.",
+			"このサービスにはより確かな確認が必要です。「暗証番号で確認」から、もう一度行ってください。",
+			"This service asks for stronger proof. Try again under “Check with PIN”.",
 		},
 	},
 	record.ReasonUnknownIssuer: {
@@ -128,6 +128,75 @@ var reasons = map[record.Reason]Sentence{
 		Text{
 			"証明書の発行元がわかりません。マイナンバーカードかどうかを確かめ、続くときは責任者に知らせてください。",
 			"No known authority issued the certificate. Check that it is a My Number Card; if it happens again, tell the person in charge.",
+		},
+	},
+	record.ReasonNotEnrolled: {
+		Text{"未登録", "Not registered"},
+		Text{
+			"このカードはまだ登録されていません。「初めての方の登録」で、暗証番号を使って一度だけ登録してください。",
+			"This card is not registered here yet. Register it once with its PIN, under “First-time registration”.",
+		},
+	},
+	record.ReasonCardDiffers: {
+		Text{"登録したカードと違う", "Not the registered card"},
+		Text{
+			"カードは本物ですが、登録したカードではありません。証明書が別の人に渡った疑いがあるため、受付しないでください。" +
+				"ご本人であれば、暗証番号で登録し直していただけます。",
+			"The card is genuine but is not the one that was registered: the certificate may have been passed on. Do not serve. " +
+				"If this is the right person, ask for registration with the PIN again.",
+		},
+	},
+	record.ReasonCardNotGenuine: {
+		Text{"真正なカードと確認できない", "Card not proved genuine"},
+		Text{
+			"本物のカードであることを確かめられませんでした。受付せず、カードを預からずにお返しし、責任者に知らせてください。",
+			"The card could not be proved genuine. Do not serve; give the card back and tell the person in charge.",
+		},
+	},
+	record.ReasonPINNotProved: {
+		Text{"暗証番号の確認が不成立", "PIN not proved"},
+		Text{
+			"暗証番号による署名が正しくありません。もう一度行い、同じ結果になるときは受付せず、責任者に知らせてください。",
+			"The signature that proves the PIN is wrong. Try once more; if it happens again, do not serve and tell the person in charge.",
+		},
+	},
+	record.ReasonBirthKeyLocked: {
+		Text{"生年月日の照合ができない", "Birth date cannot be checked"},
+		Text{
+			"カードの中の生年月日の照合は、残りの回数が少ないか使い切られているため、行いませんでした。" +
+				"「暗証番号で確認」を使ってください。回数を戻せるのは市区町村の窓口だけです。",
+			"Too few tries are left for the birth date in the card, so it was not tried. Use “Check with PIN”. " +
+				"Only the city office can give the tries back.",
+		},
+	},
+	record.ReasonPhone: {
+		Text{"スマートフォン", "Phone"},
+		Text{
+			"スマートフォンの電子証明書は、ここでは使えません。マイナンバーカードを置いていただくようご案内ください。",
+			"The certificate in a phone cannot be used here. Ask the person to place the My Number Card itself.",
+		},
+	},
+	record.ReasonCardRenewed: {
+		Text{"カードが新しくなった", "New card"},
+		Text{
+			"電子証明書が更新され、カードも新しくなっています。「初めての方の登録」で、暗証番号を使って一度登録し直してください。",
+			"The certificate was renewed on a new card. Register the new card once with its PIN, under “First-time registration”.",
+		},
+	},
+	record.ReasonBirthDiffers: {
+		Text{"生年月日が合わない", "Birth date differs"},
+		Text{
+			"カードの生年月日と合いません。ご本人のカードか確かめ、「初めての方の登録」で登録し直してください。" +
+				"カードを守るため、くり返し試さないでください。",
+			"The birth date is not that of the card. Make sure that it is the person's own card and register again under " +
+				"“First-time registration”. Do not keep trying: the card counts.",
+		},
+	},
+	record.ReasonCardRefuses: {
+		Text{"かざし利用ができないカード", "Card cannot tap without PIN"},
+		Text{
+			"このカードでは、暗証番号なしの確認ができません。「暗証番号で確認」を使ってください。",
+			"This card cannot be checked without its PIN. Use “Check with PIN”.",
 		},
 	},
 	record.ReasonListTooOld: {
@@ -213,6 +282,64 @@ var failures = map[localapi.ReadFailure]Sentence{
 		Text{
 			"このかざしは記録されていません。カードをお返しし、紙で受け付けて、責任者に知らせてください。",
 			"This tap was not recorded. Give the card back, serve on paper and tell the person in charge.",
+		},
+	},
+	localapi.FailureNoCert: {
+		Text{"電子証明書がありません", "No certificate in the card"},
+		Text{
+			"このカードには利用者証明用電子証明書が入っていません。市区町村の窓口で発行できることをご案内し、別の方法で受け付けてください。",
+			"The card holds no certificate for user authentication. The city office can issue one; serve another way today.",
+		},
+	},
+	localapi.FailureMute: {
+		Text{"カードが応答しません", "The card does not answer"},
+		Text{
+			"ほかのカードやケースなどを取り除き、マイナンバーカードだけを置き直してください。",
+			"Take away other cards, cases and the like, and place the My Number Card alone.",
+		},
+	},
+	localapi.FailurePINWrong: {
+		Text{"暗証番号が違います", "Wrong PIN"},
+		Text{
+			"数字4桁の暗証番号を確かめて、入力し直してください。確かでないときは続けて試さず、別の方法で受け付けてください。",
+			"Make sure of the PIN of four digits and type it in again. If you are not sure, do not go on trying; serve another way.",
+		},
+	},
+	localapi.FailurePINSame: {
+		Text{"先ほどと同じ暗証番号です", "Same wrong PIN again"},
+		Text{
+			"違っていた番号と同じなので、カードに送りませんでした。回数は減っていません。別の番号に心当たりがなければ、別の方法で受け付けてください。",
+			"It is the PIN that was wrong before, so it was not sent to the card and no try was lost. If no other PIN comes to mind, serve another way.",
+		},
+	},
+	localapi.FailurePINFew: {
+		Text{"残りの回数がわずかです", "Few tries left"},
+		Text{
+			"カードを守るため、暗証番号を送りませんでした。回数は減っていません。市区町村の窓口で再設定できることをご案内し、別の方法で受け付けてください。",
+			"To protect the card, the PIN was not sent and no try was lost. The city office can set a new PIN; serve another way today.",
+		},
+	},
+	localapi.FailurePINBlocked: {
+		Text{"暗証番号がロックされています", "PIN is blocked"},
+		Text{
+			"間違いが続いたため、暗証番号が使えません。戻せるのは市区町村の窓口だけです。そのことをご案内し、別の方法で受け付けてください。",
+			"The PIN was blocked by wrong entries. Only the city office can reset it: say so, and serve another way today.",
+		},
+	},
+	localapi.FailureNoPINs: {
+		Text{"暗証番号を使えないカードです", "Card without usable PINs"},
+		Text{
+			"暗証番号の設定がない「顔認証マイナンバーカード」か、暗証番号がすべてロックされたカードです。登録も暗証番号での確認もできません。" +
+				"故障ではありません。別の方法で受け付けてください。",
+			"The card was issued without PINs (a “face authentication” My Number Card), or all its PINs are blocked. Neither registration nor a check with the PIN " +
+				"is possible. Nothing is broken; serve another way.",
+		},
+	},
+	localapi.FailureBirthDate: {
+		Text{"生年月日が合いません", "Birth date not taken"},
+		Text{
+			"入力された生年月日は、カードの生年月日と合いません。カードの表を見て西暦に直し、確かめてから入力し直してください。",
+			"The birth date is not that of the card. Look at the face of the card, turn the year into a western one, and type it in again.",
 		},
 	},
 	localapi.FailureBusy: {
