@@ -1,0 +1,28 @@
+package desired
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"kazashi.example/reader/jpki"
+	"kazashi.example/sync/trust"
+)
+
+// Peek reads the certificate authorities that the box in dir believes, for a tool beside the running box: it locks, writes and
+// sets aside nothing. ErrNotJoined, ErrPlace, or an error of package trust.
+func Peek(dir string) (*jpki.Anchors, error) {
+	place, err := readPlace(dir)
+	if err != nil {
+		return nil, err
+	}
+	b, err := os.ReadFile(filepath.Join(dir, fileTrust))
+	if err != nil {
+		return nil, fmt.Errorf("reading the trust bundle: %w", err)
+	}
+	kept, err := open(b, trust.Terms{Root: place.Root})
+	if err != nil {
+		return nil, fmt.Errorf("reading the trust bundle: %w", err)
+	}
+	return kept.anchors, nil
+}
