@@ -3,93 +3,28 @@ package mynumber_test
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
-	"crypto/rsa"
-	"crypto/x509"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"strings"
-	"sync"
 	"testing"
 
 	"kazashi.example/reader/apdu"
 	"kazashi.example/reader/mynumber"
-	"kazashi.example/reader/vcard"
 )
 
-func unhex(t testing.TB, s string) []byte {
-	t.Helper()
-	b, err := hex.DecodeString(strings.ReplaceAll(s, " ", ""))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
-
-// link is the way to a card: it counts and may spoil what goes through.
-type link struct {
-	to    func(cmd []byte) ([]byte, error)
-	sent  [][]byte
-	spoil func(n int, cmd []byte) ([]byte, error, bool)
-}
-
-func (l *link) Transmit(ctx context.Context, cmd []byte) ([]byte, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	l.sent = append(l.sent, bytes.Clone(cmd))
-	if l.spoil != nil {
-		if answer, err, done := l.spoil(len(l.sent), cmd); done {
-			return answer, err
-		}
-	}
-	return l.to(cmd)
-}
-
 // wantDER has the length of the published test card's certificate, 1157 octets.
-var wantDER = func() []byte {
-	b := bytes.Repeat([]byte{0xA5}, 1157)
-	copy(b, []byte{0x30, 0x82, 0x04, 0x81})
-	return b
-}()
+func wantDER() []byte { return certificates()[0] }
 
-var cardKey = sync.OnceValue(func() []byte {
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		panic(err)
-	}
-	der, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		panic(err)
-	}
-	return der
-})
-
-func virtual(t testing.TB, change func(*vcard.Profile)) *link {
+// virtual is the way to a card of today.
+func virtual(t testing.TB) *link {
 	t.Helper()
-	p := &vcard.Profile{Label: "practice", AuthCert: wantDER, AuthCA: []byte{0x30, 0}, AuthKey: cardKey(), AuthPIN: "1234"}
-	if change != nil {
-		change(p)
-	}
-	card, err := vcard.New(p, &vcard.MemoryStore{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &link{to: func(cmd []byte) ([]byte, error) { return card.Transmit(cmd), nil }}
-}
-
-// extended reports a command that needs extended lengths.
-func extended(cmd []byte) bool {
-	c, err := apdu.ParseCommand(cmd)
-	return err == nil && c.Extended()
+	return newBench(t, national()).link
 }
 
 func TestReadAuthCertInTwoCommands(t *testing.T) {
-	l := virtual(t, nil)
+	l := virtual(t)
 	c, err := mynumber.New(l, mynumber.Options{}).ReadAuthCert(t.Context())
-	if err != nil || !bytes.Equal(c.DER(), wantDER) {
-		t.Fatalf("ReadAuthCert = %d octets, %v, want %d", len(c.DER()), err, len(wantDER))
+	if err != nil || !bytes.Equal(c.DER(), wantDER()) {
+		t.Fatalf("ReadAuthCert = %d octets, %v, want %d", len(c.DER()), err, len(wantDER()))
 	}
 	want := []string{"00A4040C0AD392F000260100000001", "00B08A00000000"}
 	if len(l.sent) != len(want) {
@@ -111,14 +46,14 @@ func TestReadAuthCertFallsBack(t *testing.T) {
 	}
 	for name, spoil := range refusals {
 		t.Run(name, func(t *testing.T) {
-			l := virtual(t, nil)
+			l := virtual(t)
 			l.spoil = spoil
-			card := mynumber.New(l, mynumber.Options{})
-			for i, want := range []int{7, 6} { // the refused one is tried once a connection
+			o := mynumber.Options{Reader: "practice reader", Memory: mynumber.NewMemory()}
+			for i, want := range []int{7, 6, 6} { // the refused one is not tried again on this reader
 				l.sent = nil
-				c, err := card.ReadAuthCert(t.Context())
-				if err != nil || !bytes.Equal(c.DER(), wantDER) || len(l.sent) != want {
-					t.Fatalf("read %d = %d octets in %d commands, %v, want %d in %d", i, len(c.DER()), len(l.sent), err, len(wantDER), want)
+				c, err := mynumber.New(l, o).ReadAuthCert(t.Context())
+				if err != nil || !bytes.Equal(c.DER(), wantDER()) || len(l.sent) != want {
+					t.Fatalf("read %d = %d octets in %d commands, %v, want %d in %d", i, len(c.DER()), len(l.sent), err, len(wantDER()), want)
 				}
 			}
 		})
@@ -128,29 +63,29 @@ func TestReadAuthCertFallsBack(t *testing.T) {
 func TestReadAuthCertFollowsTheCard(t *testing.T) {
 	tests := map[string]func(int, []byte) ([]byte, error, bool){
 		"filler after the certificate": func(n int, _ []byte) ([]byte, error, bool) {
-			return append(append(bytes.Clone(wantDER), 0xFF, 0xFF, 0xFF), 0x90, 0), nil, n == 2
+			return append(append(bytes.Clone(wantDER()), 0xFF, 0xFF, 0xFF), 0x90, 0), nil, n == 2
 		},
 		"warning at the file's end": func(n int, _ []byte) ([]byte, error, bool) {
-			return append(bytes.Clone(wantDER), 0x62, 0x82), nil, n == 2
+			return append(bytes.Clone(wantDER()), 0x62, 0x82), nil, n == 2
 		},
 		"6Cxx once": func(n int, _ []byte) ([]byte, error, bool) { return []byte{0x6C, 0x00}, nil, n == 2 },
 		"61xx": func(n int, cmd []byte) ([]byte, error, bool) {
 			switch n {
 			case 2:
-				return append(bytes.Clone(wantDER[:1000]), 0x61, 157), nil, true
+				return append(bytes.Clone(wantDER()[:1000]), 0x61, 157), nil, true
 			case 3:
-				return append(bytes.Clone(wantDER[1000:]), 0x90, 0), nil, bytes.Equal(cmd, []byte{0, 0xC0, 0, 0, 157})
+				return append(bytes.Clone(wantDER()[1000:]), 0x90, 0), nil, bytes.Equal(cmd, []byte{0, 0xC0, 0, 0, 157})
 			}
 			return nil, nil, false
 		},
 	}
 	for name, spoil := range tests {
 		t.Run(name, func(t *testing.T) {
-			l := virtual(t, nil)
+			l := virtual(t)
 			l.spoil = spoil
 			c, err := mynumber.New(l, mynumber.Options{}).ReadAuthCert(t.Context())
-			if err != nil || !bytes.Equal(c.DER(), wantDER) {
-				t.Fatalf("ReadAuthCert = %d octets, %v, want %d", len(c.DER()), err, len(wantDER))
+			if err != nil || !bytes.Equal(c.DER(), wantDER()) {
+				t.Fatalf("ReadAuthCert = %d octets, %v, want %d", len(c.DER()), err, len(wantDER()))
 			}
 		})
 	}
@@ -158,7 +93,7 @@ func TestReadAuthCertFollowsTheCard(t *testing.T) {
 
 // A reader may hand on less than the card gave; the rest is read from where it ended.
 func TestReadAuthCertGoesOnAfterAShortAnswer(t *testing.T) {
-	l := virtual(t, nil)
+	l := virtual(t)
 	card := l.to
 	l.to = func(cmd []byte) ([]byte, error) {
 		answer, err := card(cmd)
@@ -168,8 +103,8 @@ func TestReadAuthCertGoesOnAfterAShortAnswer(t *testing.T) {
 		return answer, err
 	}
 	c, err := mynumber.New(l, mynumber.Options{}).ReadAuthCert(t.Context())
-	if err != nil || !bytes.Equal(c.DER(), wantDER) || len(l.sent) != 6 {
-		t.Fatalf("ReadAuthCert = %d octets in %d commands, %v, want %d in 6", len(c.DER()), len(l.sent), err, len(wantDER))
+	if err != nil || !bytes.Equal(c.DER(), wantDER()) || len(l.sent) != 6 {
+		t.Fatalf("ReadAuthCert = %d octets in %d commands, %v, want %d in 6", len(c.DER()), len(l.sent), err, len(wantDER()))
 	}
 }
 
@@ -204,7 +139,7 @@ func TestReadAuthCertErrors(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			l := virtual(t, nil)
+			l := virtual(t)
 			l.spoil = tt.spoil
 			c, err := mynumber.New(l, mynumber.Options{}).ReadAuthCert(t.Context())
 			if !errors.Is(err, tt.want) || c.DER() != nil {
@@ -219,7 +154,7 @@ func TestReadAuthCertErrors(t *testing.T) {
 
 func TestReadAuthCertEndsWithContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	l := virtual(t, nil)
+	l := virtual(t)
 	l.spoil = func(n int, _ []byte) ([]byte, error, bool) {
 		cancel()
 		return nil, context.Canceled, true
@@ -231,7 +166,7 @@ func TestReadAuthCertEndsWithContext(t *testing.T) {
 
 // P3: a certificate must not reach a log.
 func TestP3CertificatePrintsRedacted(t *testing.T) {
-	c, err := mynumber.New(virtual(t, nil), mynumber.Options{}).ReadAuthCert(t.Context())
+	c, err := mynumber.New(virtual(t), mynumber.Options{}).ReadAuthCert(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
