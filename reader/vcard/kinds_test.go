@@ -249,19 +249,33 @@ func TestValidateKinds(t *testing.T) {
 func spend(t *testing.T, c *vcard.Card) {
 	t.Helper()
 	play(t, c, []step{
-		{selectJPKI, "9000"}, {verifyAuth, "9000"}, {"0024019804 38383838", "9000"}, {verifyAuth, "63C2"},
+		{selectJPKI, "9000"},
+		{verifyAuth, "9000"},
+		{"0024019804 38383838", "9000"},
+		{verifyAuth, "63C2"},
 		{"0020009B06 4B415A415348", "63C4"},
-		{selectFace, "9000"}, {"0020009106 383030323137", "63C9"},
-		{selectInput, "9000"}, {"0020009104 30303030", "63C2"}, {"0020009104 35363738", "9000"}, {"0024019104 39393939", "9000"},
+		{selectFace, "9000"},
+		{"0020009106 383030323137", "63C9"},
+		{selectInput, "9000"},
+		{"0020009104 30303030", "63C2"},
+		{"0020009104 35363738", "9000"},
+		{"0024019104 39393939", "9000"},
 		{"0020009104 30303030", "63C2"},
 	})
 }
 
 // afterRenewal: authentication begins anew, all else is as before.
 var afterRenewal = []step{
-	{selectJPKI, "9000"}, {"00200098", "63C3"}, {verifyAuth, "9000"}, {"0020009B", "63C4"}, {"00B08A0004", "30030102 9000"},
-	{selectFace, "9000"}, {"00200091", "63C9"},
-	{selectInput, "9000"}, {"00200091", "63C2"}, {"0020009104 39393939", "9000"},
+	{selectJPKI, "9000"},
+	{"00200098", "63C3"},
+	{verifyAuth, "9000"},
+	{"0020009B", "63C4"},
+	{"00B08A0004", "30030102 9000"},
+	{selectFace, "9000"},
+	{"00200091", "63C9"},
+	{selectInput, "9000"},
+	{"00200091", "63C2"},
+	{"0020009104 39393939", "9000"},
 }
 
 // P5: a renewal on the same card gives back no try but those of the certificates that it replaces.

@@ -1,4 +1,4 @@
-// Command vcard puts virtual My Number Cards into the reader slots of a pcscd with the vpcd driver.
+// Command vcard puts virtual cards into the reader slots of a pcscd with the vpcd driver.
 //
 // It serves the control socket of package control and runs until SIGINT or SIGTERM. Only PIN counters are kept, beside each profile.
 // It is a tool of the practice world: a profile holds a made-up person's secrets in the clear.
@@ -11,9 +11,11 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"os"
 	"os/signal"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -22,29 +24,42 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"kazashi.example/reader/vcard/control"
+	"kazashi.example/reader/vcard/fault"
 	"kazashi.example/reader/vcard/vpcd"
 )
 
-const usage = `Usage: vcard --control PATH [--vpcd ADDRESS]... [--insert SLOT=PROFILE]...
+const usage = `Usage: vcard --control PATH [--vpcd ADDRESS]... [--insert SLOT=PROFILE [--fault SLOT=FAULT]... [--link SLOT=MODEL]]...
 
-Puts virtual My Number Cards into the slots of a pcscd with the vpcd driver. Every --vpcd is one slot, numbered from 0.
+Puts virtual cards into the slots of a pcscd with the vpcd driver. Every --vpcd is one slot, numbered from 0.
 Run it in the network namespace of pcscd: vpcd listens on every address.
 
   --control PATH         unix socket to steer it by (needed)
   --vpcd ADDRESS         vpcd port of the next slot (default 127.0.0.1:35963)
   --insert SLOT=PROFILE  lay this card there at once
+  --fault SLOT=FAULT     let that card misbehave; several strike together, the first is innermost
+  --link SLOT=MODEL      let it take the time of a contactless link and a chip
   --verbose              log more
 
 Examples:
   vcard --control /tmp/vcard.sock --insert 0=alice.json
   vcard --control /tmp/vcard.sock --vpcd 127.0.0.1:35963 --vpcd 127.0.0.1:35964
+  vcard --control /tmp/vcard.sock --insert 0=alice.json --fault 0=tear-after=3 --link 0=106
+  vcard --control /tmp/vcard.sock --insert 0=alice.json --fault 0=relay=bob.json
   curl --unix-socket /tmp/vcard.sock http://x/v1/slots
+  curl --unix-socket /tmp/vcard.sock http://x/v1/slots/0/tries
   curl --unix-socket /tmp/vcard.sock -d '{"profile":"/tmp/alice.json"}' http://x/v1/slots/0/insert
-  curl --unix-socket /tmp/vcard.sock -d '{"profile":"/tmp/alice.json","fault":{"kind":"tear","after_apdus":1}}' http://x/v1/slots/0/insert
+  curl --unix-socket /tmp/vcard.sock -d '{"profile":"/tmp/alice.json","faults":["endless-61@2"],"link":"424"}' http://x/v1/slots/0/insert
+  curl --unix-socket /tmp/vcard.sock -d '{"profile":"/tmp/alice-renewed.json"}' http://x/v1/slots/0/renew
   curl --unix-socket /tmp/vcard.sock -X POST http://x/v1/slots/0/remove
   curl --unix-socket /tmp/vcard.sock -X POST http://x/v1/slots/0/reset-counts
 
-Fault kinds: tear, nonsense, not-a-my-number-card (without a profile).
+Profiles: the field "kind" says which card it is, "current" (or none), "next", "phone" or "token"; see package vcard.
+
+Faults; commands are counted from 1, and @FIRST-LAST says which of them are struck (all, if it is left out):
+` + "%s" + `
+Link models: none, 106, 212, 424, 848 (kbit/s; 5 ms a command, 150 ms an RSA signature, 50 ms of activation) or slow, then perhaps
+,NAME=VALUE to change rate, apdu, activation, select, read, verify, rsa, p384 or other: 424,apdu=18ms,rsa=200ms. A card that hangs
+is 106,read=1h.
 `
 
 const defaultVPCD = "127.0.0.1:35963"
@@ -53,6 +68,8 @@ type options struct {
 	control string
 	vpcd    []string
 	insert  []string
+	fault   []string
+	link    []string
 	verbose bool
 }
 
@@ -69,7 +86,7 @@ func main() {
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	o, err := parse(args)
 	if errors.Is(err, flag.ErrHelp) {
-		_, err := io.WriteString(stdout, usage)
+		_, err := fmt.Fprintf(stdout, usage, fault.Usage())
 		return err //nolint:wrapcheck // nothing to add about standard output
 	}
 	if err != nil {
@@ -89,8 +106,9 @@ func parse(args []string) (options, error) {
 	fs.SetOutput(io.Discard)
 	fs.StringVar(&o.control, "control", "", "")
 	fs.BoolVar(&o.verbose, "verbose", false, "")
-	fs.Func("vpcd", "", func(s string) error { o.vpcd = append(o.vpcd, s); return nil })
-	fs.Func("insert", "", func(s string) error { o.insert = append(o.insert, s); return nil })
+	for name, list := range map[string]*[]string{"vpcd": &o.vpcd, "insert": &o.insert, "fault": &o.fault, "link": &o.link} {
+		fs.Func(name, "", func(s string) error { *list = append(*list, s); return nil })
+	}
 	switch err := fs.Parse(args); {
 	case err != nil:
 		return o, fmt.Errorf("%w (see vcard --help)", err)
@@ -111,7 +129,7 @@ func serve(ctx context.Context, o options, log *slog.Logger) error {
 		slots = append(slots, vpcd.New(addr, log))
 	}
 	h := control.NewHandler(slots...)
-	if err := insertAll(h, o.insert); err != nil {
+	if err := insertAll(h, o); err != nil {
 		return err
 	}
 	l, err := control.Listen(ctx, o.control)
@@ -138,16 +156,53 @@ func serve(ctx context.Context, o options, log *slog.Logger) error {
 	return g.Wait() //nolint:wrapcheck // each part has said what it is
 }
 
-func insertAll(h *control.Handler, cards []string) error {
-	for _, card := range cards {
-		slot, profile, ok := strings.Cut(card, "=")
-		n, err := strconv.Atoi(slot)
-		if err != nil || !ok {
-			return fmt.Errorf("--insert %q is not SLOT=PROFILE (see vcard --help)", card)
-		}
-		if err := h.Insert(n, control.InsertRequest{Profile: profile}); err != nil {
+// insertAll lays every card that the options name, in the order of the slots.
+func insertAll(h *control.Handler, o options) error {
+	cards, err := requests(o)
+	if err != nil {
+		return err
+	}
+	for _, n := range slices.Sorted(maps.Keys(cards)) {
+		if err := h.Insert(n, *cards[n]); err != nil {
 			return fmt.Errorf("inserting into slot %d: %w", n, err)
 		}
 	}
 	return nil
+}
+
+// requests gathers what is said of each slot.
+func requests(o options) (map[int]*control.InsertRequest, error) {
+	cards := map[int]*control.InsertRequest{}
+	for _, f := range []struct {
+		flag, value string
+		given       []string
+		add         func(*control.InsertRequest, string) bool
+	}{
+		{"insert", "PROFILE", o.insert, func(r *control.InsertRequest, v string) bool { return once(&r.Profile, v) }},
+		{"fault", "FAULT", o.fault, func(r *control.InsertRequest, v string) bool { r.Faults = append(r.Faults, v); return true }},
+		{"link", "MODEL", o.link, func(r *control.InsertRequest, v string) bool { return once(&r.Link, v) }},
+	} {
+		for _, given := range f.given {
+			slot, value, ok := strings.Cut(given, "=")
+			n, err := strconv.Atoi(slot)
+			if err != nil || !ok || value == "" {
+				return nil, fmt.Errorf("--%s %q is not SLOT=%s (see vcard --help)", f.flag, given, f.value)
+			}
+			if cards[n] == nil {
+				cards[n] = &control.InsertRequest{}
+			}
+			if !f.add(cards[n], value) {
+				return nil, fmt.Errorf("--%s is given twice for slot %d", f.flag, n)
+			}
+		}
+	}
+	return cards, nil
+}
+
+func once(field *string, value string) bool {
+	if *field != "" {
+		return false
+	}
+	*field = value
+	return true
 }

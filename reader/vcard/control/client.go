@@ -49,16 +49,31 @@ func (c *Client) Slot(ctx context.Context, n int) (Slot, error) {
 }
 
 // Insert lays a card on slot n and returns before pcscd has noticed. A relative profile path is the client's. *Error: 404 no such
-// slot, 409 the slot or the card is in use, 422 the profile is not usable.
+// slot, 400 a fault or the link is not understood, 409 the slot or the card is in use, 422 the profile is not usable.
 func (c *Client) Insert(ctx context.Context, n int, req InsertRequest) (Slot, error) {
-	if req.Profile != "" {
-		abs, err := filepath.Abs(req.Profile)
-		if err != nil {
-			return Slot{}, fmt.Errorf("resolving profile path: %w", err)
-		}
-		req.Profile = abs
+	req, err := req.absolute()
+	if err != nil {
+		return Slot{}, err
 	}
 	return c.act(ctx, n, "insert", req)
+}
+
+// Renew puts the certificates of another profile on the card in slot n, see vcard.Card.Renew; its state then lies beside that profile.
+// A relative path is the client's. The card answers as after a reset, which a PC/SC client that holds it does not notice. *Error: 409 no card,
+// 422 the profile is not usable or not the same card.
+func (c *Client) Renew(ctx context.Context, n int, profile string) (Slot, error) {
+	abs, err := filepath.Abs(profile)
+	if err != nil {
+		return Slot{}, fmt.Errorf("resolving profile path: %w", err)
+	}
+	return c.act(ctx, n, "renew", RenewRequest{Profile: abs})
+}
+
+// Tries returns the tries left of the card in slot n, named as by vcard.Card.Tries; *Error with status 409 if there is none.
+func (c *Client) Tries(ctx context.Context, n int) (map[string]uint8, error) {
+	var tries map[string]uint8
+	err := c.do(ctx, http.MethodGet, fmt.Sprintf("/v1/slots/%d/tries", n), nil, &tries)
+	return tries, err
 }
 
 // Remove takes the card away; *Error with status 409 if there is none.

@@ -6,6 +6,8 @@
 //	POST /v1/slots/{n}/insert          lays a card on slot n, body InsertRequest
 //	POST /v1/slots/{n}/remove          takes it away
 //	POST /v1/slots/{n}/reset-counts    gives the card in the slot all its PIN tries, as a city office does
+//	POST /v1/slots/{n}/renew           puts other certificates on the card in the slot, as a city office does, body RenewRequest
+//	GET  /v1/slots/{n}/tries           tries left of every PIN reference of the card in the slot
 //
 // Each answer to a POST is the slot; a refusal is {"error": "…"} with a 4xx status. A client and a handler may be used from any
 // goroutine. Nothing is durable here. Whoever can open the socket can read every profile file that the serving process can: the
@@ -34,19 +36,31 @@ type Slot struct {
 	APDUs     uint64 `json:"apdus"` // commands
 	BytesUp   uint64 `json:"bytes_up"`
 	BytesDown uint64 `json:"bytes_down"` // status words included
+	// LinkTime is what the link model says that the commands took, in nanoseconds; to be subtracted from what was measured.
+	LinkTime time.Duration `json:"link_time_ns"`
 }
 
-// InsertRequest names a card. Profile is the path of a profile file on the serving side, absolute; the fault
+// InsertRequest names a card, its faults and its link. Profile is the path of a profile file on the serving side, absolute; the fault
 // "not-a-my-number-card" needs none.
 type InsertRequest struct {
 	Profile string `json:"profile,omitempty"`
-	Fault   *Fault `json:"fault,omitempty"`
+	// Faults are those of package fault by their text form, such as "tear-after=3"; the first is innermost.
+	Faults []string `json:"faults,omitempty"`
+	// Link is a link.Model by its text form, such as "106" or "424,apdu=18ms"; empty takes no time.
+	Link string `json:"link,omitempty"`
+	// Fault is one more fault in a form of its own, after those of Faults.
+	Fault *Fault `json:"fault,omitempty"`
 }
 
-// Fault is a misbehaviour of the card after so many commands.
+// Fault is a misbehaviour of the card after so many commands: a kind of package vpcd, or the text form of any fault of package fault.
 type Fault struct {
 	Kind       vpcd.Kind `json:"kind"`
 	AfterAPDUs int       `json:"after_apdus"`
+}
+
+// RenewRequest names the profile with the new certificates, like InsertRequest.Profile.
+type RenewRequest struct {
+	Profile string `json:"profile"`
 }
 
 // Error is a refusal by the serving end: an HTTP status and what to do.

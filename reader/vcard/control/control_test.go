@@ -15,8 +15,10 @@ import (
 	"testing"
 	"time"
 
+	"kazashi.example/reader/vcard"
 	"kazashi.example/reader/vcard/control"
 	"kazashi.example/reader/vcard/internal/testcard"
+	"kazashi.example/reader/vcard/link"
 	"kazashi.example/reader/vcard/vpcd"
 )
 
@@ -166,7 +168,15 @@ func TestRefusals(t *testing.T) {
 	refused(t, "absent profile", insert(0, control.InsertRequest{Profile: path + "x"}), 422, "no such file")
 	refused(t, "faulty profile", insert(0, control.InsertRequest{Profile: bad}), 422, "auth_pin")
 	hot := &control.Fault{Kind: "hot"}
-	refused(t, "unknown fault", insert(0, control.InsertRequest{Profile: path, Fault: hot}), 400, "fault kind")
+	refused(t, "unknown fault", insert(0, control.InsertRequest{Profile: path, Fault: hot}), 400, "none of the kinds")
+	before := &control.Fault{Kind: vpcd.Tear, AfterAPDUs: -1}
+	refused(t, "fault before", insert(0, control.InsertRequest{Profile: path, Fault: before}), 400, "after -1 commands")
+	refused(t, "faults", insert(0, control.InsertRequest{Profile: path, Faults: []string{"tear-after"}}), 400, "tear-after=N")
+	refused(t, "absent victim", insert(0, control.InsertRequest{Profile: path, Faults: []string{"relay=" + path + "x"}}), 400, "no such file")
+	refused(t, "link", insert(0, control.InsertRequest{Profile: path, Link: "fast"}), 400, "not a link model")
+	refused(t, "tries of nothing", tries(b.client.Tries(ctx, 0)), 409, "insert it first")
+	refused(t, "tries of no slot", tries(b.client.Tries(ctx, 9)), 404, "no slot")
+	refused(t, "renewal of nothing", second(b.client.Renew(ctx, 0, path)), 409, "insert it first")
 	refused(t, "empty slot", second(b.client.Remove(ctx, 0)), 409, "no card lies in the slot")
 	refused(t, "counts of nothing", second(b.client.ResetCounts(ctx, 0)), 409, "insert it first")
 	if err := insert(0, control.InsertRequest{Profile: path}); err != nil {
@@ -176,18 +186,20 @@ func TestRefusals(t *testing.T) {
 	refused(t, "card in another slot", insert(1, control.InsertRequest{Profile: path}), 409, "that card lies in slot 0")
 }
 
-// The body is read strictly.
+// The bodies are read strictly.
 func TestInsertBody(t *testing.T) {
 	h := control.NewHandler(vpcd.New("127.0.0.1:1", slog.New(slog.DiscardHandler)))
-	for _, body := range []string{"", "[]", `{"colour":1}`, `{}{}`, `{"profile":"` + strings.Repeat("a", 70000) + `"}`} {
-		w := httptest.NewRecorder()
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "/v1/slots/0/insert", strings.NewReader(body))
-		if err != nil {
-			t.Fatal(err)
-		}
-		h.ServeHTTP(w, req)
-		if w.Code != http.StatusBadRequest || !strings.Contains(w.Body.String(), `"error"`) {
-			t.Errorf("insert(%.20q) = %d %s, want 400 and an error", body, w.Code, w.Body.String())
+	for _, what := range []string{"insert", "renew"} {
+		for _, body := range []string{"", "[]", `{"colour":1}`, `{}{}`, `{"profile":"` + strings.Repeat("a", 70000) + `"}`} {
+			w := httptest.NewRecorder()
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "/v1/slots/0/"+what, strings.NewReader(body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			h.ServeHTTP(w, req)
+			if w.Code != http.StatusBadRequest || !strings.Contains(w.Body.String(), `"error"`) {
+				t.Errorf("%s(%.20q) = %d %s, want 400 and an error", what, body, w.Code, w.Body.String())
+			}
 		}
 	}
 }
@@ -240,6 +252,95 @@ func TestWaitingGivesUp(t *testing.T) {
 	defer cancel()
 	if err := b.client.Connected(ctx, 0); !errors.Is(err, context.DeadlineExceeded) { // nobody accepts
 		t.Errorf("Connected() without pcscd = %v, want %v", err, context.DeadlineExceeded)
+	}
+}
+
+func tries(_ map[string]uint8, err error) error { return err }
+
+// write makes a profile file of the fixed card after a change.
+func write(t *testing.T, change func(*vcard.Profile)) string {
+	t.Helper()
+	p := testcard.Fixed()
+	change(p)
+	b, err := json.Marshal(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "other.json")
+	if err := os.WriteFile(path, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+const (
+	readCert   = "\x00\xB0\x8A\x00\x04"
+	selectFace = "\x00\xA4\x04\x0C\x0A\xD3\x92\x10\x00\x31\x00\x01\x01\x04\x02"
+	readCVC    = "\x00\xB0\x84\x00\x00"
+)
+
+func TestInsertWithFaultsAndLink(t *testing.T) {
+	b, path, ctx := start(t), profile(t), t.Context()
+	victim := write(t, func(p *vcard.Profile) { p.AuthCert, p.FaceCVC = []byte("\x30\x03\x01\x02\x03"), []byte("\x7F\x21\x00") })
+	t.Chdir(filepath.Dir(victim))
+	req := control.InsertRequest{
+		Profile: path, Link: "848,select=1ms", Faults: []string{"relay=other.json", "tries=jpki/0018:1", "tear-before=6"},
+		Fault: &control.Fault{Kind: "sw=6F00", AfterAPDUs: 4},
+	}
+	if _, err := b.client.Insert(ctx, 0, req); err != nil {
+		t.Fatalf("Insert() = %v, want nil", err)
+	}
+	conn, _ := b.exchange(t, selectJPKI)
+	for _, tt := range []struct{ cmd, want string }{
+		{readCert, "\x30\x03\x01\x02\x90\x00"}, // the victim's
+		{selectFace, "\x90\x00"},
+		{readCVC, "\x7F\x21\x02CV\x90\x00"}, // the genuine card's
+		{readCVC, "\x6F\x00"},
+	} {
+		if answer := send(t, conn, tt.cmd); answer != tt.want {
+			t.Errorf("Transmit(%X) = %X, want %X", tt.cmd, answer, tt.want)
+		}
+	}
+	left, err := b.client.Tries(ctx, 0)
+	if err != nil || left["jpki/0018"] != 1 || left["face/0011"] != 10 {
+		t.Errorf("Tries() = %v, %v, want 1 of jpki/0018 and 10 of face/0011", left, err)
+	}
+	m, err := link.Parse(req.Link)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := 2*m.Time([]byte(selectJPKI), make([]byte, 2)) + m.Time([]byte(readCert), make([]byte, 6)) +
+		m.Time([]byte(readCVC), make([]byte, 7)) + m.Time([]byte(readCVC), make([]byte, 2))
+	if got, err := b.client.Slot(ctx, 0); err != nil || got.LinkTime != want {
+		t.Errorf("Slot(0) = %+v, %v, want a link time of %v", got, err, want)
+	}
+}
+
+// P5: a renewal on the same card, while it lies there: new certificate, the birth key's counter as it was.
+func TestP5Renew(t *testing.T) {
+	b, path, ctx := start(t), profile(t), t.Context()
+	renewed := write(t, func(p *vcard.Profile) { p.Label, p.AuthCert = "renewed card", []byte("\x30\x03\x01\x02\x03") })
+	other := write(t, func(p *vcard.Profile) { p.CardKey = p.InputKey })
+	req := control.InsertRequest{Profile: path, Faults: []string{"tries=face/0011:7", "tries=jpki/0018:1"}}
+	if _, err := b.client.Insert(ctx, 0, req); err != nil {
+		t.Fatalf("Insert() = %v, want nil", err)
+	}
+	refused(t, "another card", second(b.client.Renew(ctx, 0, other)), 422, "not the same card")
+	refused(t, "absent profile", second(b.client.Renew(ctx, 0, path+"x")), 422, "no such file")
+	if got, err := b.client.Renew(ctx, 0, renewed); err != nil || got.Label != "renewed card" {
+		t.Fatalf("Renew() = %+v, %v, want the renewed card", got, err)
+	}
+	left, err := b.client.Tries(ctx, 0)
+	if err != nil || left["jpki/0018"] != 3 || left["face/0011"] != 7 {
+		t.Errorf("Tries() = %v, %v, want 3 of jpki/0018 and 7 of face/0011", left, err)
+	}
+	conn, _ := b.exchange(t, selectJPKI)
+	if answer := send(t, conn, readCert); answer != "\x30\x03\x01\x02\x90\x00" {
+		t.Errorf("certificate = %X, want the new one", answer)
+	}
+	refused(t, "the same card", second(b.client.Insert(ctx, 1, control.InsertRequest{Profile: renewed})), 409, "lies in slot 0")
+	if _, err := os.Stat(renewed + ".state"); err != nil {
+		t.Errorf("state beside the new profile: %v, want a file", err)
 	}
 }
 

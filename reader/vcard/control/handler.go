@@ -10,6 +10,8 @@ import (
 	"sync"
 
 	"kazashi.example/reader/vcard"
+	"kazashi.example/reader/vcard/fault"
+	"kazashi.example/reader/vcard/link"
 	"kazashi.example/reader/vcard/vpcd"
 )
 
@@ -27,6 +29,7 @@ var _ http.Handler = (*Handler)(nil)
 
 // place is a slot and what was last laid there.
 type place struct {
+	number  int
 	slot    *vpcd.Slot
 	label   string
 	profile string      // cleaned path; empty for a stranger
@@ -36,13 +39,15 @@ type place struct {
 // NewHandler serves slots, numbered from 0 in this order. It starts nothing; their Run is the caller's.
 func NewHandler(slots ...*vpcd.Slot) *Handler {
 	h := &Handler{mux: http.NewServeMux()}
-	for _, s := range slots {
-		h.places = append(h.places, &place{slot: s})
+	for i, s := range slots {
+		h.places = append(h.places, &place{number: i, slot: s})
 	}
 	h.mux.HandleFunc("GET /v1/slots", h.list)
 	h.mux.HandleFunc("POST /v1/slots/{n}/insert", h.onSlot(h.insert))
 	h.mux.HandleFunc("POST /v1/slots/{n}/remove", h.onSlot(h.remove))
 	h.mux.HandleFunc("POST /v1/slots/{n}/reset-counts", h.onSlot(h.resetCounts))
+	h.mux.HandleFunc("POST /v1/slots/{n}/renew", h.onSlot(h.renew))
+	h.mux.HandleFunc("GET /v1/slots/{n}/tries", h.tries)
 	return h
 }
 
@@ -51,27 +56,34 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.mux.Serv
 
 // Insert lays a card on a slot, as the request of a client would; a relative profile path is taken from here. *Error.
 func (h *Handler) Insert(n int, req InsertRequest) error {
-	if req.Profile != "" {
-		abs, err := filepath.Abs(req.Profile)
-		if err != nil {
-			return refuse(statusBad, "resolving profile path: %v", err)
-		}
-		req.Profile = abs
+	req, err := req.absolute()
+	if err != nil {
+		return refuse(statusBad, "%v", err)
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if n < 0 || n >= len(h.places) {
-		return refuse(statusNoSlot, "no slot %d: there are %d, from 0", n, len(h.places))
+	p, err := h.place(strconv.Itoa(n))
+	if err != nil {
+		return err
 	}
-	return h.lay(h.places[n], req)
+	return h.lay(p, req)
+}
+
+// place finds a slot by its number; *Error.
+func (h *Handler) place(number string) (*place, error) {
+	n, err := strconv.Atoi(number)
+	if err != nil || n < 0 || n >= len(h.places) {
+		return nil, refuse(statusNoSlot, "no slot %.20q: there are %d, from 0", number, len(h.places))
+	}
+	return h.places[n], nil
 }
 
 func (h *Handler) list(w http.ResponseWriter, _ *http.Request) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	all := make([]Slot, 0, len(h.places))
-	for i, p := range h.places {
-		all = append(all, p.view(i))
+	for _, p := range h.places {
+		all = append(all, p.view())
 	}
 	reply(w, http.StatusOK, all)
 }
@@ -81,28 +93,35 @@ func (h *Handler) onSlot(act func(*place, *http.Request) error) http.HandlerFunc
 	return func(w http.ResponseWriter, r *http.Request) {
 		h.mu.Lock()
 		defer h.mu.Unlock()
-		n, err := strconv.Atoi(r.PathValue("n"))
-		if err != nil || n < 0 || n >= len(h.places) {
-			answer(w, refuse(statusNoSlot, "no slot %.20q: there are %d, from 0", r.PathValue("n"), len(h.places)))
-			return
+		p, err := h.place(r.PathValue("n"))
+		if err == nil {
+			err = act(p, r)
 		}
-		if err := act(h.places[n], r); err != nil {
+		if err != nil {
 			answer(w, err)
 			return
 		}
-		reply(w, http.StatusOK, h.places[n].view(n))
+		reply(w, http.StatusOK, p.view())
 	}
+}
+
+// body reads one JSON object strictly.
+func body(r *http.Request, into any, what string) error {
+	d := json.NewDecoder(http.MaxBytesReader(nil, r.Body, maxBody))
+	d.DisallowUnknownFields()
+	if err := d.Decode(into); err != nil {
+		return refuse(statusBad, "body is not %s: %v", what, err)
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return refuse(statusBad, "body goes on after %s", what)
+	}
+	return nil
 }
 
 func (h *Handler) insert(p *place, r *http.Request) error {
 	var req InsertRequest
-	d := json.NewDecoder(http.MaxBytesReader(nil, r.Body, maxBody))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&req); err != nil {
-		return refuse(statusBad, "body is not an insert request: %v", err)
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return refuse(statusBad, "body goes on after the insert request")
+	if err := body(r, &req, "an insert request"); err != nil {
+		return err
 	}
 	return h.lay(p, req)
 }
@@ -111,52 +130,61 @@ func (h *Handler) lay(p *place, req InsertRequest) error {
 	if p.slot.Status().Inserted {
 		return refuse(statusConflict, "%v", vpcd.ErrOccupied)
 	}
-	next, device, err := h.make(req)
+	faults, err := req.faults()
+	if err != nil {
+		return refuse(statusBad, "%v", err)
+	}
+	model, err := link.Parse(req.Link)
+	if err != nil {
+		return refuse(statusBad, "link %v", err)
+	}
+	next, err := h.load(req.Profile, faults)
 	if err != nil {
 		return err
 	}
-	if err := p.slot.Insert(device); err != nil {
+	device, err := fault.Wrap(next.bare(), faults...)
+	if err != nil {
+		return refuse(statusBad, "%v", err)
+	}
+	if err := p.slot.InsertOver(device, model); err != nil {
 		return refuse(statusConflict, "%v", err)
 	}
 	p.label, p.profile, p.card = next.label, next.profile, next.card
 	return nil
 }
 
-// make reads the profile and gives the card its fault.
-func (h *Handler) make(req InsertRequest) (place, vpcd.Device, error) {
-	if req.Fault != nil && req.Fault.Kind == vpcd.Stranger && req.Profile == "" {
-		return withFault(place{label: string(vpcd.Stranger)}, nil, req.Fault)
+// load reads the profile of a card; a stranger has none.
+func (h *Handler) load(path string, faults []fault.Fault) (place, error) {
+	if path == "" && len(faults) > 0 && faults[0].Kind == fault.Stranger {
+		return place{label: string(fault.Stranger)}, nil
 	}
-	if !filepath.IsAbs(req.Profile) {
-		return place{}, nil, refuse(statusBad, "profile must be an absolute path")
+	if !filepath.IsAbs(path) {
+		return place{}, refuse(statusBad, "profile must be an absolute path")
 	}
-	next := place{profile: filepath.Clean(req.Profile)}
+	next := place{profile: filepath.Clean(path)}
 	for i, other := range h.places {
 		if other.profile == next.profile && other.slot.Status().Inserted {
-			return place{}, nil, refuse(statusConflict, "that card lies in slot %d: remove it first", i)
+			return place{}, refuse(statusConflict, "that card lies in slot %d: remove it first", i)
 		}
 	}
 	profile, err := vcard.LoadProfile(next.profile)
 	if err != nil {
-		return place{}, nil, refuse(statusProfile, "%v", err)
+		return place{}, refuse(statusProfile, "%v", err)
 	}
 	next.label = profile.Label
 	next.card, err = vcard.New(profile, vcard.NewFileStore(next.profile+vcard.StateSuffix))
 	if err != nil {
-		return place{}, nil, refuse(statusProfile, "%v", err)
+		return place{}, refuse(statusProfile, "%v", err)
 	}
-	return withFault(next, next.card, req.Fault)
+	return next, nil
 }
 
-func withFault(p place, d vpcd.Device, f *Fault) (place, vpcd.Device, error) {
-	if f == nil {
-		return p, d, nil
+// bare is the card as faults take it; a stranger's is nil.
+func (p *place) bare() fault.Card {
+	if p.card == nil {
+		return nil
 	}
-	d, err := vpcd.Faulty(d, vpcd.Fault{Kind: f.Kind, AfterAPDUs: f.AfterAPDUs})
-	if err != nil {
-		return place{}, nil, refuse(statusBad, "%v", err)
-	}
-	return p, d, nil
+	return p.card
 }
 
 func (h *Handler) remove(p *place, _ *http.Request) error {
@@ -166,21 +194,70 @@ func (h *Handler) remove(p *place, _ *http.Request) error {
 	return nil
 }
 
-func (h *Handler) resetCounts(p *place, _ *http.Request) error {
+// inserted is the card that lies in the slot; *Error.
+func (p *place) inserted() (*vcard.Card, error) {
 	if !p.slot.Status().Inserted || p.card == nil {
-		return refuse(statusConflict, "no My Number Card lies in the slot: insert it first")
+		return nil, refuse(statusConflict, "no My Number Card lies in the slot: insert it first")
 	}
-	if err := p.card.ResetCounts(); err != nil {
+	return p.card, nil
+}
+
+func (h *Handler) resetCounts(p *place, _ *http.Request) error {
+	card, err := p.inserted()
+	if err != nil {
+		return err
+	}
+	if err := card.ResetCounts(); err != nil {
 		return refuse(statusBroken, "%v", err)
 	}
 	return nil
 }
 
-func (p *place) view(n int) Slot {
+func (h *Handler) renew(p *place, r *http.Request) error {
+	var req RenewRequest
+	if err := body(r, &req, "a renew request"); err != nil {
+		return err
+	}
+	card, err := p.inserted()
+	if err != nil {
+		return err
+	}
+	next, err := filepath.Abs(req.Profile)
+	if err != nil || next != filepath.Clean(req.Profile) {
+		return refuse(statusBad, "profile must be an absolute path")
+	}
+	profile, err := vcard.LoadProfile(next)
+	if err != nil {
+		return refuse(statusProfile, "%v", err)
+	}
+	if err := card.Renew(profile, vcard.NewFileStore(next+vcard.StateSuffix)); err != nil {
+		return refuse(statusProfile, "%v", err)
+	}
+	p.label, p.profile = profile.Label, next
+	return nil
+}
+
+func (h *Handler) tries(w http.ResponseWriter, r *http.Request) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	p, err := h.place(r.PathValue("n"))
+	if err != nil {
+		answer(w, err)
+		return
+	}
+	card, err := p.inserted()
+	if err != nil {
+		answer(w, err)
+		return
+	}
+	reply(w, http.StatusOK, card.Tries())
+}
+
+func (p *place) view() Slot {
 	s := p.slot.Status()
 	v := Slot{
-		Slot: n, Inserted: s.Inserted, Connected: s.Connected,
-		APDUs: s.APDUs, BytesUp: s.BytesUp, BytesDown: s.BytesDown,
+		Slot: p.number, Inserted: s.Inserted, Connected: s.Connected,
+		APDUs: s.APDUs, BytesUp: s.BytesUp, BytesDown: s.BytesDown, LinkTime: s.LinkTime,
 	}
 	if s.Inserted {
 		v.Label = p.label

@@ -74,8 +74,14 @@ type setting struct {
 
 func (m *Model) settings() []setting {
 	return []setting{
-		{"apdu", &m.PerAPDU}, {"activation", &m.Activation}, {"select", &m.Select}, {"read", &m.Read}, {"verify", &m.Verify},
-		{"rsa", &m.SignRSA}, {"p384", &m.SignP384}, {"other", &m.Other},
+		{"apdu", &m.PerAPDU},
+		{"activation", &m.Activation},
+		{"select", &m.Select},
+		{"read", &m.Read},
+		{"verify", &m.Verify},
+		{"rsa", &m.SignRSA},
+		{"p384", &m.SignP384},
+		{"other", &m.Other},
 	}
 }
 

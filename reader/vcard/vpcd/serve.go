@@ -1,6 +1,7 @@
 package vpcd
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -29,7 +30,7 @@ var errTorn = errors.New("card torn away")
 
 // serve answers frames until the connection or the card is gone. Two octets of length, big-endian, precede every payload; messages
 // may arrive together.
-func (s *Slot) serve(in *insertion, conn *net.TCPConn) error {
+func (s *Slot) serve(ctx context.Context, in *insertion, conn *net.TCPConn) error {
 	r := quickReader{conn}
 	for {
 		payload, err := readFrame(r)
@@ -37,7 +38,7 @@ func (s *Slot) serve(in *insertion, conn *net.TCPConn) error {
 			return err
 		}
 		s.connected(in, true)
-		answer, err := s.react(in, payload)
+		answer, err := s.react(ctx, in, payload)
 		if err != nil {
 			return err
 		}
@@ -51,25 +52,57 @@ func (s *Slot) serve(in *insertion, conn *net.TCPConn) error {
 }
 
 // react returns nil where vpcd expects no answer.
-func (s *Slot) react(in *insertion, payload []byte) ([]byte, error) {
+func (s *Slot) react(ctx context.Context, in *insertion, payload []byte) ([]byte, error) {
 	switch {
 	case len(payload) == 0:
 		return nil, nil
 	case len(payload) > 1:
-		answer := in.device.Transmit(payload)
-		s.count(in, len(payload), len(answer))
-		if answer == nil {
-			return nil, errTorn
-		}
-		return answer, nil
+		return s.transmit(ctx, in, payload)
 	}
 	switch payload[0] {
 	case getATR:
-		return in.device.ATR(), nil
-	case powerOff, powerOn, reset:
+		return in.device.ATR(), in.activate(ctx)
+	case powerOn, reset:
+		in.cold = true
+		in.device.Reset()
+	case powerOff:
 		in.device.Reset()
 	}
 	return nil, nil
+}
+
+// noAnswer is one octet, too few for a status word: vpcd takes a frame of none for a card that left (vicc_transmit, vsmartcard
+// virtualsmartcard/src/vpcd/vpcd.c).
+var noAnswer = []byte{0x00}
+
+// transmit lets one command take the time of the link model.
+func (s *Slot) transmit(ctx context.Context, in *insertion, command []byte) ([]byte, error) {
+	begun := time.Now()
+	answer := in.device.Transmit(command)
+	spent := in.model.Time(command, answer)
+	s.count(in, len(command), len(answer), spent)
+	if err := in.pace.Until(ctx, begun, spent); err != nil {
+		return nil, fmt.Errorf("taking the link's time: %w", err)
+	}
+	switch {
+	case answer == nil:
+		return nil, errTorn
+	case len(answer) == 0:
+		return noAnswer, nil
+	}
+	return answer, nil
+}
+
+// activate takes the model's time for the first answer to reset after power; pcscd asks for it again and again as a sign of life.
+func (in *insertion) activate(ctx context.Context) error {
+	if !in.cold {
+		return nil
+	}
+	in.cold = false
+	if err := in.pace.Until(ctx, time.Now(), in.model.Activation); err != nil {
+		return fmt.Errorf("activating the card: %w", err)
+	}
+	return nil
 }
 
 func readFrame(r io.Reader) ([]byte, error) {

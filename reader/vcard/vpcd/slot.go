@@ -16,6 +16,8 @@ import (
 	"net"
 	"sync"
 	"time"
+
+	"kazashi.example/reader/vcard/link"
 )
 
 // Errors of a slot.
@@ -32,7 +34,8 @@ type Device interface {
 	ATR() []byte
 	// Reset follows every power on, power off and reset of the reader.
 	Reset()
-	// Transmit answers one command. A nil answer says that the card was torn away in the middle of it.
+	// Transmit answers one command. A nil answer says that the card was torn away in the middle of it, one of no octets that none came
+	// though the card is there.
 	Transmit(cmd []byte) []byte
 }
 
@@ -42,6 +45,8 @@ type Status struct {
 	Inserted, Connected bool
 	// APDUs counts commands that were answered or torn; BytesUp and BytesDown their octets to and from the card.
 	APDUs, BytesUp, BytesDown uint64
+	// LinkTime is what the link model says that these commands took, and they did take at least so long.
+	LinkTime time.Duration
 }
 
 // Slot is one slot of a virtual reader.
@@ -60,7 +65,11 @@ type Slot struct {
 // insertion is one card from its laying down to its taking away.
 type insertion struct {
 	device Device
+	model  link.Model
 	gone   chan struct{} // closed by removal
+	// pace and cold belong to Run's goroutine. cold: power came, and no answer to reset yet.
+	pace link.Pace
+	cold bool
 }
 
 // New makes an empty slot that dials addr, a vpcd port such as 127.0.0.1:35963. It starts nothing.
@@ -70,13 +79,16 @@ func New(addr string, log *slog.Logger) *Slot {
 
 // Insert lays a card in the slot; ErrOccupied. It does not wait for pcscd, which takes up to half a second to notice, and after
 // another card's removal up to a second.
-func (s *Slot) Insert(d Device) error {
+func (s *Slot) Insert(d Device) error { return s.InsertOver(d, link.Model{}) }
+
+// InsertOver is Insert with a link that takes time: every command as a whole takes what the model says, and so does activation.
+func (s *Slot) InsertOver(d Device, m link.Model) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.in != nil {
 		return ErrOccupied
 	}
-	s.in = &insertion{device: d, gone: make(chan struct{})}
+	s.in = &insertion{device: d, model: m, gone: make(chan struct{})}
 	s.stat = Status{Inserted: true}
 	select {
 	case s.wake <- struct{}{}:
@@ -190,7 +202,7 @@ func (s *Slot) present(ctx context.Context, in *insertion, conn *net.TCPConn) {
 	}
 	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
 	defer s.connected(in, false)
-	err := s.serve(in, conn)
+	err := s.serve(ctx, in, conn)
 	if errors.Is(err, errTorn) {
 		s.torn(in)
 	}
@@ -205,13 +217,14 @@ func (s *Slot) connected(in *insertion, yes bool) {
 	}
 }
 
-func (s *Slot) count(in *insertion, up, down int) {
+func (s *Slot) count(in *insertion, up, down int, spent time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.in == in {
 		s.stat.APDUs++
 		s.stat.BytesUp += uint64(up)
 		s.stat.BytesDown += uint64(down)
+		s.stat.LinkTime += spent
 	}
 }
 

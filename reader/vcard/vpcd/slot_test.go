@@ -9,12 +9,15 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
 
 	"kazashi.example/reader/vcard"
+	"kazashi.example/reader/vcard/fault"
 	"kazashi.example/reader/vcard/internal/testcard"
+	"kazashi.example/reader/vcard/link"
 	"kazashi.example/reader/vcard/vpcd"
 )
 
@@ -185,13 +188,27 @@ func TestSlotComesBack(t *testing.T) {
 	r.want(atrHex)
 }
 
-func TestTear(t *testing.T) {
-	s, l := start(t)
-	d, err := vpcd.Faulty(newCard(t), vpcd.Fault{Kind: vpcd.Tear, AfterAPDUs: 1})
+// wrapped is a card with faults.
+func wrapped(t *testing.T, texts ...string) vpcd.Device {
+	t.Helper()
+	var faults []fault.Fault
+	for _, text := range texts {
+		f, err := fault.Parse(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		faults = append(faults, f)
+	}
+	d, err := fault.Wrap(newCard(t), faults...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	insert(t, s, d)
+	return d
+}
+
+func TestTear(t *testing.T) {
+	s, l := start(t)
+	insert(t, s, wrapped(t, "tear-before=2"))
 	r := accept(t, l)
 	r.send("04", selectJPKI, "00B08A0000")
 	r.want(atrHex)
@@ -202,57 +219,69 @@ func TestTear(t *testing.T) {
 	insert(t, s, newCard(t)) // the slot is empty: the card is gone
 }
 
-func TestNonsense(t *testing.T) {
-	answers := map[string]bool{}
-	for range 2 {
-		d, err := vpcd.Faulty(newCard(t), vpcd.Fault{Kind: vpcd.Nonsense, AfterAPDUs: 1})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := d.Transmit(octets(t, selectJPKI)); string(got) != "\x90\x00" {
-			t.Errorf("Transmit() before the fault = %X, want 9000", got)
-		}
-		for range 50 {
-			got := d.Transmit(octets(t, "00B08A0000"))
-			if len(got) == 0 || len(got) > 302 {
-				t.Errorf("Transmit() = %d octets, want 1 to 302", len(got))
-			}
-			answers[string(got)] = true
-		}
-	}
-	if len(answers) < 45 || len(answers) > 50 {
-		t.Errorf("two runs gave %d different answers, want the same 50 or nearly so", len(answers))
-	}
+func TestNoAnswerIsNoEnd(t *testing.T) {
+	s, l := start(t)
+	insert(t, s, wrapped(t, "ignore-extended", "refuse-extended@3"))
+	r := accept(t, l)
+	r.send(selectJPKI, "00B08A00000004", "00B08A00000004", "00B08A0004")
+	r.want("9000")
+	r.want("00") // too short for a status word, and the connection stays
+	r.want("6700")
+	r.want("30820128 9000")
 }
 
-func TestStranger(t *testing.T) {
-	d, err := vpcd.Faulty(nil, vpcd.Fault{Kind: vpcd.Stranger})
-	if err != nil {
+func TestLongestAnswer(t *testing.T) {
+	s, l := start(t)
+	insert(t, s, wrapped(t, "flood"))
+	r := accept(t, l)
+	r.send(selectJPKI, "00B08A0004")
+	r.want("9000")
+	r.want("3083 00FFF8" + strings.Repeat("A5", 65528) + "9000")
+}
+
+// A command as a whole takes no less than the model's time, activation the first time after power alone.
+func TestSlotTakesModelTime(t *testing.T) {
+	s, l := start(t)
+	m := link.Model{Activation: 30 * time.Millisecond, Select: 20 * time.Millisecond, Rate: link.Rate848}
+	if err := s.InsertOver(newCard(t), m); err != nil {
 		t.Fatal(err)
 	}
-	for _, aid := range []string{
-		"D392F000260100000001", "D3921000310001010408", "D3921000310001010402", "D3921000310001010401", "D3921000310001010100",
-	} {
-		if got := d.Transmit(octets(t, "00A4040C0A"+aid)); string(got) != "\x6A\x82" {
-			t.Errorf("Transmit(SELECT %s) = %X, want 6A82", aid, got)
-		}
+	r := accept(t, l)
+	r.send("04")
+	r.want(atrHex)
+	begun := time.Now()
+	r.send("01", "04")
+	r.want(atrHex)
+	if got := time.Since(begun); got < m.Activation {
+		t.Errorf("answer to reset after power = %v, want no less than %v", got, m.Activation)
 	}
-	if got := d.Transmit(octets(t, "00B08A0000")); string(got) != "\x6D\x00" {
-		t.Errorf("Transmit(READ BINARY) = %X, want 6D00", got)
+	begun = time.Now()
+	r.send(selectJPKI)
+	r.want("9000")
+	want := m.Select + link.Rate848.Time(17)
+	if got := time.Since(begun); got < want {
+		t.Errorf("SELECT took %v, want no less than %v", got, want)
 	}
-	var tck byte
-	for _, b := range d.ATR()[1:] {
-		tck ^= b
-	}
-	if tck != 0 || hex.EncodeToString(d.ATR()) == strings.ToLower(atrHex) {
-		t.Errorf("ATR() = %X, want another card's that checks to 00, not %02X", d.ATR(), tck)
+	if got := s.Status(); got.LinkTime != want {
+		t.Errorf("Status() = %+v, want a link time of %v", got, want)
 	}
 }
 
-func TestFaultyRefuses(t *testing.T) {
-	for _, f := range []vpcd.Fault{{}, {Kind: "hot"}, {Kind: vpcd.Tear, AfterAPDUs: -1}} {
-		if _, err := vpcd.Faulty(newCard(t), f); !errors.Is(err, vpcd.ErrFault) {
-			t.Errorf("Faulty(%+v) = %v, want %v", f, err, vpcd.ErrFault)
-		}
+// A card that hangs can be taken away.
+func TestHangingCardCanBeRemoved(t *testing.T) {
+	s, l := start(t)
+	if err := s.InsertOver(newCard(t), link.Model{Select: time.Hour}); err != nil {
+		t.Fatal(err)
+	}
+	r := accept(t, l)
+	r.send(selectJPKI)
+	for s.Status().APDUs == 0 {
+		runtime.Gosched()
+	}
+	if err := s.Remove(); err != nil {
+		t.Fatal(err)
+	}
+	if rest := r.wantEnd(); len(rest) != 0 {
+		t.Errorf("answer of a removed card = %X, want none", rest)
 	}
 }
