@@ -16,9 +16,10 @@ const maxCertificate = 8192
 
 // Recorder writes down what passes through it.
 type Recorder struct {
-	out      Transmitter
-	redact   redactor
-	practice func(der []byte) bool // nil in the ordinary mode
+	out       Transmitter
+	procedure string
+	redact    redactor
+	practice  func(der []byte) bool // nil in the ordinary mode
 
 	list []Exchange
 	kept int  // octets of data in list
@@ -31,15 +32,23 @@ type Recorder struct {
 
 var _ Transmitter = (*Recorder)(nil)
 
-// NewRecorder records what goes to t in the ordinary mode: masked but for what names nobody.
-func NewRecorder(t Transmitter) *Recorder { return &Recorder{out: t} }
+// NewRecorder records what a procedure says to t in the ordinary mode: masked but for what names nobody. procedure is its name, lower-case
+// letters and hyphens; anything else is written as "unnamed".
+func NewRecorder(t Transmitter, procedure string) *Recorder {
+	if !isName(procedure) {
+		procedure = unnamed
+	}
+	return &Recorder{out: t, procedure: procedure}
+}
 
 // NewPracticeRecorder records what goes to t unmasked, PINs included, for practice cards only. practice is asked about each
 // authentication certificate that the card gives, whole and in DER; it has to verify that certificate's chain, not only read its names.
 // Until it has said yes, and from when it has said no, the transcript is held back. A certificate proves no card: who lays another's card
 // under a copied certificate is not found out here.
-func NewPracticeRecorder(t Transmitter, practice func(der []byte) bool) *Recorder {
-	return &Recorder{out: t, practice: practice, redact: redactor{unmasked: true}}
+func NewPracticeRecorder(t Transmitter, procedure string, practice func(der []byte) bool) *Recorder {
+	r := NewRecorder(t, procedure)
+	r.practice, r.redact.unmasked = practice, true
+	return r
 }
 
 // Transmit passes a command on and returns what came back, unchanged. Octets that are no command are not passed on: an error that wraps
@@ -49,6 +58,7 @@ func (r *Recorder) Transmit(ctx context.Context, raw []byte) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("recording a command: %w", err)
 	}
+	defer clear(cmd.Data) // a copy, of a PIN perhaps
 	v := r.redact.look(cmd)
 	x := Exchange{Header: cmd.Header(), Extended: extended(raw), Ne: cmd.Ne, Data: keep(cmd.Data, v.data, whole)}
 	answer, err := r.out.Transmit(ctx, raw)
@@ -63,8 +73,9 @@ func (r *Recorder) Transmit(ctx context.Context, raw []byte) ([]byte, error) {
 		x.Failure = Nonsense
 		r.redact.settle(cmd, v, nil)
 		r.append(x)
-		return answer, nil //nolint:nilerr // the recorder judges nothing: that there is no status word is the caller's to find
+		return answer, nil
 	}
+	defer clear(resp.Data) // a copy as well
 	x.Answer, x.SW = keep(resp.Data, true, v.answer), resp.SW
 	r.redact.settle(cmd, v, &resp)
 	r.append(x)
@@ -135,7 +146,7 @@ func (r *Recorder) Transcript() (*Transcript, error) {
 	if r.full {
 		return nil, ErrTooLong
 	}
-	return &Transcript{Unmasked: r.practice != nil, Exchanges: append([]Exchange(nil), r.list...)}, nil
+	return &Transcript{Procedure: r.procedure, Unmasked: r.practice != nil, Exchanges: append([]Exchange(nil), r.list...)}, nil
 }
 
 // WriteTo writes the text of Transcript, or nothing and Transcript's error.

@@ -177,7 +177,7 @@ func leaks(s string, p *vcard.Profile) (found []string) {
 // P3, P4: in the ordinary mode nothing of anybody is in a transcript, whichever instruction carried it.
 func TestP3P4MaskedTranscript(t *testing.T) {
 	link, p := practiceCard(t)
-	r := trace.NewRecorder(link)
+	r := trace.NewRecorder(link, "pin")
 	commands := everything(p)
 	answers := converse(t, r, commands)
 	said := text(t, r)
@@ -221,7 +221,7 @@ func TestP3P4MaskedTranscript(t *testing.T) {
 // P3: the recorder keeps nothing in memory either that is not in the text.
 func TestP3MaskedIsNotKept(t *testing.T) {
 	link, p := practiceCard(t)
-	r := trace.NewRecorder(link)
+	r := trace.NewRecorder(link, "pin")
 	converse(t, r, everything(p))
 	tr, err := r.Transcript()
 	if err != nil {
@@ -243,10 +243,10 @@ func TestP3MaskedIsNotKept(t *testing.T) {
 // P4: what the Individual Number can be found from is masked on a practice card too; all else can be read there.
 func TestP4PracticeTranscript(t *testing.T) {
 	link, p := practiceCard(t)
-	r := trace.NewPracticeRecorder(link, func(der []byte) bool { return bytes.Equal(der, p.AuthCert) })
+	r := trace.NewPracticeRecorder(link, "pin", func(der []byte) bool { return bytes.Equal(der, p.AuthCert) })
 	converse(t, r, everything(p))
 	said := text(t, r)
-	if !strings.HasPrefix(said, "kazashi-card-transcript 1\nmode unmasked\n") {
+	if !strings.HasPrefix(said, "kazashi-card-transcript 1\nmode unmasked\nprocedure pin\n") {
 		t.Fatalf("the transcript begins %.60q", said)
 	}
 	for _, what := range []string{"Individual Number", "integrity record", "common record"} {
@@ -300,7 +300,7 @@ func TestUnmaskedIsHeldBack(t *testing.T) {
 	}
 	for _, tt := range tests {
 		link.card.Reset()
-		r := trace.NewPracticeRecorder(link, tt.practice)
+		r := trace.NewPracticeRecorder(link, "pin", tt.practice)
 		converse(t, r, tt.commands)
 		var b bytes.Buffer
 		if _, err := r.WriteTo(&b); !errors.Is(err, tt.want) || (tt.want != nil) != (b.Len() == 0) {
@@ -312,7 +312,7 @@ func TestUnmaskedIsHeldBack(t *testing.T) {
 // A second card on the same connection, or one that changes its mind, takes the first one's word back.
 func TestUnmaskedIsTakenBack(t *testing.T) {
 	const a, b = "3003020101", "3003020102"
-	r := trace.NewPracticeRecorder(&script{answers: []string{"9000", a + "9000", b + "9000"}}, func(der []byte) bool {
+	r := trace.NewPracticeRecorder(&script{answers: []string{"9000", a + "9000", b + "9000"}}, "pin", func(der []byte) bool {
 		return bytes.Equal(der, unhex(t, a))
 	})
 	converse(t, r, []string{selectJPKI, "00B08A0000", "00B08A0000"})
@@ -321,105 +321,107 @@ func TestUnmaskedIsTakenBack(t *testing.T) {
 	}
 }
 
+const plant = "C7C7C7C7"
+
+var followUps = []struct {
+	name     string
+	unmasked bool
+	commands []string
+	answers  []string
+	shown    bool
+}{
+	{"certificate by GET RESPONSE", false, []string{selectJPKI, "00B08A0000", "00C0000004"}, []string{"9000", plant + "6104", plant + "9000"}, false},
+	{"certificate with its exact length", false, []string{selectJPKI, "00B08A0000", "00B08A0004"}, []string{"9000", "6C04", plant + "9000"}, false},
+	{
+		"authority by GET RESPONSE", false,
+		[]string{selectJPKI, "00B08B0000", "00C0000004"},
+		[]string{"9000", "6104", plant + "9000"},
+		true,
+	},
+	{
+		"token info behind its label", false,
+		[]string{selectJPKI, "00B0860020", "00B0002004", "00B0860000", "00C0000004"},
+		[]string{"9000", strings.Repeat("41", 32) + "9000", plant + "9000", strings.Repeat("41", 32) + "6104", plant + "9000"},
+		false,
+	},
+	{
+		"GET RESPONSE after another file's end", false,
+		[]string{selectJPKI, "00B08B0000", "00C0000004"},
+		[]string{"9000", "9000", plant + "9000"},
+		false,
+	},
+	{
+		"application that the card did not confirm", false,
+		[]string{selectJPKI, "00B08B0000"},
+		[]string{"6A82", plant + "9000"},
+		false,
+	},
+	{
+		"another application in between", false,
+		[]string{selectJPKI, selectFace, "00B08B0000"},
+		[]string{"9000", "9000", plant + "9000"},
+		false,
+	},
+	{
+		"current file unknown after a refused read", false,
+		[]string{selectJPKI, "00B08B0000", "00B08A0000", "00B0000004"},
+		[]string{"9000", "9000", "6982", plant + "9000"},
+		false,
+	},
+	{
+		"current file unknown after VERIFY by short identifier", true,
+		[]string{selectInput, "00B0820004", verify(0x91, "1234"), "00B0000004"},
+		[]string{"9000", "9000", "9000", plant + "9000"},
+		false,
+	},
+	{
+		"integrity record by GET RESPONSE", true,
+		[]string{selectInput, "00B08300000000", "00C0000004"},
+		[]string{"9000", plant + "6104", plant + "9000"},
+		false,
+	},
+	{
+		"Individual Number at an offset", true,
+		[]string{selectInput, "00B0810000", "00B0000304"},
+		[]string{"9000", plant + "6282", plant + "9000"},
+		false,
+	},
+	{
+		"Individual Number on another channel", true,
+		[]string{selectInput, "01B0820000"},
+		[]string{"9000", plant + "9000"},
+		false,
+	},
+	{
+		"READ BINARY with odd instruction", true,
+		[]string{selectInput, "00B1000204 54020000 00"},
+		[]string{"9000", plant + "9000"},
+		false,
+	},
+	{
+		"files after a command not known here", true,
+		[]string{selectInput, "00B0820004", "0070000001", "00B0000004"},
+		[]string{"9000", "9000", "9000", plant + "9000"},
+		false,
+	},
+	{
+		"a practice attribute", true,
+		[]string{selectInput, "00B0820004", "00B0000404"},
+		[]string{"9000", "9000", plant + "9000"},
+		true,
+	},
+}
+
 // P3, P4: the follow-ups of an answer are masked as it was. The script's octets C7 are the plant.
 func TestP3P4FollowUps(t *testing.T) {
-	const plant = "C7C7C7C7"
-	tests := []struct {
-		name     string
-		unmasked bool
-		commands []string
-		answers  []string
-		shown    bool
-	}{
-		{"certificate by GET RESPONSE", false, []string{selectJPKI, "00B08A0000", "00C0000004"}, []string{"9000", plant + "6104", plant + "9000"}, false},
-		{"certificate with its exact length", false, []string{selectJPKI, "00B08A0000", "00B08A0004"}, []string{"9000", "6C04", plant + "9000"}, false},
-		{
-			"authority by GET RESPONSE", false,
-			[]string{selectJPKI, "00B08B0000", "00C0000004"},
-			[]string{"9000", "6104", plant + "9000"},
-			true,
-		},
-		{
-			"token info behind its label", false,
-			[]string{selectJPKI, "00B0860020", "00B0002004", "00B0860000", "00C0000004"},
-			[]string{"9000", strings.Repeat("41", 32) + "9000", plant + "9000", strings.Repeat("41", 32) + "6104", plant + "9000"},
-			false,
-		},
-		{
-			"GET RESPONSE after another file's end", false,
-			[]string{selectJPKI, "00B08B0000", "00C0000004"},
-			[]string{"9000", "9000", plant + "9000"},
-			false,
-		},
-		{
-			"application that the card did not confirm", false,
-			[]string{selectJPKI, "00B08B0000"},
-			[]string{"6A82", plant + "9000"},
-			false,
-		},
-		{
-			"another application in between", false,
-			[]string{selectJPKI, selectFace, "00B08B0000"},
-			[]string{"9000", "9000", plant + "9000"},
-			false,
-		},
-		{
-			"current file unknown after a refused read", false,
-			[]string{selectJPKI, "00B08B0000", "00B08A0000", "00B0000004"},
-			[]string{"9000", "9000", "6982", plant + "9000"},
-			false,
-		},
-		{
-			"current file unknown after VERIFY by short identifier", true,
-			[]string{selectInput, "00B0820004", verify(0x91, "1234"), "00B0000004"},
-			[]string{"9000", "9000", "9000", plant + "9000"},
-			false,
-		},
-		{
-			"integrity record by GET RESPONSE", true,
-			[]string{selectInput, "00B08300000000", "00C0000004"},
-			[]string{"9000", plant + "6104", plant + "9000"},
-			false,
-		},
-		{
-			"Individual Number at an offset", true,
-			[]string{selectInput, "00B0810000", "00B0000304"},
-			[]string{"9000", plant + "6282", plant + "9000"},
-			false,
-		},
-		{
-			"Individual Number on another channel", true,
-			[]string{selectInput, "01B0820000"},
-			[]string{"9000", plant + "9000"},
-			false,
-		},
-		{
-			"READ BINARY with odd instruction", true,
-			[]string{selectInput, "00B1000204 54020000 00"},
-			[]string{"9000", plant + "9000"},
-			false,
-		},
-		{
-			"files after a command not known here", true,
-			[]string{selectInput, "00B0820004", "0070000001", "00B0000004"},
-			[]string{"9000", "9000", "9000", plant + "9000"},
-			false,
-		},
-		{
-			"a practice attribute", true,
-			[]string{selectInput, "00B0820004", "00B0000404"},
-			[]string{"9000", "9000", plant + "9000"},
-			true,
-		},
-	}
-	for _, tt := range tests {
+	for _, tt := range followUps {
 		t.Run(tt.name, func(t *testing.T) {
 			out := &script{answers: tt.answers}
-			r := trace.NewRecorder(out)
+			r := trace.NewRecorder(out, "pin")
 			if tt.unmasked { // shows a certificate at the end, so that the transcript is given out
 				out.answers = append(out.answers, "9000", "30009000")
 				tt.commands = append(tt.commands, selectJPKI, "00B08A0000")
-				r = trace.NewPracticeRecorder(out, func([]byte) bool { return true })
+				r = trace.NewPracticeRecorder(out, "pin", func([]byte) bool { return true })
 			}
 			converse(t, r, tt.commands)
 			if said := text(t, r); strings.Contains(said, plant) != tt.shown {
@@ -431,7 +433,7 @@ func TestP3P4FollowUps(t *testing.T) {
 
 func TestFailuresAreWords(t *testing.T) {
 	out := &script{answers: []string{"no-answer", "removed", "90", "ended"}}
-	r := trace.NewRecorder(out)
+	r := trace.NewRecorder(out, "pin")
 	ctx, cancel := context.WithCancel(t.Context())
 	for i, want := range []error{apdu.ErrNoAnswer, errTorn, nil} {
 		if _, err := r.Transmit(ctx, unhex(t, "00200098")); !errors.Is(err, want) {
@@ -442,7 +444,7 @@ func TestFailuresAreWords(t *testing.T) {
 	if _, err := r.Transmit(ctx, unhex(t, "00200098")); !errors.Is(err, context.Canceled) {
 		t.Errorf("Transmit after the end = %v, want context.Canceled", err)
 	}
-	want := "kazashi-card-transcript 1\nmode masked\n00200098 S - - = error no-answer\n00200098 S - - = error gone\n" +
+	want := "kazashi-card-transcript 1\nmode masked\nprocedure pin\n00200098 S - - = error no-answer\n00200098 S - - = error gone\n" +
 		"00200098 S - - = error nonsense\n00200098 S - - = error ended\nend 4\n"
 	if got := text(t, r); got != want {
 		t.Errorf("transcript = %s, want %s", got, want)
@@ -453,7 +455,7 @@ func TestFailuresAreWords(t *testing.T) {
 }
 
 func TestTooLong(t *testing.T) {
-	r := trace.NewRecorder(always("9000"))
+	r := trace.NewRecorder(always("9000"), "pin")
 	for range trace.MaxExchanges + 1 {
 		if _, err := r.Transmit(t.Context(), unhex(t, "00200098")); err != nil {
 			t.Fatal(err)

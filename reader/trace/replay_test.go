@@ -12,7 +12,7 @@ import (
 	"kazashi.example/reader/trace"
 )
 
-const head = "kazashi-card-transcript 1\nmode masked\n"
+const head = "kazashi-card-transcript 1\nmode masked\nprocedure pin\n"
 
 // replay parses a transcript written by hand.
 func replay(t *testing.T, lines ...string) *trace.Replayer {
@@ -70,12 +70,12 @@ func TestReplayDiffers(t *testing.T) {
 		}
 		_, err := r.Transmit(t.Context(), unhex(t, tt.cmd))
 		var d *trace.DiffersError
-		if !errors.As(err, &d) || !errors.Is(err, trace.ErrDiffers) || d.Line != 4 || d.What != tt.what {
-			t.Errorf("%s: Transmit = %v, want ErrDiffers by %s in line 4", tt.name, err, tt.what)
+		if !errors.As(err, &d) || !errors.Is(err, trace.ErrDiffers) || d.Line != 5 || d.What != tt.what {
+			t.Errorf("%s: Transmit = %v, want ErrDiffers by %s in line 5", tt.name, err, tt.what)
 		}
 	}
 	_, err := replay(t, lines...).Transmit(t.Context(), unhex(t, selectFace))
-	if want := "command differs from the transcript: line 3, command 00 A4 04 0C: data"; err == nil || err.Error() != want {
+	if want := "command differs from the transcript: line 4, command 00 A4 04 0C: data"; err == nil || err.Error() != want {
 		t.Errorf("Transmit(another application) = %v, want %s", err, want)
 	}
 	if _, err := replay(t, lines...).Transmit(t.Context(), nil); !errors.Is(err, apdu.ErrCommand) {
@@ -91,7 +91,7 @@ func TestReplayDiffers(t *testing.T) {
 // What a practice card said is what a replayer says, command by command, but for what P4 masks.
 func TestReplayIsWhatWasRecorded(t *testing.T) {
 	link, p := practiceCard(t)
-	r := trace.NewPracticeRecorder(link, func(der []byte) bool { return bytes.Equal(der, p.AuthCert) })
+	r := trace.NewPracticeRecorder(link, "pin", func(der []byte) bool { return bytes.Equal(der, p.AuthCert) })
 	commands := everything(p)
 	answers := converse(t, r, commands)
 	tr, err := trace.Parse([]byte(text(t, r)))
@@ -123,8 +123,12 @@ func TestParseRefuses(t *testing.T) {
 	for name, in := range map[string]string{
 		"nothing":                    "",
 		"no line feed at the end":    head + good + "end 1",
-		"another version":            "kazashi-card-transcript 2\nmode masked\nend 0\n",
-		"another mode":               "kazashi-card-transcript 1\nmode open\nend 0\n",
+		"another version":            "kazashi-card-transcript 2\nmode masked\nprocedure pin\nend 0\n",
+		"another mode":               "kazashi-card-transcript 1\nmode open\nprocedure pin\nend 0\n",
+		"no procedure":               "kazashi-card-transcript 1\nmode masked\nend 0\n",
+		"procedure without a name":   "kazashi-card-transcript 1\nmode masked\nprocedure \nend 0\n",
+		"name of 33 letters":         "kazashi-card-transcript 1\nmode masked\nprocedure " + strings.Repeat("a", 33) + "\nend 0\n",
+		"name in capitals":           "kazashi-card-transcript 1\nmode masked\nprocedure PIN\nend 0\n",
 		"cut off":                    head + good,
 		"wrong count":                head + good + "end 2\n",
 		"something behind":           head + good + "end 1\n\n",
@@ -160,8 +164,8 @@ func TestParseRefuses(t *testing.T) {
 		}
 	}
 	_, err := trace.Parse([]byte(head + good + "00B0\nend 2\n"))
-	if want := "not a card transcript: line 4"; err == nil || err.Error() != want {
-		t.Errorf("Parse(flaw in line 4) = %v, want %s", err, want)
+	if want := "not a card transcript: line 5"; err == nil || err.Error() != want {
+		t.Errorf("Parse(flaw in line 5) = %v, want %s", err, want)
 	}
 }
 

@@ -15,6 +15,9 @@ const (
 	firstLine    = "kazashi-card-transcript 1"
 	lineMasked   = "mode masked"
 	lineUnmasked = "mode unmasked"
+	procedureIs  = "procedure "
+	unnamed      = "unnamed"
+	maxName      = 32
 	noData       = "-"
 	maskMark     = "*"
 	errorWord    = "error"
@@ -22,10 +25,14 @@ const (
 
 // Bytes is the transcript's text.
 func (t *Transcript) Bytes() []byte {
-	b := []byte(firstLine + "\n" + lineMasked + "\n")
+	mode, name := lineMasked, t.Procedure
 	if t.Unmasked {
-		b = []byte(firstLine + "\n" + lineUnmasked + "\n")
+		mode = lineUnmasked
 	}
+	if !isName(name) {
+		name = unnamed
+	}
+	b := []byte(firstLine + "\n" + mode + "\n" + procedureIs + name + "\n")
 	for _, x := range t.Exchanges {
 		b = x.appendTo(b)
 	}
@@ -69,18 +76,22 @@ func Parse(b []byte) (*Transcript, error) {
 	if len(b) > MaxLen {
 		return nil, fmt.Errorf("%w: longer than %d octets", ErrTranscript, MaxLen)
 	}
-	if bytes.Count(b, []byte("\n")) > MaxExchanges+3 || !bytes.HasSuffix(b, []byte("\n")) {
+	if bytes.Count(b, []byte("\n")) > MaxExchanges+firstExchange || !bytes.HasSuffix(b, []byte("\n")) {
 		return nil, fmt.Errorf("%w: more than %d commands, or cut off", ErrTranscript, MaxExchanges)
 	}
 	lines := strings.Split(string(b[:len(b)-1]), "\n")
-	if len(lines) < 3 || lines[0] != firstLine {
+	if len(lines) < firstExchange || lines[0] != firstLine {
 		return nil, fmt.Errorf("%w: first line is not %q", ErrTranscript, firstLine)
 	}
 	if lines[1] != lineMasked && lines[1] != lineUnmasked {
 		return nil, fmt.Errorf("%w: second line is neither %q nor %q", ErrTranscript, lineMasked, lineUnmasked)
 	}
-	t := &Transcript{Unmasked: lines[1] == lineUnmasked}
-	body, last := lines[2:len(lines)-1], lines[len(lines)-1]
+	name, ok := strings.CutPrefix(lines[2], procedureIs)
+	if !ok || !isName(name) {
+		return nil, fmt.Errorf("%w: third line is not %q and a name", ErrTranscript, procedureIs)
+	}
+	t := &Transcript{Procedure: name, Unmasked: lines[1] == lineUnmasked}
+	body, last := lines[firstExchange-1:len(lines)-1], lines[len(lines)-1]
 	for i, line := range body {
 		x, ok := parseLine(line)
 		if !ok {
@@ -95,7 +106,12 @@ func Parse(b []byte) (*Transcript, error) {
 }
 
 // firstExchange is the number of the line that the first command stands on.
-const firstExchange = 3
+const firstExchange = 4
+
+// isName takes 1 to 32 lower-case letters and hyphens.
+func isName(s string) bool {
+	return s != "" && len(s) <= maxName && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz-") == ""
+}
 
 // parseLine reads HEADER FORM DATA NE = ANSWER SW, or HEADER FORM DATA NE = error WORD.
 func parseLine(line string) (x Exchange, ok bool) {

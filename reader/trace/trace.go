@@ -17,12 +17,13 @@
 //
 //	kazashi-card-transcript 1
 //	mode masked
+//	procedure pin
 //	00A4040C S 10:D392F000260100000001 - = - 9000
 //	00B08A00 X - 65536 = 1157:* 9000
 //	00200098 S 4:* - = error gone
 //	end 3
 //
-// A line of a command has its header (CLA INS P1 P2), S for short or X for extended lengths, its data, how many octets it expects, and
+// The procedure's name has 1 to 32 lower-case letters and hyphens. A line of a command has its header (CLA INS P1 P2), S for short or X for extended lengths, its data, how many octets it expects, and
 // after the equals sign the answer's data and status word. "-" is none. Data is its length in octets, a colon, and its octets; an
 // asterisk stands for the rest of them, which is masked. Instead of an answer there may be "error" and one word of what went wrong:
 // no-answer (the card is still there), ended (the caller's time was over), nonsense (an answer without status word) or gone. The last
@@ -68,7 +69,8 @@ var (
 
 // Transcript is what was said on one connection.
 type Transcript struct {
-	Unmasked  bool // recorded from a practice card in unmasked mode
+	Procedure string // its name, of lower-case letters and hyphens
+	Unmasked  bool   // recorded from a practice card in unmasked mode
 	Exchanges []Exchange
 }
 
