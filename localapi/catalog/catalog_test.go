@@ -90,6 +90,12 @@ func TestEveryWordOfTheAPIHasItsLabel(t *testing.T) {
 	for _, s := range []localapi.State{localapi.StateWaiting, localapi.StateReceived, localapi.StateSafe, localapi.StateSettled} {
 		words = append(words, "state_"+string(s))
 	}
+	for _, p := range texts([]localapi.PINName{localapi.PINAuth, localapi.PINInputAssist}) {
+		words = append(words, "pin_"+p)
+	}
+	for _, k := range texts([]localapi.NextKind{localapi.NextEnrol, localapi.NextPIN}) {
+		words = append(words, "next_"+k, "next_"+k+"_say")
+	}
 	for i := range 256 {
 		if b := record.Basis(i); b.Valid() {
 			words = append(words, "basis_"+b.String())

@@ -103,6 +103,76 @@ var labels = map[string]Text{
 	"evidence_card":         {"カードの真正性を確認", "card proved genuine"},
 	"evidence_pin":          {"暗証番号を確認", "PIN checked"},
 
+	"pin_auth":         {"利用者証明用の暗証番号", "PIN for user authentication"},
+	"pin_input_assist": {"券面事項入力補助用の暗証番号", "PIN for card information input"},
+	"tries_left": {
+		"あと{n}回まちがえると使えなくなり、戻せるのは市区町村の窓口だけです。",
+		"Wrong entries left before it is blocked: {n}. Only the city office can reset it then.",
+	},
+
+	"next":           {"暗証番号を使う手続き", "With the PIN"},
+	"next_enrol":     {"初めての方の登録", "First-time registration"},
+	"next_pin":       {"暗証番号で確認", "Check with PIN"},
+	"next_enrol_say": {"登録します。結果が出るまで、カードを動かさないでください。", "To register, place the card and leave it until a result shows."},
+	"next_pin_say":   {"暗証番号で確認します。結果が出るまで、カードを動かさないでください。", "To check with the PIN, place the card and leave it until a result shows."},
+	"next_lying":     {"置いたままのカードは、一度外して置き直してください。", "A card that lies there already: take it off and place it again."},
+	"next_left":      {"残り {n} 秒", "{n} s left"},
+	"next_wait":      {"カードを待っています", "Waiting for the card"},
+	"next_wait_say": {
+		"リーダーに置いてください。時間が過ぎると、入力した暗証番号を消して、ふだんのかざしに戻ります。",
+		"Place it on the reader. When the time is over, the PIN is wiped and the next card is an ordinary tap.",
+	},
+	"next_cancelled": {"中止しました。暗証番号は消しました。", "Cancelled. The PIN was wiped."},
+	"next_over":      {"カードを待つのをやめました。暗証番号は消しました。", "No longer waiting for a card. The PIN was wiped."},
+	"next_idle":      {"入力がないため閉じました。暗証番号は消しました。", "Closed, since nothing was typed in. The PIN was wiped."},
+	"next_failed": {
+		"装置に伝わりませんでした。暗証番号は消しました。もう一度入力してください。",
+		"It did not reach the box. The PIN was wiped; type it in again.",
+	},
+	"next_self": {"暗証番号は、ご本人が入力してください。職員は見たり聞いたりしません。", "The person types in the PIN. Staff neither look at it nor ask for it."},
+
+	"consent": {"氏名・住所・生年月日・性別の読み取り", "Reading name, address, birth date and sex"},
+	"consent_say": {
+		"登録のため、カードから氏名・住所・生年月日・性別の4つを読み取り、このサービスの登録にだけ使います。" +
+			"個人番号（マイナンバー）は読み取りません。同意しなくても登録できます。",
+		"To register you, name, address, birth date and sex are read from the card and used for this service's registration only. " +
+			"The Individual Number (My Number) is not read. You can register without agreeing.",
+	},
+	"consent_yes": {"同意して、4つを読み取る", "I agree: read the four"},
+	"consent_no":  {"同意しない（生年月日だけ入力する）", "I do not agree (type in the birth date only)"},
+	"same": {
+		"利用者証明用と券面事項入力補助用の暗証番号は、同じですか。",
+		"Is the PIN for user authentication also the PIN for card information input?",
+	},
+	"same_say": {
+		"多くの場合、カードを受け取るときに同じ番号に設定しています。分からないときは「同意しない」を選んでください。",
+		"Many people set one number for both when they got the card. If you do not know, choose not to agree above.",
+	},
+	"same_yes":  {"同じ", "The same"},
+	"same_no":   {"違う", "Different"},
+	"four":      {"数字4桁", "4 digits"},
+	"birth":     {"生年月日（西暦8桁）", "Birth date (8 digits, western year)"},
+	"birth_say": {"カードの表の生年月日を、西暦で続けて入力します。例：1980年2月17日は 19800217。月や日が不明なら 00。", "As on the face of the card, with the western year. For example 19800217 for 17 February 1980. 00 for an unknown month or day."},
+	"birth_era": {"西暦にするには：明治＋1867、大正＋1911、昭和＋1925、平成＋1988、令和＋2018", "To get the western year, add: Meiji 1867, Taisho 1911, Showa 1925, Heisei 1988, Reiwa 2018"},
+	"birth_part": {
+		"{t}年（月日の一部が不明）",
+		"{t} (month or day unknown)",
+	},
+	"go":     {"次へ：カードを置く", "Next: place the card"},
+	"cancel": {"中止する", "Cancel"},
+
+	"need_consent": {"読み取りに同意するかどうかを選んでください。", "Choose whether you agree to the reading."},
+	"need_same":    {"二つの暗証番号が同じかどうかを選んでください。", "Choose whether the two PINs are the same."},
+	"need_pin":     {"利用者証明用の暗証番号を、数字4桁で入力してください。", "Type in the PIN for user authentication: 4 digits."},
+	"need_input":   {"券面事項入力補助用の暗証番号を、数字4桁で入力してください。", "Type in the PIN for card information input: 4 digits."},
+	"need_birth":   {"生年月日を、西暦から始まる8桁の数字で正しく入力してください。", "Type in a birth date that exists: 8 digits, beginning with the western year."},
+
+	"enrolled":     {"登録できました", "Registered"},
+	"enrolled_now": {"仮登録しました", "Registered for now"},
+	"bound":        {"次回からは、暗証番号なしで、かざすだけで受け付けできます。", "From the next visit on, a tap without the PIN is enough."},
+	"unbound":      {"次回も暗証番号が必要です。", "The PIN is needed next time, too."},
+	"attested":     {"氏名・住所・生年月日・性別を読み取りました。この画面には表示しません。", "Name, address, birth date and sex were read. They are not shown here."},
+
 	"restored":     {"再起動後の表示", "Shown after a restart"},
 	"restored_say": {"装置が再起動しました。これは再起動の前に記録された結果です。", "The box restarted. This result was recorded before it did."},
 

@@ -42,6 +42,15 @@ func newView() view {
 	}
 }
 
+// words is one label in both languages, the page's first, for the template that shows both.
+type words struct {
+	Lang, Other catalog.Lang
+	Text        catalog.Text
+}
+
+// Both looks a label up for what staff and the person before them read together.
+func (v view) Both(name string) words { return words{v.Lang, v.Other, catalog.Label(name)} }
+
 // Render returns the counter page in lang; Japanese for the empty string, ErrLang for an unknown one.
 func Render(lang string) ([]byte, error) {
 	v := newView()

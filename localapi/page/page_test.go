@@ -57,7 +57,7 @@ func TestPageCarriesTheWholeBook(t *testing.T) {
 // The policy forbids inline script and style, and everything that another machine would have to serve.
 func TestPageObeysItsOwnPolicy(t *testing.T) {
 	all := map[string]string{"page": render(t, "en")}
-	for _, name := range []string{"counter.js", "counter.css", "icon.svg"} {
+	for _, name := range []string{"counter.js", "next.js", "counter.css", "icon.svg"} {
 		all[name] = asset(t, name)
 	}
 	for _, banned := range []string{
@@ -76,7 +76,7 @@ func TestPageObeysItsOwnPolicy(t *testing.T) {
 
 func TestEveryLabelIsUsedAndExists(t *testing.T) {
 	var sources strings.Builder
-	sources.WriteString(asset(t, "counter.js"))
+	sources.WriteString(asset(t, "counter.js") + asset(t, "next.js"))
 	for _, file := range []string{"counter.html", "page.go"} {
 		b, err := os.ReadFile(file)
 		if err != nil {
@@ -85,13 +85,13 @@ func TestEveryLabelIsUsedAndExists(t *testing.T) {
 		sources.WriteString(string(b))
 	}
 	labels := catalog.All().Labels
-	for _, m := range regexp.MustCompile(`\(t "(\w+)"\)|\b(?:label|fill|cell)\("(\w+)"[,)]|book\.labels\.(\w+)`).FindAllStringSubmatch(sources.String(), -1) {
+	for _, m := range regexp.MustCompile(`\((?:t|\.Both) "(\w+)"\)|\b(?:label|fill|cell)\("(\w+)"[,)]|book\.labels\.(\w+)`).FindAllStringSubmatch(sources.String(), -1) {
 		name := m[1] + m[2] + m[3]
 		if _, ok := labels[name]; !ok {
 			t.Errorf("label %s is used but not in the catalog", name)
 		}
 	}
-	composed := regexp.MustCompile(`^(clock|state|basis|evidence)_|^(online|offline|stopped)$`) // by the words of the API
+	composed := regexp.MustCompile(`^(clock|state|basis|evidence)_|^pin_(auth|input_assist)$|^next_(enrol|pin)(_say)?$|^(online|offline|stopped)$`) // by the words of the API
 	for name := range labels {
 		if !composed.MatchString(name) && !regexp.MustCompile(`["'.]`+name+`\b`).MatchString(sources.String()) {
 			t.Errorf("label %s is in the catalog but not used", name)
@@ -126,11 +126,16 @@ func TestColoursKeepTheirContrast(t *testing.T) {
 		{"black", "yellow-300", 7},
 		{"white", "red-1000", 7},
 		{"white", "blue-900", 7},
+		{"blue-900", "white", 7},
+		{"blue-1000", "white", 7},
+		{"gray-900", "blue-50", 7},
+		{"blue-900", "blue-50", 7},
 		{"green-800", "green-50", 3},
 		{"orange-900", "orange-50", 3},
 		{"red-900", "red-50", 3},
 		{"blue-900", "blue-50", 3},
 		{"gray-536", "white", 3},
+		{"red-900", "white", 3},
 		{"gray-536", "gray-100", 3},
 	} {
 		if got := contrast(t, css, c.fore, c.back); got < c.want {

@@ -1,6 +1,7 @@
 // The counter page: draws what the box says. Text goes in as text only, never as markup.
 // A PPID lives in this page's memory while it is open, and is written nowhere.
-"use strict";
+import { procedures } from "/assets/next.js";
+
 (() => {
   const book = JSON.parse(document.getElementById("book").textContent);
   const lang = document.documentElement.lang;
@@ -17,6 +18,7 @@
   let idleTimer = 0;
   let panelTap = ""; // id of the tap in the panel
   let panelRests = null; // what its verdict rests on, live only
+  let panelEnrol = null; // what an enrolment has left, live only
   let panelKind = "loading";
   const ppids = new Map(); // tap id → PPID, live only
   const seen = new Set(); // tap ids whose verdict was on the panel
@@ -51,6 +53,13 @@
     return fill("unit_day", { n: Math.floor(seconds / 86400) });
   }
 
+  // said joins what there is of several texts, in each language.
+  const said = (...texts) => Object.fromEntries([lang, other].map((l) => [l, texts.filter(Boolean).map((t) => t[l]).join(l === "ja" ? "" : " ")]));
+
+  const staff = procedures({ book, lang, other, $, el, label, fill, changed: () => {
+    if (staff.waits() || panelKind === "next") idle();
+  } });
+
   // panel
 
   function panel(kind, symbol, name, say, why, foot) {
@@ -72,6 +81,8 @@
     panelTap = "";
     const problem = status && status.problem;
     if (problem) return failure(problem);
+    const next = staff.waits();
+    if (next) return panel("next", "▢", book.labels.idle, said(book.labels["next_" + next.kind + "_say"], lying() && book.labels.next_lying));
     if (laid.size) return panel("left", "▣", book.labels.left, book.labels.left_say);
     panel("idle", "▢", book.labels.idle, lying() ? book.labels.idle_lying : book.labels.idle_say);
   }
@@ -85,10 +96,14 @@
     for (const r of (status && status.readers) || []) if (r.name === reader) r.card = card;
   }
 
-  function failure(code) {
+  function failure(code, tries, of) {
     panelTap = "";
     const s = book.failures[code] || book.unknown;
-    panel("failure", "！", s.name, s.say);
+    const left = book.labels.tries_left;
+    const which = book.labels["pin_" + of];
+    panel("failure", "！", s.name, s.say, tries ? {
+      ja: (which ? which.ja + "：" : "") + left.ja.replace("{n}", tries), en: (which ? which.en + ". " : "") + left.en.replace("{n}", tries),
+    } : which);
     if (!(status && status.problem)) idleTimer = setTimeout(idle, verdictStays);
   }
 
@@ -112,11 +127,24 @@
       label("clock") + " " + word("clock_" + r.confidence)].join(" ｜ ");
   }
 
-  function showTap(tap, basis) {
-    panelRests = basis || (panelTap === tap.tap ? panelRests : null);
+  // What an enrolment came to: the name it gets on the panel, and what the next visit needs.
+  function enrolment(o) {
+    if (!panelEnrol || o.verdict === "refused") return { name: verdictOf(o).name, why: null };
+    const attested = panelEnrol.attributes && book.labels.attested;
+    if (panelEnrol.bound) {
+      return { name: o.verdict === "provisional" ? book.labels.enrolled_now : book.labels.enrolled, why: said(book.labels.bound, attested) };
+    }
+    const hindrance = panelEnrol.hindrance && (book.reasons[panelEnrol.hindrance] || book.unknown).say;
+    return { name: verdictOf(o).name, why: said(book.labels.unbound, hindrance, attested) };
+  }
+
+  function showTap(tap, rests, enrol) {
+    panelRests = rests || (panelTap === tap.tap ? panelRests : null);
+    panelEnrol = enrol || (panelTap === tap.tap ? panelEnrol : null);
     const o = tap.corrected && tap.final ? tap.final : tap.first;
     const s = verdictOf(o);
-    panel(o.verdict, symbols[o.verdict] || "？", s.name, s.say, o.reason === "in_order" ? null : reasonOf(o).say, foot(tap));
+    const { name, why } = enrolment(o);
+    panel(o.verdict, symbols[o.verdict] || "？", name, s.say, said(o.reason !== "in_order" && reasonOf(o).say, why), foot(tap));
     panelTap = tap.tap;
     seen.add(tap.tap);
     idleTimer = setTimeout(idle, verdictStays);
@@ -224,6 +252,7 @@
     fact("readers", readers.length ? fill("readers_count", { n: readers.length }) : label("readers_none"),
       readers.map((r) => r.name), readers.length === 0);
     for (const name of laid) if (!readers.some((r) => r.name === name && r.card)) laid.delete(name);
+    staff.status(s);
     if (panelKind === "left" && !laid.size) idle();
     if (s.problem ? panelKind !== "reading" : hadProblem && panelKind === "failure") idle();
   }
@@ -267,7 +296,7 @@
     const newest = taps[0];
     const recent = newest && Date.parse(status.clock.now) - Date.parse(newest.time) < verdictStays;
     if (newest && !seen.has(newest.tap) && (newest.restored || ((wasOpen || lying()) && recent))) return showTap(newest);
-    if (["loading", "lost", "reading"].includes(panelKind)) idle();
+    if (["loading", "lost", "reading", "next"].includes(panelKind)) idle();
   }
 
   function lost() {
@@ -276,6 +305,7 @@
     $("lost").hidden = false;
     $("brief").textContent = "";
     panelTap = "";
+    staff.lost();
     panel("lost", "⋯", book.labels.lost, book.labels.lost_say);
   }
 
@@ -283,9 +313,9 @@
     status: (e) => { drawStatus(e.status); refreshTaps(); },
     card_present: (e) => { moved(e.reader, true); panel("reading", "▣", book.labels.present, book.labels.reading_say); },
     reading: () => panel("reading", "▣", book.labels.reading, book.labels.reading_say),
-    card_removed: (e) => { moved(e.reader, false); if (["reading", "left", "idle"].includes(panelKind)) idle(); },
-    read_failed: (e) => failure(e.failure),
-    verdict: (e) => { showTap(e.tap, e.rests); keep(e.tap); },
+    card_removed: (e) => { moved(e.reader, false); if (["reading", "left", "idle", "next"].includes(panelKind)) idle(); },
+    read_failed: (e) => { staff.answered(); failure(e.failure, e.tries, e.tries_of); },
+    verdict: (e) => { staff.answered(); showTap(e.tap, e.rests, e.enrolled); keep(e.tap); },
     settled: (e) => {
       if (e.ppid) ppids.set(e.tap.tap, e.ppid);
       if (panelTap === e.tap.tap) showTap(e.tap);

@@ -1,0 +1,214 @@
+// The staff panel for what needs the PIN: registration and check. It asks the box by /v1/next-card and draws what the box says.
+// A PIN stands in its field while it is typed in, and nowhere once it was sent, given up or left alone.
+
+const forgetAfter = 60_000; // ms without a key or a touch; then the form closes
+const awayAfter = 20_000; // ms with the focus elsewhere
+
+// procedures makes the panel. changed is called when the box begins or ends to wait.
+export function procedures({ book, lang, other, $, el, label, fill, changed }) {
+  const form = $("next-form");
+  const openers = [...$("next-openers").querySelectorAll("button")];
+  const pins = [$("pin"), $("input-pin")];
+  const typed = [...pins, $("birth")];
+  const chosen = (name) => new FormData(form).get(name);
+  let kind = ""; // of the open form
+  let next = null; // what the box waits for
+  let ahead = 0; // ms that the box's clock is ahead of this one
+  let answered = false; // a card came for it
+  let sending = false;
+  let inactive = 0;
+  let away = 0;
+  let ticking = 0;
+
+  const both = (t) => [el("span", {}, t[lang]), " ", el("small", { lang: other }, t[other])];
+  const said = (id, t) => $(id).replaceChildren(...(t ? both(t) : []));
+
+  // the form
+
+  function wipe() {
+    for (const field of typed) field.value = "";
+    drawEcho();
+  }
+
+  // close empties everything, and gives the focus back to the button that opened the form if it was in the panel.
+  function close(notice) {
+    const opener = openers.find((b) => b.dataset.next === kind);
+    const inside = $("next").contains(document.activeElement);
+    clearTimeout(inactive);
+    clearTimeout(away);
+    wipe();
+    form.reset();
+    kind = "";
+    draw();
+    said("next-fault", null);
+    said("next-notice", notice);
+    if (inside && opener) opener.focus();
+  }
+
+  function open(k) {
+    if (kind) close();
+    kind = k;
+    said("next-notice", null);
+    said("next-form-title", book.labels["next_" + k]);
+    draw();
+    stir();
+    if (kind === "enrol") $("next-form-title").focus();
+    else pins[0].focus();
+  }
+
+  function draw() {
+    $("next").dataset.view = next ? "waiting" : kind ? "form" : "closed";
+    $("next-openers").hidden = Boolean(next);
+    $("next-waiting").hidden = !next;
+    form.hidden = !kind || Boolean(next);
+    for (const b of openers) b.setAttribute("aria-expanded", String(b.dataset.next === kind));
+    const enrol = kind === "enrol";
+    const consent = enrol && chosen("consent");
+    $("ask-consent").hidden = !enrol;
+    $("ask-birth").hidden = consent !== "no";
+    $("ask-same").hidden = consent !== "yes";
+    $("ask-input").hidden = consent !== "yes" || chosen("same") !== "no";
+  }
+
+  function stir() {
+    clearTimeout(inactive);
+    if (kind) inactive = setTimeout(() => close(book.labels.next_idle), forgetAfter);
+  }
+
+  // birthDate is null unless the eight digits can be a birth date; month and day may be unknown.
+  function birthDate() {
+    const [, y, m, d] = /^(\d{4})(\d\d)(\d\d)$/.exec($("birth").value) || [];
+    if (!y || y < "1868" || m > "12" || d > "31") return null;
+    if (m === "00" || d === "00") return { year: y, whole: null };
+    const date = new Date(Date.UTC(y, m - 1, d));
+    return date.getUTCDate() === Number(d) && date.getTime() <= Date.now() + ahead ? { year: y, whole: date } : null;
+  }
+
+  // The era year stands on the card: whoever sees it here knows that the western year is right.
+  function drawEcho() {
+    const b = birthDate();
+    const long = (locale) => new Intl.DateTimeFormat(locale, { dateStyle: "long", timeZone: "UTC" }).format(b.whole);
+    const era = () => new Intl.DateTimeFormat(lang + "-u-ca-japanese", { era: "long", year: "numeric", timeZone: "UTC" }).format(b.whole);
+    $("birth-echo").textContent = !b ? "" : b.whole ? long(lang) + " (" + era() + ")" : fill("birth_part", { t: b.year });
+  }
+
+  // missing returns the first thing that is, and the field to go to.
+  function missing() {
+    const enrol = kind === "enrol";
+    const consent = chosen("consent");
+    const four = (field) => /^\d{4}$/.test(field.value);
+    if (enrol && !consent) return [book.labels.need_consent, form.elements.consent[0]];
+    if (enrol && consent === "no" && !birthDate()) return [book.labels.need_birth, $("birth")];
+    if (enrol && consent === "yes" && !chosen("same")) return [book.labels.need_same, form.elements.same[0]];
+    if (!four(pins[0])) return [book.labels.need_pin, pins[0]];
+    if (enrol && consent === "yes" && chosen("same") === "no" && !four(pins[1])) return [book.labels.need_input, pins[1]];
+    return null;
+  }
+
+  function request() {
+    const r = { kind, pin: pins[0].value };
+    if (kind !== "enrol") return r;
+    r.attributes = chosen("consent") === "yes";
+    if (!r.attributes) return { ...r, birth: $("birth").value };
+    r.same_pin = chosen("same") === "yes";
+    return r.same_pin ? r : { ...r, input_pin: pins[1].value };
+  }
+
+  async function submit() {
+    const gap = missing();
+    said("next-fault", gap && gap[0]);
+    for (const field of typed) field.toggleAttribute("aria-invalid", Boolean(gap) && gap[1] === field);
+    if (gap) return gap[1].focus();
+    if (sending) return;
+    const body = JSON.stringify(request());
+    wipe(); // before it leaves
+    sending = true;
+    let refused = null;
+    try {
+      refused = await ask("PUT", body);
+    } catch {
+      refused = book.labels.next_failed;
+    }
+    sending = false;
+    if (!refused || !kind) return; // the status tells the rest
+    said("next-fault", refused);
+    stir();
+    pins[0].focus();
+  }
+
+  // ask returns null, or the reason for which the box refuses.
+  async function ask(method, body) {
+    const headers = body ? { "Content-Type": "application/json" } : {};
+    const answer = await fetch("/v1/next-card", { method, headers, body, cache: "no-store", signal: AbortSignal.timeout(5000) });
+    const a = await answer.json();
+    return answer.ok ? null : { ja: a.message_ja, en: a.message_en };
+  }
+
+  // waiting
+
+  let cancelled = false;
+  function cancel() {
+    cancelled = true;
+    ask("DELETE").catch(() => book.labels.next_failed).then((refused) => { if (refused) said("next-notice", refused); });
+  }
+
+  const left = () => Math.max(0, Math.ceil((Date.parse(next.until) - Date.now() - ahead) / 1000));
+  const tick = () => { if (next) $("next-left").textContent = fill("next_left", { n: left() }); };
+
+  function begin() {
+    const inside = $("next").contains(document.activeElement);
+    answered = cancelled = false;
+    close();
+    said("next-what", { ja: book.labels.next_wait.ja + "：" + book.labels["next_" + next.kind].ja,
+      en: book.labels.next_wait.en + ": " + book.labels["next_" + next.kind].en });
+    ticking = setInterval(tick, 1000);
+    if (inside) $("next-cancel").focus();
+  }
+
+  function end() {
+    const inside = $("next").contains(document.activeElement);
+    clearInterval(ticking);
+    said("next-notice", answered ? null : cancelled ? book.labels.next_cancelled : book.labels.next_over);
+    draw();
+    if (inside) openers[0].focus();
+  }
+
+  // status takes what the box says of the next card, and by which clock.
+  function status(s) {
+    const was = next;
+    next = s.next || null;
+    ahead = Date.parse(s.clock.now) - Date.now();
+    if (next && !was) begin();
+    tick();
+    if (!next && was) end();
+    if (Boolean(next) !== Boolean(was)) changed();
+  }
+
+  for (const b of openers) b.addEventListener("click", () => (kind === b.dataset.next ? close() : open(b.dataset.next)));
+  form.addEventListener("submit", (e) => { e.preventDefault(); submit(); });
+  form.addEventListener("change", draw);
+  form.addEventListener("input", (e) => {
+    stir();
+    if (typed.includes(e.target) && !e.isComposing) {
+      const digits = e.target.value.normalize("NFKC").replace(/\D/g, "").slice(0, e.target.dataset.digits);
+      if (digits !== e.target.value) e.target.value = digits;
+    }
+    drawEcho();
+  });
+  form.addEventListener("keydown", (e) => { if (e.key === "Escape") close(book.labels.next_cancelled); else stir(); });
+  form.addEventListener("focusin", () => clearTimeout(away));
+  form.addEventListener("focusout", (e) => {
+    if (!form.contains(e.relatedTarget)) away = setTimeout(() => { if (kind) close(book.labels.next_idle); }, awayAfter);
+  });
+  $("next-close").addEventListener("click", () => close(book.labels.next_cancelled));
+  $("next-cancel").addEventListener("click", cancel);
+  addEventListener("pagehide", wipe);
+  document.addEventListener("visibilitychange", () => { if (document.hidden) wipe(); });
+  draw();
+  return {
+    status,
+    waits: () => next,
+    answered: () => { answered = true; },
+    lost: () => { if (kind) close(book.labels.next_failed); },
+  };
+}
