@@ -23,11 +23,13 @@ import (
 	"kazashi.example/appliance/journal"
 	"kazashi.example/appliance/link"
 	"kazashi.example/appliance/revocation"
+	"kazashi.example/appliance/roster"
 	"kazashi.example/appliance/tap"
 	"kazashi.example/appliance/vault"
 	"kazashi.example/localapi"
 	"kazashi.example/localapi/feed"
 	"kazashi.example/localapi/server"
+	"kazashi.example/reader/mynumber"
 	"kazashi.example/sync/record"
 	"kazashi.example/sync/seal"
 	"kazashi.example/sync/sign"
@@ -59,6 +61,7 @@ type Box struct {
 	identity *vault.Identity
 	desired  *desired.Store
 	lists    *revocation.Cache
+	roster   *roster.Book
 	journal  *journal.Journal
 	clock    *clock.Clock
 	feed     *feed.Feed
@@ -104,6 +107,7 @@ func (b *Box) open(ctx context.Context, built time.Time) (err error) {
 	if b.lists, err = revocation.Open(ctx, filepath.Join(b.conf.DataDir, dirLists), b.desired.Anchors(), b.log); err != nil {
 		return err
 	}
+	b.roster = roster.New(b.identity.Box)
 	b.journal, err = journal.Open(ctx, filepath.Join(b.conf.DataDir, fileJournal), journal.Options{
 		Device: b.identity.Device, Box: b.identity.Box, Recipient: b.recipient, Fresh: b.identity.Fresh(), Now: b.now, Log: b.log,
 	})
@@ -130,13 +134,14 @@ func (b *Box) wire() error {
 		return err
 	}
 	b.link = link.New(link.Config{
-		Client: b.client, Journal: b.journal, Desired: b.desired, Lists: b.lists, Watch: b, Clock: b.clock,
-		Now: b.now, Release: b.release, Log: b.log,
+		Client: b.client, Journal: b.journal, Desired: b.desired, Lists: b.lists, Roster: b.roster, Watch: b,
+		Clock: b.clock, Now: b.now, Release: b.release, Log: b.log,
 	})
 	b.counter, err = tap.New(tap.Config{
-		Cards: b.cards, Certificates: func() tap.Certificates { return b.desired.Anchors() }, Revocations: b.lists,
-		Rules: b.desired, Journal: written{b}, Clock: b.clock, Announcer: announcer{b},
-		Desk: record.DeskID(b.conf.Desk), Service: record.ServiceID(b.conf.Service), Seen: b.seen, Log: b.log,
+		Cards: b.cards, Certificates: func() tap.Certificates { return b.desired.Anchors() }, Authorities: b.desired.CardAuthorities,
+		Revocations: b.lists, Rules: b.desired, Roster: b.roster, Journal: written{b}, Clock: b.clock, Announcer: announcer{b},
+		Box: b.identity.Box, Desk: record.DeskID(b.conf.Desk), Service: record.ServiceID(b.conf.Service),
+		Memory: mynumber.NewMemory(), Seen: b.seen, Changed: b.changed, Log: b.log,
 	})
 	return err
 }

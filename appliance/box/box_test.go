@@ -20,25 +20,35 @@ import (
 	"kazashi.example/central/lab/world"
 	"kazashi.example/central/lab/world/worldtest"
 	"kazashi.example/localapi"
+	"kazashi.example/reader/vcard"
 	"kazashi.example/sync/record"
 	"kazashi.example/sync/wire"
 )
 
 const slot = "Practice Reader 0"
 
-// practiceCard is the authentication certificate of a made-up person.
-func practiceCard(t *testing.T) []byte {
-	t.Helper()
-	w := worldtest.Open(t, world.Config{People: 1})
-	all, err := w.Certificates()
-	must(t, err)
-	for _, c := range all {
-		if x, err := c.X509(); err == nil {
-			return x.Raw
-		}
-	}
-	t.Fatal("the practice world has no certificate")
+// laid is a virtual card on the reader.
+type laid struct{ *vcard.Card }
+
+func (l laid) Transmit(_ context.Context, cmd []byte) ([]byte, error) {
+	return l.Card.Transmit(cmd), nil
+}
+
+func (l laid) Close() error {
+	l.Reset()
 	return nil
+}
+
+// practiceCard is the card of a made-up person, with their authentication certificate.
+func practiceCard(t *testing.T) (laid, []byte) {
+	t.Helper()
+	p, err := worldtest.Open(t, world.Config{People: 1}).Person("hanako")
+	must(t, err)
+	profile, err := vcard.LoadProfile(p.Profile)
+	must(t, err)
+	card, err := vcard.New(profile, &vcard.MemoryStore{})
+	must(t, err)
+	return laid{card}, profile.AuthCert
 }
 
 // at puts a reader on the counter and subscribes to what the counter hears.
@@ -97,12 +107,12 @@ func TestModeFollowsTheReaders(t *testing.T) {
 // A card that was read when the box is told to stop becomes a record, and is there after the restart.
 func TestP2StoppingLosesNoTap(t *testing.T) {
 	k := joined(t, newCentral(t, nil))
-	der := practiceCard(t)
+	card, _ := practiceCard(t)
 	reading, goOn := make(chan struct{}), make(chan struct{})
-	k.hand.read = func(context.Context) ([]byte, error) {
+	k.hand.card = func(context.Context) (tap.Connection, error) {
 		close(reading)
 		<-goOn
-		return der, nil
+		return card, nil
 	}
 	b, stop := k.run(t)
 	at(t, k, b)
@@ -128,8 +138,8 @@ func TestP2StoppingLosesNoTap(t *testing.T) {
 // A disk that takes no more shows as that, serves nobody, and is over with the next record that it takes (P1).
 func TestP1JournalTroubleShows(t *testing.T) {
 	k := joined(t, newCentral(t, nil))
-	der := practiceCard(t)
-	k.hand.read = func(context.Context) ([]byte, error) { return der, nil }
+	card, _ := practiceCard(t)
+	k.hand.card = func(context.Context) (tap.Connection, error) { return card, nil }
 	b, _ := k.run(t)
 	events := at(t, k, b)
 	full := func(statement string) {
@@ -213,10 +223,10 @@ func TestRunRefusesATakenPort(t *testing.T) {
 // P3: of a card that was tapped neither log nor metrics say a word.
 func TestP3LogAndMetricsNameNobody(t *testing.T) {
 	k := joined(t, newCentral(t, nil))
-	der := practiceCard(t)
+	card, der := practiceCard(t)
 	cert, err := x509.ParseCertificate(der)
 	must(t, err)
-	k.hand.read = func(context.Context) ([]byte, error) { return der, nil }
+	k.hand.card = func(context.Context) (tap.Connection, error) { return card, nil }
 	b, stop := k.run(t)
 	events := at(t, k, b)
 	k.hand.events <- tap.Event{Kind: tap.CardArrived, Reader: slot}

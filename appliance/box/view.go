@@ -27,10 +27,7 @@ func (b *Box) Status(ctx context.Context) (localapi.Status, error) {
 	}
 	now, confidence := b.clock.Now()
 	line := b.line()
-	readers, problem := b.readers.now()
-	if b.trouble.Load() {
-		problem = localapi.FailureJournal
-	}
+	readers, problem := b.standing()
 	s := localapi.Status{
 		Software: b.release, Box: b.identity.Box, Site: b.desired.Place().Site,
 		Desk: record.DeskID(b.conf.Desk), Service: b.service(), Mode: localapi.ModeOffline, Problem: problem,
@@ -38,6 +35,9 @@ func (b *Box) Status(ctx context.Context) (localapi.Status, error) {
 		Waiting: localapi.Waiting{Records: int(waiting), Oldest: oldest}, Readers: readers, //nolint:gosec // a count of rows
 	}
 	s.List = b.list(s)
+	if next, ok := b.counter.Armed(); ok {
+		s.Next = &next
+	}
 	switch {
 	case problem != "":
 		s.Mode = localapi.ModeStopped
@@ -45,6 +45,29 @@ func (b *Box) Status(ctx context.Context) (localapi.Status, error) {
 		s.Mode = localapi.ModeOnline
 	}
 	return s, nil
+}
+
+// standing is the readers, and what stands in the way of any tap.
+func (b *Box) standing() ([]localapi.Reader, localapi.ReadFailure) {
+	readers, problem := b.readers.now()
+	if b.trouble.Load() {
+		problem = localapi.FailureJournal
+	}
+	return readers, problem
+}
+
+// NextCard waits for a card to do with it what r asks, if a tap can be taken now.
+func (b *Box) NextCard(_ context.Context, r localapi.NextCardRequest) (localapi.NextCard, error) {
+	if _, problem := b.standing(); problem != "" {
+		return localapi.NextCard{}, localapi.ErrNextUnready
+	}
+	return b.counter.Arm(r)
+}
+
+// CancelNextCard makes the next card an ordinary tap.
+func (b *Box) CancelNextCard(context.Context) error {
+	b.counter.Disarm()
+	return nil
 }
 
 func (b *Box) line() localapi.Line {

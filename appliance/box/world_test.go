@@ -138,7 +138,7 @@ func (c *central) listen(t *testing.T, addr string) {
 // hand lays made-up cards on a reader.
 type hand struct {
 	events chan tap.Event
-	read   func(ctx context.Context) ([]byte, error)
+	card   func(ctx context.Context) (tap.Connection, error)
 }
 
 func (h *hand) Watch(ctx context.Context, handle func(tap.Event)) error {
@@ -152,7 +152,7 @@ func (h *hand) Watch(ctx context.Context, handle func(tap.Event)) error {
 	}
 }
 
-func (h *hand) ReadAuthCert(ctx context.Context, _ string) ([]byte, error) { return h.read(ctx) }
+func (h *hand) Open(ctx context.Context, _ string) (tap.Connection, error) { return h.card(ctx) }
 
 // counter is a box with what stands around it.
 type counter struct {

@@ -20,6 +20,7 @@ import (
 	"kazashi.example/appliance/desired"
 	"kazashi.example/appliance/journal"
 	"kazashi.example/appliance/revocation"
+	"kazashi.example/appliance/roster"
 	"kazashi.example/sync/ack"
 	"kazashi.example/sync/certid"
 	"kazashi.example/sync/record"
@@ -72,7 +73,7 @@ type Watcher interface {
 	Settled(ctx context.Context, verdicts []wire.Verdict)
 	// Named brings PPIDs for the live page. They are not kept.
 	Named(ctx context.Context, subjects []wire.Subject)
-	// Changed says that lists, rules or trust were replaced, records acknowledged, or that a line that is down has another
+	// Changed says that lists, rules, roster or trust were replaced, records acknowledged, or that a line that is down has another
 	// trouble. Both loops call it.
 	Changed(ctx context.Context)
 }
@@ -91,6 +92,7 @@ type Config struct {
 	Journal Journal
 	Desired *desired.Store
 	Lists   *revocation.Cache
+	Roster  *roster.Book
 	Watch   Watcher
 	Clock   Clock
 	Now     func() time.Time

@@ -9,6 +9,7 @@ import (
 
 	"kazashi.example/appliance/desired"
 	"kazashi.example/appliance/revocation"
+	"kazashi.example/appliance/roster"
 	"kazashi.example/sync/wire"
 )
 
@@ -102,6 +103,7 @@ func (l *Link) question(ctx context.Context) (wire.Poll, error) {
 	p := wire.Poll{
 		Verdicts: held, Acks: l.Journal.Version(), Rules: l.Desired.Rules(), Trust: l.Desired.Trust().Number, Lists: l.Lists.Held(),
 		Epochs: epochs[:min(len(epochs), wire.MaxEpochs)], Time: l.Now().UnixMilli(), Waiting: waiting, Release: l.Release,
+		Roster: l.Roster.Version(),
 	}
 	l.patience(&p)
 	return p, nil
@@ -132,7 +134,7 @@ func (l *Link) apply(ctx context.Context, got wire.Polled) (news bool, err error
 		switch {
 		case err == nil:
 			news = true
-		case errors.Is(err, desired.ErrOlder), errors.Is(err, revocation.ErrOlder):
+		case errors.Is(err, desired.ErrOlder), errors.Is(err, revocation.ErrOlder), errors.Is(err, roster.ErrOlder):
 		default:
 			faults = append(faults, fmt.Errorf("applying %s: %w", what, err))
 		}
@@ -148,6 +150,9 @@ func (l *Link) apply(ctx context.Context, got wire.Polled) (news bool, err error
 	}
 	if len(got.Verdicts) > 0 {
 		note("final verdicts", l.settle(ctx, got.Verdicts))
+	}
+	if len(got.Roster) > 0 {
+		note("the roster", l.Roster.Apply(l.Desired.Trust(), got.Roster))
 	}
 	news = l.named(ctx, got.Subjects) || news
 	if len(got.Ack) > 0 {
@@ -166,18 +171,21 @@ func (l *Link) apply(ctx context.Context, got wire.Polled) (news bool, err error
 	return news, errors.Join(faults...)
 }
 
-// applyTrust also leaves connections behind on which central was recognised by a key that the new bundle may have withdrawn.
+// applyTrust also has the roster looked at anew, and leaves connections behind on which central was recognised by a key that the
+// new bundle may have withdrawn.
 func (l *Link) applyTrust(ctx context.Context, bundle []byte) error {
 	if err := l.Desired.ApplyTrust(bundle); err != nil {
 		return err
 	}
 	l.Client.Close()
+	l.Roster.Review(l.Desired.Trust())
 	return l.Lists.Trust(ctx, l.Desired.Anchors())
 }
 
 func (l *Link) settle(ctx context.Context, verdicts []byte) error {
 	fresh, err := l.Desired.ApplyVerdicts(ctx, verdicts)
 	if err == nil {
+		l.Roster.Settled(fresh)
 		l.Watch.Settled(ctx, fresh)
 	}
 	return err

@@ -17,10 +17,12 @@ import (
 	"kazashi.example/appliance/journal"
 	"kazashi.example/appliance/link"
 	"kazashi.example/appliance/revocation"
+	"kazashi.example/appliance/roster"
 	"kazashi.example/sync/ack"
 	"kazashi.example/sync/certid"
 	"kazashi.example/sync/epoch"
 	"kazashi.example/sync/record"
+	shared "kazashi.example/sync/roster"
 	"kazashi.example/sync/rule"
 	"kazashi.example/sync/seal"
 	"kazashi.example/sync/sign"
@@ -74,6 +76,9 @@ type central struct {
 	held     map[record.EpochID]map[record.Seq][]byte
 	order    []record.ID
 	subjects map[record.TapID]string
+	verdict  record.Verdict // on every record
+	rosterN  uint64         // 0: no roster
+	roster   []shared.Entry
 	pushes   int
 	polls    []wire.Poll
 	// spoil changes an answer before it is sent, or refuses.
@@ -86,7 +91,7 @@ func newCentral(t testing.TB) *central {
 	c := &central{
 		t: t, root: newKey(t), tls: newKey(t), device: newKey(t), box: record.NewBoxID(), sign: newKey(t), epoch: 1, bundle: 1, issued: 1,
 		changed: make(chan struct{}), headers: map[record.EpochID]bool{}, held: map[record.EpochID]map[record.Seq][]byte{},
-		subjects: map[record.TapID]string{},
+		subjects: map[record.TapID]string{}, verdict: record.VerdictAccepted,
 	}
 	var err error
 	c.seal, err = seal.GenerateKey()
@@ -98,7 +103,7 @@ func newCentral(t testing.TB) *central {
 
 func (c *central) trust() []byte {
 	b := trust.Bundle{Number: c.bundle, Issued: c.issued, Suites: []seal.Suite{seal.Suite1}, Anchors: c.anchors, Keys: []trust.Key{
-		{Purposes: []sign.Purpose{sign.PurposeAck, sign.PurposeVerdicts, sign.PurposeRules}, Public: publicOf(c.t, c.sign).DER()},
+		{Purposes: []sign.Purpose{sign.PurposeAck, sign.PurposeVerdicts, sign.PurposeRules, sign.PurposeRoster}, Public: publicOf(c.t, c.sign).DER()},
 		{Purposes: []sign.Purpose{trust.UseTLS}, Public: publicOf(c.t, c.tls).DER()},
 		{Purposes: []sign.Purpose{trust.UseSeal}, Public: c.seal.Public().Bytes()},
 	}}
@@ -113,6 +118,13 @@ func (c *central) rules(n uint64) []byte {
 		ListProvisional: 2, TooOld: rule.TooOldRefuse, Hierarchies: []certid.Hierarchy{certid.HierarchyPractice}, Practice: true,
 	}}}
 	msg, err := set.Sign(c.sign)
+	must(c.t, err)
+	return msg
+}
+
+// enrolled is the signed roster.
+func (c *central) enrolled() []byte {
+	msg, err := shared.Set{Version: rule.Version{CentralEpoch: c.epoch, N: c.rosterN}, Box: c.box, Entries: c.roster}.Sign(c.sign)
 	must(c.t, err)
 	return msg
 }
@@ -252,6 +264,9 @@ func (c *central) lacking(p wire.Poll) (out wire.Polled, news bool, again <-chan
 	if v := c.verdicts(p.Verdicts); v != nil {
 		out.Verdicts, news = v, true
 	}
+	if c.rosterN > p.Roster.N {
+		out.Roster, news = c.enrolled(), true
+	}
 	for _, tap := range p.Subjects {
 		if name, ok := c.subjects[tap]; ok {
 			out.Subjects, news = append(out.Subjects, wire.Subject{Tap: tap, PPID: name}), true
@@ -260,7 +275,7 @@ func (c *central) lacking(p wire.Poll) (out wire.Polled, news bool, again <-chan
 	return out, news, c.changed, nil
 }
 
-// verdicts accepts every record, in the order in which they came, under a tap id made of its number.
+// verdicts says c.verdict of every record, in the order in which they came, under a tap id made of its number.
 func (c *central) verdicts(held rule.Version) []byte {
 	if held.CentralEpoch != c.epoch {
 		held = rule.Version{}
@@ -273,7 +288,7 @@ func (c *central) verdicts(held rule.Version) []byte {
 	v := wire.Verdicts{Box: c.box, After: held.N, Version: rule.Version{CentralEpoch: c.epoch, N: held.N + uint64(len(fresh))}}
 	for _, id := range fresh {
 		v.Verdicts = append(v.Verdicts, wire.Verdict{
-			Epoch: id.Epoch, Seq: id.Seq, Tap: tapOf(id), Verdict: record.VerdictAccepted, Reason: record.ReasonInOrder,
+			Epoch: id.Epoch, Seq: id.Seq, Tap: tapOf(id), Verdict: c.verdict, Reason: record.ReasonInOrder,
 			Answer: record.AnswerNotRevoked, Source: wire.SourceOCSP, Settled: 1,
 		})
 	}
@@ -365,6 +380,7 @@ type box struct {
 	journal *journal.Journal
 	desired *desired.Store
 	lists   *revocation.Cache
+	roster  *roster.Book
 	watch   *watcher
 	link    *link.Link
 	checks  chan time.Time
@@ -391,7 +407,7 @@ func newBox(t testing.TB, c *central, to link.Central, log *slog.Logger) *box {
 	t.Helper()
 	root, err := trust.FingerprintOf(c.rootSet)
 	must(t, err)
-	b := &box{t: t, central: c, dir: t.TempDir(), watch: newWatcher(), checks: make(chan time.Time, 1)}
+	b := &box{t: t, central: c, dir: t.TempDir(), watch: newWatcher(), roster: roster.New(c.box), checks: make(chan time.Time, 1)}
 	must(t, desired.Create(b.dir, desired.Place{Box: c.box, Site: "honmachi", Name: "counter 1", Root: root}, c.trust()))
 	b.desired, err = desired.Open(t.Context(), b.dir, quiet)
 	must(t, err)
@@ -402,7 +418,8 @@ func newBox(t testing.TB, c *central, to link.Central, log *slog.Logger) *box {
 	})
 	must(t, err)
 	b.link = link.New(link.Config{
-		Client: to, Journal: b.journal, Desired: b.desired, Lists: b.lists, Watch: b.watch, Clock: b, Now: time.Now, Release: "test", Log: log,
+		Client: to, Journal: b.journal, Desired: b.desired, Lists: b.lists, Roster: b.roster, Watch: b.watch, Clock: b, Now: time.Now,
+		Release: "test", Log: log,
 	})
 	return b
 }

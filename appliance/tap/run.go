@@ -9,9 +9,9 @@ import (
 	"kazashi.example/localapi"
 )
 
-// Run takes taps until ctx ends. A tap under way is finished first: a card that was read is written down.
+// Run takes taps until ctx ends. A tap under way is finished first: a card that was read is written down. It runs once.
 func (c *Counter) Run(ctx context.Context) error {
-	w := workers{counter: c, queues: map[string]chan struct{}{}}
+	w := workers{counter: c}
 	err := c.Cards.Watch(ctx, func(e Event) {
 		c.Seen(e)
 		w.handle(ctx, e)
@@ -23,10 +23,15 @@ func (c *Counter) Run(ctx context.Context) error {
 	return nil
 }
 
-// workers is one goroutine a reader that was ever used. Only Watch's goroutine touches the map.
+// place is a reader that a card was seen on, and its worker. Counter.mu guards it.
+type place struct {
+	layings chan *next // what each laying is for; nil for an ordinary tap
+	card    bool       // a card lies there
+}
+
+// workers is one goroutine a reader that was ever used.
 type workers struct {
 	counter *Counter
-	queues  map[string]chan struct{}
 	running sync.WaitGroup
 }
 
@@ -35,48 +40,87 @@ func (w *workers) handle(ctx context.Context, e Event) {
 	switch e.Kind {
 	case CardArrived:
 		c.publish(localapi.Event{Type: localapi.EventCardPresent, Reader: e.Reader})
-		if !e.Already {
-			w.lay(ctx, e.Reader)
+		if !w.arrived(ctx, e) {
+			c.fail(e.Reader, localapi.FailureBusy)
 		}
 	case CardMute:
 		c.publish(localapi.Event{Type: localapi.EventCardPresent, Reader: e.Reader})
-		c.fail(e.Reader, localapi.FailureTorn)
+		c.fail(e.Reader, localapi.FailureMute)
 	case CardRemoved:
+		c.gone(e.Reader)
 		c.publish(localapi.Event{Type: localapi.EventCardRemoved, Reader: e.Reader})
 	case ReaderRemoved:
+		c.gone(e.Reader)
 		c.fail(e.Reader, localapi.FailureReaderGone)
 	case ServiceLost:
+		c.gone("")
 		c.Log.ErrorContext(ctx, "card readers cannot be reached", slog.Any("error", e.Err))
 		c.fail("", localapi.FailureNoPCSC)
 	case ServiceFound, ReaderAdded:
 	}
 }
 
-// lay hands a laying to the reader's worker. Someone who lays cards faster than they can be read is told so.
-func (w *workers) lay(ctx context.Context, reader string) {
-	q, ok := w.queues[reader]
+// arrived notes a card, and has it handled unless it lay there before. It reports false to someone who lays cards faster than
+// they can be read.
+func (w *workers) arrived(ctx context.Context, e Event) bool {
+	c := w.counter
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p, ok := c.places[e.Reader]
 	if !ok {
-		q = make(chan struct{}, queueLen)
-		w.queues[reader] = q
+		p = &place{layings: make(chan *next, queueLen)}
+		c.places[e.Reader] = p
 		w.running.Go(func() {
-			for range q {
-				w.counter.take(ctx, reader)
+			for n := range p.layings {
+				c.take(ctx, e.Reader, n)
 			}
 		})
 	}
+	p.card = true
+	return e.Already || c.lay(p)
+}
+
+// lay hands a laying to the reader's worker, and with it what the next card is laid for. The caller holds mu.
+func (c *Counter) lay(p *place) bool {
+	n := c.next
+	if n != nil && n.handled {
+		n = nil
+	}
 	select {
-	case q <- struct{}{}:
+	case p.layings <- n:
 	default:
-		w.counter.fail(reader, localapi.FailureBusy)
+		return false
+	}
+	if n != nil {
+		n.handled = true
+		n.expiry.Stop()
+	}
+	return true
+}
+
+// gone notes that no card lies on a reader; on none, if it is empty.
+func (c *Counter) gone(reader string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for name, p := range c.places {
+		if reader == "" || name == reader {
+			p.card = false
+		}
 	}
 }
 
-// stop lets every tap under way come to its end.
+// stop lets every tap under way come to its end, and forgets what the next card would have been laid for.
 func (w *workers) stop() {
-	for _, q := range w.queues {
-		close(q)
+	c := w.counter
+	c.mu.Lock()
+	places := c.places
+	c.places = nil // whoever arms now finds no card
+	c.mu.Unlock()
+	for _, p := range places {
+		close(p.layings)
 	}
 	w.running.Wait()
+	c.Disarm()
 }
 
 func (c *Counter) publish(e localapi.Event) {

@@ -1,10 +1,12 @@
-// Package tap is the life of a tap on the box: a card is laid down, read, examined, asked about, decided, written down, and
-// only then does anybody hear a verdict.
+// Package tap is the life of a tap on the box: a card is laid down, read, examined, asked for as much proof as the service's
+// rule wants, decided, written down, and only then does anybody hear a verdict.
 //
 // Each laying of a card is one tap and one record, however long the card stays; a second laying is a second, true record. Every
 // reader has a worker of its own; within one reader taps go one after another. No step waits for a network (P1). A record is
 // durable before its verdict is announced; what could not be read, or could not be made durable, is announced as that and
-// leaves no record. Nothing is kept here. Of a card nothing is logged but which reader it lay on and what became of it.
+// leaves no record. What was typed in for the next card is kept in memory until that card was handled, localapi.NextLasts at
+// most, and then overwritten; nothing else is kept here. Of a card nothing is logged but which reader it lay on and what
+// became of it.
 //
 // The package does not know PC/SC (package tap/cards does), nor what the counter looks like: it announces local API events.
 package tap
@@ -14,13 +16,17 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"kazashi.example/appliance/journal"
 	"kazashi.example/localapi"
+	"kazashi.example/reader/cvc"
 	"kazashi.example/reader/jpki"
+	"kazashi.example/reader/mynumber"
 	"kazashi.example/sync/certid"
 	"kazashi.example/sync/record"
+	"kazashi.example/sync/roster"
 	"kazashi.example/sync/rule"
 )
 
@@ -52,9 +58,15 @@ type Cards interface {
 	// Watch calls handle for each change, in order and from one goroutine, until ctx ends; it gets over a lost service by
 	// itself. handle does not block.
 	Watch(ctx context.Context, handle func(Event)) error
-	// ReadAuthCert reads the authentication certificate (DER) of the card on a reader. It ends when ctx does. Its errors are
-	// of type *ReadError.
-	ReadAuthCert(ctx context.Context, reader string) ([]byte, error)
+	// Open connects to the card on a reader, for this box alone. It ends when ctx does. Errors: *ReadError.
+	Open(ctx context.Context, reader string) (Connection, error)
+}
+
+// Connection is a card that commands can be sent to. Where reader or service are at fault, Transmit's error wraps a *ReadError.
+type Connection interface {
+	mynumber.Transmitter
+	// Close resets the card, so that nothing stays selected or verified on it, and lets it go.
+	Close() error
 }
 
 // Certificates says what a certificate is. It does not block, and fails only for what is no certificate at all.
@@ -71,6 +83,14 @@ type Revocations interface {
 // Rules finds what a service demands, and the version of the set that says so. It is a look into memory.
 type Rules interface {
 	For(service record.ServiceID) (rule.Rule, rule.Version, bool)
+}
+
+// Roster knows who is enrolled with a verifier, and by which card.
+type Roster interface {
+	// Find is a look into memory.
+	Find(v record.VerifierID, id certid.CertID) (roster.Entry, bool)
+	// Add takes an enrolment whose record is durable.
+	Add(e roster.Entry) error
 }
 
 // Journal makes a record durable. It returns only when that is done; after an error nobody may be told a verdict.
@@ -94,24 +114,35 @@ const (
 	queueLen           = 1                // layings that wait for the one under way on the same reader
 )
 
-// Config is the parts of a Counter. All but Seen, ReadTimeout and Log are required.
+// Config is the parts of a Counter. All but Memory, Seen, Changed, ReadTimeout and Log are required.
 type Config struct {
 	Cards        Cards
-	Certificates func() Certificates // asked at every tap: trust may have been replaced
+	Certificates func() Certificates     // asked at every tap: trust may have been replaced
+	Authorities  func() *cvc.Authorities // of the cards' own keys; asked at every tap, and the same set until trust is replaced
 	Revocations  Revocations
 	Rules        Rules
+	Roster       Roster
 	Journal      Journal
 	Clock        Clock
 	Announcer    Announcer
+	Box          record.BoxID // stands in what a card signs
 	Desk         record.DeskID
 	Service      record.ServiceID
-	Seen         func(Event)   // hears every event of the readers before anything is done about it; does not block
-	ReadTimeout  time.Duration // for reading one card; 0 means DefaultReadTimeout
-	Log          *slog.Logger  // nil discards
+	Memory       *mynumber.Memory // what the process remembers of cards and readers; nil: a fresh one
+	Seen         func(Event)      // hears every event of the readers before anything is done about it; does not block
+	Changed      func()           // hears that what the next card is laid for has changed; does not block
+	ReadTimeout  time.Duration    // for all procedures of one tap; 0 means DefaultReadTimeout
+	Log          *slog.Logger     // nil discards
 }
 
-// Counter takes the taps of one desk.
-type Counter struct{ Config }
+// Counter takes the taps of one desk. It may be used from any goroutine.
+type Counter struct {
+	Config
+
+	mu     sync.Mutex        // guards what follows; held for moments only
+	next   *next             // what the next card is laid for; nil: an ordinary tap
+	places map[string]*place // every reader on which a card was ever seen, by name
+}
 
 // New checks the desk's and the service's names and starts nothing.
 func New(c Config) (*Counter, error) {
@@ -124,31 +155,14 @@ func New(c Config) (*Counter, error) {
 	if c.Seen == nil {
 		c.Seen = func(Event) {}
 	}
+	if c.Changed == nil {
+		c.Changed = func() {}
+	}
+	if c.Memory == nil {
+		c.Memory = mynumber.NewMemory()
+	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Counter{c}, nil
-}
-
-// ReadError says why a card did not become a tap, in the counter's words.
-type ReadError struct {
-	Failure localapi.ReadFailure
-	Err     error
-}
-
-func (e *ReadError) Error() string { return fmt.Sprintf("%s: %v", e.Failure, e.Err) }
-
-func (e *ReadError) Unwrap() error { return e.Err }
-
-// failureOf is the counter's word for an error of reading or journaling.
-func failureOf(err error) localapi.ReadFailure {
-	var r *ReadError
-	switch {
-	case errors.As(err, &r):
-		return r.Failure
-	case errors.Is(err, jpki.ErrNotCertificate):
-		return localapi.FailureNonsense
-	default:
-		return localapi.FailureTorn // not through in time
-	}
+	return &Counter{Config: c, places: map[string]*place{}}, nil
 }

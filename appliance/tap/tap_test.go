@@ -18,11 +18,9 @@ import (
 	"kazashi.example/appliance/clock"
 	"kazashi.example/appliance/journal"
 	"kazashi.example/appliance/tap"
-	"kazashi.example/appliance/tap/cards"
 	"kazashi.example/central/lab/world/people"
 	"kazashi.example/localapi"
 	"kazashi.example/reader/jpki"
-	"kazashi.example/reader/mynumber"
 	"kazashi.example/sync/certid"
 	"kazashi.example/sync/content"
 	"kazashi.example/sync/gate"
@@ -155,7 +153,7 @@ func TestReadFailuresLeaveNoRecord(t *testing.T) {
 			if n++; n >= at {
 				return hex.DecodeString(hexes)
 			}
-			return good(cmd)
+			return good.Card.Transmit(cmd), nil
 		}
 	}
 	torn := 0
@@ -165,7 +163,7 @@ func TestReadFailuresLeaveNoRecord(t *testing.T) {
 		want localapi.ReadFailure
 	}{
 		{"another card", answer(1, "6A82"), localapi.FailureNotMyNumber},
-		{"no certificate", answer(2, "6A82"), localapi.FailureNotMyNumber},
+		{"no certificate", answer(2, "6A82"), localapi.FailureNoCert},
 		{"phone", answer(2, "6982"), localapi.FailurePINProtected},
 		{"nonsense", answer(2, "04820100010203049000"), localapi.FailureNonsense},
 		{"a SEQUENCE that is no certificate", answer(2, "30030201019000"), localapi.FailureNonsense},
@@ -173,7 +171,7 @@ func TestReadFailuresLeaveNoRecord(t *testing.T) {
 			if torn++; torn > 1 {
 				return nil, io.ErrUnexpectedEOF
 			}
-			return good(cmd)
+			return good.Card.Transmit(cmd), nil
 		}, localapi.FailureTorn},
 	} {
 		if e := c.lay(tc.card); e.Type != localapi.EventReadFailed || e.Failure != tc.want || e.Reader != slot {
@@ -202,7 +200,7 @@ func TestEventsOfReadersAndService(t *testing.T) {
 		{tap.Event{Kind: tap.CardRemoved, Reader: slot}, []localapi.Event{{Type: localapi.EventCardRemoved, Reader: slot}}},
 		{tap.Event{Kind: tap.CardMute, Reader: slot}, []localapi.Event{
 			{Type: localapi.EventCardPresent, Reader: slot},
-			{Type: localapi.EventReadFailed, Reader: slot, Failure: localapi.FailureTorn},
+			{Type: localapi.EventReadFailed, Reader: slot, Failure: localapi.FailureMute},
 		}},
 		{tap.Event{Kind: tap.ReaderRemoved, Reader: slot}, []localapi.Event{{Type: localapi.EventReadFailed, Reader: slot, Failure: localapi.FailureReaderGone}}},
 	}
@@ -231,7 +229,7 @@ func TestReadersDoNotWaitForEachOther(t *testing.T) {
 	_, quick := c.card("hanako")
 	slow := transmit(func(cmd []byte) ([]byte, error) {
 		<-release
-		return quick(cmd)
+		return quick.Card.Transmit(cmd), nil
 	})
 	const other = "Virtual Reader 00 01"
 	c.readers.put(other, slow)
@@ -271,7 +269,7 @@ func TestStopFinishesTheTapUnderWay(t *testing.T) {
 			close(reading)
 			<-release
 		}
-		return good(cmd)
+		return good.Card.Transmit(cmd), nil
 	}))
 	c.readers.events <- tap.Event{Kind: tap.CardArrived, Reader: slot}
 	<-reading
@@ -294,7 +292,7 @@ func TestStopFinishesTheTapUnderWay(t *testing.T) {
 }
 
 func TestWithoutARuleTheRefusalIsRecorded(t *testing.T) {
-	c := newCounter(t, func(conf *tap.Config) { conf.Rules = rules{} })
+	c := newCounter(t, func(conf *tap.Config) { conf.Rules = &rules{} })
 	_, card := c.card("hanako")
 	e := c.lay(card)
 	if e.Type != localapi.EventVerdict || e.Tap.First != (localapi.Outcome{Verdict: record.VerdictRefused, Reason: record.ReasonNoRule}) {
@@ -348,7 +346,7 @@ func TestACardThatNeverAnswersIsGivenUp(t *testing.T) {
 		r := &readers{events: make(chan tap.Event), block: true}
 		k, err := tap.New(tap.Config{
 			Cards: r, Clock: &hand{time.Now(), record.ConfidenceChecked}, Announcer: into(events), Desk: desk, Service: service,
-			Certificates: func() tap.Certificates { return none{} },
+			Certificates: func() tap.Certificates { return none{} }, Rules: &rules{},
 		})
 		must(t, err)
 		ctx, cancel := context.WithCancel(t.Context())
@@ -379,24 +377,6 @@ func (none) Examine([]byte) (jpki.AuthCert, error) { return jpki.AuthCert{}, jpk
 func TestNewWantsNames(t *testing.T) {
 	if _, err := tap.New(tap.Config{Desk: "Desk 1", Service: service}); !errors.Is(err, record.ErrName) {
 		t.Errorf("New() = %v, want ErrName", err)
-	}
-}
-
-func TestClassify(t *testing.T) {
-	for _, tc := range []struct {
-		err  error
-		want localapi.ReadFailure
-	}{
-		{mynumber.ErrNotMyNumber, localapi.FailureNotMyNumber},
-		{mynumber.ErrPINNeeded, localapi.FailurePINProtected},
-		{context.DeadlineExceeded, localapi.FailureTorn},
-		{mynumber.ErrForbidden, localapi.FailureNonsense},
-		{errors.New("anything else"), localapi.FailureNonsense},
-	} {
-		var r *tap.ReadError
-		if got := cards.Classify(tc.err); !errors.As(got, &r) || r.Failure != tc.want || !errors.Is(got, tc.err) {
-			t.Errorf("Classify(%v) = %v, want %s", tc.err, got, tc.want)
-		}
 	}
 }
 

@@ -1,11 +1,13 @@
 package tap_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
+	"io"
 	"log/slog"
 	"math/big"
 	"path/filepath"
@@ -15,12 +17,13 @@ import (
 
 	"kazashi.example/appliance/journal"
 	"kazashi.example/appliance/revocation"
+	"kazashi.example/appliance/roster"
 	"kazashi.example/appliance/tap"
-	"kazashi.example/appliance/tap/cards"
 	"kazashi.example/central/lab/world"
 	"kazashi.example/central/lab/world/worldtest"
 	"kazashi.example/localapi"
 	"kazashi.example/localapi/feed"
+	"kazashi.example/reader/cvc"
 	"kazashi.example/reader/jpki"
 	"kazashi.example/reader/mynumber"
 	"kazashi.example/reader/vcard"
@@ -62,22 +65,28 @@ func (r *readers) Watch(ctx context.Context, handle func(tap.Event)) error {
 	}
 }
 
-func (r *readers) ReadAuthCert(ctx context.Context, reader string) ([]byte, error) {
+func (r *readers) Open(ctx context.Context, reader string) (tap.Connection, error) {
 	if r.block {
 		<-ctx.Done()
-		return nil, cards.Classify(ctx.Err())
+		return nil, ctx.Err()
 	}
 	r.mu.Lock()
 	card, ok := r.cards[reader]
 	r.mu.Unlock()
 	if !ok {
-		return nil, cards.Classify(mynumber.ErrTorn)
+		return nil, &tap.ReadError{Failure: localapi.FailureTorn, Err: mynumber.ErrTorn}
 	}
-	cert, err := mynumber.New(card, mynumber.Options{}).ReadAuthCert(ctx)
-	if err != nil {
-		return nil, cards.Classify(err)
+	return connection{card}, nil
+}
+
+// connection resets a virtual card at its end, as the reader does.
+type connection struct{ mynumber.Transmitter }
+
+func (c connection) Close() error {
+	if r, ok := c.Transmitter.(interface{ Reset() }); ok {
+		r.Reset()
 	}
-	return cert.DER(), nil
+	return nil
 }
 
 func (r *readers) put(reader string, card mynumber.Transmitter) {
@@ -90,10 +99,10 @@ type transmit func(cmd []byte) ([]byte, error)
 
 func (f transmit) Transmit(_ context.Context, cmd []byte) ([]byte, error) { return f(cmd) }
 
-// rules is one fixed rule.
+// rules is one rule, which a test may change between taps.
 type rules struct{ set rule.Set }
 
-func (r rules) For(id record.ServiceID) (rule.Rule, rule.Version, bool) {
+func (r *rules) For(id record.ServiceID) (rule.Rule, rule.Version, bool) {
 	v, ok := r.set.For(id)
 	return v, r.set.Version, ok
 }
@@ -115,6 +124,11 @@ type counter struct {
 	path    string
 	private seal.PrivateKey
 	clock   *hand
+	box     record.BoxID
+	central *ecdsa.PrivateKey // signs rosters
+	rules   *rules
+	roster  *roster.Book
+	tap     *tap.Counter
 	events  <-chan localapi.Event
 	stop    func()
 }
@@ -129,28 +143,31 @@ func newCounter(t *testing.T, change ...func(*tap.Config)) *counter {
 	must(t, err)
 	c := &counter{
 		t: t, world: w, private: private, clock: &hand{now, record.ConfidenceChecked}, path: filepath.Join(t.TempDir(), "journal.db"),
-		readers: &readers{events: make(chan tap.Event), cards: map[string]mynumber.Transmitter{}},
+		readers: &readers{events: make(chan tap.Event), cards: map[string]mynumber.Transmitter{}}, box: record.NewBoxID(),
+		central: device, rules: &rules{drill()},
 	}
+	c.roster = roster.New(c.box)
 	public := private.Public()
 	c.journal, err = journal.Open(t.Context(), c.path, journal.Options{
-		Device: device, Box: record.NewBoxID(), Fresh: true, Recipient: func() (seal.PublicKey, error) { return public, nil },
+		Device: device, Box: c.box, Fresh: true, Recipient: func() (seal.PublicKey, error) { return public, nil },
 	})
 	must(t, err)
 	t.Cleanup(func() { must(t, c.journal.Close()) })
-	anchors := anchorsOf(t, w)
+	anchors, authorities := anchorsOf(t, w), authoritiesOf(t, w)
 	f := feed.New()
 	conf := tap.Config{
 		Cards: c.readers, Certificates: func() tap.Certificates { return anchors }, Revocations: c.lists(anchors),
-		Rules: rules{drill()}, Journal: c.journal, Clock: c.clock, Announcer: f, Desk: desk, Service: service,
+		Authorities: func() *cvc.Authorities { return authorities }, Rules: c.rules, Roster: c.roster,
+		Journal: c.journal, Clock: c.clock, Announcer: f, Box: c.box, Desk: desk, Service: service,
 	}
 	for _, change := range change {
 		change(&conf)
 	}
-	k, err := tap.New(conf)
+	c.tap, err = tap.New(conf)
 	must(t, err)
 	c.events, err = f.Subscribe(t.Context())
 	must(t, err)
-	c.run(k)
+	c.run(c.tap)
 	return c
 }
 
@@ -185,6 +202,21 @@ func anchorsOf(t *testing.T, w *world.World) *jpki.Anchors {
 	return anchors
 }
 
+func authoritiesOf(t *testing.T, w *world.World) *cvc.Authorities {
+	t.Helper()
+	all, err := w.CardAnchors()
+	must(t, err)
+	var list []cvc.Authority
+	for _, a := range all {
+		key, err := x509.ParsePKIXPublicKey(a.Key)
+		must(t, err)
+		list = append(list, cvc.Authority{Hierarchy: a.Hierarchy, ID: a.KeyID, Key: key})
+	}
+	authorities, err := cvc.NewAuthorities(list)
+	must(t, err)
+	return authorities
+}
+
 // lists is the box's cache with the practice authority's own list in it.
 func (c *counter) lists(anchors *jpki.Anchors) *revocation.Cache {
 	c.t.Helper()
@@ -201,16 +233,45 @@ func (c *counter) lists(anchors *jpki.Anchors) *revocation.Cache {
 	return cache
 }
 
-// card makes the virtual card of one of the practice world's people.
-func (c *counter) card(key string) (world.Person, transmit) {
+// plastic is a virtual card that notes what it was sent.
+type plastic struct {
+	*vcard.Card
+	sent [][]byte
+	tear int // the command at which it is torn away, from 1; 0: never
+}
+
+func (p *plastic) Transmit(_ context.Context, cmd []byte) ([]byte, error) {
+	p.sent = append(p.sent, bytes.Clone(cmd))
+	if len(p.sent) == p.tear {
+		return nil, io.ErrUnexpectedEOF
+	}
+	return p.Card.Transmit(cmd), nil
+}
+
+// verified is how many VERIFY with a value were sent since the last call.
+func (p *plastic) verified() (n int) {
+	for _, cmd := range p.sent {
+		if cmd[1] == 0x20 && len(cmd) > 4 {
+			n++
+		}
+	}
+	p.sent = nil
+	return n
+}
+
+// card makes the virtual card of one of the practice world's people. change may alter what is on it first.
+func (c *counter) card(key string, change ...func(*vcard.Profile)) (world.Person, *plastic) {
 	c.t.Helper()
 	p, err := c.world.Person(key)
 	must(c.t, err)
 	profile, err := vcard.LoadProfile(p.Profile)
 	must(c.t, err)
+	for _, change := range change {
+		change(profile)
+	}
 	card, err := vcard.New(profile, &vcard.MemoryStore{})
 	must(c.t, err)
-	return p, func(cmd []byte) ([]byte, error) { return card.Transmit(cmd), nil }
+	return p, &plastic{Card: card}
 }
 
 // lay puts a card on the reader and waits until the counter has heard what became of it.

@@ -1,17 +1,15 @@
 // Package cards is the readers of the PC/SC service as a tap needs them.
 //
-// It has no state: PCSC may be used from any goroutine. The program must begin with pcsc.Main. A card is held exclusively while
-// it is read, and reset afterwards.
+// It has no state: PCSC may be used from any goroutine, but only one Watch at a time may run in a process (package pcsc). It
+// holds a card exclusively while a tap has it, and resets it afterwards. What is said to the card is package mynumber's.
 package cards
 
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"kazashi.example/appliance/tap"
 	"kazashi.example/localapi"
-	"kazashi.example/reader/mynumber"
 	"kazashi.example/reader/pcsc"
 )
 
@@ -33,23 +31,28 @@ func (PCSC) Watch(ctx context.Context, handle func(tap.Event)) error {
 	})
 }
 
-// ReadAuthCert connects to the card on a reader, reads its authentication certificate and lets it go. Errors: *tap.ReadError.
-func (PCSC) ReadAuthCert(ctx context.Context, reader string) ([]byte, error) {
+// Open connects to the card on a reader. Errors: *tap.ReadError.
+func (PCSC) Open(ctx context.Context, reader string) (tap.Connection, error) {
 	card, err := pcsc.Connect(ctx, reader, pcsc.Exclusive)
 	if err != nil {
 		return nil, Classify(err)
 	}
-	cert, err := mynumber.New(card, mynumber.Options{Reader: reader}).ReadAuthCert(ctx)
-	if cerr := card.Close(); err == nil && cerr != nil {
-		err = fmt.Errorf("letting the card go: %w", cerr)
-	}
-	if err != nil && cert.DER() == nil {
-		return nil, Classify(err)
-	}
-	return cert.DER(), nil // a card that was read is a tap, however it went away afterwards
+	return connection{card}, nil
 }
 
-// failures is the counter's word for each error of the card side, the first that fits.
+// connection is a card that was connected to.
+type connection struct{ *pcsc.Card }
+
+// Transmit is the card's. An error for which the counter has a word is a *tap.ReadError.
+func (c connection) Transmit(ctx context.Context, command []byte) ([]byte, error) {
+	answer, err := c.Card.Transmit(ctx, command)
+	if err != nil {
+		return nil, Classify(err)
+	}
+	return answer, nil
+}
+
+// failures is the counter's word for each error of package pcsc, the first that fits.
 var failures = []struct {
 	err  error
 	word localapi.ReadFailure
@@ -59,25 +62,20 @@ var failures = []struct {
 	{pcsc.ErrWorker, localapi.FailureNoPCSC},
 	{pcsc.ErrNoReader, localapi.FailureReaderGone},
 	{pcsc.ErrInUse, localapi.FailureBusy},
+	{pcsc.ErrReset, localapi.FailureBusy},
+	{pcsc.ErrMute, localapi.FailureMute},
 	{pcsc.ErrNoCard, localapi.FailureTorn},
-	{pcsc.ErrMute, localapi.FailureTorn},
-	{pcsc.ErrReset, localapi.FailureTorn},
 	{pcsc.ErrDead, localapi.FailureTorn},
-	{mynumber.ErrNotMyNumber, localapi.FailureNotMyNumber},
-	{mynumber.ErrNoCertificate, localapi.FailureNotMyNumber},
-	{mynumber.ErrPINNeeded, localapi.FailurePINProtected},
-	{mynumber.ErrTorn, localapi.FailureTorn},
-	{mynumber.ErrNonsense, localapi.FailureNonsense},
 	{context.DeadlineExceeded, localapi.FailureTorn},
 	{context.Canceled, localapi.FailureTorn},
 }
 
-// Classify gives an error of packages pcsc and mynumber its word. What has none is nonsense.
+// Classify gives an error of package pcsc its word at the counter; another stays what it is.
 func Classify(err error) error {
 	for _, f := range failures {
 		if errors.Is(err, f.err) {
 			return &tap.ReadError{Failure: f.word, Err: err}
 		}
 	}
-	return &tap.ReadError{Failure: localapi.FailureNonsense, Err: err}
+	return err
 }

@@ -18,6 +18,7 @@ import (
 	"kazashi.example/central/lab/world"
 	"kazashi.example/central/lab/world/worldtest"
 	"kazashi.example/localapi"
+	"kazashi.example/reader/mynumber"
 	"kazashi.example/reader/pcsc"
 	"kazashi.example/reader/vcard/control"
 	"kazashi.example/reader/vcard/vpcd"
@@ -59,8 +60,8 @@ func next(t *testing.T, events <-chan tap.Event, want tap.Kind) tap.Event {
 	}
 }
 
-// TestRealReadersAndCards: no service, then one; a card is read, a stranger, a torn one and nonsense get their words, an empty reader
-// and one that is not there as well.
+// TestRealReadersAndCards: no service, then one; a card is read; a stranger, a torn one and nonsense end as what they are, an empty
+// reader and one that is not there get their words at the counter.
 func TestRealReadersAndCards(t *testing.T) {
 	vcard := filepath.Join(base, "vcard")
 	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", vcard, "kazashi.example/reader/cmd/vcard").CombinedOutput(); err != nil {
@@ -75,24 +76,24 @@ func TestRealReadersAndCards(t *testing.T) {
 	if e := next(t, events, tap.ServiceLost); e.Err == nil {
 		t.Error("ServiceLost says nothing about why")
 	}
-	read(t, "no reader", localapi.FailureNoPCSC)
+	fails(t, "no reader", localapi.FailureNoPCSC)
 
 	rig, err := pcscd.Start(t.Context(), pcscd.Config{VCard: vcard, Slots: 1, Dir: base})
 	must(t, err)
 	t.Cleanup(func() { must(t, rig.Stop()) })
 	next(t, events, tap.ReaderAdded)
 	reader := rig.ReaderName(0)
-	read(t, reader, localapi.FailureTorn) // empty
-	read(t, "no such reader", localapi.FailureReaderGone)
+	fails(t, reader, localapi.FailureTorn) // empty
+	fails(t, "no such reader", localapi.FailureReaderGone)
 	for _, tc := range []struct {
 		name string
 		req  control.InsertRequest
-		want localapi.ReadFailure
+		want error
 	}{
-		{"in order", control.InsertRequest{Profile: p.Profile}, ""},
-		{"stranger", control.InsertRequest{Fault: &control.Fault{Kind: vpcd.Stranger}}, localapi.FailureNotMyNumber},
-		{"torn", control.InsertRequest{Profile: p.Profile, Fault: &control.Fault{Kind: vpcd.Tear, AfterAPDUs: 1}}, localapi.FailureTorn},
-		{"nonsense", control.InsertRequest{Profile: p.Profile, Fault: &control.Fault{Kind: vpcd.Nonsense, AfterAPDUs: 1}}, localapi.FailureNonsense},
+		{"in order", control.InsertRequest{Profile: p.Profile}, nil},
+		{"stranger", control.InsertRequest{Fault: &control.Fault{Kind: vpcd.Stranger}}, mynumber.ErrNotMyNumber},
+		{"torn", control.InsertRequest{Profile: p.Profile, Fault: &control.Fault{Kind: vpcd.Tear, AfterAPDUs: 1}}, mynumber.ErrTorn},
+		{"nonsense", control.InsertRequest{Profile: p.Profile, Fault: &control.Fault{Kind: vpcd.Nonsense, AfterAPDUs: 1}}, mynumber.ErrNonsense},
 	} {
 		_, err := rig.Control().Insert(t.Context(), 0, tc.req)
 		must(t, err)
@@ -100,7 +101,7 @@ func TestRealReadersAndCards(t *testing.T) {
 			t.Errorf("%s: arrived on %q, already %t", tc.name, e.Reader, e.Already)
 		}
 		read(t, reader, tc.want)
-		if _, err := rig.Control().Remove(t.Context(), 0); err != nil && tc.want != localapi.FailureTorn { // a torn one is gone
+		if _, err := rig.Control().Remove(t.Context(), 0); err != nil && !errors.Is(tc.want, mynumber.ErrTorn) { // a torn one is gone
 			t.Fatal(err)
 		}
 		next(t, events, tap.CardRemoved)
@@ -109,22 +110,34 @@ func TestRealReadersAndCards(t *testing.T) {
 	must(t, <-done)
 }
 
-// read reads the card on a reader and compares the counter's word for what became of it; empty for a certificate.
-func read(t *testing.T, reader string, want localapi.ReadFailure) {
+// fails connects to a reader and compares the counter's word for why that is not possible.
+func fails(t *testing.T, reader string, want localapi.ReadFailure) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
 	defer cancel()
-	der, err := cards.PCSC{}.ReadAuthCert(ctx, reader)
+	_, err := cards.PCSC{}.Open(ctx, reader)
 	var r *tap.ReadError
-	if errors.As(err, &r) {
-		if r.Failure != want {
-			t.Errorf("ReadAuthCert(%q) = %v, want %s", reader, err, want)
-		}
-		return
+	if !errors.As(err, &r) || r.Failure != want {
+		t.Errorf("Open(%q) = %v, want %s", reader, err, want)
 	}
-	if err != nil || want != "" || len(der) < 1000 {
-		t.Errorf("ReadAuthCert(%q) = %d octets, %v, want %s", reader, len(der), err, want)
+}
+
+// read reads the card on a reader, and compares what became of it.
+func read(t *testing.T, reader string, want error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
+	defer cancel()
+	conn, err := cards.PCSC{}.Open(ctx, reader)
+	must(t, err)
+	cert, err := mynumber.New(conn, mynumber.Options{}).ReadAuthCert(ctx)
+	if !errors.Is(err, want) || want == nil && len(cert.DER()) < 1000 {
+		t.Errorf("ReadAuthCert() = %d octets, %v, want %v", len(cert.DER()), err, want)
 	}
+	var r *tap.ReadError
+	if errors.Is(want, mynumber.ErrTorn) && (!errors.As(err, &r) || r.Failure != localapi.FailureTorn) {
+		t.Errorf("a card that was taken away is %v at the counter, want torn", err)
+	}
+	must(t, conn.Close())
 }
 
 func must(t *testing.T, err error) {

@@ -2,7 +2,6 @@ package rig
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 
@@ -22,7 +21,7 @@ type Hand struct {
 	events chan tap.Event
 
 	mu   sync.Mutex // guards card
-	card mynumber.Transmitter
+	card *field
 }
 
 var _ tap.Cards = (*Hand)(nil)
@@ -43,22 +42,15 @@ func (h *Hand) Watch(ctx context.Context, handle func(tap.Event)) error {
 	}
 }
 
-// ReadAuthCert reads whatever lies on the reader.
-func (h *Hand) ReadAuthCert(ctx context.Context, _ string) ([]byte, error) {
+// Open connects to whatever lies on the reader.
+func (h *Hand) Open(context.Context, string) (tap.Connection, error) {
 	h.mu.Lock()
 	card := h.card
 	h.mu.Unlock()
 	if card == nil {
 		return nil, &tap.ReadError{Failure: localapi.FailureTorn, Err: mynumber.ErrTorn}
 	}
-	cert, err := mynumber.New(card, mynumber.Options{}).ReadAuthCert(ctx)
-	switch {
-	case errors.Is(err, mynumber.ErrTorn):
-		return nil, &tap.ReadError{Failure: localapi.FailureTorn, Err: err}
-	case err != nil:
-		return nil, &tap.ReadError{Failure: localapi.FailureNonsense, Err: err}
-	}
-	return cert.DER(), nil
+	return card, nil
 }
 
 // Lay puts a person's card on the reader and tells the box.
@@ -114,4 +106,10 @@ func (f *field) Transmit(_ context.Context, cmd []byte) ([]byte, error) {
 	}
 	f.left--
 	return f.card.Transmit(cmd), nil
+}
+
+// Close resets the card, as the reader does at the end of a connection.
+func (f *field) Close() error {
+	f.card.Reset()
+	return nil
 }

@@ -1,0 +1,133 @@
+package tap
+
+import (
+	"fmt"
+	"time"
+
+	"kazashi.example/localapi"
+	"kazashi.example/reader/mynumber"
+)
+
+// next is what the next card is laid for. It holds a PIN until wiped.
+type next struct {
+	card    localapi.NextCard
+	request localapi.NextCardRequest
+	expiry  *time.Timer
+	handled bool // a card has come; guarded by Counter.mu
+}
+
+// Arm waits from now on, for localapi.NextLasts at most, for a card to do with it what r asks. A card that lies on a reader
+// already is it, if it is the only one: somebody laid it down first and typed then. What r holds is the Counter's from then on,
+// which overwrites it. After an error it is the caller's: localapi.ErrNextForm, ErrNextNotServed without a rule, ErrNextBusy
+// while another is waited for or handled.
+func (c *Counter) Arm(r localapi.NextCardRequest) (localapi.NextCard, error) {
+	if err := checkNext(r); err != nil {
+		return localapi.NextCard{}, err
+	}
+	if _, _, ok := c.Rules.For(c.Service); !ok {
+		return localapi.NextCard{}, localapi.ErrNextNotServed
+	}
+	now, _ := c.Clock.Now()
+	n := &next{
+		card:    localapi.NextCard{Kind: r.Kind, Attributes: r.Attributes, Until: now.Add(localapi.NextLasts)},
+		request: r,
+	}
+	if !c.arm(n) {
+		return localapi.NextCard{}, localapi.ErrNextBusy
+	}
+	c.Changed()
+	return n.card, nil
+}
+
+func checkNext(r localapi.NextCardRequest) error {
+	if err := r.Check(); err != nil {
+		return err
+	}
+	if r.Birth.IsZero() {
+		return nil
+	}
+	if _, err := mynumber.ParseBirthDate(r.Birth.Reveal()); err != nil {
+		return fmt.Errorf("%w: birth", localapi.ErrNextForm)
+	}
+	return nil
+}
+
+func (c *Counter) arm(n *next) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.next != nil {
+		return false
+	}
+	c.next = n
+	n.expiry = time.AfterFunc(localapi.NextLasts, func() { c.disarm(n) })
+	if p := c.onlyCard(); p != nil {
+		c.lay(p)
+	}
+	return true
+}
+
+// onlyCard is the place of the one card that lies on any reader; nil if there is none, or more than one to choose from.
+func (c *Counter) onlyCard() (only *place) {
+	for _, p := range c.places {
+		if !p.card {
+			continue
+		}
+		if only != nil {
+			return nil
+		}
+		only = p
+	}
+	return only
+}
+
+// Disarm makes the next card an ordinary tap and overwrites what was typed in. A card that is being handled is handled to its
+// end.
+func (c *Counter) Disarm() {
+	c.mu.Lock()
+	n := c.next
+	c.mu.Unlock()
+	if n != nil {
+		c.disarm(n)
+	}
+}
+
+// Armed is what the next card is laid for, also while that card is handled.
+func (c *Counter) Armed() (localapi.NextCard, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.next == nil {
+		return localapi.NextCard{}, false
+	}
+	return c.next.card, true
+}
+
+// disarm ends the waiting for n, unless its card came or it is over.
+func (c *Counter) disarm(n *next) {
+	c.mu.Lock()
+	waiting := c.next == n && !n.handled
+	if waiting {
+		c.forget(n)
+	}
+	c.mu.Unlock()
+	if waiting {
+		c.Changed()
+	}
+}
+
+// done ends what a card was laid for, whatever became of it.
+func (c *Counter) done(n *next) {
+	if n == nil {
+		return
+	}
+	c.mu.Lock()
+	c.forget(n)
+	c.mu.Unlock()
+	c.Changed()
+}
+
+// forget overwrites what was typed in. The caller holds mu.
+func (c *Counter) forget(n *next) {
+	c.next = nil
+	n.expiry.Stop()
+	n.request.Wipe()
+}
