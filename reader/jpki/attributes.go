@@ -44,7 +44,7 @@ var oidAttributes = asn1.ObjectIdentifier{1, 2, 392, 200149, 8, 5, 5}
 // otherName is AnotherName of RFC 5280 §4.2.1.6.
 type otherName struct {
 	Type  asn1.ObjectIdentifier
-	Value asn1.RawValue `asn1:"explicit,tag:0"`
+	Value asn1.RawValue // [0] EXPLICIT, with its tag
 }
 
 // attributesOf reads the holder's attributes; ErrAttributes, ErrBirthDate, or ErrMissing with ErrAttributes.
@@ -94,11 +94,26 @@ func attribute(n asn1.RawValue) (arc int, text string, err error) {
 	if len(o.Type) != len(oidAttributes)+1 || !o.Type[:len(oidAttributes)].Equal(oidAttributes) {
 		return 0, "", nil
 	}
-	v := o.Value
-	if v.Class != asn1.ClassUniversal || v.Tag != asn1.TagUTF8String && v.Tag != asn1.TagPrintableString || len(v.Bytes) == 0 || !utf8.Valid(v.Bytes) {
-		return 0, "", ErrAttributes
+	if text, err = utf8Text(o.Value); err != nil {
+		return 0, "", err
 	}
-	return o.Type[len(oidAttributes)], string(v.Bytes), nil
+	return o.Type[len(oidAttributes)], text, nil
+}
+
+// utf8Text takes [0] EXPLICIT UTF8String, or a PrintableString for what are digits; ErrAttributes otherwise.
+func utf8Text(tagged asn1.RawValue) (string, error) {
+	var v asn1.RawValue
+	if tagged.Class != asn1.ClassContextSpecific || tagged.Tag != 0 || !tagged.IsCompound {
+		return "", ErrAttributes
+	}
+	if rest, err := asn1.Unmarshal(tagged.Bytes, &v); err != nil || len(rest) > 0 {
+		return "", ErrAttributes
+	}
+	known := v.Class == asn1.ClassUniversal && (v.Tag == asn1.TagUTF8String || v.Tag == asn1.TagPrintableString)
+	if !known || v.IsCompound || len(v.Bytes) == 0 || !utf8.Valid(v.Bytes) {
+		return "", ErrAttributes
+	}
+	return string(v.Bytes), nil
 }
 
 // eras are the first and last day of each, in the order of their numbers (Cabinet Office, list of eras).

@@ -96,56 +96,6 @@ func TestExamineChain(t *testing.T) {
 	}
 }
 
-// Fixtures with one flaw each, named after it.
-func TestExamineProfile(t *testing.T) {
-	w := practice()
-	flaws := []struct {
-		name   string
-		change func(*x509.Certificate)
-		want   error
-	}{
-		{"none", nil, nil},
-		{"unknown critical extension", func(c *x509.Certificate) { replaceExt(c, ext(true, []byte{5, 0}, 1, 2, 392, 200149, 8, 5, 9)) }, jpki.ErrCritical},
-		{"unknown extension not critical", func(c *x509.Certificate) { replaceExt(c, ext(false, []byte{5, 0}, 1, 2, 392, 200149, 8, 5, 9)) }, nil},
-		{"an authority", func(c *x509.Certificate) { c.IsCA, c.BasicConstraintsValid = true, true }, jpki.ErrAuthority},
-		{"ends before it begins", func(c *x509.Certificate) { c.NotAfter = c.NotBefore.Add(-time.Second) }, jpki.ErrValidity},
-		{"common name of 22", func(c *x509.Certificate) { c.RawSubject = dn("C", "JP", "CN", "K4Z9QW7TB2M8XN99999001") }, jpki.ErrSubject},
-		{"common name with a space", func(c *x509.Certificate) { c.RawSubject = dn("C", "JP", "CN", "K4Z9QW7TB2M8XN99999001 ") }, jpki.ErrSubject},
-		{"another country", func(c *x509.Certificate) { c.RawSubject = dn("C", "XX", "CN", "K4Z9QW7TB2M8XN99999001A") }, jpki.ErrSubject},
-		{"subject with locality", func(c *x509.Certificate) { c.RawSubject = dn("C", "JP", "O", "x", "CN", "K4Z9QW7TB2M8XN99999001A") }, jpki.ErrSubject},
-		{"empty subject", func(c *x509.Certificate) { c.RawSubject = dn() }, jpki.ErrSubject},
-		{"key usage not critical", func(c *x509.Certificate) { c.ExtraExtensions[0].Critical = false }, jpki.ErrKeyUsage},
-		{"key usage nonRepudiation too", func(c *x509.Certificate) {
-			replaceExt(c, ext(true, must(asn1.Marshal(asn1.BitString{Bytes: []byte{0xC0}, BitLength: 2})), 2, 5, 29, 15))
-		}, jpki.ErrKeyUsage},
-		{"no extended key usage", func(c *x509.Certificate) { c.ExtKeyUsage = nil }, jpki.ErrExtKeyUsage},
-		{"serverAuth", func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth} }, jpki.ErrExtKeyUsage},
-		{"clientAuth and more", func(c *x509.Certificate) { c.UnknownExtKeyUsage = []asn1.ObjectIdentifier{{1, 2, 3}} }, jpki.ErrExtKeyUsage},
-		{"policy of signature certificates", func(c *x509.Certificate) {
-			replaceExt(c, policies(true, asn1.ObjectIdentifier{1, 2, 392, 200149, 8, 5, 1, 1, 20}))
-		}, jpki.ErrPolicy},
-		{"policy not critical", func(c *x509.Certificate) { replaceExt(c, policies(false, authPolicy())) }, jpki.ErrPolicy},
-		{"two policies", func(c *x509.Certificate) { replaceExt(c, policies(true, authPolicy(), asn1.ObjectIdentifier{1, 2, 3})) }, jpki.ErrPolicy},
-		{"two CRL points", func(c *x509.Certificate) { replaceExt(c, crlPoints(municipality, municipality)) }, jpki.ErrCRLPoint},
-		{"CRL point of the national hierarchy", func(c *x509.Certificate) {
-			replaceExt(c, crlPoints(dn("C", "JP", "O", "JPKI", "OU", jpki.UnitAuth, "CN", "X")))
-		}, jpki.ErrCRLPoint},
-		{"CRL point a URI", func(c *x509.Certificate) {
-			c.ExtraExtensions, c.CRLDistributionPoints = c.ExtraExtensions[:2], []string{"http://crl.example/"}
-		}, jpki.ErrCRLPoint},
-		{"no CRL point", func(c *x509.Certificate) { c.ExtraExtensions = c.ExtraExtensions[:2] }, jpki.ErrCRLPoint},
-	}
-	as := w.anchors(t)
-	for _, f := range flaws {
-		t.Run(f.name, func(t *testing.T) {
-			c := examine(t, as, w.issue(t, w.gen[2], f.change))
-			if !errors.Is(c.Profile, f.want) || c.Chain != jpki.ChainVerified {
-				t.Errorf("Profile = %v, chain %v, want %v on a verified chain", c.Profile, c.Chain, f.want)
-			}
-		})
-	}
-}
-
 func TestExamineProfileOfKeys(t *testing.T) {
 	w := practice()
 	as := w.anchors(t)
@@ -259,6 +209,11 @@ func TestNewAnchorsRefuses(t *testing.T) {
 		"practice authority said to be national": {with(func(a *jpki.Anchor) { a.Hierarchy = certid.HierarchyProduction })},
 		"practice authority said to be test":     {with(func(a *jpki.Anchor) { a.Hierarchy = certid.HierarchyTest })},
 		"authentication said to be signature":    {with(func(a *jpki.Anchor) { a.Purpose = certid.PurposeSign })},
+		"practice P-384 said to be national":     {jpki.Anchor{Cert: w.next.cert, Hierarchy: certid.HierarchyProduction, Purpose: certid.PurposeAuth}},
+		"practice P-384 said to be test":         {jpki.Anchor{Cert: w.next.cert, Hierarchy: certid.HierarchyTest, Purpose: certid.PurposeAuth}},
+		"practice P-384 among national ones":     {anchor(w.next), jpki.Anchor{Cert: w.signNext.cert, Hierarchy: certid.HierarchyProduction, Purpose: certid.PurposeSign}},
+		"curve that no card has":                 {anchor(odd(elliptic.P256(), x509.ECDSAWithSHA256))},
+		"P-384 with another hash":                {anchor(odd(elliptic.P384(), x509.ECDSAWithSHA256))},
 		"no hierarchy":                           {with(func(a *jpki.Anchor) { a.Hierarchy = 0 })},
 		"no certificate":                         {with(func(a *jpki.Anchor) { a.Cert = nil })},
 		"a person's certificate":                 {with(func(a *jpki.Anchor) { a.Cert = leaf })},
@@ -270,6 +225,11 @@ func TestNewAnchorsRefuses(t *testing.T) {
 			t.Errorf("%s: NewAnchors = %v, want ErrAnchor", name, err)
 		}
 	}
+}
+
+// odd is an authority with a key or a hash that JPKI has not announced.
+func odd(curve elliptic.Curve, by x509.SignatureAlgorithm) authority {
+	return authorityOf(must(ecdsa.GenerateKey(curve, rand.Reader)), by, practice().next.cert.RawSubject, 5, date(2026, 5, 1), date(2046, 5, 1))
 }
 
 func TestAnchorsLookUp(t *testing.T) {
@@ -312,6 +272,8 @@ func FuzzExamine(f *testing.F) {
 	w := practice()
 	as := w.anchors(f)
 	f.Add(w.issue(f, w.gen[2], nil))
+	f.Add(w.issueNext(f, nil))
+	f.Add(w.issue(f, w.gen[2], func(c *x509.Certificate) { c.ExtraExtensions = append(c.ExtraExtensions, c.ExtraExtensions[0]) }))
 	f.Add(w.issue(f, w.gen[0], func(c *x509.Certificate) { replaceExt(c, crlPoints()) }))
 	f.Add(w.gen[1].cert.Raw)
 	f.Add([]byte{0x30, 0x82, 0x05, 0x00})

@@ -34,8 +34,15 @@ func TestPracticeWorld(t *testing.T) {
 			dates = jpki.DatesExpired
 		}
 		c := examineFile(t, as, p.Auth.Path)
-		if c.Chain != want || c.Profile != nil || c.DatesAt(w.Made()) != dates || c.Serial != p.Auth.ID.Serial {
-			t.Errorf("%s: chain %v, profile %v, dates %v, want %v, nil, %v", p.Case, c.Chain, c.Profile, c.DatesAt(w.Made()), want, dates)
+		var fault error
+		if p.Kind == people.Phone {
+			fault = jpki.ErrPhone
+		}
+		if c.Chain != want || !errors.Is(c.Profile, fault) || c.DatesAt(w.Made()) != dates || c.Serial != p.Auth.ID.Serial {
+			t.Errorf("%s: chain %v, profile %v, dates %v, want %v, %v, %v", p.Key, c.Chain, c.Profile, c.DatesAt(w.Made()), want, fault, dates)
+		}
+		if c.Phone != (p.Kind == people.Phone) {
+			t.Errorf("%s: Phone = %v", p.Key, c.Phone)
 		}
 		if want == jpki.ChainVerified && c.Scope() != p.Auth.ID.Scope {
 			t.Errorf("%s: Scope = %v, want %v", p.Case, c.Scope(), p.Auth.ID.Scope)
@@ -46,9 +53,28 @@ func TestPracticeWorld(t *testing.T) {
 		if s := examineFile(t, as, p.Sign.Path); !errors.Is(s.Profile, jpki.ErrSubject) {
 			t.Errorf("%s: signature certificate's profile = %v, want ErrSubject", p.Case, s.Profile)
 		}
+		examineSignature(t, as, p)
 	}
 	if len(everybody) < 12 {
 		t.Errorf("looked at %d people, want at least 12", len(everybody))
+	}
+}
+
+// The attributes in the signature certificate are the person's.
+func examineSignature(t *testing.T, as *jpki.Anchors, p world.Person) {
+	t.Helper()
+	der, err := os.ReadFile(p.Sign.Path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	birth, err := p.Birth.EraCompact()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := examineSign(t, as, der)
+	want := jpki.Attributes{Name: p.FullName(), Sex: string(rune(p.Sex)), BirthDate: birth, Address: p.Address}
+	if s.Chain != jpki.ChainVerified || s.Profile != nil || s.Scope() != p.Sign.ID.Scope || s.Serial != p.Sign.ID.Serial || s.Attributes != want {
+		t.Errorf("%s: signature certificate: chain %v, profile %v, or other attributes than the person's", p.Key, s.Chain, s.Profile)
 	}
 }
 

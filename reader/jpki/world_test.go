@@ -151,6 +151,12 @@ func (w *mini) issue(t testing.TB, by authority, change func(*x509.Certificate))
 	return issueTo(t, by, personTemplate(), &w.person.PublicKey, change)
 }
 
+// issueNext is issue on P-384 throughout.
+func (w *mini) issueNext(t testing.TB, change func(*x509.Certificate)) []byte {
+	t.Helper()
+	return issueTo(t, w.next, personTemplate(), &w.nextPerson.PublicKey, change)
+}
+
 // issueTo takes the signature algorithm from the authority's key.
 func issueTo(t testing.TB, by authority, tmpl *x509.Certificate, pub crypto.PublicKey, change func(*x509.Certificate)) []byte {
 	t.Helper()

@@ -96,25 +96,30 @@ func TestOpenSSLVerifiesWithLists(t *testing.T) {
 		}
 	}
 	(&rig{t: t, url: url}).admin("publish", "", http.StatusOK)
-	for _, name := range []string{"auth.crl", "auth-g2.crl", "auth-g3.crl", "sign.crl"} {
+	for _, name := range []string{"auth.crl", "auth-g2.crl", "auth-g3.crl", "auth-g4.crl", "sign.crl", "sign-g2.crl", "sign-g4.crl"} {
 		fetchList(t, url, name, dir)
 		if out, ok := openssl(t, dir, "crl", "-in", name, "-noout", "-crlnumber", "-issuer"); !ok || !strings.Contains(out, "NOT REAL") {
 			t.Errorf("openssl crl %s: %s", name, out)
 		}
 	}
 	for _, c := range []struct{ cert, root, list, want string }{
-		{"hanako", "auth-g3", "auth.crl", "hanako.pem: OK"},
+		{"mirai", "auth-g4", "auth.crl", "mirai.pem: OK"}, // P-384 throughout
+		{"mirai", "auth-g4", "auth-g4.crl", "mirai.pem: OK"},
+		{"mirai-sign", "sign-g4", "sign.crl", "mirai-sign.pem: OK"},
+		{"mirai-sign", "sign-g4", "sign-g4.crl", "mirai-sign.pem: OK"},
+		{"mirai", "auth-g3", "auth-g3.crl", "unable to get local issuer certificate"},
+		{"sumire", "auth-g4", "auth.crl", "unable to get local issuer certificate"}, // on a telephone
 		{"hanako", "auth-g3", "auth-g3.crl", "hanako.pem: OK"},
 		{"taro", "auth-g2", "auth-g2.crl", "taro.pem: OK"},
-		{"yuki", "auth-g3", "auth.crl", "certificate revoked"},
+		{"yuki", "auth-g3", "auth-g3.crl", "certificate revoked"},
 		{"goro", "auth-g3", "auth-g3.crl", "certificate revoked"},
 		{"kenji", "auth-g2", "auth-g2.crl", "certificate revoked"},
 		{"sachiko", "auth-g2", "auth-g2.crl", "certificate has expired"},
-		{"ren", "auth-g3", "auth.crl", "certificate signature failure"},
-		{"aoi", "auth-g3", "auth.crl", "unable to get local issuer certificate"},
+		{"ren", "auth-g3", "auth-g3.crl", "certificate signature failure"},
+		{"aoi", "auth-g3", "auth-g3.crl", "unable to get local issuer certificate"},
 		{"hanako", "auth-g2", "auth-g2.crl", "unable to get local issuer certificate"}, // same name, other key
-		{"hanako-sign", "sign-g2", "sign.crl", "hanako-sign.pem: OK"},
-		{"nao-sign", "sign-g2", "sign.crl", "certificate revoked"},
+		{"hanako-sign", "sign-g2", "sign-g2.crl", "hanako-sign.pem: OK"},
+		{"nao-sign", "sign-g2", "sign-g2.crl", "certificate revoked"},
 	} {
 		out, ok := openssl(t, dir, "verify", "-crl_check", "-x509_strict", "-CAfile", c.root+".pem", "-CRLfile", c.list, c.cert+".pem")
 		if !strings.Contains(out, c.want) || ok != strings.HasSuffix(c.want, "OK") {
@@ -127,7 +132,7 @@ func TestOpenSSLVerifiesWithLists(t *testing.T) {
 func TestOpenSSLChoosesTheGeneration(t *testing.T) {
 	_, _, dir := opensslRig(t, jpki.Config{})
 	var all []byte
-	for _, g := range []string{"auth-g1", "auth-g3", "auth-g2"} {
+	for _, g := range []string{"auth-g1", "auth-g4", "auth-g3", "auth-g2"} {
 		b, err := os.ReadFile(filepath.Join(dir, g+".pem"))
 		if err != nil {
 			t.Fatal(err)
@@ -137,7 +142,7 @@ func TestOpenSSLChoosesTheGeneration(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "all.pem"), all, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for _, p := range []string{"hanako", "taro", "haru", "maria", "tsuru", "sora"} {
+	for _, p := range []string{"hanako", "taro", "haru", "maria", "tsuru", "sora", "mirai", "tomas", "kiku"} {
 		if out, ok := openssl(t, dir, "verify", "-CAfile", "all.pem", p+".pem"); !ok {
 			t.Errorf("openssl verify %s: %s", p, out)
 		}
@@ -173,6 +178,9 @@ func TestOpenSSLOCSP(t *testing.T) {
 			{"taro", "auth-g2", []string{"-CAfile", "auth-g2.pem"}, ": good"},
 			{"taro", "auth-g3", []string{"-CAfile", "auth-g3.pem"}, ": unknown"},
 			{"ren", "auth-g3", []string{"-CAfile", "auth-g3.pem"}, ": unknown"},
+			{"mirai", "auth-g4", []string{"-CAfile", "auth-g4.pem"}, ": good"},
+			{"mirai", "auth-g3", []string{"-CAfile", "auth-g3.pem"}, ": unknown"},
+			{"mirai-sign", "sign-g4", []string{"-CAfile", "sign-g4.pem"}, ": good"},
 			{"hanako-sign", "sign-g2", []string{"-CAfile", "sign-g2.pem"}, ": good"},
 			{"nao-sign", "sign-g2", []string{"-CAfile", "sign-g2.pem"}, "Reason: affiliationChanged"},
 		} {
@@ -215,7 +223,13 @@ func TestOpenSSLReadsTheProfile(t *testing.T) {
 	if !ok || strings.Contains(out, "Error") || !strings.Contains(out, "X509v3 Authority Key Identifier") {
 		t.Errorf("openssl asn1parse of hanako: %s", out)
 	}
-	for _, root := range []string{"auth-g1.pem", "auth-g2.pem", "auth-g3.pem", "sign-g2.pem"} {
+	out, ok = openssl(t, dir, "x509", "-in", "mirai.pem", "-noout", "-text")
+	for _, want := range []string{"Signature Algorithm: ecdsa-with-SHA384", "ASN1 OID: secp384r1", "Policy: 1.2.392.200149.8.5.1.3.30"} {
+		if !ok || !strings.Contains(out, want) {
+			t.Errorf("openssl x509 of mirai lacks %q:\n%s", want, out)
+		}
+	}
+	for _, root := range []string{"auth-g1.pem", "auth-g2.pem", "auth-g3.pem", "auth-g4.pem", "sign-g2.pem", "sign-g4.pem"} {
 		if out, ok := openssl(t, dir, "verify", "-x509_strict", "-no_check_time", "-CAfile", root, root); !ok {
 			t.Errorf("openssl verify of root %s: %s", root, out)
 		}
