@@ -70,7 +70,7 @@ const (
 	inputPIN = "5678"
 	password = "KAZASHI1"
 	birthDay = "19800217"
-	name     = "練習\u3000花子"
+	holder   = "練習\u3000花子"
 	address  = "練習県見本市中央一丁目1番1号"
 	// individualNumber is made up; its check digit does not fit.
 	individualNumber = "999900000000"
@@ -170,7 +170,7 @@ func ageRecord(k keys, birth string) []byte {
 
 // attributes is FF20 { DF21 offsets … }; the fields alone come second.
 func attributes(birth string) (file, fields []byte) {
-	list := [][]byte{tlv(0xDF22, []byte(name)), tlv(0xDF23, []byte(address)), tlv(0xDF24, []byte(birth)), tlv(0xDF25, []byte("2"))}
+	list := [][]byte{tlv(0xDF22, []byte(holder)), tlv(0xDF23, []byte(address)), tlv(0xDF24, []byte(birth)), tlv(0xDF25, []byte("2"))}
 	fields = slices.Concat(list...)
 	const table = 3 + 8
 	at := len(tlv(0xFF20, make([]byte, table+len(fields)))) - len(fields)

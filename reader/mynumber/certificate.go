@@ -121,7 +121,7 @@ func (c *Card) ReadSignCert(ctx context.Context, password Password) (SignCertifi
 
 // hasNoSignCert reports a card that says so itself. On one, as a child's, the password is blocked from the beginning.
 func (c *Card) hasNoSignCert(ctx context.Context) bool {
-	if !c.layout.lists {
+	if !c.layout.lists || c.enter(ctx, c.layout.auth) != nil {
 		return false
 	}
 	a, err := c.readAvailable(ctx)
