@@ -32,12 +32,12 @@ var errTorn = errors.New("card torn away")
 // may arrive together.
 func (s *Slot) serve(ctx context.Context, in *insertion, conn *net.TCPConn) error {
 	r := quickReader{conn}
+	in.powered = false
 	for {
 		payload, err := readFrame(r)
 		if err != nil {
 			return err
 		}
-		s.connected(in, true)
 		answer, err := s.react(ctx, in, payload)
 		if err != nil {
 			return err
@@ -47,6 +47,9 @@ func (s *Slot) serve(ctx context.Context, in *insertion, conn *net.TCPConn) erro
 		}
 		if err := write(conn, frame(answer)); err != nil {
 			return err
+		}
+		if in.powered || len(payload) > 1 { // before, pcscd only looked whether somebody is there
+			s.connected(in, true)
 		}
 	}
 }
@@ -63,7 +66,7 @@ func (s *Slot) react(ctx context.Context, in *insertion, payload []byte) ([]byte
 	case getATR:
 		return in.device.ATR(), in.activate(ctx)
 	case powerOn, reset:
-		in.cold = true
+		in.cold, in.powered = true, true
 		in.device.Reset()
 	case powerOff:
 		in.device.Reset()

@@ -41,7 +41,8 @@ type Device interface {
 
 // Status is the state of a slot. The counters run from the last insertion and stand still after the removal.
 type Status struct {
-	// Inserted: a card lies in the slot. Connected: pcscd has spoken to it, so that its PC/SC clients hear of it by now.
+	// Inserted: a card lies in the slot. Connected: pcscd has given it power and its answer to reset, so that
+	// its PC/SC clients hear of it by now.
 	Inserted, Connected bool
 	// APDUs counts commands that were answered or torn; BytesUp and BytesDown their octets to and from the card.
 	APDUs, BytesUp, BytesDown uint64
@@ -67,9 +68,9 @@ type insertion struct {
 	device Device
 	model  link.Model
 	gone   chan struct{} // closed by removal
-	// pace and cold belong to Run's goroutine. cold: power came, and no answer to reset yet.
-	pace link.Pace
-	cold bool
+	// The rest belongs to Run's goroutine. powered: power came on this connection; cold: and no answer to reset since.
+	pace          link.Pace
+	powered, cold bool
 }
 
 // New makes an empty slot that dials addr, a vpcd port such as 127.0.0.1:35963. It starts nothing.
