@@ -178,6 +178,39 @@ type Subject struct {
 	Made     time.Time
 }
 
+// Enrolment is what one tap left for later ones.
+type Enrolment struct {
+	Tap      record.TapID // of the enrolment
+	Verifier record.VerifierID
+	Person   int64
+	Box      record.BoxID
+	Site     record.SiteID
+	At       time.Time // of the tap, or of its arrival if the tap claims to be later
+	Current  bool
+	Kept     []byte // sealed: certificate, birth date, card key, attributes
+}
+
+// Renewal is one certificate that took another's place.
+type Renewal struct {
+	Old, New []byte // keyed serials
+	Pair     []byte // sealed: both serials
+	Learned  time.Time
+}
+
+// Asked is how far the source of renewals was read.
+type Asked struct {
+	Through time.Time // of the newest renewal that was read; zero: none yet
+	At      time.Time // when the source answered last; zero: never
+}
+
+// Conflict says that one person's certificates lead to two persons, because somebody enrolled with the new one before the renewal
+// was known. Neither is changed; an operator decides.
+type Conflict struct {
+	Verifier      record.VerifierID
+	Person, Other int64 // the one met with the older certificate, and the other
+	At            time.Time
+}
+
 // ReportKind groups reports. Strings stand in databases.
 type ReportKind string
 
@@ -206,4 +239,5 @@ type Counts struct {
 	Records, Settled, Corrected, Persons int64 // settled: the box holds the record's last verdict; corrected: it differs from the first
 	Reports                              int64
 	Gaps                                 int64 // epochs of which something is missing
+	Enrolments, Renewals, Conflicts      int64 // current enrolments; renewals that are known; persons that are two
 }

@@ -14,6 +14,7 @@ import (
 
 	"kazashi.example/sync/epoch"
 	"kazashi.example/sync/record"
+	"kazashi.example/sync/rule"
 	"kazashi.example/sync/sign"
 	"kazashi.example/sync/wire"
 )
@@ -26,6 +27,8 @@ var (
 	ErrTaken = errors.New("identity is taken")
 	// ErrDamaged says that the database is damaged or not one of ours.
 	ErrDamaged = errors.New("database is damaged or not central's; restore the last backup")
+	// ErrRelease says that the database was made by another release, whose tables are others.
+	ErrRelease = errors.New("database was made by another release of central; use that one, or an empty data directory")
 	// ErrBusy says that another process holds the database.
 	ErrBusy = errors.New("another process holds the database; stop it first")
 	// ErrRestoring says that a restore was interrupted.
@@ -49,6 +52,9 @@ type Tx interface {
 	Envelopes
 	Records
 	People
+	Enrolments
+	Rosters
+	Renewals
 	Reports
 }
 
@@ -74,6 +80,8 @@ type Boxes interface {
 	BoxByDevice(id sign.KeyID) (Box, error)
 	// AllBoxes lists every box, oldest first.
 	AllBoxes() ([]Box, error)
+	// BoxesAt names the boxes of a site.
+	BoxesAt(site record.SiteID) ([]record.BoxID, error)
 	// AddBox registers a box; ErrTaken if its id or device key is registered.
 	AddBox(b Box) error
 	// SetBoxState changes what central makes of a box.
@@ -144,6 +152,10 @@ type Envelopes interface {
 	SetEnvelope(id int64, s EnvelopeState) error
 	// Postpone makes an envelope due later.
 	Postpone(id int64, until time.Time, tries int) error
+	// Await is Postpone for an envelope that waits for the record of another tap.
+	Await(id int64, tap record.TapID, until time.Time, tries int) error
+	// Awaken makes due what waits for a tap, and returns how many.
+	Awaken(tap record.TapID) (int64, error)
 	// Authenticate notes that an envelope's tag verified, and reports whether that is news.
 	Authenticate(id int64) (bool, error)
 	// LastAuthentic is the greatest seq of an epoch whose tag verified; 0 if none.
@@ -176,6 +188,8 @@ type People interface {
 	PersonBySerial(index []byte) (Person, error)
 	// PersonByHandle finds a person by a keyed handle; ErrNone.
 	PersonByHandle(index []byte) (Person, error)
+	// Verifiers are those who have met anybody.
+	Verifiers() ([]record.VerifierID, error)
 	// AddPerson keeps a person and returns its number.
 	AddPerson(p Person) (int64, error)
 	// LinkSerial lets a keyed serial lead to a person; ErrTaken.
@@ -186,6 +200,49 @@ type People interface {
 	AddSubject(s Subject) (int64, error)
 	// SubjectOfTap finds the pseudonym issued for one of a box's taps; ErrNone.
 	SubjectOfTap(box record.BoxID, tap record.TapID) (Subject, error)
+}
+
+// Enrolments are what the taps with PIN at which people enrolled left for later taps. A person has at most one current
+// enrolment at a site; a superseded one stays, so that older taps which name it can still be settled.
+type Enrolments interface {
+	// AddEnrolment keeps an enrolment; ErrTaken if its tap left one, or if it is current and the person's at its site is as well.
+	AddEnrolment(e Enrolment) error
+	// Enrolment finds what a tap left; ErrNone.
+	Enrolment(tap record.TapID) (Enrolment, error)
+	// CurrentEnrolments are a person's, one a site.
+	CurrentEnrolments(person int64) ([]Enrolment, error)
+	// EnrolmentsAt lists the current ones made at a site, newest first.
+	EnrolmentsAt(site record.SiteID, limit int) ([]Enrolment, error)
+	// Supersede ends an enrolment's being current, and replaces what it keeps.
+	Supersede(tap record.TapID, kept []byte) error
+}
+
+// Rosters number what a site's boxes are told of the people enrolled there.
+type Rosters interface {
+	// RosterNumber counts the changes of a site's roster; 0 if nobody ever enrolled there.
+	RosterNumber(site record.SiteID) (uint64, error)
+	// RaiseRoster notes that a site's roster changed.
+	RaiseRoster(site record.SiteID) error
+	// RaiseRosters notes that every roster changed, unless this was said under the same rules before.
+	RaiseRosters(rules rule.Version) error
+}
+
+// Renewals are certificates that took the place of others. All of it keyed or sealed.
+type Renewals interface {
+	// AddRenewal keeps a renewal; ErrTaken if the old one was renewed, or the new one took another's place, before.
+	AddRenewal(r Renewal) error
+	// RenewalOf finds what took the place of a certificate, by its keyed serial; ErrNone.
+	RenewalOf(old []byte) (Renewal, error)
+	// RenewalTo finds what a certificate took the place of, by its keyed serial; ErrNone.
+	RenewalTo(next []byte) (Renewal, error)
+	// RenewalsAsked says how far the source was read.
+	RenewalsAsked() (Asked, error)
+	// SetRenewalsAsked notes how far the source was read.
+	SetRenewalsAsked(a Asked) error
+	// AddConflict keeps a conflict, and reports whether it is news.
+	AddConflict(c Conflict) (bool, error)
+	// Conflicts lists them, oldest first.
+	Conflicts(limit int) ([]Conflict, error)
 }
 
 // Reports are what an operator must know: forks and damage.

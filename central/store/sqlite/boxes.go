@@ -39,6 +39,12 @@ func (t *tx) SetBoxHolds(id record.BoxID, n uint64) error {
 	return t.exec("UPDATE boxes SET holds = max(holds, ?) WHERE box = ?", n, id.ID128[:])
 }
 
+func scanBoxID(s scanner) (id record.BoxID, err error) { return id, s.Scan(octets(id.ID128[:])) }
+
+func (t *tx) BoxesAt(site record.SiteID) ([]record.BoxID, error) {
+	return each(t, scanBoxID, "SELECT box FROM boxes WHERE site = ? ORDER BY row", string(site))
+}
+
 func scanCode(s scanner) (c store.Code, err error) {
 	u := &c.Use
 	err = s.Scan(octets(c.ID[:]), &c.Secret, &c.Site, &c.Name, millis{&c.Created}, millis{&c.Expires},

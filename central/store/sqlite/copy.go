@@ -88,8 +88,11 @@ func check(ctx context.Context, path, pragma string) (err error) {
 	if err := db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
 		return fmt.Errorf("%w: %w", store.ErrDamaged, err)
 	}
-	if id != applicationID || version != schemaVersion {
-		return fmt.Errorf("%w: application %#x, version %d", store.ErrDamaged, id, version)
+	if id != applicationID {
+		return fmt.Errorf("%w: application %#x", store.ErrDamaged, id)
+	}
+	if version != schemaVersion {
+		return fmt.Errorf("%w: its tables are of version %d, this release's of version %d", store.ErrRelease, version, schemaVersion)
 	}
 	var said string
 	if err := db.QueryRowContext(ctx, "PRAGMA "+pragma+"(1)").Scan(&said); err != nil {

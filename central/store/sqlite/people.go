@@ -19,6 +19,12 @@ func (t *tx) PersonByHandle(index []byte) (store.Person, error) {
 	return one(t.row(personColumns+"WHERE p.handle_index = ?", index), scanPerson)
 }
 
+func scanVerifier(s scanner) (v record.VerifierID, err error) { return v, s.Scan(&v) }
+
+func (t *tx) Verifiers() ([]record.VerifierID, error) {
+	return each(t, scanVerifier, "SELECT DISTINCT verifier FROM persons ORDER BY verifier")
+}
+
 func (t *tx) AddPerson(p store.Person) (int64, error) {
 	return t.insert("INSERT INTO persons (verifier, handle_index, handle_sealed, made) VALUES (?, ?, ?, ?)",
 		string(p.Verifier), p.Index, p.Handle, ms(p.Made))

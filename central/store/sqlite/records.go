@@ -83,11 +83,13 @@ const counts = `SELECT
 	(SELECT count(*) FROM records r JOIN boxes b ON b.box = r.box WHERE r.verdict BETWEEN 1 AND b.holds),
 	(SELECT count(*) FROM records WHERE (first_verdict = 3) <> (final_verdict = 3)),
 	(SELECT count(*) FROM persons), (SELECT count(*) FROM reports),
-	(` + incomplete + `)`
+	(` + incomplete + `),
+	(SELECT count(*) FROM enrolments WHERE current = 1), (SELECT count(*) FROM renewals), (SELECT count(*) FROM conflicts)`
 
 func scanCounts(s scanner) (c store.Counts, err error) {
 	err = s.Scan(&c.Boxes, &c.Quarantined, &c.Revoked, &c.Epochs, &c.HeldHeaders, &c.Held, &c.Ready, &c.Applied, &c.Aside, &c.Rivals,
-		&c.Records, &c.Settled, &c.Corrected, &c.Persons, &c.Reports, &c.Gaps)
+		&c.Records, &c.Settled, &c.Corrected, &c.Persons, &c.Reports, &c.Gaps,
+		&c.Enrolments, &c.Renewals, &c.Conflicts)
 	return c, err
 }
 

@@ -3,10 +3,10 @@ package sqlite
 // applicationID marks the file as central's ("KzC1"); schemaVersion is that of the tables below.
 const (
 	applicationID = 0x4b7a4331
-	schemaVersion = 1
+	schemaVersion = 2
 )
 
-// schema is version 1. Times are Unix milliseconds, 0 for none; ids and hashes are octets. Columns that name a person are
+// schema is version 2, which added enrolments, rosters and renewals. Times are Unix milliseconds, 0 for none; ids and hashes are octets. Columns that name a person are
 // keyed (…_index: HMAC under K_idx) or sealed (…_sealed: AES-256-GCM under K_row, bound to table and row). A row number of
 // epochs, envelopes and subjects is never reused: a backup's high-water marks name them.
 const schema = `
@@ -17,7 +17,11 @@ CREATE TABLE meta (
 	next_ack INTEGER NOT NULL DEFAULT 1,
 	safe_epoch INTEGER NOT NULL DEFAULT 0,
 	safe_envelope INTEGER NOT NULL DEFAULT 0,
-	safe_subject INTEGER NOT NULL DEFAULT 0
+	safe_subject INTEGER NOT NULL DEFAULT 0,
+	rosters_epoch INTEGER NOT NULL DEFAULT 0,
+	rosters_n INTEGER NOT NULL DEFAULT 0,
+	renewals_through INTEGER NOT NULL DEFAULT 0,
+	renewals_at INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE TABLE boxes (
 	row INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -32,6 +36,7 @@ CREATE TABLE boxes (
 	release TEXT NOT NULL,
 	holds INTEGER NOT NULL DEFAULT 0
 ) STRICT;
+CREATE INDEX boxes_by_site ON boxes (site);
 CREATE TABLE codes (
 	code BLOB PRIMARY KEY,
 	secret_sealed BLOB NOT NULL,
@@ -78,10 +83,12 @@ CREATE TABLE envelopes (
 	authentic INTEGER NOT NULL DEFAULT 0,
 	due INTEGER NOT NULL DEFAULT 0,
 	tries INTEGER NOT NULL DEFAULT 0,
+	awaits BLOB,
 	UNIQUE (epoch, seq, sum)
 ) STRICT;
 CREATE INDEX envelopes_ready ON envelopes (due, row) WHERE state = 2;
 CREATE INDEX envelopes_odd ON envelopes (carrier, state) WHERE state IN (1, 4);
+CREATE INDEX envelopes_awaiting ON envelopes (awaits) WHERE awaits IS NOT NULL;
 CREATE TABLE records (
 	epoch BLOB NOT NULL,
 	seq INTEGER NOT NULL,
@@ -146,6 +153,36 @@ CREATE TABLE subjects (
 	ppid_sealed BLOB NOT NULL,
 	made INTEGER NOT NULL,
 	UNIQUE (person, sector)
+) STRICT;
+CREATE TABLE enrolments (
+	tap BLOB PRIMARY KEY,
+	verifier TEXT NOT NULL,
+	person INTEGER NOT NULL REFERENCES persons (row),
+	box BLOB NOT NULL REFERENCES boxes (box),
+	site TEXT NOT NULL,
+	at INTEGER NOT NULL,
+	current INTEGER NOT NULL,
+	kept_sealed BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX enrolments_current ON enrolments (person, site) WHERE current = 1;
+CREATE INDEX enrolments_by_site ON enrolments (site, at) WHERE current = 1;
+CREATE TABLE rosters (
+	site TEXT PRIMARY KEY,
+	n INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE renewals (
+	old_index BLOB PRIMARY KEY,
+	new_index BLOB NOT NULL UNIQUE,
+	pair_sealed BLOB NOT NULL,
+	learned INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE conflicts (
+	row INTEGER PRIMARY KEY AUTOINCREMENT,
+	verifier TEXT NOT NULL,
+	person INTEGER NOT NULL REFERENCES persons (row),
+	other INTEGER NOT NULL REFERENCES persons (row),
+	at INTEGER NOT NULL,
+	UNIQUE (person, other)
 ) STRICT;
 CREATE TABLE reports (
 	row INTEGER PRIMARY KEY AUTOINCREMENT,
