@@ -50,6 +50,9 @@ type Config struct {
 	Backup  Backup `toml:"backup"`
 	// JPKI lists the certificate hierarchies that central asks about. At least one.
 	JPKI []JPKI `toml:"jpki"`
+	// CardCA lists the authorities of the cards' own keys. May be empty: then no card can prove itself without its PIN.
+	CardCA   []CardCA `toml:"card_ca"`
+	Renewals Renewals `toml:"renewals"`
 	// Service lists what may be tapped for. At least one.
 	Service []Service `toml:"service"`
 }
@@ -96,6 +99,27 @@ type JPKI struct {
 	AuthCRL string `toml:"auth_crl"`
 	// ListEvery is the pause between two looks at the list. Default "15m".
 	ListEvery *Duration `toml:"list_every"`
+}
+
+// CardCA is an issuer key of card-verifiable certificates, which has no certificate of its own. Boxes get it in the trust bundle.
+type CardCA struct {
+	// Hierarchy is "production", "test" or "practice"; there must be a [[jpki]] of it.
+	Hierarchy string `toml:"hierarchy"`
+	// ID is the issuer's key id as it stands in a card's certificate: 32 hex digits.
+	ID string `toml:"id"`
+	// Key is a file of its public key: PEM, "PUBLIC KEY" (SubjectPublicKeyInfo), RSA of 2048 bits or on P-384.
+	Key string `toml:"key"`
+}
+
+// Renewals is where central learns which certificate took another's place.
+type Renewals struct {
+	// URL answers which serial number took another's place; https, or http on a loopback address, because the answer is not
+	// signed. Empty: nobody is asked, and a renewed certificate needs the PIN and makes a new person.
+	URL string `toml:"url"`
+	// Every is the pause between two questions. Default "24h", at least "1s". The first is asked at the start.
+	Every *Duration `toml:"every"`
+	// Hierarchy is whose certificates the answer is about. Default: that of [[jpki]] if there is one alone.
+	Hierarchy string `toml:"hierarchy"`
 }
 
 // Service is one rule, and how its people are named.
@@ -183,6 +207,10 @@ func (c *Config) complete() {
 	c.Backup.Every = orDuration(c.Backup.Every, time.Minute)
 	for i := range c.JPKI {
 		c.JPKI[i].ListEvery = orDuration(c.JPKI[i].ListEvery, 15*time.Minute)
+	}
+	c.Renewals.Every = orDuration(c.Renewals.Every, 24*time.Hour)
+	if len(c.JPKI) == 1 {
+		c.Renewals.Hierarchy = or(c.Renewals.Hierarchy, c.JPKI[0].Hierarchy)
 	}
 	for i := range c.Service {
 		s := &c.Service[i]

@@ -54,6 +54,7 @@ func TestDefaults(t *testing.T) {
 		JPKI: []config.JPKI{{
 			Hierarchy: "practice", AuthAnchors: []string{"/a.cer"}, AuthCRL: "http://crl.example/auth.crl", ListEvery: span(15 * time.Minute),
 		}},
+		Renewals: config.Renewals{Every: span(24 * time.Hour), Hierarchy: "practice"},
 		Service: []config.Service{{
 			ID: "kiyose.library", Verifier: "kiyose", Sector: "kiyose.library", Basis: "drill", Evidence: "certificate", TooOld: "refuse",
 			ListFull: span(36 * time.Hour), ListProvisional: span(504 * time.Hour), Hierarchies: []string{"practice"}, Practice: true,
@@ -116,6 +117,21 @@ list_every = "0s"
 hierarchy = "practice"
 auth_anchors = ["/a.cer"]
 auth_crl = "/a.crl"
+[[card_ca]]
+hierarchy = "test"
+id = "12"
+[[card_ca]]
+hierarchy = "practice"
+id = "35303030303233080530303100000000"
+key = "/a.pem"
+[[card_ca]]
+hierarchy = "practice"
+id = "35303030303233080530303100000000"
+key = "/a.pem"
+[renewals]
+url = "http://renewals.example/"
+every = "0s"
+hierarchy = "test"
 [[service]]
 id = "Kiyose"
 verifier = ""
@@ -133,6 +149,8 @@ hierarchies = ["practice", "lunar"]
 	for _, key := range []string{
 		"data_dir:", "keys_dir:", "uplink.listen:", "uplink.connections:", "uplink.connections_per_address:", "http.listen:", "backup.dir:", "backup.every:", "backup.keep:",
 		"jpki[0].hierarchy:", "jpki[0].auth_anchors:", "jpki[0].ocsp:", "jpki[0].auth_crl:", "jpki[0].list_every:", "jpki[1].auth_crl:",
+		"card_ca[0].hierarchy:", "card_ca[0].id:", "card_ca[0].key:", "card_ca[1].id: numbers of practice", "card_ca[2].id: \"3530",
+		"renewals.url: http is for loopback", "renewals.every:", "renewals.hierarchy:",
 		"service[0].basis:", "service[0].evidence:", "service[0].too_old:", "service[0].list_full:", "service[0].list_provisional:",
 		"service[0].sector:", "service[0].hierarchies: unknown", "service[0].hierarchies: there is no [[jpki]]",
 	} {
@@ -163,6 +181,9 @@ func TestOneFaultEach(t *testing.T) {
 		{"[uplink]\nlisten = \":http\"\n" + least, "uplink.listen:"},
 		{"[uplink]\nlisten = \":70000\"\n" + least, "uplink.listen:"},
 		{"[http]\nlisten = \":7442\"\n" + least, "http.listen:"},
+		{"[renewals]\nurl = \"ftp://127.0.0.1/\"\n" + least, "renewals.url: not an HTTP address"},
+		{"[renewals]\nurl = \"https://name:hunter2@x/\"\n" + least, "renewals.url: not an HTTP address"},
+		{"[renewals]\nurl = \"http://10.0.0.1/\"\n" + least, "renewals.url: http is for loopback"},
 		{"[backup]\nkeep = 0\n" + least, "backup.keep: 0"},
 	} {
 		_, err := config.Parse([]byte(try.text))

@@ -1,12 +1,14 @@
 package config
 
 import (
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net"
 	"net/url"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"kazashi.example/sync/certid"
@@ -14,6 +16,13 @@ import (
 
 // maxDuration is the longest time that a rule can say: its seconds travel as 32 bits.
 const maxDuration = 10 * 365 * 24 * time.Hour
+
+// cardIssuerLen is the length of a key id in a card-verifiable certificate (trust.CardCA), in octets.
+const cardIssuerLen = 16
+
+// cardIssuerDigit begins the number of an authority of each hierarchy: a box takes no other (soltia48/myna-card certs/README.md; the
+// practice world's own mark).
+var cardIssuerDigit = map[string]byte{"production": '5', "test": '6', "practice": '9'}
 
 // faults collects what is wrong, each under the key at fault.
 type faults []error
@@ -46,7 +55,7 @@ func (c Config) Validate() error {
 	}
 	if host, err := hostOf(c.HTTP.Listen); err != nil {
 		f.add("http.listen: %q is not host:port", c.HTTP.Listen)
-	} else if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+	} else if !loopback(host) {
 		f.add("http.listen: %q is not a loopback address", c.HTTP.Listen)
 	}
 	if c.Backup.Keep < 1 {
@@ -56,6 +65,8 @@ func (c Config) Validate() error {
 		f.add("backup.every: %s is before now", time.Duration(*c.Backup.Every))
 	}
 	known := c.hierarchies(&f)
+	c.cardCAs(&f, known)
+	f.under("renewals.", c.Renewals.validate(known))
 	c.services(&f, known)
 	return errors.Join(f...)
 }
@@ -97,6 +108,55 @@ func (j JPKI) validate() (f faults) {
 		f.add("list_every: %s is less than 1s", d)
 	}
 	return f
+}
+
+// cardCAs looks through the tables [[card_ca]].
+func (c Config) cardCAs(f *faults, known map[string]bool) {
+	seen := map[[2]string]bool{}
+	for i, a := range c.CardCA {
+		table := fmt.Sprintf("card_ca[%d].", i)
+		if !known[a.Hierarchy] {
+			f.add("%shierarchy: there is no [[jpki]] of hierarchy %q", table, a.Hierarchy)
+		}
+		if id, err := hex.DecodeString(a.ID); err != nil || len(id) != cardIssuerLen {
+			f.add("%sid: %q is not 32 hex digits", table, a.ID)
+		} else if d := cardIssuerDigit[a.Hierarchy]; d != 0 && id[0] != d {
+			f.add("%sid: numbers of %s begin with %c", table, a.Hierarchy, d)
+		}
+		if a.Key == "" {
+			f.add("%skey: a file", table)
+		}
+		if at := [2]string{a.Hierarchy, strings.ToLower(a.ID)}; seen[at] {
+			f.add("%sid: %q stands twice", table, a.ID)
+		} else {
+			seen[at] = true
+		}
+	}
+}
+
+func (r Renewals) validate(known map[string]bool) (f faults) {
+	if d := time.Duration(*r.Every); d < time.Second {
+		f.add("every: %s is less than 1s", d)
+	}
+	if r.URL == "" {
+		return f
+	}
+	u, err := url.Parse(r.URL)
+	switch {
+	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil || u.Fragment != "":
+		f.add("url: not an HTTP address without a name or password") // what stands there may hold one
+	case u.Scheme == "http" && !loopback(u.Hostname()):
+		f.add("url: http is for loopback addresses only, because nobody signs the answer; elsewhere use https")
+	}
+	if !known[r.Hierarchy] {
+		f.add("hierarchy: there is no [[jpki]] of hierarchy %q", r.Hierarchy)
+	}
+	return f
+}
+
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // hostOf splits host:port with a port from 0, which takes a free one, to 65535.

@@ -49,7 +49,7 @@ type Policy struct {
 	now  time.Time
 }
 
-// Make reads the anchors, and takes or makes the signed files in the data directory. ErrAnchor, or an error of packages jpki,
+// Make reads the anchors and card authorities, and takes or makes the signed files in the data directory. ErrAnchor, ErrCardCA, or an error of packages jpki,
 // rule or trust for a configuration that cannot be signed; nothing is written then.
 //
 // The bundle is written before the rules, which carry central's epoch: after a crash in between, the next start finds the old
@@ -65,6 +65,9 @@ func Make(c config.Config, k *keys.Keys, centralEpoch uint64, now time.Time) (*P
 		return nil, err
 	}
 	if err := p.anchors(c); err != nil {
+		return nil, err
+	}
+	if err := p.cardCAs(c); err != nil {
 		return nil, err
 	}
 	pathRules := filepath.Join(c.DataDir, fileRules)
@@ -190,7 +193,7 @@ func publicKeys(k *keys.Keys) ([]trust.Key, error) {
 		return nil, err
 	}
 	return []trust.Key{
-		{Purposes: []sign.Purpose{sign.PurposeAck, sign.PurposeVerdicts, sign.PurposeRules}, Public: signKey.DER()},
+		{Purposes: []sign.Purpose{sign.PurposeAck, sign.PurposeVerdicts, sign.PurposeRules, sign.PurposeRoster}, Public: signKey.DER()},
 		{Purposes: []sign.Purpose{trust.UseTLS}, Public: tlsKey.DER()},
 		{Purposes: []sign.Purpose{trust.UseSeal}, Public: k.Seal.Public().Bytes()},
 	}, nil
