@@ -32,17 +32,37 @@ func (t *Tray) Lay(ctx context.Context, person string) (ledger.Entry, error) {
 	if err := t.clear(ctx); err != nil {
 		return ledger.Entry{}, err
 	}
-	first, final := t.expect(p)
+	return t.lay(ctx, p, t.expect(p))
+}
+
+// Expected is what a tap should come to; empty where either would be right.
+type Expected struct{ First, Final Outcome }
+
+// LayExpecting is Lay for somebody who knows more than the tray, as who is enrolled.
+func (t *Tray) LayExpecting(ctx context.Context, person string, want Expected) (ledger.Entry, error) {
+	t.deed.Lock()
+	defer t.deed.Unlock()
+	p, err := t.person(person)
+	if err != nil {
+		return ledger.Entry{}, err
+	}
+	if err := t.clear(ctx); err != nil {
+		return ledger.Entry{}, err
+	}
+	return t.lay(ctx, p, want)
+}
+
+func (t *Tray) lay(ctx context.Context, p Person, want Expected) (ledger.Entry, error) {
 	e, err := t.write(ledger.Entry{
 		Kind: ledger.KindLay, Tap: t.nextTap(), Person: p.Key, Serial: p.Serial,
-		Desk: t.cfg.Desk, Service: t.cfg.Service, ExpectFirst: string(first), ExpectFinal: string(final),
+		Desk: t.cfg.Desk, Service: t.cfg.Service, ExpectFirst: string(want.First), ExpectFinal: string(want.Final),
 	})
 	if err != nil {
 		return ledger.Entry{}, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, slotTimeout)
 	defer cancel()
-	if err := t.cfg.Slot.Insert(ctx, p.Profile, p.Fault); err != nil {
+	if err := t.cfg.Slot.Insert(ctx, p.Profile, p.Faults); err != nil {
 		err = fmt.Errorf("laying the card on the reader: %w", err)
 		t.doubt = true
 		if _, werr := t.write(ledger.Entry{Kind: ledger.KindFail, Tap: e.Tap, Person: p.Key, Error: shorten(err.Error())}); werr != nil {
@@ -160,6 +180,48 @@ func (t *Tray) Revoke(ctx context.Context, person, reason string) (ledger.Entry,
 	return t.write(ledger.Entry{Kind: ledger.KindRevoke, Person: p.Key, Serial: p.Serial, Reason: reason})
 }
 
+// Renew has the practice JPKI give a person a new certificate, on the same card or on a new one. A card that lies on the reader
+// is taken away first. ErrNotRenewable.
+func (t *Tray) Renew(ctx context.Context, person string, newCard bool) (ledger.Entry, error) {
+	t.deed.Lock()
+	defer t.deed.Unlock()
+	p, err := t.person(person)
+	switch {
+	case err != nil:
+		return ledger.Entry{}, err
+	case !p.Renewable || t.cfg.Reload == nil:
+		return ledger.Entry{}, ErrNotRenewable
+	}
+	if err := t.clear(ctx); err != nil {
+		return ledger.Entry{}, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, pkiTimeout)
+	defer cancel()
+	if err := t.cfg.PKI.Renew(ctx, p.Key, newCard, time.Now()); err != nil {
+		return ledger.Entry{}, fmt.Errorf("renewing at the practice JPKI: %w", err)
+	}
+	if p, err = t.reload(p.Key); err != nil {
+		return ledger.Entry{}, err
+	}
+	kind := ledger.KindRenew
+	if newCard {
+		kind = ledger.KindReissue
+	}
+	return t.write(ledger.Entry{Kind: kind, Person: p.Key, Serial: p.Serial})
+}
+
+// reload reads the people again and returns one of them.
+func (t *Tray) reload(key string) (Person, error) {
+	all, err := t.cfg.Reload()
+	if err != nil {
+		return Person{}, fmt.Errorf("reading the practice world again: %w", err)
+	}
+	t.mu.Lock()
+	t.people = all
+	t.mu.Unlock()
+	return t.person(key)
+}
+
 // Publish has the practice JPKI issue new lists.
 func (t *Tray) Publish(ctx context.Context) (ledger.Entry, error) {
 	t.deed.Lock()
@@ -174,16 +236,22 @@ func (t *Tray) Publish(ctx context.Context) (ledger.Entry, error) {
 }
 
 // expect says what a tap of p begun now should come to. After a publication the box may or may not hold the new list.
-func (t *Tray) expect(p Person) (first, final Outcome) {
-	first, final = p.First, p.Final
+func (t *Tray) expect(p Person) Expected {
+	want := Expected{p.First, p.Final}
 	r, revoked := t.revocation(p.Key)
-	if !revoked || first == OutcomeNoRecord {
-		return first, final
+	if revoked && want.First != OutcomeNoRecord {
+		if r.published && want.First == OutcomeServed {
+			want.First = ""
+		}
+		want.Final = OutcomeRefused
 	}
-	if r.published && first == OutcomeServed {
-		first = ""
+	if t.cfg.Enrols && want.First == OutcomeServed {
+		want.First = ""
 	}
-	return first, OutcomeRefused
+	if t.cfg.Enrols && want.Final == OutcomeServed {
+		want.Final = ""
+	}
+	return want
 }
 
 func (t *Tray) onReader() *Card {

@@ -20,6 +20,8 @@ type PersonNow struct {
 	Revocable bool   `json:"revocable"` // has a certificate that was not revoked from here
 	Revoked   bool   `json:"revoked"`   // revoked from here
 	Published bool   `json:"published"` // and a list was published since
+	Renewable bool   `json:"renewable"` // the practice JPKI can issue it another certificate
+	Knows     Knows  `json:"knows"`     // what whoever plays the person types in
 }
 
 // State returns the present moment.
@@ -27,16 +29,17 @@ func (t *Tray) State() State {
 	up := t.cfg.Line.Up()
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	s := State{Up: up, Taps: t.taps, Desk: t.cfg.Desk, People: make([]PersonNow, 0, len(t.cfg.People))}
+	s := State{Up: up, Taps: t.taps, Desk: t.cfg.Desk, People: make([]PersonNow, 0, len(t.people))}
 	if t.card != nil {
 		c := *t.card
 		s.Card = &c
 	}
-	for _, p := range t.cfg.People {
+	for _, p := range t.people {
 		r, revoked := t.revoked[p.Key]
 		s.People = append(s.People, PersonNow{
 			Key: p.Key, Label: p.Label, Trait: p.Trait, Note: p.Note,
 			Revocable: p.Revocable && !revoked, Revoked: revoked, Published: r.published,
+			Renewable: p.Renewable, Knows: p.Knows,
 		})
 	}
 	return s

@@ -25,13 +25,15 @@ var (
 	ErrLineAlready    = errors.New("the line is in that state already")
 	ErrAlreadyRevoked = errors.New("this certificate is revoked already")
 	ErrNotRevocable   = errors.New("this card carries no certificate that could be revoked")
+	ErrNotRenewable   = errors.New("this card carries no certificate that could be renewed")
 	ErrReason         = errors.New("unknown reason of revocation")
 )
 
 // Slot is the reader's slot, a place where one card can lie.
 type Slot interface {
-	// Insert lays the card of a profile file into the empty slot; the reader notices it a little later. A nil fault is a sound card.
-	Insert(ctx context.Context, profile string, fault *Fault) error
+	// Insert lays the card of a profile file into the empty slot, with the faults that a card may have; the reader notices it a
+	// little later.
+	Insert(ctx context.Context, profile string, faults []string) error
 	// Remove takes the card away; that none lies there (torn away by a fault) is no error.
 	Remove(ctx context.Context) error
 }
@@ -47,6 +49,8 @@ type Line interface {
 type PKI interface {
 	// Revoke makes the OCSP responder answer revoked from at on; no list changes.
 	Revoke(ctx context.Context, person, reason string, at time.Time) error
+	// Renew gives a person a new certificate, on the same card or on a new one, and lets it be known under which serial.
+	Renew(ctx context.Context, person string, newCard bool, at time.Time) error
 	// Publish issues new lists of all that is revoked and returns their CRL number, 0 if unknown.
 	Publish(ctx context.Context) (int64, error)
 }
@@ -57,10 +61,11 @@ type Text struct {
 	EN string `json:"en"`
 }
 
-// Fault is a way in which a card misbehaves.
-type Fault struct {
-	Kind       string `json:"kind"`
-	AfterAPDUs int    `json:"after_apdus"`
+// Knows is what the person who holds a card knows, so that whoever plays that person can type it in. All of it made up.
+type Knows struct {
+	PIN      string `json:"pin,omitempty"`       // of the authentication certificate
+	InputPIN string `json:"input_pin,omitempty"` // of the input-assist application
+	Birth    string `json:"birth,omitempty"`     // YYYYMMDD
 }
 
 // Outcome is what a tap is expected to come to, as far as a bystander can tell.
@@ -82,10 +87,13 @@ type Person struct {
 	Serial string // serial of the authentication certificate, hex; "" when the card has none
 	// Revocable: the practice JPKI issued the certificate, it is in date, and nothing stands against it when the world begins.
 	Revocable bool
+	Renewable bool   // the practice JPKI issued the certificate and can issue the next
 	Profile   string // path of the card's profile file
-	Fault     *Fault // nil for a card that behaves
-	First     Outcome
-	Final     Outcome
+	// Faults are how the card misbehaves, in the text form of virtual cards' faults; none for a card that behaves.
+	Faults []string
+	Knows  Knows
+	First  Outcome
+	Final  Outcome
 }
 
 // Config is what a tray needs.
@@ -97,6 +105,11 @@ type Config struct {
 	Ledger  *ledger.Ledger
 	Desk    string // of the reader, for the ledger
 	Service string
+	// Reload reads the people again, after a renewal has given one another certificate; nil if they never change.
+	Reload func() ([]Person, error)
+	// Enrols says that the service takes enrolled people alone. The tray does not know who is, so that of a card which is in order
+	// either outcome is right.
+	Enrols bool
 
 	// Hold is how long a card lies at least, Gap how long the reader is empty between two: pcscd looks every 400 ms
 	// (PCSC_STATUS_POLL), and what comes and goes between two looks was never there. DefaultHold and DefaultGap leave room
@@ -120,6 +133,7 @@ type Tray struct {
 
 	mu      sync.Mutex // guards what follows
 	card    *Card
+	people  []Person
 	taps    int64
 	revoked map[string]revocation // by person
 	news    chan struct{}         // closed and replaced at each change
@@ -137,7 +151,7 @@ type revocation struct{ published bool }
 // New takes up a ledger where it ends: taps are numbered on, revocations and the card on the reader are remembered. The line
 // is taken as it is.
 func New(cfg Config) (*Tray, error) {
-	t := &Tray{cfg: cfg, revoked: map[string]revocation{}, news: make(chan struct{})}
+	t := &Tray{cfg: cfg, people: cfg.People, revoked: map[string]revocation{}, news: make(chan struct{})}
 	for i, p := range cfg.People {
 		if slices.ContainsFunc(cfg.People[:i], func(q Person) bool { return q.Key == p.Key }) {
 			return nil, fmt.Errorf("two people with the key %q in the practice world", p.Key)
@@ -172,6 +186,8 @@ func (t *Tray) replay(e ledger.Entry) {
 		}
 	case ledger.KindStart: // a card that lay there lies there still
 	case ledger.KindCut, ledger.KindRestore: // the line itself knows
+	case ledger.KindRenew, ledger.KindReissue:
+		delete(t.revoked, e.Person) // that was the former certificate
 	}
 	close(t.news)
 	t.news = make(chan struct{})
@@ -198,7 +214,9 @@ func lineWord(up bool) string {
 }
 
 func (t *Tray) person(key string) (Person, error) {
-	for _, p := range t.cfg.People {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, p := range t.people {
 		if p.Key == key {
 			return p, nil
 		}

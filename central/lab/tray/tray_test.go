@@ -3,6 +3,7 @@ package tray_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -60,7 +61,7 @@ func TestLayAndTake(t *testing.T) {
 	wantAsked := []string{
 		`POST /v1/slots/0/insert {"profile":"/world/hanako.json"}`,
 		`POST /v1/slots/0/remove {}`,
-		`POST /v1/slots/0/insert {"fault":{"after_apdus":2,"kind":"tear"},"profile":"/world/hanako.json"}`,
+		`POST /v1/slots/0/insert {"faults":["tear-before=3"],"profile":"/world/hanako.json"}`,
 		`POST /v1/slots/0/remove {}`,
 	}
 	if got := b.Asked(); !slices.Equal(got, wantAsked) {
@@ -183,6 +184,65 @@ func TestRevoke(t *testing.T) {
 }
 
 // TestRestart: the tray goes on where its ledger ends.
+func TestRenew(t *testing.T) {
+	b := traytest.New(t)
+	must(t)(b.Tray.Revoke(t.Context(), "hanako", ""))
+	must(t)(b.Tray.Lay(t.Context(), "hanako"))
+	b.Asked()
+	for i, newCard := range []bool{false, true} {
+		kind, path := ledger.KindRenew, "POST /admin/renew "
+		if newCard {
+			kind, path = ledger.KindReissue, "POST /admin/reissue "
+		}
+		e := must(t)(b.Tray.Renew(t.Context(), "hanako", newCard))
+		if e.Kind != kind || e.Person != "hanako" || e.Serial != fmt.Sprintf("0b%02d", i+1) {
+			t.Errorf("Renew(new card %v) = %+v, want another serial", newCard, e)
+		}
+		asked := b.Asked()
+		if last := asked[len(asked)-1]; last != path+`{"person":"hanako"}` {
+			t.Errorf("the practice JPKI was asked %s, want %s", last, path)
+		}
+	}
+	lay := must(t)(b.Tray.Lay(t.Context(), "hanako"))
+	if lay.Serial != "0b02" || lay.ExpectFirst != "served" || b.Tray.State().People[0].Revoked {
+		t.Errorf("Lay after a renewal = %+v, want the new serial, which nobody revoked", lay)
+	}
+	if _, err := b.Tray.Renew(t.Context(), "torn", false); !errors.Is(err, tray.ErrNotRenewable) {
+		t.Errorf("Renew(torn) = %v, want ErrNotRenewable", err)
+	}
+	if _, err := b.Tray.Renew(t.Context(), "nobody", false); !errors.Is(err, tray.ErrUnknownPerson) {
+		t.Errorf("Renew(nobody) = %v, want ErrUnknownPerson", err)
+	}
+	b.Break("/admin/renew", true)
+	if _, err := b.Tray.Renew(t.Context(), "hanako", false); err == nil || b.Tray.Entries()[len(b.Tray.Entries())-1].Kind == ledger.KindRenew {
+		t.Errorf("Renew at a broken JPKI = %v, want its error and no entry", err)
+	}
+}
+
+// Who takes enrolled people alone refuses a card that is in order, unless its holder is enrolled: the tray cannot know, the story can.
+func TestExpectationsOfAServiceThatEnrols(t *testing.T) {
+	b := traytest.New(t)
+	cfg := b.Config(0, 0)
+	cfg.Enrols = true
+	tr, err := tray.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for person, want := range map[string]tray.Expected{
+		"hanako": {}, "tome": {First: tray.OutcomeRefused, Final: tray.OutcomeRefused}, "torn": {First: tray.OutcomeNoRecord, Final: tray.OutcomeNoRecord},
+	} {
+		e := must(t)(tr.Lay(t.Context(), person))
+		if got := (tray.Expected{First: tray.Outcome(e.ExpectFirst), Final: tray.Outcome(e.ExpectFinal)}); got != want {
+			t.Errorf("Lay(%s) expects %+v, want %+v", person, got, want)
+		}
+	}
+	want := tray.Expected{First: tray.OutcomeServed, Final: tray.OutcomeRefused}
+	e := must(t)(tr.LayExpecting(t.Context(), "hanako", want))
+	if got := (tray.Expected{First: tray.Outcome(e.ExpectFirst), Final: tray.Outcome(e.ExpectFinal)}); got != want {
+		t.Errorf("LayExpecting = %+v, want %+v", got, want)
+	}
+}
+
 func TestRestart(t *testing.T) {
 	b := traytest.New(t)
 	must(t)(b.Tray.Lay(t.Context(), "hanako"))

@@ -1,5 +1,5 @@
-// Package cast chooses the cards that a practice tray offers: the people of a practice world, and three cards that are no tap
-// at all.
+// Package cast chooses the cards that a practice tray offers: the people of a practice world, two cards that prove something false, and
+// three that are no tap at all.
 //
 // It says of each what a bystander may expect of a tap, from what was special about the person when the world was made. All
 // functions only read; they may be used from any goroutine.
@@ -8,38 +8,87 @@ package cast
 import (
 	"encoding/hex"
 	"fmt"
+	"path/filepath"
 	"strings"
 
 	"kazashi.example/central/lab/tray"
 	"kazashi.example/central/lab/world"
 	"kazashi.example/central/lab/world/people"
-	"kazashi.example/reader/vcard/vpcd"
+	"kazashi.example/reader/vcard/fault"
 )
 
-// afterSelect lets a faulty card answer the selection of an application and fail at what follows.
-const afterSelect = 1
+// second is the command after the selection of an application: faulty cards answer that and fail at what follows.
+const second = 2
 
-// Cards returns the people of a world in the world's order, then the faulty cards.
+// birthKey is the birth date key of the card-face application, as virtual cards name it.
+const birthKey = "face/0011"
+
+// Cards returns the people of a world in the world's order, then the cards with a fault.
 func Cards(w *world.World) ([]tray.Person, error) {
 	all, err := w.People()
 	if err != nil {
 		return nil, fmt.Errorf("reading the practice world: %w", err)
 	}
-	out := make([]tray.Person, 0, len(all)+3)
+	out := make([]tray.Person, 0, len(all)+5)
 	for _, p := range all {
 		out = append(out, person(p))
 	}
+	two, err := wrongful(all)
+	if err != nil {
+		return nil, err
+	}
+	out = append(out, two...)
 	return append(out, faulty(all)...), nil
 }
 
 func person(p world.Person) tray.Person {
 	first, final := outcomes(p.Case)
 	name := p.Family + " " + p.Given
-	return tray.Person{
-		Key: p.Key, Label: tray.Text{JA: name, EN: title(p.Key) + " · " + name}, Trait: string(p.Case), Note: note(p.Label),
-		Serial: hex.EncodeToString(p.Auth.ID.Serial.Bytes()), Profile: p.Profile, First: first, Final: final,
-		Revocable: p.Auth.Listed && final == tray.OutcomeServed,
+	trait, serial := string(p.Case), hex.EncodeToString(p.Auth.ID.Serial.Bytes())
+	if p.Kind == people.Phone { // its certificate is behind the PIN
+		trait, serial, first, final = "phone", "", tray.OutcomeNoRecord, tray.OutcomeNoRecord
 	}
+	known := p.Auth.Listed && final == tray.OutcomeServed
+	return tray.Person{
+		Key: p.Key, Label: tray.Text{JA: name, EN: title(p.Key) + " · " + name}, Trait: trait, Note: note(p.Label),
+		Serial: serial, Profile: p.Profile, First: first, Final: final, Revocable: known, Renewable: known, Knows: knows(p),
+	}
+}
+
+// knows is empty where the person knows no PIN.
+func knows(p world.Person) tray.Knows {
+	k := tray.Knows{Birth: p.Birth.Compact()}
+	if p.Case != people.NoPIN {
+		k.PIN, k.InputPIN = p.AuthPIN, p.InputPIN
+	}
+	return k
+}
+
+// wrongful are cards that are genuine, and are not what they should be. They need two people.
+func wrongful(all []world.Person) ([]tray.Person, error) {
+	if len(all) < 2 {
+		return nil, nil
+	}
+	victim, other := person(all[0]), person(all[1])
+	copied, err := filepath.Abs(victim.Profile) // the cards' program has a folder of its own
+	if err != nil {
+		return nil, fmt.Errorf("finding a card's profile: %w", err)
+	}
+	relay := tray.Person{
+		Key: "relay", Label: tray.Text{JA: "証明書を写した装置", EN: "A device with a copied certificate"}, Trait: "relay",
+		Note: tray.Text{
+			JA: all[0].Family + " " + all[0].Given + " さんの証明書と、別人の本物のカード", EN: "the certificate of " + title(all[0].Key) + ", and somebody else's genuine card",
+		},
+		Serial: victim.Serial, Profile: other.Profile, Faults: []string{fault.Fault{Kind: fault.Relay, Name: copied}.String()},
+		First: tray.OutcomeRefused, Final: tray.OutcomeRefused,
+	}
+	blocked := victim
+	blocked.Key, blocked.Trait, blocked.Revocable, blocked.Renewable = "blocked", "blocked", false, false
+	blocked.Label = tray.Text{JA: "生年月日の照合がロックされたカード", EN: "A card whose birth date key is blocked"}
+	blocked.Note = tray.Text{JA: all[0].Family + " " + all[0].Given + " さんのカード", EN: "the card of " + title(all[0].Key)}
+	blocked.Faults = []string{fault.Fault{Kind: fault.Tries, Name: birthKey}.String()}
+	blocked.First, blocked.Final = tray.OutcomeRefused, tray.OutcomeRefused
+	return []tray.Person{relay, blocked}, nil
 }
 
 // outcomes says what the first verdict and the final one should be while everybody knows all that the world began with.
@@ -77,14 +126,14 @@ func title(key string) string {
 
 // faulty are cards that end in an error at the counter. The first two are the first person's card, misbehaving.
 func faulty(all []world.Person) []tray.Person {
-	none := func(key, profile string, kind vpcd.Kind, after int, label, note tray.Text) tray.Person {
+	none := func(key, profile string, f fault.Fault, label, note tray.Text) tray.Person {
 		return tray.Person{
 			Key: key, Label: label, Trait: key, Note: note, Profile: profile,
-			Fault: &tray.Fault{Kind: string(kind), AfterAPDUs: after}, First: tray.OutcomeNoRecord, Final: tray.OutcomeNoRecord,
+			Faults: []string{f.String()}, First: tray.OutcomeNoRecord, Final: tray.OutcomeNoRecord,
 		}
 	}
 	out := []tray.Person{none(
-		"not_my_number", "", vpcd.Stranger, 0,
+		"not_my_number", "", fault.Fault{Kind: fault.Stranger},
 		tray.Text{JA: "交通系ICカード", EN: "A transport card"}, tray.Text{JA: "マイナンバーカードではありません", EN: "not a My Number Card"},
 	)}
 	if len(all) == 0 {
@@ -93,11 +142,11 @@ func faulty(all []world.Person) []tray.Person {
 	profile := all[0].Profile
 	return append(out,
 		none(
-			"torn", profile, vpcd.Tear, afterSelect,
+			"torn", profile, fault.Fault{Kind: fault.TearBefore, N: second},
 			tray.Text{JA: "せっかちな人", EN: "Someone in a hurry"}, tray.Text{JA: "読み取りの途中で離します", EN: "tears the card away while it is read"},
 		),
 		none(
-			"nonsense", profile, vpcd.Nonsense, afterSelect,
+			"nonsense", profile, fault.Fault{Kind: fault.Nonsense, First: second},
 			tray.Text{JA: "こわれたカード", EN: "A broken card"}, tray.Text{JA: "でたらめに応答します", EN: "answers nonsense"},
 		),
 	)

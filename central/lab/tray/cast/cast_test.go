@@ -20,8 +20,8 @@ func TestCards(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(cards) != len(people)+3 {
-		t.Fatalf("Cards = %d cards, want the %d people and three faulty ones", len(cards), len(people))
+	if len(cards) != len(people)+5 {
+		t.Fatalf("Cards = %d cards, want the %d people, two wrongful and three faulty ones", len(cards), len(people))
 	}
 	by := map[string]tray.Person{}
 	for _, c := range cards {
@@ -41,11 +41,14 @@ func TestCards(t *testing.T) {
 		revocable    bool
 	}{
 		{"hanako", "served", "served", true},
-		{"goro", "refused", "refused", false},    // revoked
-		{"sachiko", "refused", "refused", false}, // expired
-		{"mika", "refused", "refused", false},    // on hold
-		{"ren", "refused", "refused", false},     // broken chain
-		{"aoi", "served", "refused", false},      // unknown issuer: provisional here, refused by central
+		{"goro", "refused", "refused", false},       // revoked
+		{"sachiko", "refused", "refused", false},    // expired
+		{"mika", "refused", "refused", false},       // on hold
+		{"ren", "refused", "refused", false},        // broken chain
+		{"aoi", "served", "refused", false},         // unknown issuer: provisional here, refused by central
+		{"sumire", "no_record", "no_record", false}, // a phone
+		{"relay", "refused", "refused", false},
+		{"blocked", "refused", "refused", false},
 		{"torn", "no_record", "no_record", false},
 		{"nonsense", "no_record", "no_record", false},
 		{"not_my_number", "no_record", "no_record", false},
@@ -53,6 +56,15 @@ func TestCards(t *testing.T) {
 		if p := by[c.key]; p.First != c.first || p.Final != c.final || p.Revocable != c.revocable || (p.Serial == "") != (p.First == "no_record") {
 			t.Errorf("%s = %q then %q, serial %q, revocable %v, want %q then %q, revocable %v", c.key, p.First, p.Final, p.Serial, p.Revocable, c.first, c.final, c.revocable)
 		}
+	}
+	if relay := by["relay"]; relay.Serial != by["hanako"].Serial || relay.Profile != by["taro"].Profile {
+		t.Errorf("relay shows %s on %s, want hanako's certificate on taro's card", relay.Serial, relay.Profile)
+	}
+	if k := by["hanako"].Knows; len(k.PIN) != 4 || len(k.InputPIN) != 4 || k.Birth != "19800412" {
+		t.Errorf("hanako knows %+v", k)
+	}
+	if k := by["tsuru"].Knows; k.PIN != "" {
+		t.Errorf("tsuru, who has no PIN, knows %+v", k)
 	}
 	if got, want := by["sachiko"].Note, (tray.Text{JA: "期限切れ", EN: "expired"}); got != want {
 		t.Errorf("sachiko's note = %+v, want %+v", got, want)

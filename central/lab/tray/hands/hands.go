@@ -18,7 +18,6 @@ import (
 
 	"kazashi.example/central/lab/tray"
 	"kazashi.example/reader/vcard/control"
-	"kazashi.example/reader/vcard/vpcd"
 )
 
 // maxAnswer is the longest answer that is read, in octets.
@@ -47,12 +46,8 @@ var _ tray.Slot = (*Slot)(nil)
 func NewSlot(socket string, n int) *Slot { return &Slot{cards: control.NewClient(socket), n: n} }
 
 // Insert lays the card of a profile file into the slot.
-func (s *Slot) Insert(ctx context.Context, profile string, fault *tray.Fault) error {
-	req := control.InsertRequest{Profile: profile}
-	if fault != nil {
-		req.Fault = &control.Fault{Kind: vpcd.Kind(fault.Kind), AfterAPDUs: fault.AfterAPDUs}
-	}
-	_, err := s.cards.Insert(ctx, s.n, req)
+func (s *Slot) Insert(ctx context.Context, profile string, faults []string) error {
+	_, err := s.cards.Insert(ctx, s.n, control.InsertRequest{Profile: profile, Faults: faults})
 	return err
 }
 
@@ -85,6 +80,18 @@ func (p *PKI) Revoke(ctx context.Context, person, reason string, at time.Time) e
 		Reason string    `json:"reason"`
 		At     time.Time `json:"at"`
 	}{person, reason, at.UTC()}, nil)
+}
+
+// Renew gives a person a new certificate, on the same card or on a new one.
+func (p *PKI) Renew(ctx context.Context, person string, newCard bool, at time.Time) error {
+	path := "/admin/renew"
+	if newCard {
+		path = "/admin/reissue"
+	}
+	return p.post(ctx, path, struct {
+		Person string    `json:"person"`
+		At     time.Time `json:"at"`
+	}{person, at.UTC()}, nil)
 }
 
 // Publish has new lists issued and returns the CRL number of the authentication CA's list, 0 if the answer names none.

@@ -9,9 +9,9 @@ import (
 	"testing"
 	"time"
 
-	"kazashi.example/central/lab/tray"
 	"kazashi.example/central/lab/tray/hands"
 	"kazashi.example/reader/vcard/control"
+	"kazashi.example/reader/vcard/fault"
 	"kazashi.example/reader/vcard/vpcd"
 )
 
@@ -28,12 +28,12 @@ func TestSlot(t *testing.T) {
 	t.Cleanup(func() { _ = srv.Close() })
 
 	s := hands.NewSlot(socket, 1)
-	stranger := &tray.Fault{Kind: string(vpcd.Stranger)}
+	stranger := []string{string(fault.Stranger)}
 	if err := s.Insert(t.Context(), "", stranger); err != nil {
 		t.Fatalf("Insert = %v, want nil", err)
 	}
 	all, err := control.NewClient(socket).Slots(t.Context())
-	if err != nil || len(all) != 2 || all[0].Inserted || !all[1].Inserted || all[1].Label != string(vpcd.Stranger) {
+	if err != nil || len(all) != 2 || all[0].Inserted || !all[1].Inserted || all[1].Label != string(fault.Stranger) {
 		t.Errorf("Slots = %+v, %v, want the stranger in slot 1 alone", all, err)
 	}
 	err = s.Insert(t.Context(), "", stranger)

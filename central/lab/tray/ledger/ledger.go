@@ -47,9 +47,11 @@ const (
 	KindRestore Kind = "restore" // the line was restored
 	KindRevoke  Kind = "revoke"  // a certificate was revoked at the practice JPKI, and on no list yet
 	KindPublish Kind = "publish" // the practice JPKI published a new list
+	KindRenew   Kind = "renew"   // a new certificate on the same card
+	KindReissue Kind = "reissue" // a new certificate on a new card
 )
 
-var kinds = []Kind{KindStart, KindLay, KindFail, KindTake, KindCut, KindRestore, KindRevoke, KindPublish}
+var kinds = []Kind{KindStart, KindLay, KindFail, KindTake, KindCut, KindRestore, KindRevoke, KindPublish, KindRenew, KindReissue}
 
 // Line states.
 const (
@@ -66,7 +68,7 @@ type Entry struct {
 
 	Tap     int64  `json:"tap,omitempty"`     // lay, fail, take: the tap's number, from 1
 	Person  string `json:"person,omitempty"`  // lay, fail, take, revoke: key in the practice world
-	Serial  string `json:"serial,omitempty"`  // serial of the authentication certificate, hex; "" if the card has none
+	Serial  string `json:"serial,omitempty"`  // lay, revoke, renew, reissue: serial of the authentication certificate, hex; "" if the card has none
 	Desk    string `json:"desk,omitempty"`    // lay
 	Service string `json:"service,omitempty"` // lay
 

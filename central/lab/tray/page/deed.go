@@ -14,7 +14,14 @@ type request struct {
 	Person string `json:"person,omitempty"`
 	Reason string `json:"reason,omitempty"`
 	Up     *bool  `json:"up,omitempty"`
+	Card   string `json:"card,omitempty"` // same or new
 }
+
+// Words of request.Card.
+const (
+	sameCard = "same"
+	newCard  = "new"
+)
 
 // errRequest says that a field is missing, or one stands there that the deed does not have.
 var errRequest = errors.New("the request lacks a field of this deed or has one too many")
@@ -25,7 +32,7 @@ var deeds = map[string]struct {
 	do   func(context.Context, Tray, request) (ledger.Entry, error)
 }{
 	"lay": {
-		func(r request) bool { return r.Person != "" && r.Reason == "" && r.Up == nil },
+		func(r request) bool { return r.Person != "" && r == request{Person: r.Person} },
 		func(ctx context.Context, t Tray, r request) (ledger.Entry, error) { return t.Lay(ctx, r.Person) },
 	},
 	"take": {
@@ -33,13 +40,21 @@ var deeds = map[string]struct {
 		func(ctx context.Context, t Tray, _ request) (ledger.Entry, error) { return t.Take(ctx) },
 	},
 	"line": {
-		func(r request) bool { return r.Person == "" && r.Reason == "" && r.Up != nil },
+		func(r request) bool { return r.Up != nil && r == request{Up: r.Up} },
 		func(_ context.Context, t Tray, r request) (ledger.Entry, error) { return t.SetLine(*r.Up) },
 	},
 	"revoke": {
-		func(r request) bool { return r.Person != "" && r.Up == nil },
+		func(r request) bool { return r.Person != "" && r == request{Person: r.Person, Reason: r.Reason} },
 		func(ctx context.Context, t Tray, r request) (ledger.Entry, error) {
 			return t.Revoke(ctx, r.Person, r.Reason)
+		},
+	},
+	"renew": {
+		func(r request) bool {
+			return r.Person != "" && (r.Card == sameCard || r.Card == newCard) && r == request{Person: r.Person, Card: r.Card}
+		},
+		func(ctx context.Context, t Tray, r request) (ledger.Entry, error) {
+			return t.Renew(ctx, r.Person, r.Card == newCard)
 		},
 	},
 	"publish": {
@@ -49,7 +64,7 @@ var deeds = map[string]struct {
 }
 
 // errDeed says that the URL names no deed.
-var errDeed = errors.New("no such deed: lay, take, line, revoke or publish")
+var errDeed = errors.New("no such deed: lay, take, line, revoke, renew or publish")
 
 // perform does the deed of a URL. A caller that goes away does not interrupt it half-way.
 func (h *Handler) perform(r *http.Request, req request) (ledger.Entry, error) {
@@ -81,6 +96,7 @@ var faults = []struct {
 	{tray.ErrLineAlready, fault{http.StatusConflict, "line"}},
 	{tray.ErrAlreadyRevoked, fault{http.StatusConflict, "revoked"}},
 	{tray.ErrNotRevocable, fault{http.StatusConflict, "not_revocable"}},
+	{tray.ErrNotRenewable, fault{http.StatusConflict, "not_renewable"}},
 }
 
 // faultOf sorts an error; what is none of the caller's doing is the rig's.

@@ -95,6 +95,18 @@ func (v view) Void(p tray.PersonNow) string {
 	}
 }
 
+// Knows is what the person types in, "" if nothing.
+func (v view) Knows(p tray.PersonNow) string {
+	k, parts := p.Knows, []string{}
+	if k.PIN != "" {
+		parts = append(parts, v.L("knows.pin")+" "+k.PIN, v.L("knows.input")+" "+k.InputPIN)
+	}
+	if k.Birth != "" {
+		parts = append(parts, v.L("knows.birth")+" "+k.Birth)
+	}
+	return strings.Join(parts, " · ")
+}
+
 // Clock is a time of day in Japan.
 func (v view) Clock(s ledger.Stamp) string { return s.In(tokyo).Format("15:04:05") }
 
@@ -122,7 +134,7 @@ func (h *Handler) form(w http.ResponseWriter, r *http.Request) {
 	lang := language(r)
 	err := r.ParseForm()
 	if err == nil {
-		req := request{Person: r.PostForm.Get("person"), Reason: r.PostForm.Get("reason")}
+		req := request{Person: r.PostForm.Get("person"), Reason: r.PostForm.Get("reason"), Card: r.PostForm.Get("card")}
 		if s := r.PostForm.Get("up"); s != "" {
 			up := s == "true"
 			req.Up = &up

@@ -33,6 +33,7 @@ type Tray interface {
 	Take(ctx context.Context) (ledger.Entry, error)
 	SetLine(up bool) (ledger.Entry, error)
 	Revoke(ctx context.Context, person, reason string) (ledger.Entry, error)
+	Renew(ctx context.Context, person string, newCard bool) (ledger.Entry, error)
 	Publish(ctx context.Context) (ledger.Entry, error)
 }
 

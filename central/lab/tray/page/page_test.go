@@ -98,6 +98,12 @@ func TestAPI(t *testing.T) {
 		{"/v1/revoke", `{"person":"taro"}`, 200, `"reason": "cessationOfOperation"`},
 		{"/v1/revoke", `{"person":"taro"}`, 409, `"code": "revoked"`},
 		{"/v1/revoke", `{"person":"hanako","reason":"boredom"}`, 400, `"code": "reason"`},
+		{"/v1/renew", `{"person":"hanako","card":"same"}`, 200, `"serial": "0b01"`},
+		{"/v1/renew", `{"person":"hanako","card":"new"}`, 200, `"kind": "reissue"`},
+		{"/v1/renew", `{"person":"hanako"}`, 400, `"code": "request"`},
+		{"/v1/renew", `{"person":"hanako","card":"other"}`, 400, `"code": "request"`},
+		{"/v1/renew", `{"person":"torn","card":"new"}`, 409, `"code": "not_renewable"`},
+		{"/v1/lay", `{"person":"hanako","card":"new"}`, 400, `"code": "request"`},
 		{"/v1/publish", `{}`, 200, `"list": 41`},
 	} {
 		resp, got := s.ask(t, http.MethodPost, c.path, c.body, "Content-Type", "application/json")
@@ -189,14 +195,14 @@ func TestForms(t *testing.T) {
 	form("lay", url.Values{"person": {"hanako"}})
 	form("line", url.Values{"up": {"false"}})
 	form("revoke", url.Values{"person": {"taro"}})
+	form("renew", url.Values{"person": {"hanako"}, "card": {"new"}})
 	form("publish", nil)
 	form("line", url.Values{"up": {"true"}})
-	form("take", nil)
 	var got []string
 	for _, e := range s.Tray.Entries() {
 		got = append(got, string(e.Kind))
 	}
-	if want := "start lay cut revoke publish restore take"; strings.Join(got, " ") != want {
+	if want := "start lay cut revoke take reissue publish restore"; strings.Join(got, " ") != want {
 		t.Errorf("ledger = %v, want %s", got, want)
 	}
 }
@@ -205,7 +211,7 @@ func TestPage(t *testing.T) {
 	s := serve(t)
 	s.ask(t, http.MethodPost, "/v1/lay", `{"person":"hanako"}`, "Content-Type", "application/json")
 	for lang, want := range map[string][]string{
-		"ja": {`<html lang="ja">`, "練習　花子", "期限切れ", "回線を切る", "カードを取る", "新しい失効リストを公開", "証明書の期限が過ぎています。"},
+		"ja": {`<html lang="ja">`, "練習　花子", "期限切れ", "回線を切る", "カードを取る", "新しい失効リストを公開", "証明書の期限が過ぎています。", "更新（新しいカード）", "暗証番号 1234"},
 		"en": {`<html lang="en">`, "Hanako Renshu", "Expired", "Cut the line", "Take the card away", "Publish a new list", "The certificate has ended."},
 	} {
 		resp, body := s.ask(t, http.MethodGet, "/?lang="+lang, "")

@@ -44,15 +44,22 @@ var words = map[string]word{
 	"line.cut":     {"回線を切る", "Cut the line"},
 	"line.restore": {"回線をつなぐ", "Restore the line"},
 
-	"cards":    {"カード", "Cards"},
-	"lay":      {"置く", "Lay on reader"},
-	"lying":    {"置いてあります", "On the reader"},
-	"revoke":   {"失効させる", "Revoke"},
-	"revoked":  {"失効済み（リスト未掲載）", "Revoked, not on a list yet"},
-	"listed":   {"失効済み（リスト掲載）", "Revoked and on the list"},
-	"pki":      {"認証局（練習用 JPKI）", "National PKI (practice)"},
-	"pki.hint": {"「失効させる」は認証局だけに伝わります。装置のリストに載るのは、新しいリストを公開したあとです。", "“Revoke” tells the national PKI alone. Boxes learn of it from the next list."},
-	"publish":  {"新しい失効リストを公開", "Publish a new list"},
+	"cards":   {"カード", "Cards"},
+	"lay":     {"置く", "Lay on reader"},
+	"lying":   {"置いてあります", "On the reader"},
+	"revoke":  {"失効させる", "Revoke"},
+	"renew":   {"更新（同じカード）", "Renew, same card"},
+	"reissue": {"更新（新しいカード）", "Renew, new card"},
+
+	"knows":       {"本人が知っていること（練習用）", "What the person knows (practice)"},
+	"knows.pin":   {"暗証番号", "PIN"},
+	"knows.input": {"入力補助用", "input-assist"},
+	"knows.birth": {"生年月日", "born"},
+	"revoked":     {"失効済み（リスト未掲載）", "Revoked, not on a list yet"},
+	"listed":      {"失効済み（リスト掲載）", "Revoked and on the list"},
+	"pki":         {"認証局（練習用 JPKI）", "National PKI (practice)"},
+	"pki.hint":    {"「失効させる」は認証局だけに伝わります。装置のリストに載るのは、新しいリストを公開したあとです。", "“Revoke” tells the national PKI alone. Boxes learn of it from the next list."},
+	"publish":     {"新しい失効リストを公開", "Publish a new list"},
 
 	"ledger":       {"台帳", "Ledger"},
 	"ledger.hint":  {"新しい順に最大 30 件。全件は /v1/ledger で取得できます。時刻は日本時間です。", "Newest first, at most 30; all of it at /v1/ledger. Times in Japan."},
@@ -74,6 +81,8 @@ var words = map[string]word{
 	"kind.restore": {"回線をつないだ", "Line restored"},
 	"kind.revoke":  {"認証局で失効", "Revoked at the PKI"},
 	"kind.publish": {"リストを公開", "List published"},
+	"kind.renew":   {"証明書を更新", "Certificate renewed"},
+	"kind.reissue": {"カードを更新", "Card renewed"},
 
 	"outcome.served":    {"受け付け", "served"},
 	"outcome.refused":   {"お断り", "refused"},
@@ -93,6 +102,9 @@ var words = map[string]word{
 	"trait.torn":           {"途中で離す", "Torn away"},
 	"trait.nonsense":       {"でたらめな応答", "Answers nonsense"},
 	"trait.not_my_number":  {"別のカード", "Another kind of card"},
+	"trait.relay":          {"なりすまし", "Relay attempt"},
+	"trait.blocked":        {"照合番号ロック", "Birth key blocked"},
+	"trait.phone":          {"スマートフォン", "Phone"},
 
 	"problem":               {"できませんでした", "That did not work"},
 	"problem.request":       {"入力を読み取れませんでした。", "The request was not understood."},
@@ -101,6 +113,7 @@ var words = map[string]word{
 	"problem.line":          {"回線はすでにその状態です。", "The line is in that state already."},
 	"problem.revoked":       {"この証明書はすでに失効しています。", "This certificate is revoked already."},
 	"problem.not_revocable": {"このカードには失効させる証明書がありません。", "This card has no certificate to revoke."},
+	"problem.not_renewable": {"このカードの証明書は更新できません。", "This card's certificate cannot be renewed."},
 	"problem.rig":           {"カードリーダーか認証局が応答しません。デモの端末の表示を確認してください。", "The reader or the practice PKI does not answer. See the demo's terminal."},
 }
 
@@ -111,7 +124,7 @@ func tone(trait string) string {
 		return "good"
 	case "renewable":
 		return "soon"
-	case "expired", "revoked", "on_hold", "broken_chain", "unknown_issuer":
+	case "expired", "revoked", "on_hold", "broken_chain", "unknown_issuer", "relay", "blocked":
 		return "bad"
 	default:
 		return "odd"

@@ -7,6 +7,7 @@ package traytest
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -33,16 +34,18 @@ type Bench struct {
 	slot *hands.Slot
 	pki  *hands.PKI
 
-	mu     sync.Mutex // guards what follows
-	asked  []string
-	broken map[string]bool
+	mu      sync.Mutex // guards what follows
+	asked   []string
+	broken  map[string]bool
+	renewed int
 }
 
 // People are four cards: in order, one more in order, expired, and one that is no My Number Card.
 func People() []tray.Person {
 	return []tray.Person{
 		{
-			Key: "hanako", Label: tray.Text{JA: "練習　花子", EN: "Hanako Renshu"}, Trait: "in_order", Serial: "0a01", Revocable: true,
+			Key: "hanako", Label: tray.Text{JA: "練習　花子", EN: "Hanako Renshu"}, Trait: "in_order", Serial: "0a01", Revocable: true, Renewable: true,
+			Knows:   tray.Knows{PIN: "1234", InputPIN: "5678", Birth: "19800412"},
 			Profile: "/world/hanako.json", First: tray.OutcomeServed, Final: tray.OutcomeServed,
 		},
 		{
@@ -56,7 +59,7 @@ func People() []tray.Person {
 		},
 		{
 			Key: "torn", Label: tray.Text{JA: "途中で離れるカード", EN: "A card torn away"}, Trait: "torn",
-			Profile: "/world/hanako.json", Fault: &tray.Fault{Kind: "tear", AfterAPDUs: 2},
+			Profile: "/world/hanako.json", Faults: []string{"tear-before=3"},
 			First: tray.OutcomeNoRecord, Final: tray.OutcomeNoRecord,
 		},
 	}
@@ -109,8 +112,18 @@ func (b *Bench) Open(t *testing.T) {
 func (b *Bench) Config(hold, gap time.Duration) tray.Config {
 	return tray.Config{
 		People: People(), Slot: b.slot, Line: b.Relay, PKI: b.pki, Ledger: b.Ledger, Desk: "desk-1", Service: "library",
-		Hold: hold, Gap: gap,
+		Hold: hold, Gap: gap, Reload: b.reload,
 	}
+}
+
+// reload gives hanako a new serial each time.
+func (b *Bench) reload() ([]tray.Person, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.renewed++
+	all := People()
+	all[0].Serial = fmt.Sprintf("0b%02d", b.renewed)
+	return all, nil
 }
 
 // Break makes the server answer 500 at a path from now on, or no longer.
