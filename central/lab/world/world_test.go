@@ -40,8 +40,8 @@ func files(t *testing.T, dir string) map[string][]byte {
 func TestSameSeedMakesTheSameOctets(t *testing.T) {
 	a, b := worldtest.Open(t, world.Config{Seed: 7, Now: day}), worldtest.Open(t, world.Config{Seed: 7, Now: day})
 	fa, fb := files(t, a.Dir()), files(t, b.Dir())
-	if len(fa) < 16*3 || len(fa) != len(fb) {
-		t.Fatalf("files made = %d and %d, want the same, at least 48", len(fa), len(fb))
+	if len(fa) < 20*3 || len(fa) != len(fb) {
+		t.Fatalf("files made = %d and %d, want the same, at least 60", len(fa), len(fb))
 	}
 	for name := range fa {
 		if !bytes.Equal(fa[name], fb[name]) {

@@ -3,9 +3,12 @@ package card_test
 import (
 	"bytes"
 	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
+	"crypto/sha512"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
@@ -253,5 +256,79 @@ func TestShortKeyIsRefused(t *testing.T) {
 	short := &rsa.PublicKey{N: big.NewInt(35), E: 65537}
 	if _, err := card.AgeRecord(holder, short, nil); !errors.Is(err, card.ErrField) {
 		t.Errorf("AgeRecord with a short key = %v, want ErrField", err)
+	}
+	curve, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := card.AgeRecord(holder, &curve.PublicKey, nil); !errors.Is(err, card.ErrField) {
+		t.Errorf("AgeRecord with a key on P-256 = %v, want ErrField", err)
+	}
+}
+
+// The practice form of the next card: the same records on P-384, with the integrity record free of anything of the Individual Number.
+func TestNextCardFiles(t *testing.T) {
+	ca, municipal, chip := newCurveKey(t), newCurveKey(t), newCurveKey(t)
+	cvc, err := card.Certificate(card.MakeKeyID(card.NextIssuer), card.MakeKeyID(card.NextMunicipalKey("48201", false)), &municipal.PublicKey, ca)
+	if err != nil {
+		t.Fatal(err)
+	}
+	outer, rest := object(t, cvc, "7F21")
+	body, tail := object(t, outer, "5F4E")
+	sig, tail := object(t, tail, "5F37")
+	if len(cvc) != 238 || len(body) != 131 || len(rest)+len(tail) != 0 || string(body[:7])+string(body[16:23]) != "90000439482014" {
+		t.Errorf("certificate of %d octets, body of %d, ids %q", len(cvc), len(body), body[:32])
+	}
+	verifyCurve(t, "certificate", &ca.PublicKey, body, sig)
+
+	age, err := card.AgeRecord(holder, &chip.PublicKey, municipal)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fields, _ := object(t, age, "FF10")
+	birth, rest := object(t, fields, "DF11")
+	pub, rest := object(t, rest, "DF12")
+	sig, _ = object(t, rest, "DF13")
+	want, err := chip.PublicKey.Bytes()
+	if err != nil || string(birth) != "19800217" || !bytes.Equal(pub, append([]byte{0x86, 0x61}, want...)) {
+		t.Errorf("age record: birth %q, key %X, want 86 61 and the point", birth, pub)
+	}
+	verifyCurve(t, "age record", &municipal.PublicKey, fields[:len(fields)-99], sig)
+
+	got, err := card.NextIntegrity(holder, municipal)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fields, _ = object(t, got, "FF30")
+	digest, rest := object(t, fields, "DF32")
+	sig, _ = object(t, rest, "DF33")
+	attributes, err := card.Attributes(holder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if sum := sha512.Sum384(attributes[14:]); !bytes.Equal(digest, sum[:]) {
+		t.Errorf("DF32 = %x, want the digest of the attributes after the offset table, %x", digest, sum)
+	}
+	verifyCurve(t, "integrity record", &municipal.PublicKey, fields[:51], sig)
+	again, err := card.NextIntegrity(holder, municipal)
+	if err != nil || !bytes.Equal(got, again) {
+		t.Errorf("NextIntegrity gives other octets the second time, %v", err)
+	}
+}
+
+func newCurveKey(t *testing.T) *ecdsa.PrivateKey {
+	t.Helper()
+	k, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
+func verifyCurve(t *testing.T, what string, key *ecdsa.PublicKey, over, sig []byte) {
+	t.Helper()
+	sum := sha512.Sum384(over)
+	if len(sig) != 96 || !ecdsa.Verify(key, sum[:], new(big.Int).SetBytes(sig[:48]), new(big.Int).SetBytes(sig[48:])) {
+		t.Errorf("signature of %s, %d octets, does not verify", what, len(sig))
 	}
 }

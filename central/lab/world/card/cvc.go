@@ -45,7 +45,7 @@ func NextMunicipalKey(code string, attributes bool) string {
 func (k KeyID) String() string { return fmt.Sprintf("%s/%s", k[:7], k[9:12]) }
 
 // Certificate makes a card-verifiable certificate, EF 0004 of both applications: 7F21 { 5F4E { issuer id, subject id, key }, 5F37
-// signature over the 297 octets of the body }, 568 octets. On P-384 the body has 131 octets and the whole 240.
+// signature over the 297 octets of the body }, 568 octets. On P-384 the body has 131 octets and the whole 238.
 func Certificate(issuer, subject KeyID, pub crypto.PublicKey, key crypto.Signer) ([]byte, error) {
 	enc, err := publicKey(pub)
 	if err != nil {

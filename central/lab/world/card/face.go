@@ -21,7 +21,7 @@ type Holder struct {
 
 // AgeRecord is EF 0001 of the card-face AP: FF10 { DF11 birth, DF12 card key, DF13 signature over both as written }, 547 octets.
 //
-// On P-384 it is the practice form of the next card's, 208 octets.
+// On P-384 it is the practice form of the next card's, 216 octets.
 func AgeRecord(h Holder, card crypto.PublicKey, issuer crypto.Signer) ([]byte, error) {
 	enc, err := publicKey(card)
 	if err != nil {

@@ -2,6 +2,8 @@ package pki_test
 
 import (
 	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
@@ -285,5 +287,65 @@ func TestReasons(t *testing.T) {
 	}
 	if _, err := pki.ParseReason("removeFromCRL"); !errors.Is(err, pki.ErrRequest) {
 		t.Errorf("ParseReason(removeFromCRL) = %v, want ErrRequest", err)
+	}
+}
+
+// The next generation: P-384 with SHA-384 throughout, and the same octets each time.
+func TestNextGeneration(t *testing.T) {
+	key, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := resident(t)
+	r.Public = key.Public()
+	var first []byte
+	for range 2 {
+		a, err := pki.NewAuthority(certid.PurposeAuth, 4, 199_990_001, from, to, key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := a.Issue(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		list, err := a.List(17, from, from.AddDate(0, 0, 1), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l, err := x509.ParseRevocationList(list)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(a.Cert.CheckSignatureFrom(a.Cert), c.CheckSignatureFrom(a.Cert), l.CheckSignatureFrom(a.Cert)); err != nil {
+			t.Errorf("signatures: %v", err)
+		}
+		for what, got := range map[string]x509.SignatureAlgorithm{"root": a.Cert.SignatureAlgorithm, "certificate": c.SignatureAlgorithm, "list": l.SignatureAlgorithm} {
+			if got != x509.ECDSAWithSHA384 {
+				t.Errorf("%s is signed with %v, want ECDSA with SHA-384", what, got)
+			}
+		}
+		all := slices.Concat(a.Cert.Raw, c.Raw, list)
+		if first != nil && !bytes.Equal(first, all) {
+			t.Error("the same key and request give other octets the second time")
+		}
+		first = all
+	}
+}
+
+// Certificates on telephones differ from a card's in issuer and policy.
+func TestPhoneAuthority(t *testing.T) {
+	a, err := pki.NewPhone(78, from, to, newKey(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := a.Issue(resident(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(c.Policies) != 1 || c.Policies[0].String() != "1.2.392.200149.8.5.1.3.40" || c.CheckSignatureFrom(a.Cert) != nil {
+		t.Errorf("policies %v", c.Policies)
+	}
+	if bytes.Equal(c.RawIssuer, authority(t, certid.PurposeAuth, 3, 1).Cert.RawSubject) || !slices.Contains(c.Issuer.Organization, pki.PracticeMark) {
+		t.Errorf("issuer %v, want a name of its own with the practice mark", c.Issuer)
 	}
 }
