@@ -138,7 +138,7 @@ var labels = map[string]Text{
 		"To register you, name, address, birth date and sex are read from the card and used for this service's registration only. " +
 			"The Individual Number (My Number) is not read. You can register without agreeing.",
 	},
-	"consent_yes": {"同意して、4つを読み取る", "I agree: read the four"},
+	"consent_yes": {"同意して、4つを読み取る", "I agree to the four being read"},
 	"consent_no":  {"同意しない（生年月日だけ入力する）", "I do not agree (type in the birth date only)"},
 	"same": {
 		"利用者証明用と券面事項入力補助用の暗証番号は、同じですか。",
@@ -170,8 +170,11 @@ var labels = map[string]Text{
 	"enrolled":     {"登録できました", "Registered"},
 	"enrolled_now": {"仮登録しました", "Registered for now"},
 	"bound":        {"次回からは、暗証番号なしで、かざすだけで受け付けできます。", "From the next visit on, a tap without the PIN is enough."},
-	"unbound":      {"次回も暗証番号が必要です。", "The PIN is needed next time, too."},
-	"attested":     {"氏名・住所・生年月日・性別を読み取りました。この画面には表示しません。", "Name, address, birth date and sex were read. They are not shown here."},
+	"unbound": {
+		"今回は受け付けましたが、かざすだけで受け付ける登録はできませんでした。次回も暗証番号が必要です。",
+		"You are checked in, but taps without the PIN could not be set up. The PIN is needed next time, too.",
+	},
+	"attested": {"氏名・住所・生年月日・性別を読み取りました。この画面には表示しません。", "Name, address, birth date and sex were read. They are not shown here."},
 
 	"restored":     {"再起動後の表示", "Shown after a restart"},
 	"restored_say": {"装置が再起動しました。これは再起動の前に記録された結果です。", "The box restarted. This result was recorded before it did."},

@@ -140,7 +140,7 @@ var reasons = map[record.Reason]Sentence{
 	record.ReasonCardDiffers: {
 		Text{"登録したカードと違う", "Not the registered card"},
 		Text{
-			"カードは本物ですが、登録したカードではありません。証明書が別の人に渡った疑いがあるため、受付しないでください。" +
+			"カードは本物ですが、登録したカードではありません。証明書だけがほかのカードと組み合わされた可能性があるため、受付しないでください。" +
 				"ご本人であれば、暗証番号で登録し直していただけます。",
 			"The card is genuine but is not the one that was registered: the certificate may have been passed on. Do not serve. " +
 				"If this is the right person, ask for registration with the PIN again.",

@@ -139,7 +139,7 @@ func TestBrowserEnrolsByBirthDate(t *testing.T) {
 	b := browser.Start(t)
 	for _, lang := range []struct{ tag, need, echo, unbound, reason string }{
 		{"ja", "生年月日を", "1965年10月9日 (昭和40年)", "次回も暗証番号が必要です。", "生年月日の照合は"},
-		{"en", "Type in a birth date", "October 9, 1965 (40 Shōwa)", "The PIN is needed next time, too.", "Too few tries are left"},
+		{"en", "Type in a birth date", "October 9, 1965 (Shōwa 40)", "The PIN is needed next time, too.", "Too few tries are left"},
 	} {
 		box := scene.New()
 		b.Visit(serveTCP(t, box, "127.0.0.1:0").url+"/?lang="+lang.tag, 820, 1500)
@@ -201,6 +201,8 @@ func TestBrowserChecksWithThePIN(t *testing.T) {
 		b.Wait(whyText+`.startsWith("`+lang.left+`")`, "true")
 		b.Wait(nextView, "closed")
 		b.Wait(noticeText, "<nil>") // the panel says it
+		b.Wait(focused, "pin")
+		b.Wait(`document.activeElement.tagName`, "BUTTON")
 		screenshot(b, lang.tag+"-next-wrong")
 		ask()
 		came(box, localapi.Event{Type: localapi.EventReadFailed, Failure: localapi.FailurePINBlocked})

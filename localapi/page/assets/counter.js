@@ -295,7 +295,7 @@ import { procedures } from "/assets/next.js";
   function afterGap(wasOpen) {
     const newest = taps[0];
     const recent = newest && Date.parse(status.clock.now) - Date.parse(newest.time) < verdictStays;
-    if (newest && !seen.has(newest.tap) && (newest.restored || ((wasOpen || lying()) && recent))) return showTap(newest);
+    if (newest && !staff.waits() && !seen.has(newest.tap) && (newest.restored || ((wasOpen || lying()) && recent))) return showTap(newest);
     if (["loading", "lost", "reading", "next"].includes(panelKind)) idle();
   }
 

@@ -1,8 +1,8 @@
 // The staff panel for what needs the PIN: registration and check. It asks the box by /v1/next-card and draws what the box says.
 // A PIN stands in its field while it is typed in, and nowhere once it was sent, given up or left alone.
 
-const forgetAfter = 60_000; // ms without a key or a touch; then the form closes
-const awayAfter = 20_000; // ms with the focus elsewhere
+const forgetAfter = 60_000; // ms without a key once something was typed in; then the form closes
+const awayAfter = 20_000; // ms with the focus elsewhere, likewise
 
 // procedures makes the panel. changed is called when the box begins or ends to wait.
 export function procedures({ book, lang, other, $, el, label, fill, changed }) {
@@ -10,6 +10,7 @@ export function procedures({ book, lang, other, $, el, label, fill, changed }) {
   const openers = [...$("next-openers").querySelectorAll("button")];
   const pins = [$("pin"), $("input-pin")];
   const typed = [...pins, $("birth")];
+  const holds = () => typed.some((field) => field.value);
   const chosen = (name) => new FormData(form).get(name);
   let kind = ""; // of the open form
   let next = null; // what the box waits for
@@ -40,7 +41,7 @@ export function procedures({ book, lang, other, $, el, label, fill, changed }) {
     form.reset();
     kind = "";
     draw();
-    said("next-fault", null);
+    fault(null);
     said("next-notice", notice);
     if (inside && opener) opener.focus();
   }
@@ -70,9 +71,21 @@ export function procedures({ book, lang, other, $, el, label, fill, changed }) {
     $("ask-input").hidden = consent !== "yes" || chosen("same") !== "no";
   }
 
+  function fault(gap) {
+    said("next-fault", gap && gap[0]);
+    for (const field of typed) {
+      if (gap && gap[1] === field) field.setAttribute("aria-invalid", "true");
+      else field.removeAttribute("aria-invalid");
+    }
+  }
+
+  function forget() {
+    if (holds()) close(book.labels.next_idle);
+  }
+
   function stir() {
     clearTimeout(inactive);
-    if (kind) inactive = setTimeout(() => close(book.labels.next_idle), forgetAfter);
+    inactive = setTimeout(forget, forgetAfter);
   }
 
   // birthDate is null unless the eight digits can be a birth date; month and day may be unknown.
@@ -88,7 +101,11 @@ export function procedures({ book, lang, other, $, el, label, fill, changed }) {
   function drawEcho() {
     const b = birthDate();
     const long = (locale) => new Intl.DateTimeFormat(locale, { dateStyle: "long", timeZone: "UTC" }).format(b.whole);
-    const era = () => new Intl.DateTimeFormat(lang + "-u-ca-japanese", { era: "long", year: "numeric", timeZone: "UTC" }).format(b.whole);
+    const era = () => {
+      const parts = new Intl.DateTimeFormat(lang + "-u-ca-japanese", { era: "long", year: "numeric", timeZone: "UTC" }).formatToParts(b.whole);
+      if (lang === "ja") return parts.map((p) => p.value).join("");
+      return ["era", "year"].map((type) => parts.find((p) => p.type === type).value).join(" ");
+    };
     $("birth-echo").textContent = !b ? "" : b.whole ? long(lang) + " (" + era() + ")" : fill("birth_part", { t: b.year });
   }
 
@@ -116,8 +133,7 @@ export function procedures({ book, lang, other, $, el, label, fill, changed }) {
 
   async function submit() {
     const gap = missing();
-    said("next-fault", gap && gap[0]);
-    for (const field of typed) field.toggleAttribute("aria-invalid", Boolean(gap) && gap[1] === field);
+    fault(gap);
     if (gap) return gap[1].focus();
     if (sending) return;
     const body = JSON.stringify(request());
@@ -131,7 +147,7 @@ export function procedures({ book, lang, other, $, el, label, fill, changed }) {
     }
     sending = false;
     if (!refused || !kind) return; // the status tells the rest
-    said("next-fault", refused);
+    fault([refused]);
     stir();
     pins[0].focus();
   }
@@ -155,6 +171,13 @@ export function procedures({ book, lang, other, $, el, label, fill, changed }) {
   const left = () => Math.max(0, Math.ceil((Date.parse(next.until) - Date.now() - ahead) / 1000));
   const tick = () => { if (next) $("next-left").textContent = fill("next_left", { n: left() }); };
 
+  // show moves the focus, if it was in the panel, and keeps both that and the result in sight.
+  function show(button) {
+    button.focus({ preventScroll: true });
+    $("result").scrollIntoView({ block: "nearest" });
+    button.scrollIntoView({ block: "nearest" });
+  }
+
   function begin() {
     const inside = $("next").contains(document.activeElement);
     answered = cancelled = false;
@@ -162,15 +185,15 @@ export function procedures({ book, lang, other, $, el, label, fill, changed }) {
     said("next-what", { ja: book.labels.next_wait.ja + "：" + book.labels["next_" + next.kind].ja,
       en: book.labels.next_wait.en + ": " + book.labels["next_" + next.kind].en });
     ticking = setInterval(tick, 1000);
-    if (inside) $("next-cancel").focus();
+    if (inside) show($("next-cancel"));
   }
 
-  function end() {
+  function end(was) {
     const inside = $("next").contains(document.activeElement);
     clearInterval(ticking);
     said("next-notice", answered ? null : cancelled ? book.labels.next_cancelled : book.labels.next_over);
     draw();
-    if (inside) openers[0].focus();
+    if (inside) show(openers.find((b) => b.dataset.next === was.kind) || openers[0]);
   }
 
   // status takes what the box says of the next card, and by which clock.
@@ -180,7 +203,7 @@ export function procedures({ book, lang, other, $, el, label, fill, changed }) {
     ahead = Date.parse(s.clock.now) - Date.now();
     if (next && !was) begin();
     tick();
-    if (!next && was) end();
+    if (!next && was) end(was);
     if (Boolean(next) !== Boolean(was)) changed();
   }
 
@@ -189,6 +212,7 @@ export function procedures({ book, lang, other, $, el, label, fill, changed }) {
   form.addEventListener("change", draw);
   form.addEventListener("input", (e) => {
     stir();
+    fault(null);
     if (typed.includes(e.target) && !e.isComposing) {
       const digits = e.target.value.normalize("NFKC").replace(/\D/g, "").slice(0, e.target.dataset.digits);
       if (digits !== e.target.value) e.target.value = digits;
@@ -198,7 +222,7 @@ export function procedures({ book, lang, other, $, el, label, fill, changed }) {
   form.addEventListener("keydown", (e) => { if (e.key === "Escape") close(book.labels.next_cancelled); else stir(); });
   form.addEventListener("focusin", () => clearTimeout(away));
   form.addEventListener("focusout", (e) => {
-    if (!form.contains(e.relatedTarget)) away = setTimeout(() => { if (kind) close(book.labels.next_idle); }, awayAfter);
+    if (!form.contains(e.relatedTarget)) away = setTimeout(forget, awayAfter);
   });
   $("next-close").addEventListener("click", () => close(book.labels.next_cancelled));
   $("next-cancel").addEventListener("click", cancel);
