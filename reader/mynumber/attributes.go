@@ -45,9 +45,6 @@ func (c *Card) ReadAttributes(ctx context.Context, pin PIN) (Attributes, error) 
 	if err := c.know(ctx); err != nil {
 		return Attributes{}, err
 	}
-	if c.behind {
-		return Attributes{}, fmt.Errorf("reading the attributes of a phone: %w", ErrNoInput)
-	}
 	if err := c.verify(ctx, c.layout.inputRef, pin.value()); err != nil {
 		return Attributes{}, err
 	}

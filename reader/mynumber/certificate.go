@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 
+	"kazashi.example/reader/apdu"
 	"kazashi.example/reader/jpki"
 )
 
@@ -84,6 +85,10 @@ func (c *Card) openAuth(ctx context.Context, pin PIN) error {
 		return err
 	}
 	_, err := c.ReadAuthCert(ctx)
+	var se *apdu.StatusError
+	if errors.Is(err, ErrPINNeeded) && errors.As(err, &se) { // it was given
+		return fmt.Errorf("reading the authentication certificate after the PIN: %w: %w", ErrRefused, se)
+	}
 	return err
 }
 

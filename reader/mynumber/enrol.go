@@ -107,10 +107,6 @@ func (c *Card) enrolAttributes(ctx context.Context, r EnrolRequest, e *Enrolment
 	if !r.Attributes {
 		return nil
 	}
-	if c.behind {
-		e.AttributesErr = fmt.Errorf("reading the attributes of a phone: %w", ErrNoInput)
-		return nil
-	}
 	if c.layout.inputRef != RefAuthPIN {
 		pin := r.InputPIN
 		if r.SameAsPIN {
@@ -137,8 +133,8 @@ func (c *Card) enrolAttributes(ctx context.Context, r EnrolRequest, e *Enrolment
 
 // enrolFace proves the face, in the form of the birth key that fits.
 func (c *Card) enrolFace(ctx context.Context, r EnrolRequest, birth BirthDate) (Face, Form, error) {
-	if c.behind {
-		return Face{}, 0, fmt.Errorf("proving the face of a phone: %w", ErrNoFace)
+	if err := c.enter(ctx, c.layout.face); err != nil {
+		return Face{}, 0, err
 	}
 	if birth.IsZero() {
 		return Face{}, 0, fmt.Errorf("%w: no birth date", ErrFormat)

@@ -79,7 +79,7 @@ func (c *Card) status(ctx context.Context, ref Reference) (Tries, error) {
 		return Tries{State: StateBlocked}, nil
 	case errors.Is(err, ErrNoInput), errors.Is(err, ErrNoFace):
 		return Tries{State: StateAbsent}, nil
-	case errors.As(err, &se) && (se.SW == apdu.SWNotFound || se.SW == apdu.SWDataNotFound):
+	case errors.As(err, &se) && se.Command.INS == apdu.InsVerify && (se.SW == apdu.SWNotFound || se.SW == apdu.SWDataNotFound):
 		return Tries{State: StateAbsent}, nil
 	}
 	return Tries{}, err
