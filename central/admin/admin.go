@@ -90,6 +90,11 @@ type Status struct {
 	Persons      int64     `json:"persons"`
 	Reports      int64     `json:"reports"`
 	Gaps         int64     `json:"gaps"` // epochs of which something is missing
+	Enrolments   int64     `json:"enrolments"`
+	Renewals     int64     `json:"renewals"`  // certificates known to have taken another's place
+	Conflicts    int64     `json:"conflicts"` // people who enrolled as two, before and after a renewal; the log names both numbers
+	// RenewalsAsked is when the service of renewals answered last; zero: never.
+	RenewalsAsked time.Time `json:"renewals_asked,omitzero"`
 }
 
 // Backup names a finished backup.

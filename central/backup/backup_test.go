@@ -24,7 +24,7 @@ import (
 func taps(t *testing.T, e *simbox.Epoch, from, n int) (ids []record.TapID) {
 	t.Helper()
 	for i := range n {
-		r := simbox.Card(0x11, byte(from+i))
+		r := simbox.Known(t, 0x11, byte(from+i)).PIN(t, e.Signed.Header.Box)
 		ids = append(ids, r.Tap)
 		e.Tap(t, r)
 	}

@@ -19,6 +19,7 @@ import (
 	"kazashi.example/central/intake"
 	"kazashi.example/central/internal/seldom"
 	"kazashi.example/central/opener"
+	"kazashi.example/central/person"
 	"kazashi.example/central/registry"
 	"kazashi.example/central/store"
 	"kazashi.example/central/store/notice"
@@ -38,6 +39,8 @@ type Desired interface {
 	Bundle() (number uint64, travelling []byte)
 	// Lists are the newest revocation lists, each as its authority signed it.
 	Lists() []List
+	// Serves reports whether any service in force is of a verifier.
+	Serves(v record.VerifierID) bool
 }
 
 // List is one revocation list.
@@ -54,6 +57,7 @@ type Config struct {
 	Intake   *intake.Intake
 	Acks     *intake.Acks
 	Rows     opener.Rows
+	People   *person.People
 	Desired  Desired
 	Bells    *notice.Bells
 	Sign     crypto.Signer // C-sign

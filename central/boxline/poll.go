@@ -11,6 +11,7 @@ import (
 	"kazashi.example/central/opener"
 	"kazashi.example/central/store"
 	"kazashi.example/sync/record"
+	"kazashi.example/sync/roster"
 	"kazashi.example/sync/rule"
 	"kazashi.example/sync/sign"
 	"kazashi.example/sync/uplink"
@@ -18,7 +19,7 @@ import (
 )
 
 // listRoom leaves space beside lists for everything else in one answer, in octets.
-const listRoom = wire.MaxPolled - (4 << 20)
+const listRoom = wire.MaxPolled - roster.MaxSet - (4 << 20)
 
 // Poll answers with what the box lacks, and waits up to p.Wait seconds if it lacks nothing.
 func (l *Line) Poll(ctx context.Context, device sign.PublicKey, p wire.Poll) (wire.Polled, error) {
@@ -57,6 +58,8 @@ type lacking struct {
 	verdicts []wire.Verdict
 	digests  map[record.EpochID]intake.Digest
 	subjects []wire.Subject
+	roster   *roster.Set // nil: the box has it
+	left     int         // people for whom there is no room in it
 }
 
 // answer puts together what the box lacks now, and reports whether there is anything.
@@ -76,6 +79,7 @@ func (l *Line) answer(ctx context.Context, b store.Box, p wire.Poll) (wire.Polle
 			return wire.Polled{}, false, fmt.Errorf("signing verdicts: %w", err)
 		}
 	}
+	out.Roster = l.roster(ctx, b, lack)
 	if l.changed(b.ID, lack.digests) || before(p.Acks, lack.central) {
 		held, err := l.Acks.For(ctx, b.ID, p.Epochs)
 		if err != nil {
@@ -85,7 +89,8 @@ func (l *Line) answer(ctx context.Context, b store.Box, p wire.Poll) (wire.Polle
 		l.with(b.ID, func(p *peer) { p.told.learn(held) })
 	}
 	l.desired(&out, p)
-	news := out.Ack != nil || out.Verdicts != nil || out.Rules != nil || out.Bundle != nil || out.Lists != nil || out.Subjects != nil
+	news := out.Ack != nil || out.Verdicts != nil || out.Rules != nil || out.Bundle != nil || out.Lists != nil || out.Subjects != nil ||
+		out.Roster != nil
 	return out, news, nil
 }
 
@@ -139,10 +144,51 @@ func (l *Line) look(ctx context.Context, b store.Box, p wire.Poll) (lack lacking
 		if lack.digests, err = l.Acks.Digests(tx, b.ID, p.Epochs); err != nil {
 			return err
 		}
-		lack.subjects, err = l.subjects(tx, b, p.Subjects)
-		return err
+		if lack.subjects, err = l.subjects(tx, b, p.Subjects); err != nil {
+			return err
+		}
+		return l.lookRoster(ctx, tx, b, p.Roster, &lack)
 	})
 	return lack, err
+}
+
+// lookRoster reads the roster of the box's site if the box has not got it. A box that has none is told nothing of a site where nobody ever
+// enrolled. A roster that cannot be read must not keep from the box what else there is for it.
+func (l *Line) lookRoster(ctx context.Context, tx store.Tx, b store.Box, held rule.Version, lack *lacking) error {
+	n, err := tx.RosterNumber(b.Site)
+	if err != nil {
+		return err
+	}
+	now := rule.Version{CentralEpoch: lack.central, N: n + 1}
+	if now.Compare(held) <= 0 || n == 0 && held == (rule.Version{}) {
+		return nil
+	}
+	set, left, err := l.People.Roster(tx, b, l.Desired.Serves)
+	if err != nil {
+		l.Log.ErrorContext(ctx, "a site's roster cannot be read; its boxes go on with what they have", slog.String("site", string(b.Site)),
+			slog.Any("error", err))
+		return nil
+	}
+	lack.roster, lack.left = &set, left
+	return nil
+}
+
+// roster signs what was read.
+func (l *Line) roster(ctx context.Context, b store.Box, lack lacking) []byte {
+	if lack.roster == nil {
+		return nil
+	}
+	if lack.left > 0 {
+		l.Log.WarnContext(ctx, "a site has more people than a roster has room for: the longest enrolled are left out",
+			slog.String("site", string(b.Site)), slog.Int("count", lack.left))
+	}
+	signed, err := lack.roster.Sign(l.Sign)
+	if err != nil {
+		l.Log.ErrorContext(ctx, "a site's roster cannot be signed; its boxes go on with what they have", slog.String("site", string(b.Site)),
+			slog.Any("error", err))
+		return nil
+	}
+	return signed
 }
 
 // changed reports whether any epoch stands otherwise than the box was last told.

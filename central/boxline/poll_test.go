@@ -178,7 +178,7 @@ func TestPollRefusesTooMuch(t *testing.T) {
 func TestPPIDOnlyToTheBoxOfTheTap(t *testing.T) {
 	c := simcentral.New(t)
 	b, other := c.Box(), c.Box()
-	tap := simbox.Card(0x18)
+	tap := simbox.Known(t, 0x18).PIN(t, b.ID)
 	b.Start(t, epoch.CauseStart).Tap(t, tap)
 	c.Push(b, b.Push())
 	c.Drain()

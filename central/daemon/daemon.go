@@ -22,12 +22,15 @@ import (
 	"kazashi.example/central/intake"
 	"kazashi.example/central/keys"
 	"kazashi.example/central/opener"
+	"kazashi.example/central/person"
 	"kazashi.example/central/policy"
 	"kazashi.example/central/ppid"
 	"kazashi.example/central/registry"
+	"kazashi.example/central/renewal"
 	"kazashi.example/central/store"
 	"kazashi.example/central/store/notice"
 	"kazashi.example/central/store/sqlite"
+	"kazashi.example/sync/certid"
 	"kazashi.example/sync/record"
 	"kazashi.example/sync/trust"
 )
@@ -61,6 +64,9 @@ type Daemon struct {
 	registry *registry.Registry
 	line     *boxline.Line
 	opener   *opener.Opener
+	people   *person.People
+	names    *ppid.Deriver
+	renewals *renewal.Asker
 	keeper   *backup.Keeper
 	status   *authorities
 	metrics  *metrics
@@ -121,13 +127,14 @@ func (d *Daemon) assemble(ctx context.Context) error {
 	if err := d.register(taking); err != nil {
 		return err
 	}
-	d.line = boxline.New(boxline.Config{
-		Store: d.db, Registry: d.registry, Intake: taking, Acks: intake.NewAcks(d.db, d.keys.Sign, d.now), Rows: d.keys.Rows,
-		Desired: d.wanted, Bells: d.bells, Sign: d.keys.Sign, Now: d.now, Log: d.log,
-	})
-	if err := d.settle(made); err != nil {
+	if err := d.know(ctx, made); err != nil {
 		return err
 	}
+	d.line = boxline.New(boxline.Config{
+		Store: d.db, Registry: d.registry, Intake: taking, Acks: intake.NewAcks(d.db, d.keys.Sign, d.now), Rows: d.keys.Rows,
+		People: d.people, Desired: d.wanted, Bells: d.bells, Sign: d.keys.Sign, Now: d.now, Log: d.log,
+	})
+	d.settle(made)
 	d.keeper = backup.New(backup.Config{
 		Database: d.db, Dir: d.conf.Backup.Dir, Every: time.Duration(*d.conf.Backup.Every), Keep: d.conf.Backup.Keep,
 		Safe: d.bells.RingAll, Now: d.now, Log: d.log,
@@ -174,21 +181,36 @@ func (d *Daemon) register(taking *intake.Intake) error {
 // ppidEpoch numbers the one PPID key of the key directory.
 const ppidEpoch = 1
 
-func (d *Daemon) settle(made *policy.Policy) error {
-	names, err := ppid.NewDeriver(d.keys.Handle, d.keys.PPID, ppidEpoch)
-	if err != nil {
+// know makes what knows people, and what asks for their renewals. Rosters change with the rules: they name people of verifiers that are
+// served.
+func (d *Daemon) know(ctx context.Context, made *policy.Policy) (err error) {
+	if d.names, err = ppid.NewDeriver(d.keys.Handle, d.keys.PPID, ppidEpoch); err != nil {
 		return err
 	}
+	d.people = person.New(d.keys.Rows, d.names)
+	var h certid.Hierarchy
+	if r := d.conf.Renewals; r.URL != "" {
+		if h, err = certid.ParseHierarchy(r.Hierarchy); err != nil {
+			return err
+		}
+	}
+	d.renewals = renewal.New(renewal.Config{
+		Store: d.db, People: d.people, URL: d.conf.Renewals.URL, Hierarchy: h, Every: time.Duration(*d.conf.Renewals.Every),
+		HTTP: d.status.http, Bells: d.bells, Now: d.now, Log: d.log,
+	})
+	return d.db.Update(ctx, func(tx store.Tx) error { return tx.RaiseRosters(made.Rules.Version) })
+}
+
+func (d *Daemon) settle(made *policy.Policy) {
 	sectors := make(map[record.ServiceID]string, len(d.conf.Service))
 	for _, s := range d.conf.Service {
 		sectors[record.ServiceID(s.ID)] = s.Sector
 	}
 	d.opener = opener.New(opener.Config{
-		Store: d.db, SealKeys: sealKeys{d.keys.Seal}, Rows: d.keys.Rows, Identity: names,
+		Store: d.db, SealKeys: sealKeys{d.keys.Seal}, Rows: d.keys.Rows, Identity: d.names,
 		Services: services{rules: made.Rules, sectors: sectors}, Validity: d.status, Examiner: made.Anchors, Bells: d.bells,
 		Now: d.now, Log: d.log,
 	})
-	return nil
 }
 
 // Close closes the database. Run has ended.

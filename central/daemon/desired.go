@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"fmt"
+	"slices"
 
 	"kazashi.example/central/boxline"
 	"kazashi.example/central/keys"
@@ -39,6 +40,11 @@ func (w wanted) Lists() []boxline.List {
 		}
 	}
 	return all
+}
+
+// Serves looks for a rule of the verifier.
+func (w wanted) Serves(v record.VerifierID) bool {
+	return slices.ContainsFunc(w.policy.Rules.Rules, func(r rule.Rule) bool { return r.Verifier == v })
 }
 
 // services answers what the opener asks of the configuration.

@@ -39,6 +39,15 @@ func newMetrics(release string) *metrics {
 	add("records_corrected", "Records whose final verdict differs from the first.", func(s admin.Status) int64 { return s.Corrected })
 	add("reports", "Forks and damage reported.", func(s admin.Status) int64 { return s.Reports })
 	add("epochs_with_gaps", "Epochs of which records or the header are missing.", func(s admin.Status) int64 { return s.Gaps })
+	add("enrolments", "Enrolments that are current.", func(s admin.Status) int64 { return s.Enrolments })
+	add("renewals", "Certificates known to have taken another's place.", func(s admin.Status) int64 { return s.Renewals })
+	add("conflicts", "People who enrolled as two, before and after a renewal.", func(s admin.Status) int64 { return s.Conflicts })
+	add("renewals_asked_timestamp_seconds", "When the service of renewals answered last; 0: never.", func(s admin.Status) int64 {
+		if s.RenewalsAsked.IsZero() {
+			return 0
+		}
+		return s.RenewalsAsked.Unix()
+	})
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "kazashi_central_build_info", Help: "1, with the software's version.", ConstLabels: prometheus.Labels{"version": release},
 	})

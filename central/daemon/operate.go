@@ -40,7 +40,12 @@ func (d *Daemon) count(ctx context.Context) (admin.Status, error) {
 		n, err := tx.Counts()
 		s.Boxes, s.Quarantined, s.Waiting, s.SetAside = n.Boxes, n.Quarantined, n.Ready+n.Held, n.Aside
 		s.Records, s.Settled, s.Corrected, s.Persons, s.Reports = n.Records, n.Settled, n.Corrected, n.Persons, n.Reports
-		s.Gaps = n.Gaps
+		s.Gaps, s.Enrolments, s.Renewals, s.Conflicts = n.Gaps, n.Enrolments, n.Renewals, n.Conflicts
+		if err != nil {
+			return err
+		}
+		asked, err := tx.RenewalsAsked()
+		s.RenewalsAsked = asked.At
 		return err
 	})
 	return s, err

@@ -55,7 +55,8 @@ func (d *Daemon) Run(ctx context.Context) error {
 	operator := d.server(admin.Handler(d, d.log))
 	operator.WriteTimeout = admin.BackupTimeout
 	d.serve(run, g, operator, func() error { return operator.Serve(at.socket) })
-	g.Go(func() error { return d.opener.Run(run) })
+	g.Go(func() error { return d.renewals.Run(run) })
+	g.Go(func() error { return d.open(run) })
 	g.Go(func() error { return d.keeper.Run(run) })
 	g.Go(func() error { return d.status.fetch(run, d.bells.RingAll) })
 	d.log.InfoContext(ctx, "central serves", slog.String("uplink", at.uplink.Addr().String()),
@@ -66,6 +67,23 @@ func (d *Daemon) Run(ctx context.Context) error {
 		return nil
 	}
 	return err
+}
+
+// renewedFirst is how long settling waits at a start for the first answer about renewals: central may have lost what it knew of them in a
+// restore, and a renewed certificate would make a second person. A service that is silent does not hold it up longer.
+const renewedFirst = 10 * time.Second
+
+// open opens and settles.
+func (d *Daemon) open(ctx context.Context) error {
+	t := time.NewTimer(renewedFirst)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-d.renewals.Asked():
+	case <-t.C:
+	}
+	return d.opener.Run(ctx)
 }
 
 // listeners is where central can be reached.

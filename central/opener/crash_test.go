@@ -42,7 +42,7 @@ func (f *failing) Update(ctx context.Context, do func(store.Tx) error) error {
 	}
 }
 
-// script is a box's day: two epochs, one forged envelope, one tap brought twice, one person seen twice.
+// script is a box's day: two epochs with enrolments and taps that rest on them, one forged envelope each, one person enrolled twice.
 type script struct {
 	box    *simbox.Box
 	pushes []wire.Push
@@ -54,8 +54,9 @@ func newScript(t *testing.T, k *simcentral.Keys) script {
 	s := script{box: simbox.New(t, k.Seal.Public())}
 	for i := range 2 {
 		e := s.box.Start(t, epoch.CauseRotation)
-		people := []content.Record{simbox.Card(0x11, 1), simbox.Card(0x11, byte(i+2)), simbox.Card(0x11, byte(i+2))}
-		for _, r := range people {
+		enrolled := simbox.Known(t, 0x11, byte(i+2)).Enrol(t, s.box.ID)
+		tapped := simbox.Known(t, 0x11, byte(i+2)).Tap(t, s.box.ID, enrolled.Tap)
+		for _, r := range []content.Record{simbox.Known(t, 0x11, 1).Enrol(t, s.box.ID), tapped, enrolled} { // the tap comes first
 			s.taps = append(s.taps, r.Tap)
 			e.Tap(t, r)
 		}
@@ -93,8 +94,13 @@ func (s script) run(t *testing.T, c *simcentral.Central) error {
 func (s script) check(t *testing.T, c *simcentral.Central, when string) {
 	t.Helper()
 	n := c.Counts()
-	if n.Records != 6 || n.Applied != 6 || n.Aside != 2 || n.Ready != 0 || n.Persons != 3 || n.Settled != 6 || n.Reports != 0 {
-		t.Errorf("%s: counts = %+v, want 6 records of 3 persons, all settled, 2 set aside, no report", when, n)
+	if n.Records != 6 || n.Applied != 6 || n.Aside != 2 || n.Ready != 0 || n.Persons != 3 || n.Settled != 6 || n.Reports != 0 ||
+		n.Enrolments != 3 {
+		t.Errorf("%s: counts = %+v, want 6 records of 3 persons, each enrolled, all settled, 2 set aside, no report", when, n)
+	}
+	if set := rosterOf(t, c, s.box); len(set.Entries) != 3 || set.Version.N < 4 || set.Version.N > 5 {
+		t.Errorf("%s: roster %d of %d people, want number 4 or 5, as the second enrolment of one was the later or not, of 3", when,
+			set.Version.N, len(set.Entries))
 	}
 	_, _, v := c.Poll(s.box, wire.Poll{})
 	once := map[record.TapID]int{}

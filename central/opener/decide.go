@@ -25,6 +25,10 @@ type finding struct {
 	readable bool
 	tap      record.TapID
 	cert     certid.CertID // of the card; zero when unreadable or of no known hierarchy
+	shown    jpki.AuthCert // the certificate that came with the record, as it was examined here; zero if none came
+	pin      bool          // the PIN was proved: this certificate's key signed the tap's challenge
+	bound    []byte        // card key of an enrolment, proved by its own signature; nil if there is none
+	awaits   record.TapID  // the enrolment without which nobody can say; zero if it is here
 	rule     rule.Rule
 	ruled    bool
 	decision gate.Decision
@@ -33,43 +37,43 @@ type finding struct {
 	answered time.Time
 }
 
-// serial is the card's serial number; nil when unreadable.
-func (f finding) serial() []byte {
-	if !f.readable {
-		return nil
-	}
-	return f.record.Serial
-}
-
-// examine decides a record as of its tap. settled is false when nobody could answer for the certificate now.
-func (o *Opener) examine(ctx context.Context, v store.Envelope, plain []byte) (f finding, settled bool) {
+// examine decides a record as of its tap. settled is false when nobody could answer for the certificate now, or when what the card proved
+// rests on an enrolment that is not here.
+func (o *Opener) examine(ctx context.Context, e store.Epoch, v store.Envelope, plain []byte) (f finding, settled bool, err error) {
 	r, err := content.Decode(plain)
 	if later := ofLater(r, err); later != nil {
 		o.waitForRelease(ctx, v, later)
-		return f, false
+		return f, false, nil
 	}
 	if err != nil {
 		// Genuine, sealed by the box, and no record: kept as it is, and told to the box by its own tap id if it has one.
 		o.Log.WarnContext(ctx, "a genuine envelope holds no record that can be read here", slog.String("record", v.ID.String()))
-		return finding{tap: tapOf(plain, v), decision: gate.Decision{Verdict: record.VerdictRefused, Reason: record.ReasonUnreadable}}, true
+		f = finding{tap: tapOf(plain, v), decision: gate.Decision{Verdict: record.VerdictRefused, Reason: record.ReasonUnreadable}}
+		return f, true, nil //nolint:nilerr // being unreadable is what was found, and settles it
 	}
 	f = finding{record: r, readable: true, tap: r.Tap, cert: r.CertID()}
 	f.rule, f.ruled = o.Services.Rule(r.Service)
 	shown, issuer := o.shown(&f)
 	when := spanOf(r, v.Received)
 	in := gate.Input{Rule: f.rule, Ruled: f.ruled, Shown: shown, Clock: when.clock(r.Said.Clock, shown), Final: true}
-	// Nobody is asked about a card that is refused for what it shows.
+	// Nobody is asked about a card that is refused for what it shows, and nothing that it signed is looked at.
 	if f.decision = gate.Decide(in); f.decision.Verdict != record.VerdictProvisional {
-		return f, true
+		return f, true, nil
+	}
+	if in.Shown, err = o.proved(ctx, e.Box, &f, shown); err != nil || !f.awaits.IsZero() {
+		return f, false, err
+	}
+	if f.decision = gate.Decide(in); f.decision.Verdict != record.VerdictProvisional {
+		return f, true, nil
 	}
 	s, ok := o.strictest(ctx, question{v, &f, issuer}, span{in.Clock.Now, when.to})
 	if !ok {
-		return f, false
+		return f, false, nil
 	}
 	f.answer, f.source, f.answered = s.Answer, s.Source, s.ThisUpdate
 	in.Status = gate.Status{Answer: s.Answer, ThisTime: s.ThisUpdate}
 	f.decision = gate.Decide(in)
-	return f, f.decision.Verdict != record.VerdictProvisional
+	return f, f.decision.Verdict != record.VerdictProvisional, nil
 }
 
 // ofLater says in what a record is beyond this release; nil if it is not. A card that the box found at fault for a reason that
@@ -92,12 +96,14 @@ func (o *Opener) waitForRelease(ctx context.Context, v store.Envelope, err error
 	}
 }
 
-// shown is what the card showed: as the box found it, or, where the box did not know the issuer, as central finds it now.
+// shown is what the card showed: as the box found it, or, where its certificate came along, as central finds it now. What it proved is
+// still the box's word.
 func (o *Opener) shown(f *finding) (gate.Shown, content.Issuer) {
 	r := f.record
 	s := gate.Shown{
 		Evidence: r.Evidence, Chain: gate.ChainVerified, ProfileOK: r.Said.Reason != record.ReasonProfile, Hierarchy: r.Hierarchy,
 		NotBefore: time.Unix(r.NotBefore, 0).UTC(), NotAfter: time.Unix(r.NotAfter, 0).UTC(),
+		Phone: r.Said.Reason == record.ReasonPhone, Hindrance: hindrance(r.Said.Reason),
 	}
 	switch {
 	case len(r.Certificate) > 0:
@@ -117,6 +123,7 @@ func (o *Opener) read(f *finding, s gate.Shown) (gate.Shown, content.Issuer) {
 		s.ProfileOK, s.Chain = false, gate.ChainIssuerUnknown
 		return s, content.Issuer{}
 	}
+	f.shown, s.Phone = c, c.Phone
 	s.Chain, s.ProfileOK, s.NotBefore, s.NotAfter = chainOf(c.Chain), c.Profile == nil, c.NotBefore, c.NotAfter
 	s.Hierarchy = c.Hierarchy
 	if c.Chain == jpki.ChainVerified && c.IssuerNotAfter.Before(s.NotAfter) {

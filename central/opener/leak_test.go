@@ -15,6 +15,10 @@ import (
 
 	"kazashi.example/central/boxline/simcentral"
 	"kazashi.example/central/intake/simbox"
+	"kazashi.example/central/person"
+	"kazashi.example/central/store"
+	"kazashi.example/sync/certid"
+	"kazashi.example/sync/content"
 	"kazashi.example/sync/epoch"
 	"kazashi.example/sync/wire"
 )
@@ -54,7 +58,16 @@ func found(t *testing.T, dir string, value []byte) (where []string) {
 	return where
 }
 
-// P3: neither database, WAL nor backup names anybody. The same search finds what is planted on purpose.
+func certOf(t *testing.T, serial []byte) certid.CertID {
+	t.Helper()
+	s, err := certid.ParseSerial(serial)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return certid.CertID{Scope: certid.Scope{Hierarchy: certid.HierarchyPractice, Purpose: certid.PurposeAuth}, Serial: s}
+}
+
+// P3: neither database, WAL nor backup names anybody, enrolled or not. The same search finds what is planted on purpose.
 func TestDatabaseNamesNobody(t *testing.T) {
 	c := simcentral.New(t)
 	b := c.Box()
@@ -63,10 +76,20 @@ func TestDatabaseNamesNobody(t *testing.T) {
 	r := simbox.Card(serial...)
 	r.Certificate = []byte("CERTIFICATE-OF-HANAKO-REI")
 	r.Hierarchy, r.Issuer = 0, [8]byte{}
-	plain := simbox.Card(serial...)
+	p := simbox.Known(t, serial...)
+	plain := p.Enrol(t, b.ID)
+	plain.Enrolment.Birth.Date = "19770913"
+	plain.Enrolment.Attributes = &content.Attributes{
+		Name: "架空花子", Address: "架空県架空市一丁目二番三号", Birth: plain.Enrolment.Birth.Date, Sex: 2,
+	}
 	e := b.Epochs[0]
 	e.Tap(t, r)
 	e.Tap(t, plain)
+	renewed := []byte{0x6b, 0x28, 0xd4, 0xaa, 0x1f, 0x72, 0xe5, 0x39}
+	c.Check(c.Store.Update(t.Context(), func(tx store.Tx) error {
+		_, err := c.People.Renew(tx, person.Renewal{Old: certOf(t, serial), New: certOf(t, renewed)}, c.World.Now())
+		return err
+	}))
 	c.Push(b, b.Push())
 	c.Drain()
 	if _, err := c.Keeper.Make(t.Context(), "one"); err != nil {
@@ -75,6 +98,9 @@ func TestDatabaseNamesNobody(t *testing.T) {
 	got, _, _ := c.Poll(b, wire.Poll{})
 	if got.Verdicts == nil {
 		t.Fatal("nothing was applied")
+	}
+	if set := rosterOf(t, c, b); len(set.Entries) != 1 || !bytes.Equal(set.Entries[0].Serial, renewed) {
+		t.Fatalf("the roster has %d people, want the one enrolled under the new serial", len(set.Entries))
 	}
 	ppid := c.PPID(b, plain.Tap)
 	if len(ppid) < 40 {
@@ -87,6 +113,9 @@ func TestDatabaseNamesNobody(t *testing.T) {
 	birthday := []byte(strconv.FormatInt(simbox.Until.Unix(), 10))
 	for name, v := range map[string][]byte{
 		"serial": serial, "PPID": []byte(ppid), "PPID's octets": raw, "certificate": r.Certificate, "expiry": birthday,
+		"own certificate": p.Certificate, "new serial": renewed, "birth date": []byte(plain.Enrolment.Birth.Date), "card key": plain.Enrolment.Key,
+		"name": []byte(plain.Enrolment.Attributes.Name), "address": []byte(plain.Enrolment.Attributes.Address),
+		"signature": plain.PIN.Signature,
 	} {
 		if where := found(t, c.Dir, v); len(where) != 0 {
 			t.Errorf("the %s stands in %v", name, where)

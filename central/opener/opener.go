@@ -2,7 +2,8 @@
 //
 // It runs beside receiving and takes its work from the store, so that a stop at any point loses nothing: what was not
 // committed is done again and ends in the same single row. Each record is settled in one transaction: its row with the
-// evidence, the person and pseudonym, the outgoing verdict. Several openers may work on one store. Nothing opened is kept in
+// evidence, the person and pseudonym, what an enrolment leaves, the outgoing verdict. What a card is said to have proved counts once its
+// signature was verified here. Several openers may work on one store. Nothing opened is kept in
 // clear, and nothing of it is logged. It does not talk to boxes; package boxline hands its verdicts out.
 package opener
 
@@ -17,6 +18,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"kazashi.example/central/intake/lineage"
+	"kazashi.example/central/person"
 	"kazashi.example/central/ppid"
 	"kazashi.example/central/store"
 	"kazashi.example/central/validity"
@@ -43,6 +45,10 @@ const (
 	firstPause = time.Second
 	lastPause  = 5 * time.Minute
 )
+
+// awaitPause is when a record that waits for another tap is looked at again although that tap did not come: its coming alone makes
+// the record due, so this is for nothing but a fault of ours.
+const awaitPause = 6 * time.Hour
 
 // askTimeout bounds one question about a certificate.
 const askTimeout = 20 * time.Second
@@ -87,7 +93,7 @@ type Validity interface {
 	StatusAt(ctx context.Context, id certid.CertID, issuer content.Issuer, at time.Time) (validity.Status, error)
 }
 
-// Examiner reads a certificate that the box could not place.
+// Examiner reads a certificate that came with a record.
 type Examiner interface {
 	Examine(der []byte) (jpki.AuthCert, error)
 }
@@ -118,6 +124,8 @@ type Config struct {
 type Opener struct {
 	Config
 
+	people *person.People
+
 	mu   sync.Mutex // guards keys
 	keys map[record.EpochID]*held
 }
@@ -130,7 +138,9 @@ type held struct {
 }
 
 // New makes an opener; Run starts it.
-func New(c Config) *Opener { return &Opener{Config: c, keys: map[record.EpochID]*held{}} }
+func New(c Config) *Opener {
+	return &Opener{Config: c, people: person.New(c.Rows, c.Identity), keys: map[record.EpochID]*held{}}
+}
 
 // Run opens until the context ends, which is its only error unless the store fails for good.
 func (o *Opener) Run(ctx context.Context) error {
@@ -270,6 +280,25 @@ func (o *Opener) postpone(ctx context.Context, e store.Envelope) error {
 	err := o.Store.Update(ctx, func(tx store.Tx) error { return tx.Postpone(e.Row, until, e.Tries+1) })
 	if err != nil {
 		return fmt.Errorf("putting a record off: %w", err)
+	}
+	return nil
+}
+
+// await puts a record off until the tap that it names was applied. It may have been since this record was examined.
+func (o *Opener) await(ctx context.Context, e store.Envelope, tap record.TapID) error {
+	err := o.Store.Update(ctx, func(tx store.Tx) error {
+		_, err := tx.RecordByTap(tap)
+		switch {
+		case err == nil:
+			return tx.Postpone(e.Row, o.Now(), e.Tries)
+		case errors.Is(err, store.ErrNone):
+			return tx.Await(e.Row, tap, o.Now().Add(awaitPause), e.Tries+1)
+		default:
+			return err
+		}
+	})
+	if err != nil {
+		return fmt.Errorf("putting a record off until another one comes: %w", err)
 	}
 	return nil
 }

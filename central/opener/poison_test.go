@@ -74,13 +74,15 @@ func TestP2ADamagedRowPutsOffItsOwnRecordsAlone(t *testing.T) {
 	c := simcentral.New(t)
 	box := c.Box()
 	e := box.Start(t, epoch.CauseStart)
-	e.Tap(t, simbox.Card(0x41))
+	p := simbox.Known(t, 0x41)
+	enrolled := p.Enrol(t, box.ID)
+	e.Tap(t, enrolled)
 	c.Push(box, e.Push())
 	c.Drain()
 	conf := c.Opener.Config
-	conf.Rows = refusing{conf.Rows, "persons.handle"}
+	conf.Rows = refusing{conf.Rows, "enrolments.kept"}
 	damaged := opener.New(conf)
-	again := e.Tap(t, simbox.Card(0x41)) // the known person first
+	again := e.Tap(t, p.Tap(t, box.ID, enrolled.Tap)) // the known person first
 	for i := range 20 {
 		e.Tap(t, simbox.Card(0x42, byte(i)))
 	}

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"kazashi.example/central/intake/lineage"
-	"kazashi.example/central/ppid"
 	"kazashi.example/central/store"
 	"kazashi.example/sync/gate"
 	"kazashi.example/sync/record"
@@ -18,15 +17,8 @@ import (
 // Labels bind keyed and sealed columns to their place. They are part of the database's format.
 const (
 	labelContent = "records.content"
-	labelHandle  = "persons.handle"
 	labelPPID    = "subjects.ppid"
 )
-
-// serialLabel keeps the look-ups of verifiers apart: one card has another index at each, and serials of different scopes
-// never meet.
-func serialLabel(v record.VerifierID, f finding) string {
-	return "records.serial/" + string(v) + "/" + f.cert.Scope.String()
-}
 
 // RowOf names a record in the sealed columns: epoch id, then seq as 64 bits, big-endian.
 func RowOf(id record.ID) []byte {
@@ -35,57 +27,70 @@ func RowOf(id record.ID) []byte {
 
 // settle decides a genuine record and writes everything that follows from it in one transaction.
 func (o *Opener) settle(ctx context.Context, e store.Epoch, v store.Envelope, plain []byte) error {
-	f, settled := o.examine(ctx, v, plain)
+	f, settled, err := o.examine(ctx, e, v, plain)
+	if err != nil {
+		return err
+	}
 	if !settled {
 		err := o.Store.Update(ctx, func(tx store.Tx) error { return authenticate(tx, e, v.Row, o.Now()) })
 		if err != nil {
 			return fmt.Errorf("noting that record %s is genuine: %w", v.ID, err)
 		}
+		if !f.awaits.IsZero() {
+			return o.await(ctx, v, f.awaits)
+		}
 		return o.postpone(ctx, v)
 	}
-	err := o.Store.Update(ctx, func(tx store.Tx) error { return o.apply(tx, e, v, f, plain) })
+	var ring []record.BoxID
+	err = o.Store.Update(ctx, func(tx store.Tx) (err error) { ring, err = o.apply(tx, e, v, f, plain); return err })
 	if err != nil {
 		return fmt.Errorf("applying record %s: %w", v.ID, err)
 	}
-	o.Bells.Ring(e.Box)
+	for _, b := range append(ring, e.Box) {
+		o.Bells.Ring(b)
+	}
 	return nil
 }
 
-// apply writes one record. It is done at most once for each record id: whoever comes second finds the row and leaves.
-func (o *Opener) apply(tx store.Tx, e store.Epoch, v store.Envelope, f finding, plain []byte) error {
+// apply writes one record, and names other boxes that it concerns. It is done at most once for each record id: whoever comes second
+// finds the row and leaves.
+func (o *Opener) apply(tx store.Tx, e store.Epoch, v store.Envelope, f finding, plain []byte) ([]record.BoxID, error) {
 	now := o.Now()
 	if state, err := tx.FindEnvelope(v.ID, v.Sum); err != nil || state != store.EnvelopeReady {
-		return err // another opener was quicker, or the box was revoked meanwhile
+		return nil, err // another opener was quicker, or the box was revoked meanwhile
 	}
 	if err := authenticate(tx, e, v.Row, now); err != nil {
-		return err
+		return nil, err
 	}
 	if old, err := tx.Record(v.ID); err == nil {
-		return rival(tx, e, v, old, now)
+		return nil, rival(tx, e, v, old, now)
 	} else if !errors.Is(err, store.ErrNone) {
-		return err
+		return nil, err
 	}
 	if _, err := tx.RecordByTap(f.tap); err == nil {
 		f.decision = gate.Decision{Verdict: record.VerdictRefused, Reason: record.ReasonTapReplayed}
 	} else if !errors.Is(err, store.ErrNone) {
-		return err
+		return nil, err
 	}
 	r := o.row(e, v, f, plain, now)
-	var err error
-	if r.Subject, err = o.subject(tx, f, now); err != nil {
-		return err
+	ring, err := o.names(tx, e, v, f, &r)
+	if err != nil {
+		return nil, err
 	}
 	if err := tx.AddRecord(r); err != nil {
-		return err
+		return nil, err
+	}
+	if _, err := tx.Awaken(f.tap); err != nil {
+		return nil, err
 	}
 	if err := tx.SetEnvelope(v.Row, store.EnvelopeApplied); err != nil {
-		return err
+		return nil, err
 	}
 	_, err = tx.AddVerdict(e.Box, wire.Verdict{
 		Epoch: v.ID.Epoch, Seq: v.ID.Seq, Tap: f.tap, Verdict: f.decision.Verdict, Reason: f.decision.Reason, Answer: f.answer,
 		Source: f.source, Settled: now.UnixMilli(),
 	})
-	return err
+	return ring, err
 }
 
 // rival keeps a second genuine record under a number that was applied: the box sealed twice under one number, which only a
@@ -110,75 +115,14 @@ func (o *Opener) row(e store.Epoch, v store.Envelope, f finding, plain []byte, n
 		said := f.record.Said
 		r.Service, r.Desk, r.Tapped = f.record.Service, f.record.Desk, f.record.At()
 		r.First = store.Said{Verdict: said.Verdict, Reason: said.Reason, Answer: said.Answer}
-		r.Index = o.Rows.Index(serialLabel(f.rule.Verifier, f), f.serial())
+		r.Index = o.people.Index(f.rule.Verifier, f.cert)
 	}
 	return r
-}
-
-// subject finds or makes the person and the pseudonym of an accepted record; 0 if the service issues none. Until the PIN
-// procedures exist only practice services do.
-func (o *Opener) subject(tx store.Tx, f finding, now time.Time) (int64, error) {
-	sector, named := o.Services.Sector(f.record.Service)
-	if f.decision.Verdict != record.VerdictAccepted || !f.ruled || !f.rule.Practice || !named {
-		return 0, nil
-	}
-	person, handle, err := o.person(tx, f, now)
-	if err != nil {
-		return 0, err
-	}
-	old, err := tx.Subject(person, sector)
-	if err == nil {
-		return old.Row, nil
-	}
-	if !errors.Is(err, store.ErrNone) {
-		return 0, err
-	}
-	p, err := o.Identity.PPID(sector, handle)
-	if err != nil {
-		return 0, fmt.Errorf("deriving a pseudonym: %w", err)
-	}
-	return tx.AddSubject(store.Subject{
-		Person: person, Sector: sector, KeyEpoch: o.Identity.Epoch(), Made: now,
-		PPID: o.Rows.Seal(labelPPID, SubjectRow(person, sector), []byte(p.Reveal())),
-	})
 }
 
 // SubjectRow names a pseudonym in the sealed columns: the person's number as 64 bits, big-endian, then the sector.
 func SubjectRow(person int64, sector string) []byte {
 	return append(binary.BigEndian.AppendUint64(nil, uint64(person)), sector...) //nolint:gosec // row numbers are positive
-}
-
-// person finds who the verifier met with this serial, or writes down that it met somebody new.
-func (o *Opener) person(tx store.Tx, f finding, now time.Time) (int64, ppid.Handle, error) {
-	v := f.rule.Verifier
-	index := o.Rows.Index(serialLabel(v, f), f.serial())
-	known, err := tx.PersonBySerial(index)
-	if err == nil {
-		h, err := o.handle(known)
-		return known.Row, h, err
-	}
-	if !errors.Is(err, store.ErrNone) {
-		return 0, ppid.Handle{}, err
-	}
-	h, err := o.Identity.Handle(v, f.cert)
-	if err != nil {
-		return 0, h, fmt.Errorf("deriving a handle: %w", err)
-	}
-	byHandle := o.Rows.Index(labelHandle, h[:])
-	row, err := tx.AddPerson(store.Person{Verifier: v, Index: byHandle, Handle: o.Rows.Seal(labelHandle, byHandle, h[:]), Made: now})
-	if err != nil {
-		return 0, h, err
-	}
-	return row, h, tx.LinkSerial(index, row)
-}
-
-func (o *Opener) handle(p store.Person) (h ppid.Handle, err error) {
-	b, err := o.Rows.Open(labelHandle, p.Index, p.Handle)
-	if err != nil || len(b) != len(h) {
-		return h, fmt.Errorf("opening the handle of person %d: %w", p.Row, errors.Join(err, store.ErrDamaged))
-	}
-	copy(h[:], b)
-	return h, nil
 }
 
 // PPID opens a stored pseudonym.

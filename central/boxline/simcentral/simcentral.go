@@ -22,6 +22,7 @@ import (
 	"kazashi.example/central/intake/simbox"
 	"kazashi.example/central/keys"
 	"kazashi.example/central/opener"
+	"kazashi.example/central/person"
 	"kazashi.example/central/ppid"
 	"kazashi.example/central/registry"
 	"kazashi.example/central/store"
@@ -152,7 +153,7 @@ func (w *World) StatusAt(_ context.Context, id certid.CertID, _ content.Issuer, 
 // Examine is opener.Examiner.
 func (w *World) Examine(der []byte) (jpki.AuthCert, error) { return w.examined(der) }
 
-// Examined sets what examining any certificate finds.
+// Examined sets what examining any certificate finds, instead of simbox.Examine.
 func (w *World) Examined(f func([]byte) (jpki.AuthCert, error)) { w.examined = f }
 
 // Rule is opener.Services.
@@ -170,6 +171,12 @@ func (w *World) Bundle() (uint64, []byte) { return 7, []byte("bundle of a test")
 // Lists is boxline.Desired.
 func (w *World) Lists() []boxline.List { w.mu.Lock(); defer w.mu.Unlock(); return w.lists }
 
+// Serves is boxline.Desired.
+func (w *World) Serves(v record.VerifierID) bool { return v == simbox.Verifier }
+
+// SetRule changes what the one service demands, here; boxes are not told.
+func (w *World) SetRule(change func(*rule.Rule)) { change(&w.rules.Rules[0]) }
+
 // SetLists sets the newest lists.
 func (w *World) SetLists(l ...boxline.List) { w.mu.Lock(); defer w.mu.Unlock(); w.lists = l }
 
@@ -178,7 +185,7 @@ func NewWorld(tb testing.TB, k *Keys) *World {
 	tb.Helper()
 	w := &World{
 		now: Start, answers: map[certid.Serial]record.Answer{}, silent: map[certid.Serial]bool{},
-		examined: func([]byte) (jpki.AuthCert, error) { return jpki.AuthCert{}, jpki.ErrNotCertificate },
+		examined: simbox.Examine,
 	}
 	w.rules = rule.Set{Version: rule.Version{CentralEpoch: 1, N: 1}, Issued: Start.Unix(), Rules: []rule.Rule{{
 		Service: simbox.Service, Verifier: simbox.Verifier, Basis: record.BasisDrill, Evidence: record.EvidenceCertificate,
@@ -205,6 +212,7 @@ type Central struct {
 	Boxes  *registry.Registry
 	Opener *opener.Opener
 	Line   *boxline.Line
+	People *person.People
 	Keeper *backup.Keeper
 }
 
@@ -233,6 +241,7 @@ func Open(tb testing.TB, dir string, k *Keys, w *World, wrap func(store.Store) s
 		c.Store = wrap(db)
 	}
 	log := slog.New(slog.DiscardHandler)
+	c.People = person.New(k.Rows, k.Identity)
 	c.Intake = intake.New(c.Store, intake.Limits{}, w.Now)
 	c.Boxes = registry.New(registry.Config{
 		Store: c.Store, Sealer: k.Rows, Trust: w, Adopter: c.Intake, Root: Root, TLS: []sign.PublicKey{Public(tb, k.TLS)}, Now: w.Now,
@@ -242,8 +251,8 @@ func Open(tb testing.TB, dir string, k *Keys, w *World, wrap func(store.Store) s
 		Now: w.Now, Log: log,
 	})
 	c.Line = boxline.New(boxline.Config{
-		Store: c.Store, Registry: c.Boxes, Intake: c.Intake, Acks: intake.NewAcks(c.Store, k.Sign, w.Now), Rows: k.Rows, Desired: w,
-		Bells: c.Bells, Sign: k.Sign, Now: w.Now, Log: log,
+		Store: c.Store, Registry: c.Boxes, Intake: c.Intake, Acks: intake.NewAcks(c.Store, k.Sign, w.Now), Rows: k.Rows, People: c.People,
+		Desired: w, Bells: c.Bells, Sign: k.Sign, Now: w.Now, Log: log,
 	})
 	c.Keeper = backup.New(backup.Config{
 		Database: db, Dir: filepath.Join(dir, "backups"), Keep: 2, Safe: c.Bells.RingAll, Now: w.Now, Log: log,

@@ -181,6 +181,9 @@ and set aside are envelopes that do not open. Gaps are epochs of which records o
 			fmt.Fprintf(out, "records        %d applied, %d settled, %d corrected; %d waiting, %d set aside\n",
 				st.Records, st.Settled, st.Corrected, st.Waiting, st.SetAside)
 			fmt.Fprintf(out, "persons        %d\n", st.Persons)
+			fmt.Fprintf(out, "enrolments     %d\n", st.Enrolments)
+			fmt.Fprintf(out, "renewals       %d, last asked %s\n", st.Renewals, command.Stamp(st.RenewalsAsked))
+			fmt.Fprintf(out, "conflicts      %d\n", st.Conflicts)
 			fmt.Fprintf(out, "reports        %d\n", st.Reports)
 			fmt.Fprintf(out, "gaps           %d epochs of which something is missing\n", st.Gaps)
 			return nil
