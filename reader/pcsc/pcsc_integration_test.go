@@ -7,8 +7,6 @@ import (
 	"context"
 	"errors"
 	"os"
-	"runtime"
-	"strings"
 	"testing"
 	"time"
 
@@ -101,33 +99,44 @@ func TestWatchReportsAnExchange(t *testing.T) {
 }
 
 // absent and present wait until the service itself says so to somebody who connects.
-func absent(t *testing.T, reader string) {
+func absent(t testing.TB, reader string) {
 	t.Helper()
-	connectUntil(t, reader, func(err error) bool { return errors.Is(err, pcsc.ErrNoCard) })
+	await(t, reader, func(err error) bool { return errors.Is(err, pcsc.ErrNoCard) })
 }
 
 func present(t testing.TB, reader string) {
 	t.Helper()
-	connectUntil(t, reader, func(err error) bool { return err == nil })
+	await(t, reader, func(err error) bool { return err == nil })
 }
 
-func connectUntil(t testing.TB, reader string, ok func(error) bool) {
+func await(t testing.TB, reader string, ok func(error) bool) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
+	card, err := connectUntil(ctx, reader, ok)
+	if err == nil {
+		err = card.Close()
+	}
+	if !ok(err) {
+		t.Fatalf("Connect(%q) = %v in the end", reader, err)
+	}
+}
+
+// connectUntil connects again and again until the outcome is as wanted.
+func connectUntil(ctx context.Context, reader string, ok func(error) bool) (*pcsc.Card, error) {
 	again := time.NewTicker(20 * time.Millisecond)
 	defer again.Stop()
 	for {
-		c, err := pcsc.Connect(ctx, reader, pcsc.Exclusive)
-		if err == nil {
-			err = c.Close()
-		}
+		card, err := pcsc.Connect(ctx, reader, pcsc.Exclusive)
 		if ok(err) {
-			return
+			return card, err
+		}
+		if err == nil {
+			err = card.Close()
 		}
 		select {
 		case <-ctx.Done():
-			t.Fatalf("Connect(%q) = %v in the end", reader, err)
+			return nil, errors.Join(ctx.Err(), err)
 		case <-again.C:
 		}
 	}
@@ -265,54 +274,5 @@ func TestTransmitRefusesEmptyCommands(t *testing.T) {
 	card, _ := laid(t, control.InsertRequest{Profile: p.Profile})
 	if _, err := card.Transmit(t.Context(), nil); !errors.Is(err, pcsc.ErrCommand) {
 		t.Errorf("Transmit(nil) = %v, want ErrCommand", err)
-	}
-}
-
-// A service that hangs in the middle of a command: the tap gets its deadline, the connection is dead, and when the service
-// goes on nothing is left behind.
-func TestTransmitKeepsItsDeadline(t *testing.T) {
-	_, p := person(t, "hanako")
-	r := rig(t, 2)
-	insert(t, r, 0, control.InsertRequest{Profile: p.Profile})
-	present(t, r.ReaderName(0))
-	card, err := pcsc.Connect(t.Context(), r.ReaderName(0), pcsc.Exclusive)
-	if err != nil {
-		t.Fatal(err)
-	}
-	thaw := freeze(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
-	defer cancel()
-	begin := time.Now()
-	if _, err := mynumber.New(card, mynumber.Options{}).ReadAuthCert(ctx); !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, mynumber.ErrTorn) {
-		t.Errorf("ReadAuthCert = %v, want DeadlineExceeded", err)
-	}
-	if took := time.Since(begin); took > 2*time.Second {
-		t.Errorf("ReadAuthCert took %v with a deadline of 200 ms", took)
-	}
-	if _, err := card.Transmit(t.Context(), []byte{0, 0xA4, 4, 0}); !errors.Is(err, pcsc.ErrDead) {
-		t.Errorf("Transmit after a missed deadline = %v, want ErrDead", err)
-	}
-	thaw()
-	present(t, r.ReaderName(0)) // exclusive again: the dead connection was released
-	noneLeft(t)
-}
-
-// noneLeft waits until no goroutine is inside this package's calls.
-func noneLeft(t *testing.T) {
-	t.Helper()
-	deadline := time.After(5 * time.Second)
-	again := time.NewTicker(20 * time.Millisecond)
-	defer again.Stop()
-	for {
-		buf := make([]byte, 1<<20)
-		stacks := string(buf[:runtime.Stack(buf, true)])
-		if !strings.Contains(stacks, "pcsc.(*Card)") {
-			return
-		}
-		select {
-		case <-deadline:
-			t.Fatalf("goroutines left behind:\n%s", stacks)
-		case <-again.C:
-		}
 	}
 }

@@ -50,7 +50,7 @@ func watch(t *testing.T) <-chan pcsc.Event {
 			if err != nil {
 				t.Errorf("Watch = %v, want nil", err)
 			}
-		case <-time.After(2 * time.Second):
+		case <-time.After(time.Minute):
 			t.Error("Watch did not end with its context")
 		}
 	})
@@ -63,7 +63,7 @@ func next(t *testing.T, events <-chan pcsc.Event) pcsc.Event {
 	select {
 	case e := <-events:
 		return e
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("no event")
 		return pcsc.Event{}
 	}

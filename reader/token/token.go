@@ -157,7 +157,7 @@ func lacksApplication(ctx context.Context, t Transmitter, aid []byte) (bool, err
 	case err != nil:
 		return false, fmt.Errorf("asking whether it is a My Number Card: %w", err)
 	}
-	switch r.SW >> 8 {
+	switch byte(r.SW >> 8) {
 	case 0x90, 0x61, 0x62: // done, with more to come, or with a warning
 		return false, ErrMyNumber
 	}
