@@ -64,13 +64,22 @@ func (r *Rig) vcardCommand(program string) *exec.Cmd {
 	return exec.Command("nsenter", args...) //nolint:noctx // its life is the rig's, not that of a call
 }
 
-// writeReaders makes one reader.conf file for every two slots (reader.conf(5); vpcd listens on the channel's port and the next).
+// writeReaders makes one reader.conf file for every two slots (reader.conf(5); vpcd listens on the channel's port and the next), and
+// for each a driver of its own: vpcd keeps its slots in one table by their number within the pair (ifd-vpcd.c), so that two pairs that
+// share the loaded library would both show the cards of the later one.
 func writeReaders(dir string, slots int) error {
+	driver, err := os.ReadFile(driverPath)
+	if err != nil {
+		return fmt.Errorf("reading driver: %w", err)
+	}
 	for i := 0; i < slots; i += 2 {
-		port := firstPort + i
+		port, library := firstPort+i, filepath.Join(dir, driverDir, fmt.Sprintf("vpcd%02d.so", i/2))
+		if err := os.WriteFile(library, driver, 0o600); err != nil {
+			return fmt.Errorf("copying driver: %w", err)
+		}
 		text := fmt.Sprintf("FRIENDLYNAME \"%s\"\nDEVICENAME /dev/null:0x%X\nLIBPATH %s\nCHANNELID 0x%X\n",
-			friendlyName(i/2), port, driverPath, port)
-		if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("vpcd%02d", i/2)), []byte(text), 0o600); err != nil {
+			friendlyName(i/2), port, library, port)
+		if err := os.WriteFile(filepath.Join(dir, confDir, fmt.Sprintf("vpcd%02d", i/2)), []byte(text), 0o600); err != nil {
 			return fmt.Errorf("writing reader.conf: %w", err)
 		}
 	}

@@ -173,6 +173,21 @@ func TestDirUsedAgain(t *testing.T) {
 	}
 }
 
+// A service restarted with other readers, as a PC/SC client sees it.
+func TestOtherSlotsInTheSameDir(t *testing.T) {
+	cfg := pcscd.Config{VCard: vcardProgram(t), Dir: t.TempDir()}
+	for _, tt := range []struct{ slots, seen int }{{4, 4}, {2, 2}, {6, 6}} {
+		cfg.Slots = tt.slots
+		r := start(t, cfg)
+		if list := readers(t, r.Env()); strings.Count(list, "Virtual PCD") != tt.seen {
+			t.Errorf("%d slots: readers = %s, want %d of them", tt.slots, list, tt.seen)
+		}
+		if err := r.Stop(); err != nil {
+			t.Errorf("Stop() = %v, want nil", err)
+		}
+	}
+}
+
 func TestProgramThatFails(t *testing.T) {
 	program := filepath.Join(t.TempDir(), "vcard")
 	if err := os.WriteFile(program, []byte("#!/bin/sh\necho no such luck >&2\nexit 3\n"), 0o700); err != nil { //nolint:gosec // it is a program

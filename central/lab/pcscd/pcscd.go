@@ -46,7 +46,8 @@ type Config struct {
 	// Slots is the number of slots with a virtual card program behind them, 1 to MaxSlots; 0 is 2.
 	Slots int
 	// Dir holds sockets, configuration and logs; it must exist, and its path be short (about 80 octets). Empty: a directory
-	// of its own under os.TempDir, removed by Stop.
+	// of its own under os.TempDir, removed by Stop. A rig that was stopped may be followed by one with other slots in the same Dir: to a
+	// PC/SC client it is one service that was restarted with other readers, which is as near to hot-plug as vpcd comes.
 	Dir string
 }
 
@@ -66,6 +67,7 @@ type Rig struct {
 const (
 	runDir        = "run"         // bound over /run/pcscd
 	confDir       = "reader.conf" // one file for every two slots
+	driverDir     = "driver"      // one copy for every two slots
 	socketName    = "pcscd.comm"
 	controlName   = "control"
 	maxSocketPath = 107 // unix(7): sun_path with its final zero
@@ -140,7 +142,7 @@ func (r *Rig) layOut(ctx context.Context) error {
 		return fmt.Errorf("%w: a unix socket's path is at most %d octets, and %s has more: choose a shorter Dir",
 			ErrConfig, maxSocketPath, r.Socket())
 	}
-	for _, name := range []string{runDir, confDir} {
+	for _, name := range []string{runDir, confDir, driverDir} {
 		if err := os.MkdirAll(filepath.Join(r.dir, name), 0o700); err != nil {
 			return fmt.Errorf("making directory of reader rig: %w", err)
 		}
@@ -148,17 +150,18 @@ func (r *Rig) layOut(ctx context.Context) error {
 	if err := r.clear(ctx); err != nil {
 		return err
 	}
-	return writeReaders(filepath.Join(r.dir, confDir), r.slots)
+	return writeReaders(r.dir, r.slots)
 }
 
-// clear removes what a killed pcscd left in the directory and would stumble over; ErrConfig if it was not killed at all.
+// clear removes what a killed pcscd left in the directory and would stumble over, and the readers of a rig that had others; ErrConfig if
+// it was not killed at all.
 func (r *Rig) clear(ctx context.Context) error {
 	if conn, err := new(net.Dialer).DialContext(ctx, "unix", r.Socket()); err == nil {
 		_ = conn.Close()
 		return fmt.Errorf("%w: another rig runs in %s: stop it or choose another Dir", ErrConfig, r.dir)
 	}
-	for _, left := range []string{r.Socket(), filepath.Join(r.dir, runDir, "pcscd.pid")} {
-		if err := os.Remove(left); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	for _, left := range []string{r.Socket(), filepath.Join(r.dir, runDir, "pcscd.pid"), filepath.Join(r.dir, confDir)} {
+		if err := os.RemoveAll(left); err != nil {
 			return fmt.Errorf("clearing directory of reader rig: %w", err)
 		}
 	}
