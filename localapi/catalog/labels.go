@@ -110,6 +110,9 @@ var labels = map[string]Text{
 		"Wrong entries left before it is blocked: {n}. Only the city office can reset it then.",
 	},
 
+	"typing":     {"先に入力してください", "Type in first"},
+	"typing_say": {"下の欄に入力してから、カードを置いてください。", "Fill in the fields below, then place the card."},
+
 	"next":           {"暗証番号を使う手続き", "With the PIN"},
 	"next_enrol":     {"初めての方の登録", "First-time registration"},
 	"next_pin":       {"暗証番号で確認", "Check with PIN"},
@@ -171,8 +174,8 @@ var labels = map[string]Text{
 	"enrolled_now": {"仮登録しました", "Registered for now"},
 	"bound":        {"次回からは、暗証番号なしで、かざすだけで受け付けできます。", "From the next visit on, a tap without the PIN is enough."},
 	"unbound": {
-		"今回は受け付けましたが、かざすだけで受け付ける登録はできませんでした。次回も暗証番号が必要です。",
-		"You are checked in, but taps without the PIN could not be set up. The PIN is needed next time, too.",
+		"かざすだけで受け付ける登録は、できませんでした。次回も暗証番号が必要です。",
+		"Taps without the PIN could not be set up. The PIN is needed next time, too.",
 	},
 	"attested": {"氏名・住所・生年月日・性別を読み取りました。この画面には表示しません。", "Name, address, birth date and sex were read. They are not shown here."},
 

@@ -91,6 +91,7 @@ func TestBrowserEnrols(t *testing.T) {
 
 			press(b, `[data-next="enrol"]`)
 			b.Wait(focused, "next-form-title")
+			b.Wait(panelKind, "typing")
 			b.Wait(chosen, "0")
 			b.Wait(`document.getElementById("pin").type + document.getElementById("pin").inputMode + document.getElementById("pin").autocomplete`, "passwordnumericoff")
 			shot("next-enrol")
@@ -242,6 +243,7 @@ func TestBrowserForgetsThePIN(t *testing.T) {
 		b.Wait(nextView, "closed")
 		b.Wait(focused, "pin") // the opener, data-next="pin"
 		b.Wait(`document.activeElement.tagName`, "BUTTON")
+		b.Wait(panelKind, "idle")
 		forgot(t, b, name)
 	}
 	fill()

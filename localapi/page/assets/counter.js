@@ -57,7 +57,8 @@ import { procedures } from "/assets/next.js";
   const said = (...texts) => Object.fromEntries([lang, other].map((l) => [l, texts.filter(Boolean).map((t) => t[l]).join(l === "ja" ? "" : " ")]));
 
   const staff = procedures({ book, lang, other, $, el, label, fill, changed: () => {
-    if (staff.waits() || panelKind === "next") idle();
+    const ours = ["next", "typing"].includes(panelKind);
+    if (ours || (!["reading", "lost"].includes(panelKind) && (staff.waits() || staff.typing()))) idle();
   } });
 
   // panel
@@ -82,7 +83,8 @@ import { procedures } from "/assets/next.js";
     const problem = status && status.problem;
     if (problem) return failure(problem);
     const next = staff.waits();
-    if (next) return panel("next", "▢", book.labels.idle, said(book.labels["next_" + next.kind + "_say"], lying() && book.labels.next_lying));
+    if (staff.typing()) return panel("typing", "①", book.labels.typing, book.labels.typing_say); // a card now would be an ordinary tap
+    if (next) return panel("next", "②", book.labels.idle, said(book.labels["next_" + next.kind + "_say"], lying() && book.labels.next_lying));
     if (laid.size) return panel("left", "▣", book.labels.left, book.labels.left_say);
     panel("idle", "▢", book.labels.idle, lying() ? book.labels.idle_lying : book.labels.idle_say);
   }
@@ -313,7 +315,7 @@ import { procedures } from "/assets/next.js";
     status: (e) => { drawStatus(e.status); refreshTaps(); },
     card_present: (e) => { moved(e.reader, true); panel("reading", "▣", book.labels.present, book.labels.reading_say); },
     reading: () => panel("reading", "▣", book.labels.reading, book.labels.reading_say),
-    card_removed: (e) => { moved(e.reader, false); if (["reading", "left", "idle", "next"].includes(panelKind)) idle(); },
+    card_removed: (e) => { moved(e.reader, false); if (["reading", "left", "idle", "next", "typing"].includes(panelKind)) idle(); },
     read_failed: (e) => { staff.answered(); failure(e.failure, e.tries, e.tries_of); },
     verdict: (e) => { staff.answered(); showTap(e.tap, e.rests, e.enrolled); keep(e.tap); },
     settled: (e) => {

@@ -4,7 +4,7 @@
 const forgetAfter = 60_000; // ms without a key once something was typed in; then the form closes
 const awayAfter = 20_000; // ms with the focus elsewhere, likewise
 
-// procedures makes the panel. changed is called when the box begins or ends to wait.
+// procedures makes the panel. changed is called when the form opens or closes, and when the box begins or ends to wait.
 export function procedures({ book, lang, other, $, el, label, fill, changed }) {
   const form = $("next-form");
   const openers = [...$("next-openers").querySelectorAll("button")];
@@ -44,6 +44,7 @@ export function procedures({ book, lang, other, $, el, label, fill, changed }) {
     fault(null);
     said("next-notice", notice);
     if (inside && opener) opener.focus();
+    changed();
   }
 
   function open(k) {
@@ -55,6 +56,7 @@ export function procedures({ book, lang, other, $, el, label, fill, changed }) {
     stir();
     if (kind === "enrol") $("next-form-title").focus();
     else pins[0].focus();
+    changed();
   }
 
   function draw() {
@@ -232,6 +234,7 @@ export function procedures({ book, lang, other, $, el, label, fill, changed }) {
   return {
     status,
     waits: () => next,
+    typing: () => Boolean(kind) && !next,
     answered: () => { answered = true; },
     lost: () => { if (kind) close(book.labels.next_failed); },
   };
