@@ -4,7 +4,7 @@
 //	GET  /crl/auth.crl, /crl/sign.crl     the purpose's list, all generations, signed by the newest (P-384; DER)
 //	GET  /crl/auth-g2.crl …               one generation's part, signed by that generation itself, if it has not expired
 //	POST /ocsp, GET /ocsp/{base64}        OCSP; live, not cached (the national responder's data is up to 15 minutes old)
-//	GET  /renewals?since=N                old→new serials after the N-th (JSON, see RenewalsAnswer); no authentication
+//	GET  /renewals?since=TIME             old→new serials since a time or a line's number (JSON, see RenewalsAnswer); no authentication
 //	GET  /anchors/auth-g3.cer …           the practice roots (DER)
 //	POST /admin/revoke|hold|unhold        {person or serial, purpose, reason, at}; loopback only
 //	POST /admin/renew                     {person, at}: new certificates on the same card; loopback only

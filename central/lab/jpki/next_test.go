@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"golang.org/x/crypto/ocsp"
 
@@ -90,7 +91,13 @@ func TestRenewalsSince(t *testing.T) {
 	if got := r.renewals("?since=9"); len(got.Renewals) != 0 || got.Last != 5 {
 		t.Errorf("renewals since a line that is not there = %d, last %d, want none and 5", len(got.Renewals), got.Last)
 	}
-	for _, bad := range []string{"-1", "x", "1.5", "99999999999999999999"} {
+	if got := r.renewals("?since=" + day.UTC().Format(time.RFC3339)); len(got.Renewals) != 5 || got.More {
+		t.Errorf("renewals since this day = %d lines, want 5", len(got.Renewals))
+	}
+	if got := r.renewals("?since=" + day.Add(time.Second).UTC().Format(time.RFC3339)); len(got.Renewals) != 0 {
+		t.Errorf("renewals since a second later = %d lines, want none", len(got.Renewals))
+	}
+	for _, bad := range []string{"-1", "x", "1.5", "99999999999999999999", "2026-11-22"} {
 		if status, _ := r.do(http.MethodGet, "/renewals?since="+bad, "", nil); status != http.StatusBadRequest {
 			t.Errorf("GET /renewals?since=%s = %d, want 400", bad, status)
 		}

@@ -14,7 +14,7 @@ import (
 
 func newWorldCommand() *cobra.Command {
 	c := &cobra.Command{Use: "world", Short: "Make a practice world and look into it"}
-	c.AddCommand(newWorldMake(), newWorldPeople())
+	c.AddCommand(newWorldMake(), newWorldPeople(), newWorldRenew())
 	return c
 }
 
