@@ -80,7 +80,9 @@ func (c *conn) receive() (what byte, body []byte, err error) {
 		return 0, nil, fmt.Errorf("%w: %d octets", errFrame, n)
 	}
 	body = make([]byte, n)
-	_, err = io.ReadFull(c.in, body[copy(body, c.inBuf[headLen:got]):])
+	if _, err = io.ReadFull(c.in, body[copy(body, c.inBuf[headLen:got]):]); errors.Is(err, io.EOF) {
+		err = io.ErrUnexpectedEOF
+	}
 	return c.inBuf[4], body, err
 }
 
