@@ -167,7 +167,7 @@ func TestDirUsedAgain(t *testing.T) {
 		}
 	}
 	<-r.Done()
-	gone(t, r.PIDs())
+	reaped(t, r.PIDs()) // a zombie may still have threads that hold the socket
 	if list := readers(t, start(t, cfg).Env()); !strings.Contains(list, r.ReaderName(0)) {
 		t.Errorf("readers of the second rig = %s, want %q among them", list, r.ReaderName(0))
 	}
@@ -283,6 +283,26 @@ func alive(pid int) bool {
 	}
 	_, after, ok := strings.Cut(string(b), ") ")
 	return ok && after[0] != 'Z' && after[0] != 'X'
+}
+
+// reaped waits until this process has waited for its children.
+func reaped(t *testing.T, pids []int) {
+	t.Helper()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	deadline := time.After(patience)
+	for _, pid := range pids {
+		for {
+			if _, err := os.Stat(fmt.Sprintf("/proc/%d", pid)); errors.Is(err, os.ErrNotExist) {
+				break
+			}
+			select {
+			case <-deadline:
+				t.Fatalf("process %d was not waited for", pid)
+			case <-tick.C:
+			}
+		}
+	}
 }
 
 func gone(t *testing.T, pids []int) {

@@ -142,13 +142,13 @@ func (r *Rig) layOut(ctx context.Context) error {
 		return fmt.Errorf("%w: a unix socket's path is at most %d octets, and %s has more: choose a shorter Dir",
 			ErrConfig, maxSocketPath, r.Socket())
 	}
+	if err := r.clear(ctx); err != nil {
+		return err
+	}
 	for _, name := range []string{runDir, confDir, driverDir} {
 		if err := os.MkdirAll(filepath.Join(r.dir, name), 0o700); err != nil {
 			return fmt.Errorf("making directory of reader rig: %w", err)
 		}
-	}
-	if err := r.clear(ctx); err != nil {
-		return err
 	}
 	return writeReaders(r.dir, r.slots)
 }
