@@ -123,13 +123,18 @@ func (t *taken) boundProved(entry roster.Entry, message, signature []byte, err e
 	if err != nil {
 		return t.hinder(err)
 	}
-	key, err := x509.ParsePKIXPublicKey(entry.Key)
-	if err != nil || jpki.VerifySignature(key, message, signature) != nil {
-		t.hindrance = differs(entry)
+	if signedBy(entry.Key, message, signature) {
+		t.cardProved(record.EvidenceCardBound, entry, signature)
 		return nil
 	}
-	t.cardProved(record.EvidenceCardBound, entry, signature)
+	t.hindrance = differs(entry)
 	return nil
+}
+
+// signedBy says that a key, SubjectPublicKeyInfo in DER, made a signature.
+func signedBy(spki, message, signature []byte) bool {
+	key, err := x509.ParsePKIXPublicKey(spki)
+	return err == nil && jpki.VerifySignature(key, message, signature) == nil
 }
 
 // faceProved opens the card-face application with the enrolled birth date, and weighs the card's own record, its authority and

@@ -10,6 +10,7 @@ import (
 	"io"
 	"log/slog"
 	"math/big"
+	"os"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -33,6 +34,7 @@ import (
 	"kazashi.example/sync/record"
 	"kazashi.example/sync/rule"
 	"kazashi.example/sync/seal"
+	"kazashi.example/sync/sign"
 	"kazashi.example/sync/wire"
 )
 
@@ -129,13 +131,19 @@ type counter struct {
 	rules   *rules
 	roster  *roster.Book
 	tap     *tap.Counter
+	changed chan struct{} // has something after what the next card is laid for has changed
 	events  <-chan localapi.Event
 	stop    func()
 }
 
+// newCounter has a practice world of its own only where a test changes it.
 func newCounter(t *testing.T, change ...func(*tap.Config)) *counter {
 	t.Helper()
-	w := worldtest.Open(t, world.Config{})
+	return newCounterIn(t, shared(t), change...)
+}
+
+func newCounterIn(t *testing.T, w *world.World, change ...func(*tap.Config)) *counter {
+	t.Helper()
 	now := time.Now().UTC().Truncate(time.Millisecond)
 	private, err := seal.GenerateKey()
 	must(t, err)
@@ -144,7 +152,7 @@ func newCounter(t *testing.T, change ...func(*tap.Config)) *counter {
 	c := &counter{
 		t: t, world: w, private: private, clock: &hand{now, record.ConfidenceChecked}, path: filepath.Join(t.TempDir(), "journal.db"),
 		readers: &readers{events: make(chan tap.Event), cards: map[string]mynumber.Transmitter{}}, box: record.NewBoxID(),
-		central: device, rules: &rules{drill()},
+		central: device, rules: &rules{drill()}, changed: make(chan struct{}, 1),
 	}
 	c.roster = roster.New(c.box)
 	public := private.Public()
@@ -159,6 +167,12 @@ func newCounter(t *testing.T, change ...func(*tap.Config)) *counter {
 		Cards: c.readers, Certificates: func() tap.Certificates { return anchors }, Revocations: c.lists(anchors),
 		Authorities: func() *cvc.Authorities { return authorities }, Rules: c.rules, Roster: c.roster,
 		Journal: c.journal, Clock: c.clock, Announcer: f, Box: c.box, Desk: desk, Service: service,
+		Changed: func() {
+			select {
+			case c.changed <- struct{}{}:
+			default:
+			}
+		},
 	}
 	for _, change := range change {
 		change(&conf)
@@ -180,6 +194,32 @@ func (c *counter) run(k *tap.Counter) {
 		must(c.t, <-done)
 	})
 	c.t.Cleanup(c.stop)
+}
+
+// shared is a practice world that no test changes.
+func shared(t *testing.T) *world.World {
+	t.Helper()
+	w, err := everybody()
+	must(t, err)
+	return w
+}
+
+var (
+	worldDir  string
+	everybody = sync.OnceValues(func() (*world.World, error) {
+		return world.Open(context.Background(), worldDir, world.Config{Keys: worldtest.KeyDir()})
+	})
+)
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "tap")
+	if err != nil {
+		panic(err)
+	}
+	worldDir = dir
+	code := m.Run()
+	_ = os.RemoveAll(dir)
+	os.Exit(code)
 }
 
 func drill() rule.Set {
@@ -331,6 +371,17 @@ func (c *counter) opened() []content.Record {
 		list = append(list, r)
 	}
 	return list
+}
+
+// only is central's one key.
+type only struct{ key *ecdsa.PrivateKey }
+
+func (o only) SigningKey(_ sign.Purpose, id sign.KeyID) (sign.PublicKey, error) {
+	k, err := sign.PublicKeyOf(o.key.Public())
+	if err == nil && sign.KeyIDOf(k.DER()) != id {
+		err = sign.ErrUnknownKey
+	}
+	return k, err
 }
 
 func bigOf(b []byte) *big.Int { return new(big.Int).SetBytes(b) }
