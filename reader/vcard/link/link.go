@@ -18,7 +18,7 @@ import (
 // Rate is a bit rate of ISO/IEC 14443-2 by its name in kbit/s, a multiple of 106; 0 takes no time.
 type Rate int
 
-// Rates (ISO/IEC 14443-3 §7.10.3.2: 1, 2, 4 and 8 times fc/128).
+// Rates (ISO/IEC 14443-2: 1, 2, 4 and 8 times fc/128).
 const (
 	Rate106 Rate = 106
 	Rate212 Rate = 212
@@ -30,7 +30,7 @@ const (
 func Rates() []Rate { return []Rate{Rate106, Rate212, Rate424, Rate848} }
 
 const (
-	// carrier is fc in Hz (ISO/IEC 14443-2 §6.1); one elementary time unit at 106 kbit/s is 128 of its periods.
+	// carrier is fc in Hz (ISO/IEC 14443-2); one elementary time unit at 106 kbit/s is 128 of its periods.
 	carrier       = 13_560_000
 	periodsPerETU = 128
 	// etuPerOctet is a type B character: start bit, eight bits, stop bit (ISO/IEC 14443-3 §7.1.1). Extra guard time is in PerAPDU.
