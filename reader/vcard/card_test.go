@@ -198,25 +198,41 @@ func FuzzTransmit(f *testing.F) {
 	} {
 		f.Add(octets(f, selectJPKI), octets(f, s))
 	}
-	c := newCard(f, testcard.Fixed(), &vcard.MemoryStore{})
+	f.Add(octets(f, selectNextAuth), octets(f, "802A009730"+emptySHA384+"00"))
+	f.Add(octets(f, selectNextFace), octets(f, "802A000030"+emptySHA384+"00"))
+	f.Add(octets(f, "FFCA000000"), octets(f, "FFCA010003"))
+	var cards []*vcard.Card
+	for _, p := range []*vcard.Profile{
+		testcard.Fixed(), testcard.Next(), testcard.Phone(), {Label: "lent", Kind: vcard.Token, UID: "04A1B2C3D4E5F6"},
+	} {
+		cards = append(cards, newCard(f, p, &vcard.MemoryStore{}))
+	}
 	f.Fuzz(func(t *testing.T, first, second []byte) {
-		c.Reset()
-		if err := c.ResetCounts(); err != nil {
-			t.Fatal(err)
-		}
-		for _, cmd := range [][]byte{first, second, octets(t, selectFace), second} {
-			got := c.Transmit(cmd)
-			if len(got) < 2 || len(got) > 32768+2 {
-				t.Fatalf("Transmit(%X) = %d octets, want 2 to 32770", cmd, len(got))
-			}
-			if sw1 := got[len(got)-2]; sw1>>4 != 6 && sw1 != 0x90 {
-				t.Fatalf("Transmit(%X) ends in SW1 %02X, want 6x or 90", cmd, sw1)
-			}
-			if len(got) > 2 && got[len(got)-2] != 0x90 {
-				t.Fatalf("Transmit(%X) = %X, want no data with an error", cmd, got)
-			}
+		for _, c := range cards {
+			bombard(t, c, first, second)
 		}
 	})
+}
+
+// bombard sends arbitrary commands and holds the answers to what every card promises.
+func bombard(t *testing.T, c *vcard.Card, first, second []byte) {
+	t.Helper()
+	c.Reset()
+	if err := c.ResetCounts(); err != nil {
+		t.Fatal(err)
+	}
+	for _, cmd := range [][]byte{first, second, octets(t, selectFace), second} {
+		got := c.Transmit(cmd)
+		if len(got) < 2 || len(got) > 32768+2 {
+			t.Fatalf("Transmit(%X) = %d octets, want 2 to 32770", cmd, len(got))
+		}
+		if sw1 := got[len(got)-2]; sw1>>4 != 6 && sw1 != 0x90 {
+			t.Fatalf("Transmit(%X) ends in SW1 %02X, want 6x or 90", cmd, sw1)
+		}
+		if len(got) > 2 && got[len(got)-2] != 0x90 {
+			t.Fatalf("Transmit(%X) = %X, want no data with an error", cmd, got)
+		}
+	}
 }
 
 // Whatever a state file says, no counter is above its number of tries.
