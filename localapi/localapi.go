@@ -38,7 +38,8 @@ type Status struct {
 	Clock    Clock         `json:"clock"`
 	Waiting  Waiting       `json:"waiting"`
 	Readers  []Reader      `json:"readers"`
-	Next     *NextCard     `json:"next,omitempty"` // what the next card is laid for, if not for an ordinary tap
+	Roster   Roster        `json:"roster,omitzero"` // zero when the box knows nobody
+	Next     *NextCard     `json:"next,omitempty"`  // what the next card is laid for, if not for an ordinary tap
 }
 
 // Service is what this desk serves.
@@ -73,6 +74,12 @@ type Clock struct {
 type Waiting struct {
 	Records int       `json:"records"`
 	Oldest  time.Time `json:"oldest,omitzero"` // time of the oldest tap among them
+}
+
+// Roster is who may tap without the PIN here. It is in memory only: after a restart it comes from central.
+type Roster struct {
+	Number uint64 `json:"number"` // of the set that central sent; 0 while it has sent none
+	People int    `json:"people"` // enrolled here, those of whom central has not heard yet included
 }
 
 // Reader is one card reader as PC/SC names it.

@@ -35,6 +35,7 @@ func (b *Box) Status(ctx context.Context) (localapi.Status, error) {
 		Waiting: localapi.Waiting{Records: int(waiting), Oldest: oldest}, Readers: readers, //nolint:gosec // a count of rows
 	}
 	s.List = b.list(s)
+	s.Roster = localapi.Roster{Number: b.roster.Version().N, People: b.roster.Len()}
 	if next, ok := b.counter.Armed(); ok {
 		s.Next = &next
 	}

@@ -69,6 +69,20 @@ func (b *Book) Version() rule.Version {
 	return b.version
 }
 
+// Len is how many people a card could be looked up for.
+func (b *Book) Len() int {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	n := len(b.central)
+	for i, l := range b.local {
+		_, known := b.central[l.place]
+		if !known && !slices.ContainsFunc(b.local[:i], func(o local) bool { return o.place == l.place }) {
+			n++
+		}
+	}
+	return n
+}
+
 // Find looks up who has enrolled with a verifier by a certificate. An enrolment of this run that central has not settled goes
 // before central's entry, and a later one before an earlier.
 func (b *Book) Find(v record.VerifierID, id certid.CertID) (roster.Entry, bool) {

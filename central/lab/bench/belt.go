@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"bytes"
 	"context"
 	"crypto/x509"
 	"errors"
@@ -11,6 +12,7 @@ import (
 
 	"kazashi.example/appliance/tap"
 	"kazashi.example/central/lab/world"
+	"kazashi.example/reader/apdu"
 	"kazashi.example/reader/jpki"
 )
 
@@ -50,15 +52,32 @@ func (b *belt) Watch(ctx context.Context, handle func(tap.Event)) error {
 	}
 }
 
-// ReadAuthCert returns the next certificate at once.
-func (b *belt) ReadAuthCert(context.Context, string) ([]byte, error) {
+// Open connects to the next card.
+func (b *belt) Open(context.Context, string) (tap.Connection, error) {
+	n := b.next.Add(1) - 1
+	return &chip{b, b.certs[n%uint64(len(b.certs))]}, nil
+}
+
+// chip is a card that has one application with one file, and answers at once.
+type chip struct {
+	belt *belt
+	cert []byte
+}
+
+// Transmit answers SELECT and READ BINARY.
+func (c *chip) Transmit(_ context.Context, command []byte) ([]byte, error) {
+	if len(command) < 2 || command[1] != apdu.InsReadBinary {
+		return []byte{0x90, 0x00}, nil
+	}
 	select {
-	case b.read <- struct{}{}:
+	case c.belt.read <- struct{}{}:
 	default:
 	}
-	n := b.next.Add(1) - 1
-	return b.certs[n%uint64(len(b.certs))], nil
+	return append(bytes.Clone(c.cert), 0x90, 0x00), nil
 }
+
+// Close has nothing to let go.
+func (*chip) Close() error { return nil }
 
 var errNobody = errors.New("practice world has nobody whose certificate is in order")
 

@@ -13,6 +13,7 @@ import (
 	"kazashi.example/appliance/desired"
 	"kazashi.example/appliance/journal"
 	"kazashi.example/appliance/revocation"
+	"kazashi.example/appliance/roster"
 	"kazashi.example/appliance/tap"
 	"kazashi.example/appliance/vault"
 	"kazashi.example/localapi"
@@ -96,7 +97,7 @@ func (c *counter) learn(ctx context.Context, central string, now *clock.Clock) (
 // run starts the tap's own code.
 func (c *counter) run(ctx context.Context, now tap.Clock) error {
 	k, err := tap.New(tap.Config{
-		Cards: c.belt, Certificates: c.anchors, Revocations: c.lists, Rules: c.desired, Journal: c.journal, Clock: now,
+		Cards: c.belt, Certificates: c.anchors, Authorities: c.desired.CardAuthorities, Roster: roster.New(c.id.Box), Box: c.id.Box, Revocations: c.lists, Rules: c.desired, Journal: c.journal, Clock: now,
 		Announcer: c, Desk: desk, Service: service,
 	})
 	if err != nil {

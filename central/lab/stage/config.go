@@ -2,6 +2,7 @@ package stage
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -20,9 +21,19 @@ type Central struct {
 	JPKI        string // base URL of the practice JPKI
 	Verifier    string
 	Services    []string // practice services of that verifier, by id
+	Evidence    string   // the least that they take; empty: certificate
+	CardCAs     []CardCA // authorities of the practice cards' own keys
+
+	RenewalsEvery time.Duration // between two questions about renewals; zero asks nobody
 
 	ListEvery   time.Duration // between two looks at the list
 	BackupEvery time.Duration // between automatic backups: what makes records safe
+}
+
+// CardCA is an authority of cards' own keys.
+type CardCA struct {
+	ID  string // as it stands in the cards' certificates, hex
+	Key string // file of its public key, PEM
 }
 
 // Box is what the lab decides of a box's configuration.
@@ -34,8 +45,7 @@ type Box struct {
 	Counter string // host:port of the counter page
 }
 
-// TOML renders the file. A practice service takes practice cards alone, rests on the basis drill and asks for the
-// certificate.
+// TOML renders the file. A practice service takes practice cards alone and rests on the basis drill.
 func (c Central) TOML() []byte {
 	type service struct {
 		ID          string   `toml:"id"`
@@ -49,9 +59,17 @@ func (c Central) TOML() []byte {
 	services := make([]service, 0, len(c.Services))
 	for _, id := range c.Services {
 		services = append(services, service{
-			ID: id, Verifier: c.Verifier, Basis: "drill", Evidence: "certificate", Supervised: true,
+			ID: id, Verifier: c.Verifier, Basis: "drill", Evidence: cmp.Or(c.Evidence, "certificate"), Supervised: true,
 			Hierarchies: []string{"practice"}, Practice: true,
 		})
+	}
+	authorities := make([]map[string]any, 0, len(c.CardCAs))
+	for _, a := range c.CardCAs {
+		authorities = append(authorities, map[string]any{"hierarchy": "practice", "id": a.ID, "key": a.Key})
+	}
+	renewals := map[string]any{}
+	if c.RenewalsEvery > 0 {
+		renewals["url"], renewals["every"] = c.JPKI+"/renewals", c.RenewalsEvery.String()
 	}
 	return render(map[string]any{
 		"data_dir": c.DataDir,
@@ -62,7 +80,7 @@ func (c Central) TOML() []byte {
 			"hierarchy": "practice", "auth_anchors": c.AuthAnchors, "sign_anchors": c.SignAnchors,
 			"ocsp": c.JPKI + "/ocsp", "auth_crl": c.JPKI + "/crl/auth.crl", "list_every": c.ListEvery.String(),
 		}},
-		"service": services,
+		"service": services, "card_ca": authorities, "renewals": renewals,
 	})
 }
 

@@ -24,6 +24,7 @@ import (
 const (
 	practiceVerifier = "renshu"
 	practiceService  = "renshu.library"
+	practiceEvidence = "card" // nobody is served without a PIN who was not enrolled with one
 	practiceSite     = "branch-1"
 	practiceDesk     = "counter-1"
 	practiceBox      = "練習用 / practice"
@@ -32,7 +33,9 @@ const (
 // Central keeps these paces in the practice world, so that nobody waits for a PPID or a list.
 const (
 	backupEvery = time.Second
-	listEvery   = 2 * time.Second
+	// renewalsEvery is how often central asks what was renewed. The real one will be asked every night.
+	renewalsEvery = 2 * time.Second
+	listEvery     = 2 * time.Second
 )
 
 // maxFolder keeps the sockets below a folder within unix(7)'s 107 octets: the longest name is "/readers/run/pcscd.comm".
@@ -222,7 +225,7 @@ func (e *ensemble) startTray(ctx context.Context) error {
 	t, err := openTray(ctx, trayOptions{
 		World: e.path("world"), Keys: e.keys, Ledger: e.path("tray", "ledger.jsonl"), Socket: e.path("readers", "control"),
 		JPKI: "http://" + e.at.JPKI, Listen: e.at.Tray, LineListen: e.at.Line, LineTarget: e.at.Uplink,
-		Counter: "http://" + e.at.Counter + "/", Desk: practiceDesk, Service: practiceService, Hold: e.hold, Gap: e.gap,
+		Counter: "http://" + e.at.Counter + "/", Desk: practiceDesk, Service: practiceService, Hold: e.hold, Gap: e.gap, Enrols: true,
 	}, e.log)
 	if err != nil {
 		return fmt.Errorf("setting up the tray: %w", err)

@@ -3,11 +3,13 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -37,10 +39,14 @@ func (e *ensemble) startCentral(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	cards, err := e.cardAuthorities()
+	if err != nil {
+		return err
+	}
 	err = stage.WriteConfig(e.centralConfig(), stage.Central{
 		DataDir: e.path("central"), Uplink: e.at.Uplink, HTTP: e.at.Central, AuthAnchors: auth, SignAnchors: sign,
 		JPKI: "http://" + e.at.JPKI, Verifier: practiceVerifier, Services: []string{practiceService},
-		ListEvery: listEvery, BackupEvery: backupEvery,
+		Evidence: practiceEvidence, CardCAs: cards, ListEvery: listEvery, BackupEvery: backupEvery, RenewalsEvery: renewalsEvery,
 	}.TOML())
 	if err != nil {
 		return err
@@ -53,6 +59,23 @@ func (e *ensemble) startCentral(ctx context.Context) error {
 		Log: e.path("log", "central.log"), Ready: stage.URL("http://" + e.at.Central + "/healthz"),
 	})
 	return err
+}
+
+// cardAuthorities are the files in which the world keeps the authorities of cards' own keys.
+func (e *ensemble) cardAuthorities() ([]stage.CardCA, error) {
+	anchors, err := e.world.CardAnchors()
+	if err != nil {
+		return nil, fmt.Errorf("reading the practice cards' authorities: %w", err)
+	}
+	var out []stage.CardCA
+	for _, a := range anchors {
+		path, err := filepath.Abs(a.Path)
+		if err != nil {
+			return nil, fmt.Errorf("finding a card authority: %w", err)
+		}
+		out = append(out, stage.CardCA{ID: hex.EncodeToString(a.KeyID[:]), Key: path})
+	}
+	return out, nil
 }
 
 // writeAnchors gives central the roots as files: who takes practice cards must be told whose they are.

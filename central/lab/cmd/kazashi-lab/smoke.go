@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"kazashi.example/localapi"
+	"kazashi.example/sync/record"
 )
 
 func newSmokeCommand() *cobra.Command {
@@ -81,7 +82,7 @@ func play(ctx context.Context, dir, keys string, out io.Writer) error {
 		return err
 	}
 	e.hold, e.gap = 0, 0 // the story waits for what the counter shows instead
-	s := &story{ensemble: e, began: time.Now()}
+	s := &story{ensemble: e, began: time.Now(), served: map[string][]record.TapID{}}
 	e.say = func(format string, a ...any) {
 		fmt.Fprintf(out, "[%5.1f s] %s\n", time.Since(s.began).Seconds(), fmt.Sprintf(format, a...))
 	}

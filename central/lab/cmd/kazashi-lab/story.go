@@ -4,40 +4,51 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
+	"maps"
 	"time"
 
-	"kazashi.example/central/admin"
-	"kazashi.example/central/daemon"
+	"kazashi.example/central/lab/tray"
 	"kazashi.example/localapi"
 	"kazashi.example/sync/record"
 )
 
-// What the story plays. Everybody's case stands in package people.
+// What the story plays. Everybody's case stands in package people; who taps without the PIN has enrolled with it before.
 var (
-	onlinePeople  = []string{"hanako", "taro", "sachiko", "ren", "aoi", "yuki"}
-	offlinePeople = []string{"hanako", "kenji", "maria", "goro", "fumi", "mika"}
-	faultyCards   = []faultyCard{
-		{"not_my_number", localapi.FailureNotMyNumber}, {"torn", localapi.FailureTorn}, {"nonsense", localapi.FailureNonsense},
+	enrolled = []string{"hanako", "taro", "kenji", "maria", "jiro", "nao", "haru"}
+	byCard   = []string{"hanako", "kenji", "maria"}
+	refused  = []refusal{
+		{"goro", record.ReasonRevoked}, {"sachiko", record.ReasonExpired}, {"ren", record.ReasonChainBroken},
+		{"aoi", record.ReasonNotEnrolled}, {"sora", record.ReasonNotEnrolled},
+		{"relay", record.ReasonCardDiffers}, {"blocked", record.ReasonBirthKeyLocked},
 	}
+	faultyCards = []faultyCard{
+		{"not_my_number", localapi.FailureNotMyNumber}, {"torn", localapi.FailureTorn}, {"nonsense", localapi.FailureNonsense},
+		{"sumire", localapi.FailurePINProtected},
+	}
+	offlineByCard = []string{"hanako", "kenji", "maria"}
 )
 
 const (
-	twice        = "hanako" // taps on-line and off-line
+	mistypes     = "yuki"   // types a wrong PIN twice before the right one
+	withoutPIN   = "tsuru"  // has a card without PINs
+	offlineEnrol = "mirai"  // enrols with the next card while the line is cut
 	laterRevoked = "jiro"   // revoked at central alone while the line is cut
-	afterKill    = "tsuru"  // taps after the restart, still without a line
+	twice        = "hanako" // taps on-line and off-line, by card and with the PIN; renews on the same card
+	newCard      = "kenji"  // renews on a new card
 	afterwards   = "nao"    // taps when all is well again
 )
+
+// refusal is a card that must be refused, with the reason that the counter must give.
+type refusal struct {
+	card string
+	why  record.Reason
+}
 
 // settledWithin bounds a recovery: the longest pause between two tries of the box is 30 s.
 const settledWithin = 60 * time.Second
 
-// A line that is cut looks like one that is slow until a request has run out: the box still waits for one for so long. So many
-// taps fall into that time.
-const (
-	noticedWithin = 45 * time.Second
-	unnoticed     = 4
-)
+// A line that is cut looks like one that is slow until a request has run out: the box still waits for one for so long.
+const noticedWithin = 45 * time.Second
 
 var errStory = errors.New("the story went wrong")
 
@@ -51,13 +62,14 @@ type faultyCard struct {
 type story struct {
 	*ensemble
 
-	began   time.Time
-	client  *localapi.Client
-	heard   *heard
-	taps    []localapi.Tap // that must be at central in the end, as the counter showed them first
-	offline int            // of them, those that central cannot have yet
-	twice   []record.TapID // of one person
-	cut     uint64         // octets that had passed the line when it was cut
+	began      time.Time
+	client     *localapi.Client
+	heard      *heard
+	taps       []localapi.Tap            // that must be at central in the end, as the counter showed them first
+	offline    int                       // of them, those that central cannot have yet
+	served     map[string][]record.TapID // of each card, those after the last restart that must get its one PPID
+	enrolments int
+	cut        uint64 // octets that had passed the line when it was cut
 }
 
 // acts plays the whole story with the programs running.
@@ -84,13 +96,19 @@ func (s *story) acts(ctx context.Context) error {
 	if err := s.stillOffline(ctx); err != nil {
 		return err
 	}
-	return s.recovery(ctx)
+	if err := s.recovery(ctx); err != nil {
+		return err
+	}
+	return s.renewals(ctx)
 }
 
 // listen follows the counter's live stream until the returned function is called.
 func (s *story) listen(ctx context.Context) (stop func(), err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	h, join := listen(ctx, s.client)
+	if s.heard != nil {
+		maps.Copy(h.names, s.heard.names) // the stream before has ended
+	}
 	s.heard = h
 	stop = func() { cancel(); join() }
 	_, err = h.await(ctx, 0, "the first word of the counter", func(e localapi.Event) bool { return e.Type == localapi.EventStatus })
@@ -100,10 +118,26 @@ func (s *story) listen(ctx context.Context) (stop func(), err error) {
 	return stop, err
 }
 
-// online plays the taps with a line, and the cards that are no tap.
+// online enrols people with their PIN, plays their taps without it, and the cards that are refused or no tap at all.
 func (s *story) online(ctx context.Context) error {
-	for _, person := range onlinePeople {
-		if err := s.tap(ctx, person); err != nil {
+	for _, card := range enrolled {
+		if err := s.enrol(ctx, card); err != nil {
+			return err
+		}
+	}
+	if err := s.mistype(ctx, mistypes); err != nil {
+		return err
+	}
+	if err := s.failAtPIN(ctx, withoutPIN, somePIN, localapi.FailureNoPINs, 0); err != nil {
+		return err
+	}
+	for _, card := range byCard {
+		if err := s.tap(ctx, card, accepted); err != nil {
+			return err
+		}
+	}
+	for _, r := range refused {
+		if err := s.tap(ctx, r.card, refusedFor(r.why)); err != nil {
 			return err
 		}
 	}
@@ -126,37 +160,21 @@ func (s *story) outage(ctx context.Context) error {
 		return fmt.Errorf("revoking at the practice JPKI: %w", err)
 	}
 	s.say("the certificate of %s is revoked at central alone: on no list", laterRevoked)
-	for i, person := range append(offlinePeople, laterRevoked) {
-		if err := s.tap(ctx, person); err != nil {
+	for _, card := range offlineByCard {
+		if err := s.tap(ctx, card, accepted); err != nil {
 			return err
 		}
-		if i+1 == unnoticed {
-			if err := s.awaitOffline(ctx); err != nil {
-				return err
-			}
-		}
 	}
-	return nil
-}
-
-// awaitOffline waits until the box has noticed for itself that nobody answers.
-func (s *story) awaitOffline(ctx context.Context) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, noticedWithin, errStory)
-	defer cancel()
-	poll := time.NewTicker(100 * time.Millisecond)
-	defer poll.Stop()
-	for {
-		st, err := s.client.Status(ctx)
-		if err == nil && st.Mode == localapi.ModeOffline {
-			s.say("the counter says that it is off-line")
-			return nil
-		}
-		select {
-		case <-poll.C:
-		case <-ctx.Done():
-			return fmt.Errorf("%w: the counter says %q %s after the line was cut: %w", context.Cause(ctx), st.Mode, noticedWithin, err)
-		}
+	if err := s.tap(ctx, laterRevoked, expected{accepted.outcome, tray.OutcomeRefused}); err != nil {
+		return err
 	}
+	if err := s.awaitOffline(ctx); err != nil {
+		return err
+	}
+	if err := s.enrol(ctx, offlineEnrol); err != nil {
+		return err
+	}
+	return s.tap(ctx, offlineEnrol, accepted)
 }
 
 // powerCut kills the box while records wait; without those the kill would prove nothing.
@@ -175,7 +193,8 @@ func (s *story) powerCut(ctx context.Context) error {
 	return nil
 }
 
-// stillOffline finds what was written before the kill, and taps once more. A box that has heard of nobody is off-line.
+// stillOffline finds what was written before the kill, and taps once more: a box that lost its memory knows nobody, so that it asks for
+// the PIN again.
 func (s *story) stillOffline(ctx context.Context) error {
 	if err := s.awaitOffline(ctx); err != nil {
 		return err
@@ -183,14 +202,16 @@ func (s *story) stillOffline(ctx context.Context) error {
 	if err := s.mustWait(ctx, "after the restart"); err != nil {
 		return err
 	}
-	if err := s.tap(ctx, afterKill); err != nil {
+	if err := s.tap(ctx, twice, refusedFor(record.ReasonNotEnrolled)); err != nil {
+		return err
+	}
+	if err := s.withPIN(ctx, twice); err != nil {
 		return err
 	}
 	return s.mustWait(ctx, "before the line comes back")
 }
 
-// recovery restores the line and waits until the box holds the last word on everything. Who tapped on-line and off-line must
-// have one name.
+// recovery restores the line and waits until the box holds the last word on everything.
 func (s *story) recovery(ctx context.Context) error {
 	if now := s.octets(); now != s.cut {
 		return fmt.Errorf("%w: %d octets passed a line that was cut", errStory, now-s.cut)
@@ -203,24 +224,41 @@ func (s *story) recovery(ctx context.Context) error {
 	if err := s.awaitSettled(ctx); err != nil {
 		return err
 	}
-	if err := s.tap(ctx, afterwards); err != nil {
+	if err := s.awaitRoster(ctx, 0); err != nil {
+		return err
+	}
+	return s.tap(ctx, afterwards, accepted)
+}
+
+// renewals gives two people new certificates. On the same card nothing changes for the person; on a new card the bound key is
+// another, and only the PIN helps. Whoever it is keeps the pseudonym.
+func (s *story) renewals(ctx context.Context) error {
+	if err := s.renew(ctx, twice, false); err != nil {
+		return err
+	}
+	if err := s.tap(ctx, twice, accepted); err != nil {
+		return err
+	}
+	if err := s.renew(ctx, newCard, true); err != nil {
+		return err
+	}
+	if err := s.tap(ctx, newCard, refusedFor(record.ReasonCardRenewed)); err != nil {
+		return err
+	}
+	if err := s.enrol(ctx, newCard); err != nil {
+		return err
+	}
+	if err := s.tap(ctx, newCard, accepted); err != nil {
 		return err
 	}
 	if err := s.awaitSettled(ctx); err != nil {
 		return err
 	}
-	first, err := s.heard.name(ctx, s.twice[0])
-	if err != nil {
-		return err
+	for _, card := range []string{twice, newCard} {
+		if err := s.oneName(ctx, card); err != nil {
+			return err
+		}
 	}
-	second, err := s.heard.name(ctx, s.twice[1])
-	if err != nil {
-		return err
-	}
-	if first != second {
-		return fmt.Errorf("%w: %s has another PPID off-line than on-line", errStory, twice)
-	}
-	s.say("the live page shows one PPID for both taps of %s", twice)
 	return nil
 }
 
@@ -228,116 +266,4 @@ func (s *story) recovery(ctx context.Context) error {
 func (s *story) octets() uint64 {
 	n := s.tray.Line.Stats()
 	return n.ToTarget + n.FromTarget
-}
-
-// tap lays a card until the counter has shown its verdict. When the line is cut it must be cut all the while.
-func (s *story) tap(ctx context.Context, person string) error {
-	up := s.tray.Line.Up()
-	e, took, err := s.lay(ctx, person, localapi.EventVerdict)
-	if err != nil {
-		return err
-	}
-	if s.tray.Line.Up() != up {
-		return fmt.Errorf("%w: the line changed while %s was tapped", errStory, person)
-	}
-	s.taps = append(s.taps, *e.Tap)
-	if person == twice {
-		s.twice = append(s.twice, e.Tap.Tap)
-	}
-	line := "up"
-	if !up {
-		line = "down"
-		s.offline++
-	}
-	s.say("tap %2d  line %-4s  %-8s %s (%s) after %d ms", len(s.taps), line, person, e.Tap.First.Verdict, e.Tap.First.Reason, took.Milliseconds())
-	return nil
-}
-
-// faulty lays a card that must end in one certain error at the counter.
-func (s *story) faulty(ctx context.Context, f faultyCard) error {
-	e, _, err := s.lay(ctx, f.card, localapi.EventReadFailed)
-	if err != nil {
-		return err
-	}
-	if e.Failure != f.want {
-		return fmt.Errorf("%w: the counter said %q of the card %s, want %q", errStory, e.Failure, f.card, f.want)
-	}
-	s.say("no tap  line up    %s: the counter says %s", f.card, e.Failure)
-	return nil
-}
-
-// lay lays a card, waits for what the counter says of it, takes the card away and waits until the counter has seen that too.
-func (s *story) lay(ctx context.Context, person string, want localapi.EventType) (localapi.Event, time.Duration, error) {
-	none := localapi.Event{}
-	mark, began := s.heard.mark(), time.Now()
-	if _, err := s.tray.Tray.Lay(ctx, person); err != nil {
-		return none, 0, fmt.Errorf("laying the card %s: %w", person, err)
-	}
-	e, err := s.heard.await(ctx, mark, "a word about the card "+person, func(e localapi.Event) bool {
-		return e.Type == localapi.EventVerdict || e.Type == localapi.EventReadFailed
-	})
-	took := time.Since(began)
-	if err != nil {
-		return none, 0, err
-	}
-	if e.Type != want || want == localapi.EventVerdict && e.Tap == nil {
-		return none, 0, fmt.Errorf("%w: the counter said %s %s of the card %s, want %s", errStory, e.Type, e.Failure, person, want)
-	}
-	if _, err := s.tray.Tray.Take(ctx); err != nil {
-		return none, 0, fmt.Errorf("taking the card %s: %w", person, err)
-	}
-	_, err = s.heard.await(ctx, mark, "the end of the card "+person, func(e localapi.Event) bool { return e.Type == localapi.EventCardRemoved })
-	return e, took, err
-}
-
-// mustWait checks that every tap off-line waits on the box, and that central has none of them.
-func (s *story) mustWait(ctx context.Context, when string) error {
-	box, err := s.client.Status(ctx)
-	if err != nil {
-		return fmt.Errorf("asking the box %s: %w", when, err)
-	}
-	central, err := admin.NewClient(filepath.Join(s.path("central"), daemon.Socket)).Status(ctx)
-	if err != nil {
-		return fmt.Errorf("asking central %s: %w", when, err)
-	}
-	if held := len(s.taps) - s.offline; box.Waiting.Records != s.offline || central.Records != int64(held) || s.offline == 0 {
-		return fmt.Errorf("%w: %s %d records wait on the box and central has %d, want %d and %d",
-			errStory, when, box.Waiting.Records, central.Records, s.offline, held)
-	}
-	return nil
-}
-
-// awaitSettled waits until the box lists central's last word on every tap of the story.
-func (s *story) awaitSettled(ctx context.Context) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, settledWithin, errStory)
-	defer cancel()
-	poll := time.NewTicker(100 * time.Millisecond)
-	defer poll.Stop()
-	for settled := 0; ; {
-		listed, err := s.client.Taps(ctx, localapi.MaxTaps)
-		if err == nil {
-			if settled = s.settled(listed); settled == len(s.taps) {
-				s.say("all %d taps are settled", settled)
-				return nil
-			}
-		}
-		select {
-		case <-poll.C:
-		case <-ctx.Done():
-			return fmt.Errorf("waiting for central's word on every tap: %w: %d of %d after %s: %w", context.Cause(ctx), settled, len(s.taps), settledWithin, err)
-		}
-	}
-}
-
-// settled counts the story's own taps that are listed as settled.
-func (s *story) settled(listed []localapi.Tap) int {
-	n := 0
-	for _, l := range listed {
-		for _, t := range s.taps {
-			if l.Tap == t.Tap && l.State == localapi.StateSettled {
-				n++
-			}
-		}
-	}
-	return n
 }

@@ -36,6 +36,7 @@ type trayOptions struct {
 	Desk        string
 	Service     string
 	Hold, Gap   time.Duration // as tray.Config
+	Enrols      bool          // as tray.Config
 }
 
 // trayRig is a tray with its page and its line, ready to run.
@@ -65,7 +66,8 @@ func openTray(ctx context.Context, o trayOptions, log *slog.Logger) (*trayRig, e
 	if err != nil {
 		return nil, fmt.Errorf("opening practice world: %w", err)
 	}
-	cards, err := cast.Cards(w)
+	people := func() ([]tray.Person, error) { return cast.Cards(w) }
+	cards, err := people()
 	if err != nil {
 		return nil, err
 	}
@@ -86,7 +88,7 @@ func openTray(ctx context.Context, o trayOptions, log *slog.Logger) (*trayRig, e
 	}
 	r.Tray, err = tray.New(tray.Config{
 		People: cards, Slot: hands.NewSlot(o.Socket, o.Slot), Line: r.Line, PKI: hands.NewPKI(o.JPKI), Ledger: r.ledger,
-		Desk: o.Desk, Service: o.Service, Hold: o.Hold, Gap: o.Gap,
+		Desk: o.Desk, Service: o.Service, Hold: o.Hold, Gap: o.Gap, Reload: people, Enrols: o.Enrols,
 	})
 	if err != nil {
 		return nil, err
@@ -103,7 +105,7 @@ func newTrayCommand() *cobra.Command {
 		Long: `Serve the card tray until interrupted: a page where made-up cards are laid on a virtual reader and taken away, where the line
 between box and central is cut and restored, and where certificates are revoked at the practice JPKI alone. Each deed stands
 in the ledger before it is done. The same by JSON: POST /v1/lay {"person":"hanako"}, /v1/take, /v1/line {"up":false},
-/v1/revoke {"person":"jiro"}, /v1/publish; GET /v1/state, /v1/ledger, /v1/events.`,
+/v1/revoke {"person":"jiro"}, /v1/renew {"person":"hanako","card":"same"} (or "new"), /v1/publish; GET /v1/state, /v1/ledger, /v1/events.`,
 		Example: `  kazashi-lab tray --world .demo/world --cards .demo/vcard.sock --line-target 127.0.0.1:17441
   curl -H 'Content-Type: application/json' -d '{"person":"hanako"}' http://127.0.0.1:7444/v1/lay`,
 		Args: cobra.NoArgs,
@@ -128,6 +130,7 @@ in the ledger before it is done. The same by JSON: POST /v1/lay {"person":"hanak
 	f.StringVar(&o.LineTarget, "line-target", "", "where central's uplink listens")
 	f.StringVar(&o.Counter, "counter", "", "URL of the counter page, for a link")
 	f.StringVar(&o.Desk, "desk", "desk-1", "desk of the reader, for the ledger")
+	f.BoolVar(&o.Enrols, "enrols", false, "the service takes enrolled people alone")
 	f.StringVar(&o.Service, "service", "library", "service of the desk, for the ledger")
 	mustRequire(c, "world")
 	mustRequire(c, "cards")

@@ -1,0 +1,103 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"kazashi.example/central/admin"
+	"kazashi.example/central/daemon"
+	"kazashi.example/localapi"
+)
+
+// awaitOffline waits until the box has noticed for itself that nobody answers.
+func (s *story) awaitOffline(ctx context.Context) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, noticedWithin, errStory)
+	defer cancel()
+	poll := time.NewTicker(100 * time.Millisecond)
+	defer poll.Stop()
+	for {
+		st, err := s.client.Status(ctx)
+		if err == nil && st.Mode == localapi.ModeOffline {
+			s.say("the counter says that it is off-line")
+			return nil
+		}
+		select {
+		case <-poll.C:
+		case <-ctx.Done():
+			return fmt.Errorf("%w: the counter says %q %s after the line was cut: %w", context.Cause(ctx), st.Mode, noticedWithin, err)
+		}
+	}
+}
+
+// awaitRoster waits until the box holds a roster of a later number than after, and returns when it does.
+func (s *story) awaitRoster(ctx context.Context, after uint64) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, settledWithin, errStory)
+	defer cancel()
+	poll := time.NewTicker(100 * time.Millisecond)
+	defer poll.Stop()
+	for {
+		st, err := s.client.Status(ctx)
+		if err == nil && st.Roster.Number > after {
+			return nil
+		}
+		select {
+		case <-poll.C:
+		case <-ctx.Done():
+			return fmt.Errorf("%w: the box holds roster number %d %s later, want more than %d: %w", context.Cause(ctx), st.Roster.Number, settledWithin, after, err)
+		}
+	}
+}
+
+// mustWait checks that every tap off-line waits on the box, and that central has none of them.
+func (s *story) mustWait(ctx context.Context, when string) error {
+	box, err := s.client.Status(ctx)
+	if err != nil {
+		return fmt.Errorf("asking the box %s: %w", when, err)
+	}
+	central, err := admin.NewClient(filepath.Join(s.path("central"), daemon.Socket)).Status(ctx)
+	if err != nil {
+		return fmt.Errorf("asking central %s: %w", when, err)
+	}
+	if held := len(s.taps) - s.offline; box.Waiting.Records != s.offline || central.Records != int64(held) || s.offline == 0 {
+		return fmt.Errorf("%w: %s %d records wait on the box and central has %d, want %d and %d",
+			errStory, when, box.Waiting.Records, central.Records, s.offline, held)
+	}
+	return nil
+}
+
+// awaitSettled waits until the box lists central's last word on every tap of the story.
+func (s *story) awaitSettled(ctx context.Context) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, settledWithin, errStory)
+	defer cancel()
+	poll := time.NewTicker(100 * time.Millisecond)
+	defer poll.Stop()
+	for settled := 0; ; {
+		listed, err := s.client.Taps(ctx, localapi.MaxTaps)
+		if err == nil {
+			if settled = s.settled(listed); settled == len(s.taps) {
+				s.say("all %d taps are settled", settled)
+				return nil
+			}
+		}
+		select {
+		case <-poll.C:
+		case <-ctx.Done():
+			return fmt.Errorf("waiting for central's word on every tap: %w: %d of %d after %s: %w", context.Cause(ctx), settled, len(s.taps), settledWithin, err)
+		}
+	}
+}
+
+// settled counts the story's own taps that are listed as settled.
+func (s *story) settled(listed []localapi.Tap) int {
+	n := 0
+	for _, l := range listed {
+		for _, t := range s.taps {
+			if l.Tap == t.Tap && l.State == localapi.StateSettled {
+				n++
+			}
+		}
+	}
+	return n
+}
