@@ -118,7 +118,6 @@ var labels = map[string]Text{
 	"next_pin":       {"暗証番号で確認", "Check with PIN"},
 	"next_enrol_say": {"登録します。結果が出るまで、カードを動かさないでください。", "To register, place the card and leave it until a result shows."},
 	"next_pin_say":   {"暗証番号で確認します。結果が出るまで、カードを動かさないでください。", "To check with the PIN, place the card and leave it until a result shows."},
-	"next_lying":     {"置いたままのカードは、一度外して置き直してください。", "A card that lies there already: take it off and place it again."},
 	"next_left":      {"残り {n} 秒", "{n} s left"},
 	"next_wait":      {"カードを待っています", "Waiting for the card"},
 	"next_wait_say": {

@@ -3,6 +3,7 @@
 package server_test
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -10,6 +11,7 @@ import (
 	"kazashi.example/central/lab/stage/browser"
 	"kazashi.example/localapi"
 	"kazashi.example/localapi/internal/scene"
+	"kazashi.example/localapi/server"
 	"kazashi.example/sync/record"
 )
 
@@ -293,4 +295,34 @@ func TestBrowserForgetsThePIN(t *testing.T) {
 	b.Wait(panelKind, "lost")
 	b.Wait(nextView, "closed")
 	forgot(t, b, "box gone")
+}
+
+// instant is a box on whose reader the card lies already: it is done before the status can say that it waits.
+type instant struct{ *scene.Box }
+
+func (i instant) NextCard(_ context.Context, r localapi.NextCardRequest) (localapi.NextCard, error) {
+	i.Publish(localapi.Event{Type: localapi.EventReading})
+	i.Publish(verdict(9, record.VerdictAccepted, record.ReasonInOrder, nil))
+	i.Change(func(*localapi.Status) {})
+	return localapi.NextCard{Kind: r.Kind, Until: scene.Noon.Add(localapi.NextLasts)}, nil
+}
+
+func TestBrowserTakesACardThatLiesThere(t *testing.T) {
+	b := browser.Start(t)
+	box := instant{scene.New()}
+	s := serveHandler(t, server.New(server.Config{Box: box, Log: discard}))
+	b.Visit(s.url+"/", 1280, 900)
+	b.Wait(panelKind, "idle")
+	press(b, `[data-next="pin"]`)
+	b.Wait(panelKind, "typing")
+	typeIn(b, "pin", plantedPIN)
+	const submitted = `document.querySelector('#next-form [type="submit"]').click(); document.getElementById("pin").value`
+	if left := b.Eval(submitted); left != "" {
+		t.Errorf("as the request leaves, the field holds %q, want nothing", left)
+	}
+	b.Wait(nextView, "closed")
+	b.Wait(panelKind, "accepted")
+	b.Wait(noticeText, "<nil>")
+	b.Wait(`document.activeElement.tagName`, "BUTTON")
+	forgot(t, b, "after the card")
 }

@@ -84,7 +84,7 @@ import { procedures } from "/assets/next.js";
     if (problem) return failure(problem);
     const next = staff.waits();
     if (staff.typing()) return panel("typing", "①", book.labels.typing, book.labels.typing_say); // a card now would be an ordinary tap
-    if (next) return panel("next", "②", book.labels.idle, said(book.labels["next_" + next.kind + "_say"], lying() && book.labels.next_lying));
+    if (next) return panel("next", "②", book.labels.idle, book.labels["next_" + next.kind + "_say"]);
     if (laid.size) return panel("left", "▣", book.labels.left, book.labels.left_say);
     panel("idle", "▢", book.labels.idle, lying() ? book.labels.idle_lying : book.labels.idle_say);
   }

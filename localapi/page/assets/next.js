@@ -15,7 +15,9 @@ export function procedures({ book, lang, other, $, el, label, fill, changed }) {
   let kind = ""; // of the open form
   let next = null; // what the box waits for
   let ahead = 0; // ms that the box's clock is ahead of this one
-  let answered = false; // a card came for it
+  let asked = false; // this page asked for it
+  let answered = false; // a card came for it, be it before the status said so
+  let cancelled = false;
   let sending = false;
   let inactive = 0;
   let away = 0;
@@ -140,7 +142,8 @@ export function procedures({ book, lang, other, $, el, label, fill, changed }) {
     if (sending) return;
     const body = JSON.stringify(request());
     wipe(); // before it leaves
-    sending = true;
+    sending = asked = true;
+    answered = false;
     let refused = null;
     try {
       refused = await ask("PUT", body);
@@ -148,7 +151,9 @@ export function procedures({ book, lang, other, $, el, label, fill, changed }) {
       refused = book.labels.next_failed;
     }
     sending = false;
-    if (!refused || !kind) return; // the status tells the rest
+    if (refused) asked = false;
+    if (!kind) return; // the status was quicker
+    if (!refused) return close(); // a card that lay there may be done with already
     fault([refused]);
     stir();
     pins[0].focus();
@@ -164,7 +169,6 @@ export function procedures({ book, lang, other, $, el, label, fill, changed }) {
 
   // waiting
 
-  let cancelled = false;
   function cancel() {
     cancelled = true;
     ask("DELETE").catch(() => book.labels.next_failed).then((refused) => { if (refused) said("next-notice", refused); });
@@ -182,7 +186,8 @@ export function procedures({ book, lang, other, $, el, label, fill, changed }) {
 
   function begin() {
     const inside = $("next").contains(document.activeElement);
-    answered = cancelled = false;
+    if (!asked) answered = false;
+    asked = cancelled = false;
     close();
     said("next-what", { ja: book.labels.next_wait.ja + "：" + book.labels["next_" + next.kind].ja,
       en: book.labels.next_wait.en + ": " + book.labels["next_" + next.kind].en });
