@@ -172,6 +172,7 @@ const (
 func authCertAt(ef EF) file {
 	return file{ef, tagCertificate, maxCertificate, ErrPINNeeded, ErrNoCertificate}
 }
+
 func signCertAt(ef EF) file {
 	return file{ef, tagCertificate, maxCertificate, ErrRefused, ErrNoSignCert}
 }

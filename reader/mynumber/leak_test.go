@@ -57,6 +57,7 @@ func (p plant) inText(s string) bool {
 // inside walks everything that can be reached from v, unexported fields included.
 func (p plant) inside(v reflect.Value, seen map[uintptr]bool) bool {
 	switch v.Kind() {
+	default: // no octets
 	case reflect.String:
 		return p.in([]byte(v.String()))
 	case reflect.Pointer, reflect.Interface:

@@ -18,7 +18,7 @@ func (b *bench) tearAt(octets int) (passed *int) {
 		if *passed += len(cmd); *passed > octets {
 			return nil, errGone
 		}
-		answer := b.card.Transmit(cmd)
+		answer := b.transmit(cmd)
 		if *passed += len(answer); *passed > octets {
 			return nil, errGone
 		}

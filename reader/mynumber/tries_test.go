@@ -245,10 +245,14 @@ func TestP5GuardRemembersWrongValues(t *testing.T) {
 		cmd  string
 		want error
 	}{
-		{selectJPKI, nil}, {"00200098", nil},
-		{"0020009804 31323334", nil}, {"00200098", nil},
-		{"0020009804 31323334", mynumber.ErrSameWrong}, {"00200098", nil},
-		{"0020009804 31323335", nil}, {"00200098", nil},
+		{selectJPKI, nil},
+		{"00200098", nil},
+		{"0020009804 31323334", nil},
+		{"00200098", nil},
+		{"0020009804 31323334", mynumber.ErrSameWrong},
+		{"00200098", nil},
+		{"0020009804 31323335", nil},
+		{"00200098", nil},
 		{"0020009804 31323336", mynumber.ErrFewTries},
 	} {
 		if _, err := g.Transmit(t.Context(), unhex(t, tt.cmd)); !errors.Is(err, tt.want) {
@@ -264,8 +268,11 @@ func TestP5StatusWordsAreToldApart(t *testing.T) {
 		want error
 		left int
 	}{
-		{0x63C0, mynumber.ErrBlocked, 0}, {0x6983, mynumber.ErrBlocked, 0}, {0x6984, mynumber.ErrBlocked, 0},
-		{0x63C2, mynumber.ErrWrongPIN, 2}, {0x6300, mynumber.ErrWrongPIN, -1},
+		{0x63C0, mynumber.ErrBlocked, 0},
+		{0x6983, mynumber.ErrBlocked, 0},
+		{0x6984, mynumber.ErrBlocked, 0},
+		{0x63C2, mynumber.ErrWrongPIN, 2},
+		{0x6300, mynumber.ErrWrongPIN, -1},
 	} {
 		for _, onQuery := range []bool{true, false} {
 			if onQuery && !errors.Is(tt.want, mynumber.ErrBlocked) {
