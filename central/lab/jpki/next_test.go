@@ -17,6 +17,7 @@ import (
 	"kazashi.example/central/lab/jpki"
 	"kazashi.example/central/lab/world"
 	"kazashi.example/central/lab/world/worldtest"
+	"kazashi.example/central/renewal"
 )
 
 // everybody is a rig with all people that have a name.
@@ -66,6 +67,22 @@ func (r *rig) renewals(query string) jpki.RenewalsAnswer {
 		r.t.Fatalf("GET /renewals%s = %d, %v", query, status, err)
 	}
 	return got
+}
+
+// Central reads the answer as it is, for a question by time.
+func TestCentralReadsTheRenewals(t *testing.T) {
+	r := everybody(t, jpki.Config{})
+	before, _ := r.person("mirai")
+	r.admin("reissue", `{"person":"mirai"}`, http.StatusOK)
+	after, _ := r.person("mirai")
+	status, body := r.do(http.MethodGet, "/renewals?since="+day.Add(-time.Hour).UTC().Format(time.RFC3339Nano), "", nil)
+	got, err := renewal.Decode(body)
+	if err != nil || status != http.StatusOK || len(got.Lines) != 1 || got.More || !got.Last.Equal(day) {
+		t.Fatalf("Decode = %d lines, more %v, last %v, %v, want one of authentication", len(got.Lines), got.More, got.Last, err)
+	}
+	if got.Lines[0].Old != before.Auth.ID.Serial || got.Lines[0].New != after.Auth.ID.Serial {
+		t.Error("central reads other serials than were renewed")
+	}
 }
 
 // A poller that asks with the last number it was given misses nothing and hears nothing twice.
