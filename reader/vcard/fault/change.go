@@ -26,10 +26,10 @@ var changes = map[Kind]func(n int, command, answer []byte) []byte{
 	LengthLong:       onLength(func(n, length int) int { return length + n }),
 	LengthHuge:       instead(0x84, 0x7F, 0xFF, 0xFF, 0xFF),
 	LengthIndefinite: instead(0x80),
+	FlipAnswer:       func(n int, _, answer []byte) []byte { return flip(n, answer) },
 	FlipSignature: func(n int, command, answer []byte) []byte {
-		if len(command) > 1 && command[1] == apdu.InsPerform && bringsData(answer) {
-			n %= 8 * (len(answer) - 2)
-			answer[n/8] ^= 0x80 >> (n % 8)
+		if len(command) > 1 && command[1] == apdu.InsPerform {
+			return flip(n, answer)
 		}
 		return answer
 	},
@@ -45,6 +45,15 @@ var changes = map[Kind]func(n int, command, answer []byte) []byte{
 		}
 		return answer
 	},
+}
+
+// flip changes bit n of an answer's data, counted again from the first where there are fewer.
+func flip(n int, answer []byte) []byte {
+	if bringsData(answer) {
+		n %= 8 * (len(answer) - 2)
+		answer[n/8] ^= 0x80 >> (n % 8)
+	}
+	return answer
 }
 
 // onLength changes the number in the first length field of a file, which keeps its width and says the nearest that fits.

@@ -33,6 +33,8 @@ const (
 	Endless61        Kind = "endless-61"           // 61xx after every answer, with N octets
 	Endless6C        Kind = "endless-6c"           // 6Cxx whatever Le is
 	Flood            Kind = "flood"                // answers are one TLV of N octets in all
+	Bomb             Kind = "tlv-bomb"             // answers are N octets of TLVs, one inside the other
+	FlipAnswer       Kind = "flip-answer"          // bit N of every answer with data is changed
 	FlipSignature    Kind = "flip-signature"       // bit N of every signature is changed
 	Relay            Kind = "relay"                // another card's certificate before this card's face application
 	Tries            Kind = "tries"                // a PIN reference has N tries left; 0 is blocked

@@ -120,6 +120,9 @@ func TestFaults(t *testing.T) {
 		{"endless-6c", []step{{selectJPKI, "9000"}, {readStart, "6C11"}, {"00B08A0011", "6C10"}, {"00B08A0010", "6C11"}}},
 		{"flood=9", []step{{selectJPKI, "9000"}, {readStart, "3083000004A5A5A5A5 9000"}}},
 		{"flood=2", []step{{selectJPKI, "9000"}, {readStart, "3083 9000"}}},
+		{"tlv-bomb=12", []step{{selectJPKI, "9000"}, {readStart, "3083000007 3083000002 3083 9000"}}},
+		{"flip-answer=9@3", []step{{selectJPKI, "9000"}, {readStart, "30820128A0A1A2A3 9000"}, {readStart, "30C20128A0A1A2A3 9000"}, {askPIN, "63C3"}}},
+		{"flip-answer=64", []step{{selectJPKI, "9000"}, {readStart, "B0820128A0A1A2A3 9000"}}},
 		{"refuse-extended", []step{{selectJPKI, "9000"}, {readExtended, "6700"}, {readStart, "30820128A0A1A2A3 9000"}}},
 		{"refuse-extended@3", []step{{selectJPKI, "9000"}, {readExtended, "30820128A0A1A2A3 9000"}, {readExtended, "6700"}}},
 		{"ignore-extended", []step{{selectJPKI, "9000"}, {readExtended, "none"}, {readStart, "30820128A0A1A2A3 9000"}}},
@@ -336,8 +339,8 @@ func TestParse(t *testing.T) {
 // Every kind stands in the help with a form that Parse takes.
 func TestUsage(t *testing.T) {
 	lines := strings.Split(strings.TrimSpace(fault.Usage()), "\n")
-	if len(lines) != 22 {
-		t.Errorf("Usage() = %d lines, want 22", len(lines))
+	if len(lines) != 24 {
+		t.Errorf("Usage() = %d lines, want 24", len(lines))
 	}
 	values := map[string]string{"N": "1", "BIT": "1", "PROFILE": "/x", "REFERENCE:N": "a:1", "XXXX": "6A82"}
 	for _, line := range lines {
@@ -382,7 +385,7 @@ func FuzzTransmit(f *testing.F) {
 	}
 	texts := []string{
 		"tear-after=3", "tear-octet=30", "answer-short=3", "answer-long=3", "length-short", "length-long", "length-huge", "length-indefinite",
-		"endless-61", "endless-6c", "flood", "flip-signature", "refuse-extended", "ignore-extended", "status-9000", "blocked-6983", "nonsense",
+		"endless-61", "endless-6c", "flood", "tlv-bomb", "flip-answer=77", "flip-signature", "refuse-extended", "ignore-extended", "status-9000", "blocked-6983", "nonsense",
 	}
 	card := newCard(f, testcard.Fixed())
 	f.Fuzz(func(t *testing.T, which uint8, command []byte) {

@@ -43,7 +43,7 @@ func strike(card Card, f Fault) (Card, error) {
 	case Nonsense:
 		n := newNoise()
 		s.act = func([]byte) []byte { return n.next() }
-	case Endless61, Endless6C, Flood:
+	case Endless61, Endless6C, Flood, Bomb:
 		s.act = s.endless(f)
 	default:
 		change, ok := changes[f.Kind]
@@ -101,6 +101,7 @@ func (s *struck) endless(f Fault) func([]byte) []byte {
 		Endless61: func() []byte { return append(bytes.Repeat([]byte{0xA5}, f.N), 0x61, 0x10) },
 		Endless6C: alternate(),
 		Flood:     func() []byte { return append(oneTLV(f.N), 0x90, 0x00) },
+		Bomb:      func() []byte { return append(nested(f.N), 0x90, 0x00) },
 	}[f.Kind]
 	return func(command []byte) []byte {
 		if len(command) > 1 && command[1] == apdu.InsResponse && f.Kind == Endless61 {
@@ -122,12 +123,26 @@ func alternate() func() []byte {
 	}
 }
 
+// nested is as many SEQUENCEs inside each other as n octets hold, each as long as what is left.
+func nested(n int) []byte {
+	var b []byte
+	for len(b) < n {
+		b = append(b, sequence(n-len(b))...)
+	}
+	return b[:n]
+}
+
 // oneTLV is a well-formed SEQUENCE of n octets in all, or what of it fits.
 func oneTLV(n int) []byte {
+	b := sequence(n)
+	return append(b, bytes.Repeat([]byte{0xA5}, max(0, n-len(b)))...)[:n]
+}
+
+// sequence is tag and length field of a SEQUENCE of n octets in all, the shortest of which has nothing inside.
+func sequence(n int) []byte {
 	const header = 5
 	inside := max(0, n-header)
-	b := []byte{0x30, 0x83, byte(inside >> 16), byte(inside >> 8), byte(inside)}
-	return append(b, bytes.Repeat([]byte{0xA5}, inside)...)[:n]
+	return []byte{0x30, 0x83, byte(inside >> 16), byte(inside >> 8), byte(inside)}
 }
 
 // bringsData reports an answer that ends in 9000 and has more.

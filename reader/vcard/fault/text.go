@@ -44,6 +44,8 @@ var kinds = []spec{
 	{Endless61, "N", 0, 255, 16, false, true, "61xx after every answer, with N octets (default 16)"},
 	{Endless6C, "", 0, 0, 0, false, true, "6Cxx whatever Le is"},
 	{Flood, "N", 1, maxAnswer, vpcdAnswer, false, true, "answers of N octets (default 65533, what vpcd can carry)"},
+	{Bomb, "N", 1, maxAnswer, vpcdAnswer, false, true, "answers are N octets of TLVs, one inside the other (default 65533)"},
+	{FlipAnswer, "BIT", 0, 8*maxAnswer - 1, 0, false, true, "one bit of every answer with data is changed (default 0, the first)"},
 	{FlipSignature, "BIT", 0, 2047, 0, false, true, "one bit of every signature is changed (default 0, the first)"},
 	{Relay, "PROFILE", 0, 0, 0, true, false, "the public certificate of another card, without its key, before this card's face application"},
 	{Tries, "REFERENCE:N", 0, maxTries, -1, true, false, "N tries left of jpki/0018, face/0011 and so on; 0 is blocked; lasts like a try"},
