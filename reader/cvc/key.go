@@ -8,6 +8,8 @@ import (
 	"crypto/rsa"
 	"fmt"
 	"math/big"
+
+	"kazashi.example/reader/tlv"
 )
 
 // Lengths of keys in octets.
@@ -17,12 +19,17 @@ const (
 	exponent = 65537 // of every RSA key of the card (soltia48/myna-card src/ca.rs)
 )
 
-// Heads of the two forms of a public key.
+// Tags of a public key's parts.
+const (
+	tagExponent = tlv.Tag(0x90) // soltia48/myna-card src/data.rs; AokiApp/jsapdu packages/mynacard/src/schema.ts
+	tagModulus  = tlv.Tag(0x91) // the same
+	tagPoint    = tlv.Tag(0x86) // ISO/IEC 7816-8; practice assumption: nothing of the next card's files is public
+)
+
+// Heads of the two forms of a public key. A point is uncompressed (SEC 1 §2.3.3).
 var (
-	// Tag 90 with the exponent, tag 91 with the modulus (soltia48/myna-card src/data.rs; AokiApp/jsapdu packages/mynacard/src/schema.ts).
-	rsaHead = []byte{0x90, 0x03, 0x01, 0x00, 0x01, 0x91, 0x82, 0x01, 0x00}
-	// Tag 86 with an uncompressed point (ISO/IEC 7816-8; SEC 1 §2.3.3). Practice assumption: nothing of the next card's files is public.
-	pointHead = []byte{0x86, 0x61, 0x04}
+	rsaHead   = []byte{byte(tagExponent), 0x03, 0x01, 0x00, 0x01, byte(tagModulus), 0x82, 0x01, 0x00}
+	pointHead = []byte{byte(tagPoint), 2*fieldLen + 1}
 )
 
 // ParseKey reads a public key as the card writes it, exactly and with nothing after it: `90 03 010001 91 820100` and the modulus of an
@@ -32,7 +39,7 @@ func ParseKey(b []byte) (crypto.PublicKey, error) {
 	if n, ok := bytes.CutPrefix(b, rsaHead); ok {
 		return rsaKey(n)
 	}
-	if p, ok := bytes.CutPrefix(b, pointHead[:2]); ok {
+	if p, ok := bytes.CutPrefix(b, pointHead); ok {
 		return pointKey(p)
 	}
 	return nil, fmt.Errorf("%w: public key of %d octets in neither known form", ErrCVC, len(b))
