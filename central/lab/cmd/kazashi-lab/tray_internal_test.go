@@ -46,8 +46,8 @@ func TestTrayComesUpAndGoes(t *testing.T) {
 	var s tray.State
 	err = json.NewDecoder(resp.Body).Decode(&s)
 	_ = resp.Body.Close()
-	if err != nil || len(s.People) != 23 || !s.Up {
-		t.Errorf("state = %+v, %v, want 20 people, 3 faulty cards and the line up", s, err)
+	if err != nil || len(s.People) != 25 || !s.Up {
+		t.Errorf("state = %+v, %v, want 20 people, 5 false or faulty cards and the line up", s, err)
 	}
 	cancel()
 	if err := <-done; err != nil {
