@@ -57,7 +57,7 @@ func offlineStatus(t *testing.T) localapi.Status {
 	box.Change(func(s *localapi.Status) {
 		s.Mode, s.Problem, s.Line = localapi.ModeStopped, localapi.FailureReaderGone, localapi.Line{Since: scene.Noon, Trouble: localapi.LineRevoked}
 		s.List, s.Readers, s.Service.Basis = localapi.List{}, []localapi.Reader{}, 0
-		s.Clock.Confidence = record.ConfidenceNone
+		s.Clock.Confidence, s.Roster = record.ConfidenceNone, localapi.Roster{}
 		s.Waiting = localapi.Waiting{Records: 3, Oldest: scene.Noon}
 	})
 	s, err := box.Status(t.Context())

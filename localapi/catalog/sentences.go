@@ -133,8 +133,8 @@ var reasons = map[record.Reason]Sentence{
 	record.ReasonNotEnrolled: {
 		Text{"未登録", "Not registered"},
 		Text{
-			"このカードはまだ登録されていません。「初めての方の登録」で、暗証番号を使って一度だけ登録してください。",
-			"This card is not registered here yet. Register it once with its PIN, under “First-time registration”.",
+			"このカードの登録がこの装置にありません。初めての方は「初めての方の登録」で、登録済みの方は「暗証番号で確認」で受け付けてください。",
+			"This box knows no registration of this card. Use “First-time registration” for new people, “Check with PIN” for those who registered before.",
 		},
 	},
 	record.ReasonCardDiffers: {

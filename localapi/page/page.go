@@ -37,7 +37,7 @@ type view struct {
 func newView() view {
 	return view{
 		Book:    catalog.All(),
-		Panels:  []string{"line", "list", "clock", "waiting", "readers"},
+		Panels:  []string{"line", "list", "clock", "waiting", "readers", "roster"},
 		Columns: []string{"col_time", "code", "col_first", "col_final", "col_state"},
 	}
 }

@@ -38,6 +38,7 @@ func New() *Box {
 		List:    localapi.List{Number: 4711, ThisUpdate: Noon.Add(-5 * time.Hour), AgeSeconds: 5 * 3600},
 		Clock:   localapi.Clock{Now: Noon, Confidence: record.ConfidenceChecked},
 		Readers: []localapi.Reader{{Name: "Virtual PCD 00 00"}},
+		Roster:  localapi.Roster{Number: 12, People: 340},
 	}}
 }
 

@@ -253,6 +253,8 @@ import { procedures } from "/assets/next.js";
     const readers = s.readers || [];
     fact("readers", readers.length ? fill("readers_count", { n: readers.length }) : label("readers_none"),
       readers.map((r) => r.name), readers.length === 0);
+    const roster = s.roster || { number: 0, people: 0 };
+    fact("roster", fill("roster_count", { n: roster.people }), roster.number ? fill("list_number", { n: roster.number }) : label("roster_none"));
     for (const name of laid) if (!readers.some((r) => r.name === name && r.card)) laid.delete(name);
     staff.status(s);
     if (panelKind === "left" && !laid.size) idle();
