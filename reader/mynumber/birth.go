@@ -69,12 +69,13 @@ const (
 	Reiwa  Era = 5
 )
 
-// eras begin on these days by the edicts and cabinet orders that proclaimed them: YYYYMMDD. Days of 1868 before the edict count as none.
+// eras begin on these days, YYYYMMDD (Cabinet Office, list of eras; soltia48/myna-card src/data.rs): Meiji from its first lunar new year,
+// to which the edict of 1868-10-23 went back.
 var eras = []struct {
 	era   Era
 	first int
 }{
-	{Meiji, 1868_10_23},
+	{Meiji, 1868_01_25},
 	{Taisho, 1912_07_30},
 	{Showa, 1926_12_25},
 	{Heisei, 1989_01_08},
