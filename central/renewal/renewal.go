@@ -119,7 +119,7 @@ func (a *Asker) Round(ctx context.Context) (sum Sum, err error) {
 	if err := a.Store.View(ctx, func(tx store.Tx) (err error) { asked, err = tx.RenewalsAsked(); return err }); err != nil {
 		return sum, fmt.Errorf("looking how far renewals were read: %w", err)
 	}
-	var since time.Time
+	since := time.Unix(0, 0)
 	if !asked.Through.IsZero() {
 		since = asked.Through.Add(-overlap)
 	}
@@ -135,26 +135,24 @@ func (a *Asker) Round(ctx context.Context) (sum Sum, err error) {
 		if !got.More {
 			return sum, nil
 		}
-		if !got.Last.After(since) {
+		if got.Last.Before(since) {
 			return sum, ErrStuck
 		}
-		since = got.Last
+		since = got.Last.Add(1) // all lines of that moment were in this answer
 	}
 	return sum, ErrStuck
 }
 
-// ask puts one question: GET URL?since=TIME, where TIME is in RFC 3339 and left out if nothing was ever read. A service may answer with
-// more than was asked for.
+// ask puts one question: GET URL?since=TIME, where TIME is in RFC 3339. The answer has the lines of that time and later, in order of time,
+// and never ends between two lines of one time. A service that has little may ignore the question and tell all.
 func (a *Asker) ask(ctx context.Context, since time.Time) (Answer, error) {
 	u, err := url.Parse(a.URL)
 	if err != nil {
 		return Answer{}, fmt.Errorf("asking for renewals: %w", err)
 	}
-	if !since.IsZero() {
-		q := u.Query()
-		q.Set("since", since.UTC().Format(time.RFC3339Nano))
-		u.RawQuery = q.Encode()
-	}
+	q := u.Query()
+	q.Set("since", since.UTC().Format(time.RFC3339Nano))
+	u.RawQuery = q.Encode()
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)

@@ -18,6 +18,9 @@ import (
 
 	"kazashi.example/central/boxline/simcentral"
 	"kazashi.example/central/intake/simbox"
+	"kazashi.example/central/lab/jpki"
+	"kazashi.example/central/lab/world"
+	"kazashi.example/central/lab/world/worldtest"
 	"kazashi.example/central/renewal"
 	"kazashi.example/central/store"
 	"kazashi.example/sync/certid"
@@ -131,7 +134,7 @@ func TestAskingAgainOverlaps(t *testing.T) {
 	if err != nil || sum != (renewal.Sum{Learned: 1, Linked: 1}) {
 		t.Errorf("Round(late line) = %+v, %v, want it learned", sum, err)
 	}
-	want := []string{"", "2026-10-31T00:00:00Z", "2026-10-31T00:00:00Z"} // two days before the last line's time
+	want := []string{"1970-01-01T00:00:00Z", "2026-10-31T00:00:00Z", "2026-10-31T00:00:00Z"} // two days before the last line's time
 	if strings.Join(heard, " ") != strings.Join(want, " ") {
 		t.Errorf("asked since %q, want %q", heard, want)
 	}
@@ -169,7 +172,7 @@ func TestAnAnswerInParts(t *testing.T) {
 		}
 	})
 	sum, err := asker(c, s, io.Discard).Round(t.Context())
-	if err != nil || sum.Learned != 3 || strings.Join(since, " ") != " 2026-11-01T00:00:00Z 2026-11-01T01:00:00Z" {
+	if err != nil || sum.Learned != 3 || strings.Join(since, " ") != "1970-01-01T00:00:00Z 2026-11-01T00:00:00.000000001Z 2026-11-01T01:00:00.000000001Z" {
 		t.Errorf("Round = %+v, %v, asked since %q", sum, err, since)
 	}
 }
@@ -327,6 +330,44 @@ func TestRunWithoutAService(t *testing.T) {
 	if err := <-done; !errors.Is(err, context.Canceled) {
 		t.Errorf("Run = %v, want the context's end", err)
 	}
+}
+
+// The practice JPKI is such a service: a person who renews and then gets a new card is followed, lines of one moment too.
+func TestAgainstThePracticeJPKI(t *testing.T) {
+	w := worldtest.Open(t, world.Config{People: 2})
+	service, err := jpki.NewService(w, jpki.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	web := httptest.NewServer(service)
+	defer web.Close()
+	who, err := w.Person("hanako")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, _, _, _ := enrolled(t, who.Auth.ID.Serial.Bytes()...)
+	a := asker(c, http.DefaultTransport, io.Discard)
+	a.URL = web.URL + "/renewals"
+	for round, want := range []renewal.Sum{{}, {Learned: 1, Linked: 1}, {Learned: 1, Linked: 1}, {}} {
+		if round == 1 || round == 2 {
+			if _, err := w.Renew("hanako", time.Now()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if sum, err := a.Round(t.Context()); err != nil || sum != want {
+			t.Errorf("round %d = %+v, %v, want %+v", round, sum, err, want)
+		}
+	}
+	if who, err = w.Person("hanako"); err != nil {
+		t.Fatal(err)
+	}
+	c.Check(c.DB.View(t.Context(), func(tx store.Tx) error {
+		found, err := c.People.Find(tx, simbox.Verifier, who.Auth.ID)
+		if found.Row != 1 {
+			t.Errorf("her newest certificate leads to person %d, want 1", found.Row)
+		}
+		return err
+	}))
 }
 
 // A real server, which is asked by GET and sends what it has.
