@@ -1,3 +1,8 @@
+// Package reader has no code of its own, only this test over all of the folder: that every constant of the card's has its public source in
+// SOURCES.md.
+//
+// It reads Go code and the tables' text, nothing else; it keeps nothing and shares nothing. It cannot say whether a source is right: lines
+// are checked by people.
 package reader_test
 
 import (
