@@ -3,7 +3,8 @@
 //
 // It exists to put a faithful card under the real PC/SC stack, so that the reader side, OpenSC and the practice world all talk to
 // the same thing. [Card] is the card itself and needs no service; package fault lets it misbehave, package link gives it a link's
-// time, package vpcd puts cards into the slots of a real pcscd, and package control steers that from another process. Behaviour follows the sources named in reader/SOURCES.md by their short names.
+// time, package vpcd puts cards into the slots of a real pcscd, and package control steers that from another process. Behaviour
+// follows the sources named in reader/SOURCES.md by their short names.
 //
 // Concurrency: a [Card] may be used from any goroutine; its commands run one after the other, as in a chip. A [Profile] must not
 // be changed once a card was made from it.

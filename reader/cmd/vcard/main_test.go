@@ -19,7 +19,7 @@ func TestHelp(t *testing.T) {
 	}
 	for _, want := range []string{
 		"--control", "--vpcd", "--insert", "--fault", "--link", "Examples:", "/v1/slots/0/insert", "tear-after=N",
-		"relay=PROFILE", "endless-61=N[@FIRST[-LAST]]", "106, 212, 424, 848",
+		"relay=PROFILE", "endless-61[=N][@FIRST[-LAST]]", "106, 212, 424, 848",
 	} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("run(--help) = %s, want %q in it", out.String(), want)

@@ -130,13 +130,16 @@ func Usage() string {
 	var b strings.Builder
 	for _, k := range kinds {
 		form := string(k.kind)
-		if k.value != "" {
+		switch {
+		case k.value != "" && k.preset >= 0 && !k.named:
+			form += "[=" + k.value + "]"
+		case k.value != "":
 			form += "=" + k.value
 		}
 		if k.window {
 			form += "[@FIRST[-LAST]]"
 		}
-		fmt.Fprintf(&b, "  %-32s %s\n", form, k.what)
+		fmt.Fprintf(&b, "  %-36s %s\n", form, k.what)
 	}
 	return b.String()
 }

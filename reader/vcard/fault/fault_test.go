@@ -115,7 +115,9 @@ func TestFaults(t *testing.T) {
 		{"length-long", append(opened, step{"00B0810000", "FF10034147 9000"})},
 		{"length-short=9", append(opened, step{"00B0810000", "FF10004147 9000"})},
 		{"length-long=65535", append(opened, step{"00B0810000", "FF107F4147 9000"}, step{"00B0810001", "FF 9000"})},
-		{"endless-61=3", []step{{selectJPKI, "9000"}, {readStart, "A5A5A5 6110"}, {"00C0000010", "A5A5A5 6110"}, {"00C0000010", "A5A5A5 6110"}}},
+		{"endless-61=3", []step{
+			{selectJPKI, "9000"}, {readStart, "A5A5A5 6110"}, {"00C0000010", "A5A5A5 6110"}, {"00C0000010", "A5A5A5 6110"},
+		}},
 		{"endless-61=0@3", []step{{selectJPKI, "9000"}, {readStart, "30820128A0A1A2A3 9000"}, {readStart, "6110"}}},
 		{"endless-6c", []step{{selectJPKI, "9000"}, {readStart, "6C11"}, {"00B08A0011", "6C10"}, {"00B08A0010", "6C11"}}},
 		{"flood=9", []step{{selectJPKI, "9000"}, {readStart, "3083000004A5A5A5A5 9000"}}},
@@ -345,15 +347,23 @@ func TestUsage(t *testing.T) {
 	values := map[string]string{"N": "1", "BIT": "1", "PROFILE": "/x", "REFERENCE:N": "a:1", "XXXX": "6A82"}
 	for _, line := range lines {
 		form, window := strings.CutSuffix(strings.Fields(line)[0], "[@FIRST[-LAST]]")
+		form, optional := strings.CutSuffix(form, "]")
 		name, value, ok := strings.Cut(form, "=")
+		forms := []string{name}
 		if ok {
-			name += "=" + values[value]
+			name = strings.TrimSuffix(name, "[")
+			forms = []string{name + "=" + values[value]}
 		}
-		if window {
-			name += "@1-2"
+		if optional {
+			forms = append(forms, name)
 		}
-		if _, err := fault.Parse(name); err != nil {
-			t.Errorf("Parse(%q) = %v, want the form of the help to work", name, err)
+		for _, text := range forms {
+			if window {
+				text += "@1-2"
+			}
+			if _, err := fault.Parse(text); err != nil {
+				t.Errorf("Parse(%q) = %v, want the form of the help to work", text, err)
+			}
 		}
 	}
 }
