@@ -98,7 +98,8 @@ func keyFile(id uint16, key crypto.Signer, openedBy ...uint16) *file {
 // fourDigits is the rule of authPINLen and inputPINLen.
 func fourDigits(s string) bool { return len(s) == authPINLen && allDigits(s) }
 
-// jpkiAP is the 公的個人認証AP, with its token label and the PIN references that open EF 000A (none: free). Its EF 0001 asks for the password as OpenSC and jpki/myna have it, against one comment in myna-card.
+// jpkiAP is the 公的個人認証AP, with its token label and the PIN references that open EF 000A (none: free). Its EF 0001 asks for the
+// password as OpenSC and jpki/myna have it, against one comment in myna-card.
 func jpkiAP(p *Profile, k *keyring, label string, certRefs ...uint16) *application {
 	available := []byte{0x00, 0x8F, 0x00} // signature, authentication, unknown (myna-card src/ap/jpki.rs)
 	ap := &application{aid: aidJPKI, sessionKey: apdu.SWSecurityNotSatisfied, files: []*file{
@@ -109,7 +110,7 @@ func jpkiAP(p *Profile, k *keyring, label string, certRefs ...uint16) *applicati
 		plainFile(0x000B, p.AuthCA),
 		{id: 0x0016, kind: keyKind, sealed: true}, // terminals' CA key, for nothing that is possible here
 		keyFile(0x0017, k.parse(p.AuthKey, rsaKey), 0x0018),
-		secretFile("jpki", 0x0018, p.AuthPIN, authPINTries, fourDigits).issuedWith(p.AuthCert),
+		secretFile("jpki", 0x0018, p.AuthPIN, p.tries(authPINTries), fourDigits).issuedWith(p.AuthCert),
 	}}
 	if !p.hasSign() {
 		ap.files = append(ap.files, secretFile("jpki", 0x001B, "", 0, nil))
@@ -140,7 +141,7 @@ func inputAP(p *Profile, k *keyring) *application {
 		plainFile(0x0006, nil, pin, numberA, numberB), // key for session keys: none here
 		plainFile(0x0007, p.InputPublic, pin, numberA, numberB),
 		keyFile(0x0013, key),
-		secretFile("input", pin, p.InputPIN, inputPINTries, fourDigits),
+		secretFile("input", pin, p.InputPIN, p.tries(inputPINTries), fourDigits),
 		secretFile("input", 0x0012, "", 0, nil),
 		secretFile("input", numberA, p.IndividualNumber, referenceTries, nil),
 		secretFile("input", numberB, p.NumberB, referenceTries, nil),

@@ -138,6 +138,20 @@ func TestNextSignaturesVerify(t *testing.T) {
 	}
 }
 
+// A card issued without PINs blocks them from the first, and keeps what needs none; a city office cannot reset what was never set.
+func TestCardWithoutPINs(t *testing.T) {
+	p := testcard.Profile()
+	p.WithoutPINs, p.SignCert, p.SignCA, p.SignKey, p.SignPassword = true, nil, nil, nil, ""
+	c := newCard(t, p, &vcard.MemoryStore{})
+	if err := c.ResetCounts(); err != nil {
+		t.Fatal(err)
+	}
+	play(t, c, []step{
+		{selectJPKI, "9000"}, {"00200098", "63C0"}, {"0020009804 31323334", "6984"}, {"0020009B", "63C0"}, {"00B08A0002", "3082 9000"},
+		{selectInput, "9000"}, {"00200091", "63C0"}, {selectFace, "9000"}, {"00200091", "63CA"},
+	})
+}
+
 func TestPhoneVectors(t *testing.T) {
 	play(t, newCard(t, testcard.Phone(), &vcard.MemoryStore{}), []step{
 		{selectFace, "6A82"},

@@ -25,7 +25,7 @@ func nextAuthAP(p *Profile, k *keyring) *application {
 		plainFile(0x0013, p.InputIntegrity, pin),
 		plainFile(0x0014, p.InputCVC, pin),
 		keyFile(0x0017, k.parse(p.AuthKey, p384Key), pin),
-		secretFile("auth", pin, p.AuthPIN, authPINTries, fourDigits).issuedWith(p.AuthCert),
+		secretFile("auth", pin, p.AuthPIN, p.tries(authPINTries), fourDigits).issuedWith(p.AuthCert),
 	}}
 	if !p.hasSign() {
 		ap.files = append(ap.files, secretFile("auth", password, "", 0, nil))

@@ -80,6 +80,10 @@ type Profile struct {
 	SignPassword string `json:"sign_password,omitempty"`
 	InputPIN     string `json:"input_pin,omitempty"`
 
+	// WithoutPINs is a card issued without PINs (顔認証マイナンバーカード): AuthPIN and InputPIN are blocked from the first, for which
+	// values of the right form still stand here. That it looks so to a reader is inferred: nobody knows a PIN to try.
+	WithoutPINs bool `json:"without_pins,omitempty"`
+
 	// IndividualNumber is the 12-digit 個人番号, which is 照合番号A as well.
 	IndividualNumber string `json:"individual_number,omitempty"`
 	// BirthKey is the 6-digit birth date in era form, the key of EF 0011 of the card-face AP.
@@ -219,4 +223,12 @@ func jsonFault(err error) string {
 		return "JSON ends too soon"
 	}
 	return "not JSON with base64 octet strings"
+}
+
+// tries is how many tries a PIN has when all are there.
+func (p *Profile) tries(n uint8) uint8 {
+	if p.WithoutPINs {
+		return 0
+	}
+	return n
 }

@@ -31,7 +31,7 @@ var cardTypes = map[Kind]cardType{
 	"": currentType, Current: currentType,
 	Next: {
 		fields: []string{
-			"auth_cert", "sign_cert", "auth_key", "sign_key", "auth_pin", "sign_password", "birth_key", "card_key",
+			"auth_cert", "sign_cert", "auth_key", "sign_key", "auth_pin", "without_pins", "sign_password", "birth_key", "card_key",
 			"face_age", "face_cvc", "input_attributes", "input_integrity", "input_cvc",
 		},
 		check: (*Profile).checkNext, layOut: nextCard,
@@ -45,7 +45,7 @@ var cardTypes = map[Kind]cardType{
 
 var currentType = cardType{
 	fields: []string{
-		"auth_cert", "auth_ca", "sign_cert", "sign_ca", "auth_key", "sign_key", "auth_pin", "sign_password", "input_pin",
+		"auth_cert", "auth_ca", "sign_cert", "sign_ca", "auth_key", "sign_key", "auth_pin", "without_pins", "sign_password", "input_pin",
 		"individual_number", "birth_key", "number_b", "card_key", "input_key", "face_age", "face_record", "face_info", "face_cvc",
 		"input_attributes", "input_integrity", "input_cvc", "input_info", "input_public", "common_record",
 	},

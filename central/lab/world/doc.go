@@ -45,7 +45,7 @@ const (
 type Config struct {
 	// Seed chooses the people; 0 is whatever the folder holds, or DefaultSeed for a new world.
 	Seed uint64
-	// People is how many; 0 is whatever the folder holds, or all that have a name (20).
+	// People is how many; 0 is whatever the folder holds, or all that have a name (21).
 	People int
 	// Now is the day around which a new world is built, in any zone; zero is the real day. A world that is there keeps its own.
 	Now time.Time

@@ -22,7 +22,7 @@ func (w *World) profilePath(key string) string {
 // writeProfile writes the card as the ledger in w.state has it.
 func (w *World) writeProfile(p people.Person) error {
 	number, _ := w.state.card(p.Key)
-	profile := &vcard.Profile{Label: p.Label, CardID: fmt.Sprintf("%s-%d", p.Key, number), AuthPIN: p.AuthPIN}
+	profile := &vcard.Profile{Label: p.Label, CardID: fmt.Sprintf("%s-%d", p.Key, number), AuthPIN: p.AuthPIN, WithoutPINs: p.Case == people.NoPIN}
 	if err := w.fill(p, profile); err != nil {
 		return err
 	}

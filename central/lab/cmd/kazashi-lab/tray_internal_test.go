@@ -46,7 +46,7 @@ func TestTrayComesUpAndGoes(t *testing.T) {
 	var s tray.State
 	err = json.NewDecoder(resp.Body).Decode(&s)
 	_ = resp.Body.Close()
-	if err != nil || len(s.People) != 25 || !s.Up {
+	if err != nil || len(s.People) != 26 || !s.Up {
 		t.Errorf("state = %+v, %v, want 20 people, 5 false or faulty cards and the line up", s, err)
 	}
 	cancel()

@@ -46,7 +46,7 @@ The same seed makes the same people, serials and dates. Keys are made once and k
 	}
 	c.Flags().StringVar(&dir, "dir", "", "folder of the world")
 	c.Flags().Uint64Var(&cfg.Seed, "seed", 0, "which people; default what the folder holds, or 1")
-	c.Flags().IntVar(&cfg.People, "people", 0, "how many; default what the folder holds, or all 20 with a name")
+	c.Flags().IntVar(&cfg.People, "people", 0, "how many; default what the folder holds, or all 21 with a name")
 	c.Flags().StringVar(&cfg.Keys, "keys", "", "folder of private keys; default DIR/keys")
 	c.Flags().StringVar(&cfg.OCSP, "ocsp", world.DefaultOCSP, "responder URL written into new certificates")
 	mustRequire(c, "dir")

@@ -20,6 +20,9 @@ import (
 // second is the command after the selection of an application: faulty cards answer that and fail at what follows.
 const second = 2
 
+// lockedOut is whose card has a blocked birth date key on the tray. It stays blocked: only a city office can help.
+const lockedOut = "haru"
+
 // birthKey is the birth date key of the card-face application, as virtual cards name it.
 const birthKey = "face/0011"
 
@@ -64,12 +67,23 @@ func knows(p world.Person) tray.Knows {
 	return k
 }
 
+// bornAlike is somebody with the first person's birth date, whose card the birth date key of the first one opens; the second person
+// where nobody has.
+func bornAlike(all []world.Person) world.Person {
+	for _, p := range all[1:] {
+		if p.Birth == all[0].Birth && p.Kind == people.Card {
+			return p
+		}
+	}
+	return all[1]
+}
+
 // wrongful are cards that are genuine, and are not what they should be. They need two people.
 func wrongful(all []world.Person) ([]tray.Person, error) {
 	if len(all) < 2 {
 		return nil, nil
 	}
-	victim, other := person(all[0]), person(all[1])
+	victim, other := person(all[0]), person(bornAlike(all))
 	copied, err := filepath.Abs(victim.Profile) // the cards' program has a folder of its own
 	if err != nil {
 		return nil, fmt.Errorf("finding a card's profile: %w", err)
@@ -82,10 +96,16 @@ func wrongful(all []world.Person) ([]tray.Person, error) {
 		Serial: victim.Serial, Profile: other.Profile, Faults: []string{fault.Fault{Kind: fault.Relay, Name: copied}.String()},
 		First: tray.OutcomeRefused, Final: tray.OutcomeRefused,
 	}
-	blocked := victim
+	blocked := person(all[len(all)-1])
+	for _, p := range all {
+		if p.Key == lockedOut {
+			blocked = person(p)
+		}
+	}
+	owner := blocked.Label
 	blocked.Key, blocked.Trait, blocked.Revocable, blocked.Renewable = "blocked", "blocked", false, false
 	blocked.Label = tray.Text{JA: "生年月日の照合がロックされたカード", EN: "A card whose birth date key is blocked"}
-	blocked.Note = tray.Text{JA: all[0].Family + " " + all[0].Given + " さんのカード", EN: "the card of " + title(all[0].Key)}
+	blocked.Note = tray.Text{JA: owner.JA + " さんのカード", EN: "the card of " + owner.EN}
 	blocked.Faults = []string{fault.Fault{Kind: fault.Tries, Name: birthKey}.String()}
 	blocked.First, blocked.Final = tray.OutcomeRefused, tray.OutcomeRefused
 	return []tray.Person{relay, blocked}, nil

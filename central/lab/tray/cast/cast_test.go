@@ -57,8 +57,8 @@ func TestCards(t *testing.T) {
 			t.Errorf("%s = %q then %q, serial %q, revocable %v, want %q then %q, revocable %v", c.key, p.First, p.Final, p.Serial, p.Revocable, c.first, c.final, c.revocable)
 		}
 	}
-	if relay := by["relay"]; relay.Serial != by["hanako"].Serial || relay.Profile != by["taro"].Profile {
-		t.Errorf("relay shows %s on %s, want hanako's certificate on taro's card", relay.Serial, relay.Profile)
+	if relay := by["relay"]; relay.Serial != by["hanako"].Serial || relay.Profile != by["chika"].Profile {
+		t.Errorf("relay shows %s on %s, want hanako's certificate on chika's card", relay.Serial, relay.Profile)
 	}
 	if k := by["hanako"].Knows; len(k.PIN) != 4 || len(k.InputPIN) != 4 || k.Birth != "19800412" {
 		t.Errorf("hanako knows %+v", k)

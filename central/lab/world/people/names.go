@@ -80,6 +80,7 @@ var named = []known{
 	{"sumire", UnknownIssuer, 3, "空想", "すみれ", Female, Date{1990, 2, 2}, "スマートフォン / certificate on a phone", false},
 	{"tomas", InOrder, 3, "KAKUU", "TOMAS", Male, Date{1984, 3, 3}, "外国人住民（生年月日が西暦） / foreign resident, Gregorian birth key", true},
 	{"kiku", InOrder, 3, "例示", "菊", Female, Date{1948, 6, 0}, "生まれた日が不明 / day of birth not known", false},
+	{"chika", InOrder, 3, "演習", "千佳", Female, Date{1980, 4, 12}, "花子と同じ生年月日 / born on the same day as Hanako", false},
 }
 
 func (k known) person() Person {
