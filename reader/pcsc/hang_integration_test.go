@@ -8,9 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"runtime"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -220,12 +218,7 @@ func noneLeft(t *testing.T) {
 		case <-again.C:
 		}
 	}
-	for _, pid := range children(t) {
-		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-		if err == nil && strings.Contains(string(stat), ") Z ") {
-			t.Errorf("process %d is left unreaped: %s", pid, stat)
-		}
-	}
+	unreaped(t)
 }
 
 // workers are the children of this process that are workers.
@@ -235,29 +228,6 @@ func workers(t *testing.T) []int {
 	for _, pid := range children(t) {
 		line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
 		if err == nil && bytes.HasSuffix(line, []byte("\x00pcsc-worker\x00")) {
-			list = append(list, pid)
-		}
-	}
-	return list
-}
-
-func children(t *testing.T) []int {
-	t.Helper()
-	files, err := filepath.Glob("/proc/self/task/*/children")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("children of this process = %v, %v", files, err)
-	}
-	var list []int
-	for _, f := range files {
-		text, err := os.ReadFile(f)
-		if err != nil {
-			continue // a thread that has ended
-		}
-		for field := range strings.FieldsSeq(string(text)) {
-			pid, err := strconv.Atoi(field)
-			if err != nil {
-				t.Fatal(err)
-			}
 			list = append(list, pid)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -53,8 +54,43 @@ func watch(t *testing.T) <-chan pcsc.Event {
 		case <-time.After(time.Minute):
 			t.Error("Watch did not end with its context")
 		}
+		unreaped(t)
 	})
 	return events
+}
+
+// unreaped fails for children of this process that ended and were not waited for.
+func unreaped(t *testing.T) {
+	t.Helper()
+	for _, pid := range children(t) {
+		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		if err == nil && strings.Contains(string(stat), ") Z ") {
+			t.Errorf("process %d is left unreaped: %s", pid, stat)
+		}
+	}
+}
+
+func children(t *testing.T) []int {
+	t.Helper()
+	files, err := filepath.Glob("/proc/self/task/*/children")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("children of this process = %v, %v", files, err)
+	}
+	var list []int
+	for _, f := range files {
+		text, err := os.ReadFile(f)
+		if err != nil {
+			continue // a thread that has ended
+		}
+		for field := range strings.FieldsSeq(string(text)) {
+			pid, err := strconv.Atoi(field)
+			if err != nil {
+				t.Fatal(err)
+			}
+			list = append(list, pid)
+		}
+	}
+	return list
 }
 
 // next returns the next event, or fails after a time in which it should have come.

@@ -2,6 +2,7 @@ package pcsc
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -134,13 +135,24 @@ func (s *server) transmit(command []byte) (answer []byte, gone bool, err error) 
 	if answer, err = s.card.Transmit(command); err == nil && len(answer) < 2 {
 		err = scard.ErrNotTransacted // some drivers call a card that was torn away a success without octets
 	}
-	return answer, err != nil && !s.present(), err
+	if err != nil {
+		gone, err = s.why(err)
+	}
+	return answer, gone, err
 }
 
-// present asks the service whether the card is still there.
-func (s *server) present() bool {
+// why asks the service whether the card is still there. A service that is not there itself is the better reason: what a call
+// says that it ended in the middle of may be anything.
+func (s *server) why(failed error) (gone bool, err error) {
 	status, err := s.card.Status()
-	return err == nil && status.State&scard.Present != 0
+	if err == nil {
+		return status.State&scard.Present == 0, failed
+	}
+	var code scard.Error
+	if errors.As(err, &code) && errors.Is(kinds[code], ErrNoService) {
+		return true, err
+	}
+	return true, failed
 }
 
 // release gives back whatever there is; errors are those of a card or service that is gone, with nothing to give.

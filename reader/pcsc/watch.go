@@ -66,13 +66,14 @@ func Watch(ctx context.Context, handle func(Event)) error {
 	w := watcher{handle: handle, backoff: backoffMin}
 	warm()
 	defer cool()
+	defer w.end()
 	for ctx.Err() == nil {
 		err := w.session(ctx)
-		if died(err) || ctx.Err() != nil {
-			w.end()
-		}
 		if ctx.Err() != nil {
 			break
+		}
+		if died(err) {
+			w.worker = nil
 		}
 		w.lose(err)
 		sleep(ctx, w.backoff)
@@ -108,8 +109,7 @@ func (w *watcher) session(ctx context.Context) (err error) {
 
 func (w *watcher) end() {
 	if w.worker != nil {
-		w.worker.end()
-		w.worker = nil
+		w.worker.end() // once more does no harm
 	}
 }
 
