@@ -63,6 +63,10 @@ func (o *Opener) examine(ctx context.Context, e store.Epoch, v store.Envelope, p
 	if in.Shown, err = o.proved(ctx, e.Box, &f, shown); err != nil || !f.awaits.IsZero() {
 		return f, false, err
 	}
+	if in.Shown.Evidence < shown.Evidence && v.Tries == 0 {
+		o.Log.WarnContext(ctx, "a record proves less than it claims", slog.String("record", v.ID.String()),
+			slog.String("claims", shown.Evidence.String()), slog.String("reason", in.Shown.Hindrance.String()))
+	}
 	if f.decision = gate.Decide(in); f.decision.Verdict != record.VerdictProvisional {
 		return f, true, nil
 	}

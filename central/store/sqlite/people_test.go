@@ -147,8 +147,12 @@ func TestRenewals(t *testing.T) {
 	h := newHome(t)
 	pair := store.Renewal{Old: []byte("old"), New: []byte("new"), Pair: []byte("sealed"), Learned: now}
 	h.do(func(tx store.Tx) error { return tx.AddRenewal(pair) })
-	h.taken("AddRenewal(old again)", func(tx store.Tx) error { return tx.AddRenewal(store.Renewal{Old: pair.Old, New: []byte("x"), Pair: []byte{}}) })
-	h.taken("AddRenewal(new again)", func(tx store.Tx) error { return tx.AddRenewal(store.Renewal{Old: []byte("x"), New: pair.New, Pair: []byte{}}) })
+	h.taken("AddRenewal(old again)", func(tx store.Tx) error {
+		return tx.AddRenewal(store.Renewal{Old: pair.Old, New: []byte("x"), Pair: []byte{}})
+	})
+	h.taken("AddRenewal(new again)", func(tx store.Tx) error {
+		return tx.AddRenewal(store.Renewal{Old: []byte("x"), New: pair.New, Pair: []byte{}})
+	})
 	asked := store.Asked{Through: now.Add(-time.Hour), At: now}
 	h.do(func(tx store.Tx) error {
 		for name, find := range map[string]func() (store.Renewal, error){
