@@ -37,12 +37,14 @@ type central struct {
 
 	code   wire.JoinCode
 	shows  *ecdsa.PrivateKey // its TLS key
+	signs  *ecdsa.PrivateKey // C-sign
 	bundle []byte
 
 	mu     sync.Mutex // guards the fields below
 	spoils func(*wire.JoinAnswer)
 	joined []wire.JoinRequest
 	refuse string // code with which a poll is refused; "" does not answer
+	rules  []byte // given to whoever holds none
 }
 
 func newKey(t *testing.T) *ecdsa.PrivateKey {
@@ -60,9 +62,9 @@ func public(t *testing.T, k crypto.Signer) []byte {
 }
 
 // newCentral makes a central whose bundle vouches for the TLS key vouched, or, if that is nil, for the one that it shows.
-func newCentral(t *testing.T, vouched *ecdsa.PrivateKey) *central {
+func newCentral(t *testing.T, vouched *ecdsa.PrivateKey, change ...func(*trust.Bundle)) *central {
 	t.Helper()
-	c := &central{shows: newKey(t)}
+	c := &central{shows: newKey(t), signs: newKey(t)}
 	if vouched == nil {
 		vouched = c.shows
 	}
@@ -74,10 +76,13 @@ func newCentral(t *testing.T, vouched *ecdsa.PrivateKey) *central {
 	s, err := seal.GenerateKey()
 	must(t, err)
 	b := trust.Bundle{Number: 1, Issued: 1, Suites: []seal.Suite{seal.Suite1}, Keys: []trust.Key{
-		{Purposes: []sign.Purpose{sign.PurposeAck, sign.PurposeVerdicts, sign.PurposeRules}, Public: public(t, newKey(t))},
+		{Purposes: []sign.Purpose{sign.PurposeAck, sign.PurposeVerdicts, sign.PurposeRules}, Public: public(t, c.signs)},
 		{Purposes: []sign.Purpose{trust.UseTLS}, Public: public(t, vouched)},
 		{Purposes: []sign.Purpose{trust.UseSeal}, Public: s.Public().Bytes()},
 	}}
+	for _, change := range change {
+		change(&b)
+	}
 	c.bundle, err = b.Sign([][]byte{set}, []crypto.Signer{root})
 	must(t, err)
 	c.code.Root, err = trust.FingerprintOf(set)
@@ -110,11 +115,14 @@ func (*central) Push(ctx context.Context, _ sign.PublicKey, _ wire.Push) (wire.P
 	return wire.Pushed{}, ctx.Err()
 }
 
-// Poll does not answer in this life, unless it is to refuse.
-func (c *central) Poll(ctx context.Context, _ sign.PublicKey, _ wire.Poll) (wire.Polled, error) {
+// Poll does not answer in this life, unless it is to refuse or to give rules.
+func (c *central) Poll(ctx context.Context, _ sign.PublicKey, p wire.Poll) (wire.Polled, error) {
 	c.mu.Lock()
-	refuse := c.refuse
+	refuse, rules := c.refuse, c.rules
 	c.mu.Unlock()
+	if rules != nil && p.Rules.N == 0 {
+		return wire.Polled{CentralEpoch: 1, Rules: rules}, nil
+	}
 	if refuse != "" {
 		return wire.Polled{}, &uplink.Refusal{Code: refuse, Message: "not you"}
 	}

@@ -9,7 +9,6 @@ import (
 	"crypto/x509"
 	"io"
 	"log/slog"
-	"math/big"
 	"os"
 	"path/filepath"
 	"sync"
@@ -383,8 +382,6 @@ func (o only) SigningKey(_ sign.Purpose, id sign.KeyID) (sign.PublicKey, error) 
 	}
 	return k, err
 }
-
-func bigOf(b []byte) *big.Int { return new(big.Int).SetBytes(b) }
 
 func must(t testing.TB, err error) {
 	t.Helper()
