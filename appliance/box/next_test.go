@@ -62,7 +62,7 @@ func TestP3NextCardIsRefusedWhereItCannotBe(t *testing.T) {
 	if _, err := b.NextCard(t.Context(), q); !errors.Is(err, localapi.ErrNextUnready) {
 		t.Errorf("NextCard() without a reader = %v, want ErrNextUnready", err)
 	}
-	k.hand.events <- tap.Event{Kind: tap.ReaderAdded, Reader: slot}
+	next(t, at(t, k, b), localapi.EventStatus, func(e localapi.Event) bool { return len(e.Status.Readers) == 1 })
 	if _, err := b.NextCard(t.Context(), q); !errors.Is(err, localapi.ErrNextNotServed) {
 		t.Errorf("NextCard() without a rule = %v, want ErrNextNotServed", err)
 	}
@@ -88,7 +88,7 @@ func TestP3EnrolmentAtTheCounter(t *testing.T) {
 	k.hand.card = func(context.Context) (tap.Connection, error) { return laid{card}, nil }
 	b, stop := k.run(t)
 	events := at(t, k, b)
-	next(t, events, localapi.EventStatus, func(e localapi.Event) bool { return e.Status.Service.Practice })
+	next(t, events, localapi.EventStatus, func(e localapi.Event) bool { return e.Status.Service.Practice && len(e.Status.Readers) == 1 })
 
 	said := k.lay(t, b, events, request(p), localapi.EventVerdict)
 	if e := said[0]; e.Rests.Evidence != record.EvidencePIN || e.Enrol == nil || !e.Enrol.Bound || !e.Enrol.Attested {
