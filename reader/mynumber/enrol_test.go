@@ -1,0 +1,87 @@
+package mynumber_test
+
+import (
+	"errors"
+	"testing"
+
+	"kazashi.example/reader/mynumber"
+)
+
+// Whether both PINs are the same is what the holder says. Nothing assumes it.
+func TestEnrolWithOnePIN(t *testing.T) {
+	same := national()
+	same.InputPIN = authPIN
+	r := enrolRequest(right(t))
+	r.InputPIN = mynumber.PIN{}
+	b := newBench(t, same)
+	if _, err := b.connect().Enrol(t.Context(), r); !errors.Is(err, mynumber.ErrFormat) || len(b.sent) > 0 {
+		t.Errorf("Enrol without the second PIN = %v in %d commands, want ErrFormat in none", err, len(b.sent))
+	}
+	r.SameAsPIN = true
+	if e, err := b.connect().Enrol(t.Context(), r); err != nil || e.Attributes == nil || e.FaceErr != nil {
+		t.Errorf("Enrol with one PIN for both = %v, face %v, want all of it", err, e.FaceErr)
+	}
+	r.Attributes, r.SameAsPIN, r.Birth = false, false, date(t, birthDay)
+	e, err := b.connect().Enrol(t.Context(), r)
+	if err != nil || e.Attributes != nil || e.AttributesErr != nil || e.FaceErr != nil || e.Birth != r.Birth || len(b.sent) != 10 {
+		t.Errorf("Enrol without attributes = %v, face %v in %d commands, want a proof in 10", err, e.FaceErr, len(b.sent))
+	}
+}
+
+// What was typed as birth date must be what the card says, before the birth key is tried.
+func TestP5EnrolComparesBirthDates(t *testing.T) {
+	b := newBench(t, national())
+	r := enrolRequest(right(t))
+	r.Birth = date(t, "19800218")
+	if _, err := b.connect().Enrol(t.Context(), r); !errors.Is(err, mynumber.ErrBirthDate) || verifies(b.sent) != 2 {
+		t.Errorf("Enrol with another birth date = %v after %d values, want ErrBirthDate after the two PINs", err, verifies(b.sent))
+	}
+	r.Birth = date(t, birthDay)
+	if _, err := b.connect().Enrol(t.Context(), r); err != nil {
+		t.Errorf("Enrol with the card's birth date = %v", err)
+	}
+}
+
+// A phone proves its PIN and nothing else; without a birth date there is no face proof either.
+func TestEnrolWithLess(t *testing.T) {
+	r := enrolRequest(right(t))
+	e, err := newBench(t, phone()).connect().Enrol(t.Context(), r)
+	if err != nil || !errors.Is(e.AttributesErr, mynumber.ErrNoInput) || !errors.Is(e.FaceErr, mynumber.ErrNoFace) || len(e.AuthSignature) == 0 {
+		t.Errorf("Enrol of a phone = %v, attributes %v, face %v, want the PIN's proof alone", err, e.AttributesErr, e.FaceErr)
+	}
+	r.Attributes = false
+	b := newBench(t, national())
+	e, err = b.connect().Enrol(t.Context(), r)
+	if err != nil || !errors.Is(e.FaceErr, mynumber.ErrFormat) || verifies(b.sent) != 1 {
+		t.Errorf("Enrol without a birth date = %v, face %v, want no face proof", err, e.FaceErr)
+	}
+}
+
+// A birth date with unknown parts in a year of two eras is asked about, not guessed.
+func TestP5EnrolAsksForTheEra(t *testing.T) {
+	p := national()
+	p.BirthKey, p.FaceAge = "640000", ageRecord(rsaKeys(), "19890000")
+	file, fields := attributes("19890000")
+	p.InputAttributes, p.InputIntegrity = file, integrity(rsaKeys(), fields)
+	b := newBench(t, p)
+	r := enrolRequest(right(t))
+	e, err := b.connect().Enrol(t.Context(), r)
+	if err != nil || !errors.Is(e.FaceErr, mynumber.ErrEraUnclear) || b.card.Tries()["face/0011"] != 10 {
+		t.Fatalf("Enrol = %v, face %v, want ErrEraUnclear and all tries", err, e.FaceErr)
+	}
+	r.Era = mynumber.Showa
+	if e, err = b.connect().Enrol(t.Context(), r); err != nil || e.FaceErr != nil || e.Form != mynumber.FormEra {
+		t.Errorf("Enrol with the era = %v, face %v, want a proof", err, e.FaceErr)
+	}
+}
+
+// P5: a card that calls a value wrong and does not count is believed all the same.
+func TestP5WrongWithoutCounting(t *testing.T) {
+	b := newBench(t, national())
+	b.spoil = func(_ int, cmd []byte) ([]byte, error, bool) { return []byte{0x63, 0xC3}, nil, cmd[1] == 0x20 }
+	for i, want := range []error{mynumber.ErrWrongPIN, mynumber.ErrSameWrong} {
+		if _, err := b.connect().SignAuth(t.Context(), pin(t, authPIN), message); !errors.Is(err, want) {
+			t.Errorf("SignAuth, time %d = %v, want %v", i, err, want)
+		}
+	}
+}
