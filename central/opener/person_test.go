@@ -2,11 +2,14 @@ package opener_test
 
 import (
 	"crypto/x509"
+	"math/rand/v2"
+	"sync"
 	"testing"
 	"time"
 
 	"kazashi.example/central/boxline/simcentral"
 	"kazashi.example/central/intake/simbox"
+	"kazashi.example/central/opener"
 	"kazashi.example/central/store"
 	"kazashi.example/reader/jpki"
 	"kazashi.example/sync/content"
@@ -357,5 +360,68 @@ func TestAReplayedEnrolmentEnrolsNobody(t *testing.T) {
 	}
 	if n := c.Counts(); n.Enrolments != 1 || n.Persons != 1 {
 		t.Errorf("counts = %+v, want one enrolment of one person", n)
+	}
+}
+
+// JPKI Act Art. 38-4 binds the verifier: what one learned at an enrolment counts for no other.
+func TestAnEnrolmentCountsForItsVerifierAlone(t *testing.T) {
+	c := simcentral.New(t)
+	d := newDesk(t, c)
+	p := simbox.Known(t, 0x17, 1)
+	enrolled := p.Enrol(t, d.box.ID)
+	d.bring(enrolled)
+	c.World.SetRule(func(r *rule.Rule) { r.Verifier, r.Evidence = "elsewhere", record.EvidenceCard })
+	tap := p.Tap(t, d.box.ID, enrolled.Tap)
+	tap.Card.Verifier = "elsewhere"
+	p.SignCard(t, d.box.ID, &tap)
+	if got := d.settled(d.bring(tap)); got != refused(record.ReasonNotEnrolled) {
+		t.Errorf("final = %s %s, want refused as not enrolled", got.Verdict, got.Reason)
+	}
+	pin := p.PIN(t, d.box.ID)
+	pin.PIN.Verifier = "elsewhere"
+	p.SignPIN(t, d.box.ID, &pin)
+	if got := d.settled(d.bring(pin)); got != inOrder || c.PPID(d.box, pin.Tap) == c.PPID(d.box, enrolled.Tap) {
+		t.Errorf("final = %s %s, want accepted as another verifier's person", got.Verdict, got.Reason)
+	}
+	if n := c.Counts(); n.Persons != 2 {
+		t.Errorf("%d persons, want one for each verifier", n.Persons)
+	}
+}
+
+// P2: taps and the enrolments that they name, shuffled, by two openers at once: whoever waits is found by whom it waits for, also if that
+// one is applied while it is being put off.
+func TestP2WaitingTapsMeetTheirEnrolments(t *testing.T) {
+	c := simcentral.New(t)
+	demand(c, record.EvidenceCard)
+	d := newDesk(t, c)
+	var records []content.Record
+	for i := range 40 {
+		p := simbox.Known(t, 0x18, byte(i))
+		enrolled := p.Enrol(t, d.box.ID)
+		records = append(records, enrolled, p.Tap(t, d.box.ID, enrolled.Tap), p.Tap(t, d.box.ID, enrolled.Tap))
+	}
+	rand.New(rand.NewPCG(7, 8)).Shuffle(len(records), func(i, j int) { records[i], records[j] = records[j], records[i] })
+	for _, r := range records {
+		d.epoch.Tap(t, r)
+	}
+	c.Push(d.box, d.epoch.Push())
+	second := opener.New(c.Opener.Config)
+	var both sync.WaitGroup
+	for _, o := range []*opener.Opener{c.Opener, second} {
+		both.Go(func() {
+			if err := o.Drain(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	both.Wait()
+	c.Drain() // what the one put off as the other had gone already
+	if n := c.Counts(); n.Records != 120 || n.Ready != 0 || n.Persons != 40 || n.Enrolments != 40 {
+		t.Errorf("counts = %+v, want all 120 settled without waiting", n)
+	}
+	for _, r := range records {
+		if c.PPID(d.box, r.Tap) == "" {
+			t.Fatal("a tap has no PPID")
+		}
 	}
 }

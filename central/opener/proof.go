@@ -15,11 +15,12 @@ import (
 )
 
 // hindrance is the box's word for why the card proved no more, for a record whose evidence is weaker than the rule asks; 0 if it said
-// nothing of the kind. Central was not there.
+// nothing of the kind. Central was not there. What was revoked, on hold, or on a list too old for the rule was not asked for more.
 func hindrance(said record.Reason) record.Reason {
 	switch said {
 	case record.ReasonNotEnrolled, record.ReasonCardDiffers, record.ReasonCardNotGenuine, record.ReasonPINNotProved,
-		record.ReasonBirthKeyLocked, record.ReasonCardRenewed, record.ReasonBirthDiffers, record.ReasonCardRefuses:
+		record.ReasonBirthKeyLocked, record.ReasonCardRenewed, record.ReasonBirthDiffers, record.ReasonCardRefuses,
+		record.ReasonRevoked, record.ReasonOnHold, record.ReasonListTooOld:
 		return said
 	default:
 		return 0
