@@ -3,8 +3,10 @@ package apdu_test
 import (
 	"bytes"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 
@@ -153,6 +155,42 @@ func TestP3NothingPrintsData(t *testing.T) {
 					t.Errorf("Sprintf(%q, %T) = %q prints the data", verb, v, s)
 				}
 			}
+		}
+	}
+}
+
+// P3: nor may a log or JSON.
+func TestP3NothingLogsData(t *testing.T) {
+	secret := []byte("7391")
+	var log bytes.Buffer
+	for _, v := range []any{apdu.Command{INS: apdu.InsVerify, P2: 0x80, Data: secret}, apdu.Response{Data: secret, SW: apdu.SWOK}} {
+		text, err := json.Marshal(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		log.Write(text)
+		slog.New(slog.NewTextHandler(&log, nil)).LogAttrs(t.Context(), slog.LevelInfo, "value", slog.Any("value", v))
+	}
+	for _, leak := range []string{"7391", "37333931", "NzM5MQ"} {
+		if strings.Contains(log.String(), leak) {
+			t.Errorf("%q shows the data", log.String())
+		}
+	}
+	if !strings.Contains(log.String(), "00 20 00 80 data=4") {
+		t.Errorf("%q does not name the command", log.String())
+	}
+}
+
+// What a technician reads.
+func TestStatusErrorNamesCommandAndWord(t *testing.T) {
+	verify := apdu.Command{INS: apdu.InsVerify, P2: 0x98, Data: []byte("7391")}
+	for sw, want := range map[apdu.StatusWord]string{
+		0x63C2: "card answered 63C2 (2 tries left) to command 00 20 00 98",
+		0x6984: "card answered 6984 (reference data not usable) to command 00 20 00 98",
+		0x66F1: "card answered 66F1 to command 00 20 00 98",
+	} {
+		if got := (apdu.Response{SW: sw}).Err(verify).Error(); got != want {
+			t.Errorf("Err(%04X) = %q, want %q", uint16(sw), got, want)
 		}
 	}
 }

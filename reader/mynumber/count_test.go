@@ -7,9 +7,9 @@ import (
 	"kazashi.example/reader/mynumber"
 )
 
-// P1: each procedure sends no more commands than its evidence needs; DESIGN.md argues each number. Cold is a card and a reader that are new
+// Each procedure sends no more commands than its evidence needs; DESIGN.md argues each number. Cold is a card and a reader that are new
 // here, warm is the next card of the same municipality on the same reader, short is warm with lengths of one octet only.
-func TestP1CommandCounts(t *testing.T) {
+func TestCommandCounts(t *testing.T) {
 	type counts struct{ cold, warm, short int }
 	want := map[string]counts{
 		"ReadAuthCert":   {2, 2, 6},
@@ -51,7 +51,7 @@ func TestP1CommandCounts(t *testing.T) {
 }
 
 // A tap on the stored evidence levels, as the box runs it: the certificate first, then the proof.
-func TestP1TapCounts(t *testing.T) {
+func TestTapCounts(t *testing.T) {
 	b := newBench(t, national())
 	tap := func(f func(*mynumber.Card) error) int {
 		t.Helper()
@@ -84,7 +84,7 @@ func TestP1TapCounts(t *testing.T) {
 }
 
 // The next card takes one command more to be found, and has one PIN for two things.
-func TestP1CommandCountsNextAndPhone(t *testing.T) {
+func TestCommandCountsNextAndPhone(t *testing.T) {
 	v := right(t)
 	v.input = v.pin
 	want := map[string]int{

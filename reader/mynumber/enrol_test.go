@@ -1,6 +1,7 @@
 package mynumber_test
 
 import (
+	"bytes"
 	"errors"
 	"testing"
 
@@ -82,6 +83,16 @@ func TestP5WrongWithoutCounting(t *testing.T) {
 	for i, want := range []error{mynumber.ErrWrongPIN, mynumber.ErrSameWrong} {
 		if _, err := b.connect().SignAuth(t.Context(), pin(t, authPIN), message); !errors.Is(err, want) {
 			t.Errorf("SignAuth, time %d = %v, want %v", i, err, want)
+		}
+	}
+}
+
+// The signature certificate comes out as the card holds it, after the password alone.
+func TestReadSignCert(t *testing.T) {
+	for name, b := range map[string]*bench{"national": newBench(t, national()), "phone": newBench(t, phone())} {
+		c, err := b.connect().ReadSignCert(t.Context(), pass(t, password))
+		if err != nil || !bytes.Equal(c.DER(), certificates()[1]) {
+			t.Errorf("%s: ReadSignCert = %d octets, %v, want the certificate", name, len(c.DER()), err)
 		}
 	}
 }
