@@ -254,6 +254,10 @@ func TestCardEvidenceIsVerified(t *testing.T) {
 			r.Evidence, r.Card = record.EvidenceCertificate, nil
 			r.Said.Verdict, r.Said.Reason = record.VerdictRefused, record.ReasonCardDiffers
 		}, refused(record.ReasonCardDiffers)},
+		{"the box saw that it was on hold, and asked for no more", func(_ desk, r *content.Record) {
+			r.Evidence, r.Card = record.EvidenceCertificate, nil
+			r.Said.Verdict, r.Said.Reason = record.VerdictRefused, record.ReasonOnHold
+		}, refused(record.ReasonOnHold)},
 	} {
 		t.Run(k.name, func(t *testing.T) {
 			c := simcentral.New(t)
