@@ -13,8 +13,8 @@ import (
 // Caps of what a card gave, in octets.
 const (
 	MaxSignature = 512
-	MaxName      = 512
-	MaxAddress   = 1024
+	MaxName      = 600  // what the reader takes from a card: 200 characters
+	MaxAddress   = 1200 // 400 characters
 )
 
 // PINProof is the authentication key's signature over the tap's challenge (proof.PurposePIN). The certificate travels with it.
