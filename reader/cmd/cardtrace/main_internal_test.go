@@ -64,6 +64,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv("CARD", e.WorkDir+"/card.json")
 			e.Setenv("STORED", stored)
 			hexPIN := strings.ToUpper(hex.EncodeToString([]byte(person.AuthPIN)))
+			e.Setenv("PIN", person.AuthPIN)
 			e.Setenv("PIN_HEX", hexPIN)
 			b, err := os.ReadFile(p.Profile)
 			return errors.Join(err,
