@@ -17,8 +17,9 @@ type next struct {
 }
 
 // Arm waits from now on, for localapi.NextLasts at most, for a card to do with it what r asks. A card that lies on a reader
-// already is it, if it is the only one: somebody laid it down first and typed then. What r holds is the Counter's from then on,
-// which overwrites it. After an error it is the caller's: localapi.ErrNextForm, ErrNextNotServed without a rule, ErrNextBusy
+// already is it, if it is the only one and was laid there no longer ago than that: somebody laid it down first and typed then. One
+// that lies there longer was forgotten, and its PIN is not the one that was typed. What r holds is the Counter's from then on, which
+// overwrites it. After an error it is the caller's: localapi.ErrNextForm, ErrNextNotServed without a rule, ErrNextBusy
 // while another is waited for or handled.
 func (c *Counter) Arm(r localapi.NextCardRequest) (localapi.NextCard, error) {
 	if err := checkNext(r); err != nil {
@@ -60,7 +61,7 @@ func (c *Counter) arm(n *next) bool {
 	}
 	c.next = n
 	n.expiry = time.AfterFunc(localapi.NextLasts, func() { c.disarm(n) })
-	if p := c.onlyCard(); p != nil {
+	if p := c.onlyCard(); p != nil && time.Since(p.laid) <= localapi.NextLasts {
 		c.lay(p)
 	}
 	return true

@@ -10,6 +10,7 @@ import (
 
 	"kazashi.example/appliance/tap"
 	"kazashi.example/localapi"
+	"kazashi.example/reader/cvc"
 	"kazashi.example/reader/mynumber"
 	"kazashi.example/sync/record"
 )
@@ -159,6 +160,38 @@ func TestACardThatLiesThere(t *testing.T) {
 	}
 }
 
+// P5: a card that somebody has forgotten on the reader is not asked for the next person's PIN.
+func TestP5AForgottenCardIsNotTheNext(t *testing.T) {
+	for _, tc := range []struct {
+		name    string
+		already bool
+		lies    time.Duration
+		want    bool
+	}{
+		{"laid down first", false, localapi.NextLasts, true},
+		{"forgotten", false, localapi.NextLasts + time.Second, false},
+		{"there before the box started", true, time.Second, false},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			r := &readers{events: make(chan tap.Event), cards: map[string]mynumber.Transmitter{}}
+			k := bare(t, r, func() {})
+			ctx, cancel := context.WithCancel(t.Context())
+			done := make(chan error, 1)
+			go func() { done <- k.Run(ctx) }()
+			r.events <- tap.Event{Kind: tap.CardArrived, Reader: slot, Already: tc.already}
+			time.Sleep(tc.lies)
+			_, err := k.Arm(withPIN("1234"))
+			must(t, err)
+			synctest.Wait()
+			if _, waits := k.Armed(); waits == tc.want { // the card cannot be read, which ends the waiting
+				t.Errorf("%s: taken for the next card = %t, want %t", tc.name, !waits, tc.want)
+			}
+			cancel()
+			must(t, <-done)
+		})
+	}
+}
+
 // While the card is handled the waiting is not over; the counter hears the verdict first.
 func TestNextLastsUntilTheCardWasHandled(t *testing.T) {
 	c := newCounter(t)
@@ -246,8 +279,9 @@ func TestP3StopForgets(t *testing.T) {
 func bare(t *testing.T, r *readers, changed func()) *tap.Counter {
 	t.Helper()
 	k, err := tap.New(tap.Config{
-		Cards: r, Clock: &hand{time.Now(), record.ConfidenceChecked}, Announcer: into(make(chan localapi.Event, 8)), Desk: desk,
-		Service: service, Rules: &rules{drill()}, Changed: changed,
+		Cards: r, Clock: &hand{time.Now(), record.ConfidenceChecked}, Announcer: into(make(chan localapi.Event, 64)), Desk: desk,
+		Authorities: func() *cvc.Authorities { return nil },
+		Service:     service, Rules: &rules{drill()}, Changed: changed,
 	})
 	must(t, err)
 	return k

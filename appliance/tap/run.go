@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"time"
 
 	"kazashi.example/localapi"
 )
@@ -27,6 +28,7 @@ func (c *Counter) Run(ctx context.Context) error {
 type place struct {
 	layings chan *next // what each laying is for; nil for an ordinary tap
 	card    bool       // a card lies there
+	laid    time.Time  // when it was laid there; zero if it lay there before anybody watched
 }
 
 // workers is one goroutine a reader that was ever used.
@@ -76,8 +78,12 @@ func (w *workers) arrived(ctx context.Context, e Event) bool {
 			}
 		})
 	}
-	p.card = true
-	return e.Already || c.lay(p)
+	p.card, p.laid = true, time.Time{}
+	if e.Already {
+		return true
+	}
+	p.laid = time.Now()
+	return c.lay(p)
 }
 
 // lay hands a laying to the reader's worker, and with it what the next card is laid for. The caller holds mu.
