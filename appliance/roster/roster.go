@@ -157,14 +157,21 @@ func index(set roster.Set) (map[place]roster.Entry, map[record.TapID]bool, error
 	return central, named, nil
 }
 
-// Review takes central's set out of force when the keys of a new trust bundle do not vouch for it; central then sends another.
+// Review takes central's set out of force when the keys of a new trust bundle do not vouch for it; central then sends another. No
+// tap waits while a signature is verified (P1).
 func (b *Book) Review(keys sign.Keys) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.msg == nil {
+	b.mu.RLock()
+	msg, version := b.msg, b.version
+	b.mu.RUnlock()
+	if msg == nil {
 		return
 	}
-	if _, err := roster.Open(keys, b.msg); err != nil {
+	if _, err := roster.Open(keys, msg); err == nil {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.version == version { // or another has come meanwhile
 		b.msg, b.version, b.central, b.named = nil, rule.Version{}, nil, nil
 	}
 }

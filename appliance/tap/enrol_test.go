@@ -1,10 +1,14 @@
 package tap_test
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
+	"errors"
+	"log/slog"
+	"strings"
 	"testing"
 
 	"kazashi.example/appliance/tap"
@@ -222,5 +226,41 @@ func TestCardOfAnotherHierarchy(t *testing.T) {
 	e := c.want("unknown issuer", stranger, provisional, record.EvidencePIN)
 	if e.Enrol == nil || *e.Enrol != (localapi.Enrolled{Hindrance: record.ReasonCardNotGenuine}) {
 		t.Errorf("enrolled %+v, want not bound: not genuine", e.Enrol)
+	}
+}
+
+// A card whose face answers nonsense: the PIN was proved all the same, but a tap that needs the face is none.
+func TestNonsenseOfTheFace(t *testing.T) {
+	c := newCounter(t)
+	p, whole := c.card("hanako")
+	entry := entryOf(c.enrol(p, whole))
+	p, garbled := c.card("hanako", func(q *vcard.Profile) { q.FaceAge = []byte{0xFF, 0x10, 0x01, 0x00} })
+	c.arm(shortEnrolment(p))
+	e := c.want("enrolling", garbled, inOrder, record.EvidencePIN)
+	if e.Enrol == nil || *e.Enrol != (localapi.Enrolled{Hindrance: record.ReasonCardRefuses}) {
+		t.Errorf("enrolled %+v, want not bound", e.Enrol)
+	}
+	c.push(1, entry)
+	c.demand(record.EvidenceCard)
+	c.fails("tapping", garbled, localapi.FailureNonsense, 0)
+	c.tries("tapping", garbled, full)
+}
+
+// fullRoster has no room.
+type fullRoster struct{ tap.Roster }
+
+func (fullRoster) Add(roster.Entry) error { return errors.New("no room") }
+
+// An enrolment that finds no room in memory is recorded all the same: central has it.
+func TestP2EnrolmentWithoutRoom(t *testing.T) {
+	var log bytes.Buffer
+	c := newCounter(t, func(conf *tap.Config) {
+		conf.Roster, conf.Log = fullRoster{conf.Roster}, slog.New(slog.NewTextHandler(&log, nil))
+	})
+	p, card := c.card("hanako")
+	r := c.enrol(p, card)
+	c.proves(r, r.Enrolment.Key)
+	if !strings.Contains(log.String(), "no room") {
+		t.Error("the log does not say that the roster is full")
 	}
 }

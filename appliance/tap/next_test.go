@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -275,14 +276,61 @@ func TestP3StopForgets(t *testing.T) {
 	})
 }
 
+// Desks are impatient: whatever comes together, one card has what was typed in, and nothing of it stays.
+func TestP3ManyAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &readers{events: make(chan tap.Event), cards: map[string]mynumber.Transmitter{}}
+		k := bare(t, r, func() {})
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- k.Run(ctx) }()
+		var wg sync.WaitGroup
+		var mu sync.Mutex // guards kept
+		var kept []localapi.NextCardRequest
+		for n := range 4 {
+			wg.Go(func() {
+				for range 50 {
+					q := withPIN("1234")
+					if _, err := k.Arm(q); err == nil {
+						mu.Lock()
+						kept = append(kept, q)
+						mu.Unlock()
+					}
+					k.Armed()
+					if n == 0 {
+						k.Disarm()
+					}
+					r.events <- tap.Event{Kind: tap.CardArrived, Reader: slot}
+				}
+			})
+		}
+		wg.Wait()
+		cancel()
+		must(t, <-done)
+		if _, ok := k.Armed(); ok || len(kept) == 0 {
+			t.Errorf("after the end: armed %t, %d requests taken", ok, len(kept))
+		}
+		for _, q := range kept {
+			if !wiped(q) {
+				t.Fatal("what was typed in is still there")
+			}
+		}
+	})
+}
+
 // bare is a Counter that takes no tap.
 func bare(t *testing.T, r *readers, changed func()) *tap.Counter {
 	t.Helper()
 	k, err := tap.New(tap.Config{
-		Cards: r, Clock: &hand{time.Now(), record.ConfidenceChecked}, Announcer: into(make(chan localapi.Event, 64)), Desk: desk,
+		Cards: r, Clock: &hand{time.Now(), record.ConfidenceChecked}, Announcer: deaf{}, Desk: desk,
 		Authorities: func() *cvc.Authorities { return nil },
 		Service:     service, Rules: &rules{drill()}, Changed: changed,
 	})
 	must(t, err)
 	return k
 }
+
+// deaf hears nothing.
+type deaf struct{}
+
+func (deaf) Publish(localapi.Event) {}
