@@ -203,6 +203,9 @@ func TestP5WhatIsRefusedAnywaySpendsNoTry(t *testing.T) {
 		if n := card.verified(); n != 0 {
 			t.Errorf("%s: %d values were verified, want none", tc.key, n)
 		}
+		if got, want := len(c.last().Certificate) > 0, tc.want == record.ReasonChainBroken; got != want {
+			t.Errorf("%s: certificate sent along = %t, want %t", tc.key, got, want)
+		}
 	}
 }
 

@@ -84,7 +84,7 @@ func (c *Counter) examine(t *taken, der []byte) error {
 		return fmt.Errorf("examining the certificate: %w", err)
 	}
 	t.der, t.cert = der, cert
-	if cert.Serial.IsZero() || t.sent() && len(der) > content.MaxCertificate {
+	if cert.Serial.IsZero() || (t.sent() || t.next != nil) && len(der) > content.MaxCertificate {
 		return &ReadError{localapi.FailureNonsense, errUnusable}
 	}
 	if cert.Chain == jpki.ChainVerified { // another serial has no scope in which anything could be listed
@@ -98,7 +98,7 @@ func (t *taken) id() certid.CertID {
 	return certid.CertID{Scope: t.cert.Scope(), Serial: t.cert.Serial}
 }
 
-// sent says that central needs the certificate itself: to examine it, or to verify what its key signed.
+// sent says that central needs the certificate itself: to examine it, or to verify the proof of the PIN.
 func (t *taken) sent() bool {
-	return t.next != nil || t.cert.Chain != jpki.ChainVerified || t.cert.Profile != nil
+	return t.pin != nil || t.cert.Chain != jpki.ChainVerified || t.cert.Profile != nil
 }
