@@ -118,16 +118,20 @@ func welcome(out io.Writer, e *ensemble, dir string) {
   counter  http://%s/        what the librarian sees (English: http://%[1]s/?lang=en)
   tray     http://%[2]s/        lay made-up cards, cut the line, restore it
 
-Three things to try:
-  1. A tap.      On the tray, lay 練習 花子 (Hanako) on the reader. The counter shows the verdict at once, the PPID a moment later.
-  2. An outage.  Cut the line and lay more cards: in order, expired, revoked. Press "Revoke" (失効させる) under 空想 次郎 (Jiro) and lay
-                 that card too: the box cannot know. The counter answers as before; after some ten seconds it says that it is
-                 off-line, and counts what waits.
-  3. A recovery. Restore the line. Everything settles by itself; Jiro's tap shows as corrected.
+Five things to try:
+  1. First use.  On the counter open 初めての方の登録 (First-time registration), type the PINs that the tray shows under 練習 花子 (Hanako),
+                 and lay her card. The counter says that her card is registered, and shows the PPID a moment later.
+  2. Every day.  Take the card away and lay it again: no PIN. Somebody who did not register is told so.
+  3. A fraud.    Lay 証明書を写した装置 (a device with a copied certificate): Hanako's certificate on somebody else's genuine card is refused.
+                 Renew Hanako's certificate on the tray, on the same card or on a new one, and see what the next tap says.
+  4. An outage.  Cut the line and go on: taps, and first-time registrations too. Press 失効させる (Revoke) under somebody registered and
+                 lay that card: the box cannot know. After some ten seconds the counter says that it is off-line.
+  5. A recovery. Restore the line. Everything settles by itself; the revoked card's tap shows as corrected.
 
   bin/kazashi --config %[3]s/box/kazashi.toml status       (or: taps)
+  %[4]s bin/kazashi card pin-status       (or: card info)
   bin/kazashi-central --config %[3]s/central/central.toml status
   logs in %[3]s/log; Ctrl-C ends everything
 
-`, e.at.Counter, e.at.Tray, dir)
+`, e.at.Counter, e.at.Tray, dir, e.rig.Env())
 }

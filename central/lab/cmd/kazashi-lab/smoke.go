@@ -19,8 +19,9 @@ func newSmokeCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "smoke",
 		Short: "Play taps, an outage, a power cut and a recovery, and count every tap by other means",
-		Long: `Run the practice world on free ports in a temporary folder and play a story: taps on-line, the line cut, taps off-line, the box
-killed while records wait, a restart, the line restored. Then kazashi-count compares the tray's ledger with the tables of central and
+		Long: `Run the practice world on free ports in a temporary folder and play a story: enrolments with PIN, wrong PINs, taps without PIN, a relay
+attempt and a blocked card, the line cut, taps and an enrolment off-line, the box killed while records wait, a restart, the line restored,
+a certificate renewed on the same card and one on a new card. Then kazashi-count compares the tray's ledger with the tables of central and
 box, tap by tap, and must find fault with copies of those tables that were tampered with. The last line is the result:
 
   smoke: taps=T offline=O settled=S lost=0 doubled=0 corrected=C

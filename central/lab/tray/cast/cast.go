@@ -62,7 +62,14 @@ func person(p world.Person) tray.Person {
 func knows(p world.Person) tray.Knows {
 	k := tray.Knows{Birth: p.Birth.Compact()}
 	if p.Case != people.NoPIN {
-		k.PIN, k.InputPIN = p.AuthPIN, p.InputPIN
+		k.PIN = p.AuthPIN
+	}
+	switch {
+	case k.PIN == "" || p.Kind == people.Phone: // a phone has no input-assist application
+	case p.Kind == people.NextCard: // has one PIN for both
+		k.InputPIN = p.AuthPIN
+	default:
+		k.InputPIN = p.InputPIN
 	}
 	return k
 }

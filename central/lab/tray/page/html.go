@@ -95,16 +95,17 @@ func (v view) Void(p tray.PersonNow) string {
 	}
 }
 
-// Knows is what the person types in, "" if nothing.
-func (v view) Knows(p tray.PersonNow) string {
-	k, parts := p.Knows, []string{}
-	if k.PIN != "" {
-		parts = append(parts, v.L("knows.pin")+" "+k.PIN, v.L("knows.input")+" "+k.InputPIN)
+// Knows is what the person types in, each with its name.
+func (v view) Knows(p tray.PersonNow) []string {
+	var parts []string
+	for _, k := range []struct{ name, value string }{
+		{"knows.pin", p.Knows.PIN}, {"knows.input", p.Knows.InputPIN}, {"knows.birth", p.Knows.Birth},
+	} {
+		if k.value != "" {
+			parts = append(parts, v.L(k.name)+" "+k.value)
+		}
 	}
-	if k.Birth != "" {
-		parts = append(parts, v.L("knows.birth")+" "+k.Birth)
-	}
-	return strings.Join(parts, " · ")
+	return parts
 }
 
 // Clock is a time of day in Japan.
