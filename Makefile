@@ -50,7 +50,7 @@ FUZZERS     = { find $(FOLDERS) -name '*_test.go' -exec grep -HoE '^func Fuzz[A-
                 | sed -E 's,^(.*)/[^/]+:func (Fuzz.*)$$,./\1 \2,' | sort -u
 
 .NOTPARALLEL:
-.PHONY: help deps packages packages-run tools build demo smoke test test-plain test-integration lint fmt bench fuzz fuzz-list clean
+.PHONY: help deps packages packages-run tools build demo smoke test test-plain test-integration lint fmt bench bench-reader fuzz fuzz-list clean
 
 help: ## print this list
 	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):.*## (.*)$$/\1\t\2/' | expand -t18
@@ -118,6 +118,11 @@ fmt: tools ## format all Go files
 
 bench: build ## print the measured figures: lines "figure NAME VALUE UNIT"
 	@bin/kazashi-lab bench
+
+bench-reader: build ## print the card side's figures, with OpenSC on the same cards in the same run
+	$(call install_packages,opensc)
+	@$(GO) build -ldflags '$(LDFLAGS)' -o bin/ ./reader/cmd/cardtime
+	@bin/kazashi-lab bench reader
 
 fuzz: ## run each fuzz target for FUZZTIME (60s); a finding does not stop the others
 	@failed=0; while read -r package target; do \

@@ -71,13 +71,14 @@ type run struct {
 	n       amounts
 	dir     string
 	scene   *scene
+	owed    []string // figures that the run owes
 	printed []string
 }
 
 // Run measures everything. A measurement that fails does not keep the others from being made; the error then names what is
 // missing. ErrMemoryDisk before anything is done.
 func Run(ctx context.Context, c Config) (err error) {
-	r := &run{Config: c, n: c.amounts()}
+	r := &run{Config: c, n: c.amounts(), owed: names}
 	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
 		return fmt.Errorf("making the folder to measure in: %w", err)
 	}
@@ -97,16 +98,24 @@ func Run(ctx context.Context, c Config) (err error) {
 
 // measure makes one measurement after the other.
 func (r *run) measure(ctx context.Context) error {
-	var faults []error
-	for _, m := range []struct {
-		what string
-		do   func(context.Context) error
-	}{
+	return r.perform(ctx, []measurement{
 		{"what the box adds to a tap", r.measureTap},
 		{"octets on the wire", r.measureWire},
 		{"the box with a card reader", r.measureReader},
 		{"the box after many records", r.measureMany},
-	} {
+	})
+}
+
+// measurement is one that does not hang on the others.
+type measurement struct {
+	what string
+	do   func(context.Context) error
+}
+
+// perform makes every measurement, also after one that failed, until ctx ends.
+func (r *run) perform(ctx context.Context, all []measurement) error {
+	var faults []error
+	for _, m := range all {
 		r.Log.InfoContext(ctx, "measuring", slog.String("what", m.what))
 		if err := m.do(ctx); err != nil {
 			faults = append(faults, fmt.Errorf("measuring %s: %w", m.what, err))
@@ -131,7 +140,7 @@ func (r *run) attrs(took time.Duration) []any {
 
 func (r *run) missing() error {
 	var left []string
-	for _, n := range names {
+	for _, n := range r.owed {
 		if !slices.Contains(r.printed, n) {
 			left = append(left, n)
 		}

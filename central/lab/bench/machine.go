@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// describe says what machine this is. ErrMemoryDisk where a flush means nothing.
+// describe says what machine and disk this is. ErrMemoryDisk where a flush means nothing.
 func (r *run) describe() error {
 	kind, device, err := fileSystem(r.Dir)
 	if err != nil {
@@ -20,13 +20,22 @@ func (r *run) describe() error {
 	if kind == "tmpfs" || kind == "ramfs" {
 		return fmt.Errorf("%s is %s: %w", r.Dir, kind, ErrMemoryDisk)
 	}
-	fmt.Fprintf(r.Out, "# %s, %s, %d processors (%s), Linux %s, %s\n", time.Now().UTC().Format(time.DateOnly), runtime.GOARCH, runtime.NumCPU(),
-		field("/proc/cpuinfo", "model name"), firstLine("/proc/sys/kernel/osrelease"), runtime.Version())
-	fmt.Fprintf(r.Out, "# files on %s (%s) below %s; load average at the start %s\n", kind, device, r.Dir, firstLine("/proc/loadavg"))
+	r.describeMachine()
+	fmt.Fprintf(r.Out, "# files on %s (%s) below %s\n", kind, device, r.Dir)
 	if r.Quick {
-		fmt.Fprintln(r.Out, "# quick: few samples, and the figures called 10k are after 1,000 records; not for publication")
+		fmt.Fprintln(r.Out, "# the figures called 10k are after 1,000 records")
 	}
 	return nil
+}
+
+// describeMachine says what machine this is, and how busy.
+func (r *run) describeMachine() {
+	fmt.Fprintf(r.Out, "# %s, %s, %d processors (%s), Linux %s, %s\n", time.Now().UTC().Format(time.DateOnly), runtime.GOARCH, runtime.NumCPU(),
+		field("/proc/cpuinfo", "model name"), firstLine("/proc/sys/kernel/osrelease"), runtime.Version())
+	fmt.Fprintf(r.Out, "# load average at the start %s\n", firstLine("/proc/loadavg"))
+	if r.Quick {
+		fmt.Fprintln(r.Out, "# quick: few samples, not for publication")
+	}
 }
 
 // fileSystem finds the kind of the file system that holds dir, and its device (proc_pid_mountinfo(5)).
