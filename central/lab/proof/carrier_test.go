@@ -12,6 +12,7 @@ import (
 	"kazashi.example/central/lab/proof/rig"
 	"kazashi.example/sync/canon"
 	"kazashi.example/sync/epoch"
+	"kazashi.example/sync/record"
 	"kazashi.example/sync/sign"
 	"kazashi.example/sync/wire"
 )
@@ -33,8 +34,8 @@ func alone(r *rig.Rig, people ...[]string) (*rig.Box, wire.Push) {
 // P2, design §5.2 and §5.4: sealed records come shuffled, twice and by several carriers at once, some before their header and
 // in the end from their own box as well: one row each.
 func TestP2ShuffledTwiceByManyCarriers(t *testing.T) {
-	r := rig.New(t, rig.Setup{})
-	b, load := alone(r, []string{"hanako", "goro", "hanako", "ren"}, []string{"taro", "aoi"}, []string{"yuki", "hanako", "mika"})
+	r := rig.New(t, rig.Setup{Evidence: record.EvidenceCard})
+	b, load := alone(r, []string{"enrol hanako", "goro", "hanako", "ren"}, []string{"enrol taro", "aoi"}, []string{"enrol yuki", "pin hanako", "yuki"})
 	if len(load.Headers) != 3 || len(load.Envelopes) != 9 {
 		t.Fatalf("the load has %d headers and %d envelopes, want 3 and 9", len(load.Headers), len(load.Envelopes))
 	}
@@ -51,6 +52,7 @@ func TestP2ShuffledTwiceByManyCarriers(t *testing.T) {
 	b.Synced()
 	b.Settled()
 	r.EachOnce()
+	pseudonyms(t, r, 3) // whichever came first, the enrolment or the tap that rests on it
 	s := r.Central.Status()
 	if s.Reports != 0 || s.Quarantined != 0 || s.SetAside != 0 {
 		t.Errorf("status = %+v, want no report, nobody in quarantine, nothing set aside", s)

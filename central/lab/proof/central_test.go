@@ -11,36 +11,6 @@ import (
 	"kazashi.example/sync/record"
 )
 
-// pseudonyms maps each person of the ledger to the PPID that central holds, and wants it to be one.
-func pseudonyms(t *testing.T, r *rig.Rig) map[string]string {
-	t.Helper()
-	person := map[record.TapID]string{}
-	for _, told := range r.Ledger() {
-		person[told.Tap.Tap] = told.Person.Key
-	}
-	all := map[string]string{}
-	for _, a := range r.Central.Applied() {
-		key := person[a.Tap]
-		if a.PPID == "" {
-			continue
-		}
-		if old, ok := all[key]; ok && old != a.PPID {
-			t.Errorf("%s has two pseudonyms", key)
-		}
-		all[key] = a.PPID
-	}
-	return all
-}
-
-func samePseudonyms(t *testing.T, before, after map[string]string) {
-	t.Helper()
-	for key, p := range before {
-		if after[key] != p {
-			t.Errorf("%s has another pseudonym than before", key)
-		}
-	}
-}
-
 // states counts the taps that a box lists by how far central has them, as its journal knows after a restart.
 func states(t *testing.T, b *rig.Box) map[journal.State]int {
 	t.Helper()
@@ -61,21 +31,19 @@ func states(t *testing.T, b *rig.Box) map[journal.State]int {
 
 // P2, design §5.6: a restored central is completed by the boxes. What they had deleted as safe was in the backup.
 func TestP2RestoredCentral(t *testing.T) {
-	r := rig.New(t, rig.Setup{})
+	r := rig.New(t, rig.Setup{Evidence: record.EvidenceCard})
 	b := ready(r, "b")
-	taps(b, "hanako", "taro", "goro")
+	taps(b, "enrol hanako", "enrol taro", "goro")
 	b.Synced()
 	r.EachOnce()
 	manifest := r.Central.Backup("monday")
 	pruned(t, r, b, 3)
-	taps(b, "hanako", "yuki", "ren", "kenji")
+	b.Knows(2, 0)
+	taps(b, "hanako", "enrol yuki", "ren", "enrol kenji", "yuki")
 	b.Synced()
 	r.EachOnce()
 	b.Settled()
-	before, epoch := pseudonyms(t, r), r.Central.Status().CentralEpoch
-	if len(before) != 4 { // hanako, taro, yuki, kenji
-		t.Fatalf("%d people have pseudonyms, want 4", len(before))
-	}
+	before, epoch := pseudonyms(t, r, 4), r.Central.Status().CentralEpoch
 	r.Central.Stop()
 	restored := r.Central.Restore(manifest)
 	if rows := r.Central.Applied(); len(rows) != 3 {
@@ -85,17 +53,22 @@ func TestP2RestoredCentral(t *testing.T) {
 	if now := r.Central.Status().CentralEpoch; now <= epoch || now != restored.CentralEpoch {
 		t.Errorf("central epoch is %d after %d, want a higher one", now, epoch)
 	}
-	if rows := r.EachOnce(); len(rows) != 7 {
-		t.Errorf("%d records, want 7", len(rows))
+	if rows := r.EachOnce(); len(rows) != 8 {
+		t.Errorf("%d records, want 8", len(rows))
 	}
-	samePseudonyms(t, before, pseudonyms(t, r))
-	settledAgain(r, 7)
+	samePseudonyms(t, before, pseudonyms(t, r, 4))
+	settledAgain(r, 8)
 	if seen := r.Central.Seen(b.ID); seen.State != "active" || len(seen.Reports) != 0 {
 		t.Errorf("box is %s with reports %+v, want active with none", seen.State, seen.Reports)
 	}
-	taps(b, "hanako")
+	b.Knows(4, 0)
+	for _, key := range []string{"hanako", "kenji"} {
+		if told := b.Tap(key); told.Tap.First.Verdict != record.VerdictAccepted {
+			t.Errorf("%s after the restore: %+v, want accepted by the roster", key, told.Tap.First)
+		}
+	}
 	r.EachOnce()
-	samePseudonyms(t, before, pseudonyms(t, r))
+	samePseudonyms(t, before, pseudonyms(t, r, 4))
 }
 
 // pruned lets a box delete what is safe, and wants so many envelopes to be gone.
@@ -135,34 +108,34 @@ func settledAgain(r *rig.Rig, n int64) {
 // P2, design §5.6: a backup from before the box's first record makes no difference; the box sends everything by itself,
 // without another tap.
 func TestP2RestoredCentralKnewNothingOfTheEpoch(t *testing.T) {
-	r := rig.New(t, rig.Setup{})
+	r := rig.New(t, rig.Setup{Evidence: record.EvidenceCard})
 	b := ready(r, "b")
 	manifest := r.Central.Backup("early")
-	taps(b, "hanako", "taro")
+	taps(b, "enrol hanako", "enrol taro", "hanako")
 	b.Synced()
 	r.EachOnce()
 	b.Settled()
-	before := pseudonyms(t, r)
+	before := pseudonyms(t, r, 2)
 	r.Central.Stop()
 	r.Central.Restore(manifest)
 	r.Central.Start()
-	if rows := r.EachOnce(); len(rows) != 2 {
-		t.Errorf("%d records, want 2", len(rows))
+	if rows := r.EachOnce(); len(rows) != 3 {
+		t.Errorf("%d records, want 3", len(rows))
 	}
-	samePseudonyms(t, before, pseudonyms(t, r))
-	settledAgain(r, 2)
+	samePseudonyms(t, before, pseudonyms(t, r, 2))
+	settledAgain(r, 3)
 }
 
 // P2: an older backup than the newest is restored while the box has not deleted yet what the newer one made safe: it sends
 // that again, although central had signed for it.
 func TestP2RestoredFromAnOlderBackup(t *testing.T) {
-	r := rig.New(t, rig.Setup{})
+	r := rig.New(t, rig.Setup{Evidence: record.EvidenceCard})
 	b := ready(r, "b")
-	taps(b, "hanako")
+	taps(b, "enrol hanako")
 	b.Synced()
 	r.EachOnce()
 	older := r.Central.Backup("older")
-	taps(b, "taro")
+	taps(b, "enrol taro")
 	b.Synced()
 	r.EachOnce()
 	r.Central.Backup("newer")
@@ -177,23 +150,25 @@ func TestP2RestoredFromAnOlderBackup(t *testing.T) {
 		}
 		return ""
 	})
+	before := pseudonyms(t, r, 2)
 	r.Central.Stop()
 	r.Central.Restore(older)
 	r.Central.Start()
 	if rows := r.EachOnce(); len(rows) != 2 {
 		t.Errorf("%d records, want 2", len(rows))
 	}
+	samePseudonyms(t, before, pseudonyms(t, r, 2))
 }
 
 // P2: central's database and backups are lost, its keys are not. The box keeps its records and taps on, is told that nobody
 // knows it, and hands over everything that it still has once it was given a new code.
 func TestP2CentralLostAndRejoined(t *testing.T) {
-	r := rig.New(t, rig.Setup{})
+	r := rig.New(t, rig.Setup{Evidence: record.EvidenceCard})
 	b := ready(r, "b")
-	taps(b, "hanako", "goro")
+	taps(b, "enrol hanako", "goro", "hanako")
 	b.Synced()
 	r.EachOnce()
-	before := pseudonyms(t, r)
+	before := pseudonyms(t, r, 1)
 	b.Settled()
 	old := r.Central.Status().CentralEpoch
 	r.Central.Stop()
@@ -205,7 +180,7 @@ func TestP2CentralLostAndRejoined(t *testing.T) {
 		return "the second is not over"
 	})
 	r.Central.Start()
-	taps(b, "taro") // P1: nobody at central knows this box
+	taps(b, "enrol taro", "taro", "hanako") // P1: nobody at central knows this box
 	r.Eventually(func() string { return logged(r, "central refuses this box", `"code":"unknown_box"`) })
 	if n := b.Status().Waiting.Records; n == 0 {
 		t.Error("no record waits at a box that central does not know")
@@ -213,10 +188,10 @@ func TestP2CentralLostAndRejoined(t *testing.T) {
 	b.Stop()
 	b.Join()
 	b.Start()
-	if rows := r.EachOnce(); len(rows) != 3 {
-		t.Errorf("%d records, want 3", len(rows))
+	if rows := r.EachOnce(); len(rows) != 6 {
+		t.Errorf("%d records, want 6", len(rows))
 	}
-	samePseudonyms(t, before, pseudonyms(t, r))
+	samePseudonyms(t, before, pseudonyms(t, r, 2))
 	b.Settled()
 	if seen := r.Central.Seen(b.ID); seen.State != "active" || len(seen.Reports) != 0 {
 		t.Errorf("box is %s with reports %+v, want active with none", seen.State, seen.Reports)
@@ -225,11 +200,12 @@ func TestP2CentralLostAndRejoined(t *testing.T) {
 
 // A damaged database is not started on, and the error says what to do. A backup brings everything back.
 func TestDamagedCentralDatabase(t *testing.T) {
-	r := rig.New(t, rig.Setup{})
+	r := rig.New(t, rig.Setup{Evidence: record.EvidenceCard})
 	b := ready(r, "b")
-	taps(b, "hanako", "taro")
+	taps(b, "enrol hanako", "enrol taro")
 	b.Synced()
 	r.EachOnce()
+	before := pseudonyms(t, r, 2)
 	manifest := r.Central.Backup("monday")
 	r.Central.Stop()
 	overwrite(t, filepath.Join(r.Central.Dir, "central.db"), 4096, 64<<10)
@@ -237,30 +213,35 @@ func TestDamagedCentralDatabase(t *testing.T) {
 	wantDamaged(t, d, err)
 	r.Central.Restore(manifest)
 	r.Central.Start()
-	taps(b, "yuki")
-	if rows := r.EachOnce(); len(rows) != 3 {
-		t.Errorf("%d records, want 3", len(rows))
+	taps(b, "enrol yuki", "hanako")
+	if rows := r.EachOnce(); len(rows) != 4 {
+		t.Errorf("%d records, want 4", len(rows))
 	}
+	samePseudonyms(t, before, pseudonyms(t, r, 3))
 }
 
 // P2, design §5.3: a damaged journal is set aside and reported as damage, not as a fork; taps go on. What was in it and not
 // sent stays in the file, sealed.
 func TestP2DamagedJournal(t *testing.T) {
-	r := rig.New(t, rig.Setup{})
+	r := rig.New(t, rig.Setup{Evidence: record.EvidenceCard})
 	b := ready(r, "b")
-	taps(b, "hanako", "taro")
+	taps(b, "enrol hanako", "enrol taro")
 	b.Synced()
 	b.Line.Cut()
-	unsent := b.Tap("yuki")
+	unsent := b.Enrol("yuki", true)
 	b.Stop()
 	journalFile := filepath.Join(b.Dir, "journal.db")
 	sealed := b.Sealed(b.Image("i")).Envelopes
 	overwrite(t, journalFile, 0, 100) // the database's own header
 	b.Line.Restore()
 	b.Start()
-	taps(b, "kenji", "hanako")
+	b.Knows(2, 0)
+	taps(b, "enrol kenji", "hanako", "yuki")
 	b.Synced()
-	r.Eventually(func() string { return wantRows(r, 4) })
+	r.Eventually(func() string { return wantRows(r, 5) })
+	if names := pseudonyms(t, r, 3); names["yuki"] != (name{}) {
+		t.Error("an enrolment that central never got made somebody a person")
+	}
 	seen := r.Central.Seen(b.ID)
 	if seen.State != "active" || len(seen.Reports) != 1 || seen.Reports[0].Kind != "damage" || seen.Reports[0].Reason != lineage.LostJournal {
 		t.Errorf("box is %s with reports %+v, want active with one of damage", seen.State, seen.Reports)

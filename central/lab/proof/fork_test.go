@@ -1,15 +1,24 @@
 package proof_test
 
 import (
+	"strings"
 	"testing"
 
 	"kazashi.example/central/intake/lineage"
 	"kazashi.example/central/lab/proof/rig"
+	"kazashi.example/sync/record"
 )
 
+// taps lays cards one after the other: "hanako", "enrol hanako" or "pin hanako".
 func taps(b *rig.Box, people ...string) {
-	for _, p := range people {
-		b.Tap(p)
+	for n, p := range people {
+		if key, ok := strings.CutPrefix(p, "enrol "); ok {
+			b.Enrol(key, n%2 == 0)
+		} else if key, ok := strings.CutPrefix(p, "pin "); ok {
+			b.TapPIN(key)
+		} else {
+			b.Tap(p)
+		}
 	}
 }
 
@@ -53,9 +62,9 @@ func TestP2RestoredDiskImage(t *testing.T) {
 		{"copied while it was off", false, lineage.TwoSuccessors},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			r := rig.New(t, rig.Setup{})
+			r := rig.New(t, rig.Setup{Evidence: record.EvidenceCard})
 			b := ready(r, "b")
-			taps(b, "hanako", "goro")
+			taps(b, "enrol hanako", "goro")
 			b.Synced()
 			var image string
 			if c.running {
@@ -65,20 +74,23 @@ func TestP2RestoredDiskImage(t *testing.T) {
 				image = b.Image("i")
 				b.Start()
 			}
-			taps(b, "taro", "ren", "hanako")
+			taps(b, "enrol taro", "ren", "hanako")
 			b.Synced()
 			r.EachOnce()
+			before := pseudonyms(t, r, 2)
 			if seen := r.Central.Seen(b.ID); seen.State != "active" || len(seen.Reports) != 0 {
 				t.Fatalf("before the restore: box is %s with reports %+v, want active with none", seen.State, seen.Reports)
 			}
 			b.Stop()
 			b.PutBack(image)
 			b.Start()
-			taps(b, "yuki", "hanako")
+			b.Knows(2, 0) // also of whom the image has never heard
+			taps(b, "enrol yuki", "hanako", "taro")
 			b.Synced()
-			if rows := r.EachOnce(); len(rows) != 7 {
-				t.Errorf("%d records, want 7", len(rows))
+			if rows := r.EachOnce(); len(rows) != 8 {
+				t.Errorf("%d records, want 8", len(rows))
 			}
+			samePseudonyms(t, before, pseudonyms(t, r, 3))
 			b.Settled()
 			forked(t, r, b, c.reason)
 		})
@@ -121,21 +133,23 @@ func wantRows(r *rig.Rig, n int) string {
 
 // P2, design §5.3: two copies of one box, at work at the same time, lose nothing, double nothing, and are reported.
 func TestP2ClonedBox(t *testing.T) {
-	r := rig.New(t, rig.Setup{})
+	r := rig.New(t, rig.Setup{Evidence: record.EvidenceCard})
 	one := ready(r, "b")
-	taps(one, "hanako", "taro")
+	taps(one, "enrol hanako", "enrol taro")
 	one.Synced()
 	two := one.Clone(one.Image("i"))
 	two.Start()
+	two.Knows(2, 0)
 	for range 3 {
 		taps(one, "hanako", "goro")
-		taps(two, "hanako", "sachiko")
+		taps(two, "hanako", "enrol yuki")
 	}
 	one.Synced()
 	two.Synced()
 	if rows := r.EachOnce(); len(rows) != 14 {
 		t.Errorf("%d records, want 14", len(rows))
 	}
+	pseudonyms(t, r, 3) // one a person, whichever copy they came to
 	one.Settled()
 	two.Settled()
 	forked(t, r, one, lineage.BeyondEnd, lineage.TwoSuccessors)

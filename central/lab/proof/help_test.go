@@ -14,6 +14,7 @@ import (
 	"kazashi.example/central/lab/world/pki"
 	"kazashi.example/central/store"
 	"kazashi.example/sync/certid"
+	"kazashi.example/sync/record"
 )
 
 func epochNow() uint64 { return uint64(max(time.Now().Unix(), 0)) } //nolint:gosec // positive
@@ -83,4 +84,64 @@ func revoke(t *testing.T, r *rig.Rig, id certid.CertID) {
 	if err := r.World.Revoke(id, pki.KeyCompromise, time.Now().Add(-time.Hour)); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// name is how central knows somebody, and how a service does.
+type name struct{ handle, ppid string }
+
+// pseudonyms maps each person of the ledger to their names at central: so many people, each with one name that is nobody else's.
+// An accepted tap that proved more than the certificate has one.
+func pseudonyms(t *testing.T, r *rig.Rig, want int) map[string]name {
+	t.Helper()
+	person := map[record.TapID]string{}
+	for _, told := range r.Ledger() {
+		person[told.Tap.Tap] = told.Person.Key
+	}
+	all, whose := map[string]name{}, map[name]string{}
+	for _, a := range r.Central.Applied() {
+		key, n := person[a.Tap], name{a.Handle, a.PPID}
+		if a.PPID == "" {
+			if a.Final == record.VerdictAccepted && a.Evidence != record.EvidenceCertificate {
+				t.Errorf("an accepted tap of %s with %s has no pseudonym", key, a.Evidence)
+			}
+			continue
+		}
+		if old, ok := all[key]; ok && old != n {
+			t.Errorf("%s has two pseudonyms or two handles", key)
+		}
+		if other, ok := whose[n]; ok && other != key {
+			t.Errorf("%s and %s have one pseudonym", key, other)
+		}
+		all[key], whose[n] = n, key
+	}
+	if persons := r.Central.Rows("persons"); len(all) != want || persons != want {
+		t.Errorf("%d people have pseudonyms, central knows %d persons, want %d", len(all), persons, want)
+	}
+	return all
+}
+
+func samePseudonyms(t *testing.T, before, after map[string]name) {
+	t.Helper()
+	for key, n := range before {
+		if after[key].ppid != n.ppid {
+			t.Errorf("%s has another pseudonym than before", key)
+		}
+		if after[key].handle != n.handle {
+			t.Errorf("%s has another handle than before", key)
+		}
+	}
+}
+
+// renew gives somebody a new certificate, on the card that they have or on a new one, and waits until the box has heard of it.
+func renew(t *testing.T, r *rig.Rig, b *rig.Box, key string, newCard bool) {
+	t.Helper()
+	before := b.Status().Roster
+	do := r.World.Renew
+	if newCard {
+		do = r.World.Reissue
+	}
+	if _, err := do(key, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	b.Knows(before.People, before.Number)
 }

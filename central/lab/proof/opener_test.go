@@ -30,7 +30,7 @@ func (o one) SealKey(sign.KeyID) (seal.PrivateKey, error) { return o.key, nil }
 
 func (one) Rule(id record.ServiceID) (rule.Rule, bool) {
 	return rule.Rule{
-		Service: rig.Service, Verifier: "practice-city", Basis: record.BasisDrill, Evidence: record.EvidenceCertificate, Practice: true,
+		Service: rig.Service, Verifier: "practice-city", Basis: record.BasisDrill, Evidence: record.EvidenceCard, Practice: true,
 		ListFull: 86400, ListProvisional: 7 * 86400, TooOld: rule.TooOldRefuse, Hierarchies: []certid.Hierarchy{certid.HierarchyPractice},
 	}, id == rig.Service
 }
@@ -76,8 +76,10 @@ func openers(t *testing.T, r *rig.Rig, db *sqlite.DB, n int) (all []*opener.Open
 // P2, design §5.4: what was received is opened by three openers at once, each of which sees all of it: one row each. The daemon
 // that comes afterwards goes on from there, and the box gets each verdict once.
 func TestP2SeveralOpenersAtOnce(t *testing.T) {
-	r := rig.New(t, rig.Setup{})
-	b, load := alone(r, []string{"hanako", "goro", "hanako", "ren", "taro", "aoi"}, []string{"yuki", "hanako", "mika", "kenji", "sachiko"})
+	r := rig.New(t, rig.Setup{Evidence: record.EvidenceCard})
+	b, load := alone(r,
+		[]string{"enrol hanako", "goro", "hanako", "ren", "enrol taro", "taro"},
+		[]string{"enrol yuki", "pin hanako", "yuki", "enrol kenji", "kenji"})
 	r.Central.Stop()
 	db, err := sqlite.Open(t.Context(), r.Central.Dir, time.Now())
 	if err != nil {
@@ -102,13 +104,14 @@ func TestP2SeveralOpenersAtOnce(t *testing.T) {
 	if rows := r.EachOnce(); len(rows) != 11 {
 		t.Errorf("%d records, want 11", len(rows))
 	}
-	pseudonyms(t, r) // one a person
+	before := pseudonyms(t, r, 4)
 	r.Central.Start()
 	b.Line.Restore()
 	b.Synced()
 	b.Settled()
 	settledAgain(r, 11)
 	r.EachOnce()
+	samePseudonyms(t, before, pseudonyms(t, r, 4))
 	if s := r.Central.Status(); s.Settled != 11 || s.Persons != 4 || s.Reports != 0 {
 		t.Errorf("status = %+v, want 11 settled, 4 persons and no report", s)
 	}

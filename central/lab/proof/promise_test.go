@@ -9,11 +9,13 @@ import (
 	"math/big"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
 
 	"kazashi.example/central/lab/proof/rig"
+	"kazashi.example/central/lab/world"
 	"kazashi.example/central/lab/world/people"
 	"kazashi.example/localapi"
 	"kazashi.example/reader/jpki"
@@ -24,9 +26,9 @@ import (
 // P1: while the line swallows everything and a push is under way in it, verdicts come. What proves it is the order of the
 // counter's events, not a time: had a tap waited for the push, the news that the line is down would stand before it.
 func TestP1BlackHoledLine(t *testing.T) {
-	r := rig.New(t, rig.Setup{})
+	r := rig.New(t, rig.Setup{Evidence: record.EvidenceCard})
 	b := ready(r, "b")
-	taps(b, "hanako")
+	taps(b, "enrol hanako")
 	b.Synced()
 	from := b.Heard().Len()
 	b.Line.Cut()
@@ -38,7 +40,7 @@ func TestP1BlackHoledLine(t *testing.T) {
 		}
 		return ""
 	})
-	taps(b, "taro", "sachiko", "yuki", "aoi")
+	taps(b, "enrol taro", "taro", "yuki", "hanako")
 	if b.Line.Stats().ToTarget != passed || b.Line.Up() {
 		t.Fatal("the line was not cut")
 	}
@@ -60,6 +62,7 @@ func TestP1BlackHoledLine(t *testing.T) {
 	b.Line.Restore()
 	b.Synced()
 	r.EachOnce()
+	pseudonyms(t, r, 2)
 }
 
 // P1: the same with a central that is dead, and for a box that starts while it is dead.
@@ -119,6 +122,11 @@ func TestP6RestsReachTheCounter(t *testing.T) {
 			t.Errorf("%s: rests on list %+v, the box holds %+v", c.person, rests.List, list)
 		}
 	}
+	for _, told := range []rig.Told{b.Enrol("hanako", true), b.TapPIN("taro")} {
+		if told.Rests.Evidence != record.EvidencePIN || told.Rests.Answer != record.AnswerNotRevoked || told.Tap.First.Reason != record.ReasonInOrder {
+			t.Errorf("%s with the PIN: %+v on %+v, want evidence pin, in order, not revoked", told.Person.Key, told.Tap.First, told.Rests)
+		}
+	}
 	b.Synced()
 	r.EachOnce()
 }
@@ -126,17 +134,16 @@ func TestP6RestsReachTheCounter(t *testing.T) {
 // P6: a card that was revoked since the list was made is accepted by the box, refused by central as of the tap, and the
 // difference reaches the counter as corrected.
 func TestP6DifferenceReachesTheCounter(t *testing.T) {
-	r := rig.New(t, rig.Setup{})
+	r := rig.New(t, rig.Setup{Evidence: record.EvidenceCard})
 	b := ready(r, "b")
-	p, err := r.World.Person("jiro")
-	if err != nil {
-		t.Fatal(err)
-	}
-	revoke(t, r, p.Auth.ID)
+	b.Enrol("jiro", false)
+	b.Synced()
+	b.Settled()
+	revoke(t, r, r.Person("jiro").Auth.ID)
 	from := b.Heard().Len()
 	told := b.Tap("jiro")
-	if told.Tap.First.Verdict != record.VerdictAccepted {
-		t.Fatalf("first verdict is %+v, want accepted: the list is older", told.Tap.First)
+	if told.Tap.First.Verdict != record.VerdictAccepted || told.Rests.Evidence != record.EvidenceCard {
+		t.Fatalf("first verdict is %+v by %s, want accepted by card: the list is older", told.Tap.First, told.Rests.Evidence)
 	}
 	e := b.Heard().Await(from, func(e localapi.Event) bool { return e.Type == localapi.EventSettled && e.Tap.Tap == told.Tap.Tap })
 	want := localapi.Outcome{Verdict: record.VerdictRefused, Reason: record.ReasonRevoked}
@@ -167,7 +174,7 @@ func TestP7AnswersAreTheLists(t *testing.T) {
 		default:
 			want = record.AnswerNotRevoked
 		}
-		told := b.Tap(p.Key)
+		told := read(t, b, p)
 		if told.Rests.Answer != want {
 			t.Errorf("%s (%s): answer %s, want %s", p.Key, p.Case, told.Rests.Answer, want)
 		}
@@ -178,6 +185,22 @@ func TestP7AnswersAreTheLists(t *testing.T) {
 	b.Line.Restore()
 	b.Synced()
 	r.EachOnce()
+}
+
+// read taps with whatever a card needs to show its certificate: a telephone shows it after the PIN alone, and its authority is in no bundle.
+func read(t *testing.T, b *rig.Box, p world.Person) rig.Told {
+	t.Helper()
+	if p.Kind != people.Phone {
+		return b.Tap(p.Key)
+	}
+	if why := b.Fails(p.Key); why != localapi.FailurePINProtected {
+		t.Errorf("%s without the PIN: %s, want %s", p.Key, why, localapi.FailurePINProtected)
+	}
+	told := b.TapPIN(p.Key)
+	if want := (localapi.Outcome{Verdict: record.VerdictRefused, Reason: record.ReasonPhone}); told.Tap.First != want {
+		t.Errorf("%s with the PIN: %+v, want %+v", p.Key, told.Tap.First, want)
+	}
+	return told
 }
 
 // P7: without a list nothing is covered, and nothing is accepted off-line: not even a card in order.
@@ -259,11 +282,17 @@ func TestProductionServiceRefusesPracticeCards(t *testing.T) {
 			t.Errorf("%s: %+v, want %+v", key, told.Tap.First, want)
 		}
 	}
+	if told := b.Enrol("hanako", true); told.Tap.First != want || told.Enrol == nil || told.Enrol.Bound {
+		t.Errorf("enrolling: %+v, %+v, want %+v and nothing bound", told.Tap.First, told.Enrol, want)
+	}
 	b.Synced()
 	for _, a := range r.EachOnce() {
 		if a.Final != want.Verdict || a.Reason != want.Reason || a.PPID != "" {
 			t.Errorf("central says %s, %s and names somebody: %v, want %+v and nobody", a.Final, a.Reason, a.PPID != "", want)
 		}
+	}
+	if n := r.Central.Rows("persons"); n != 0 {
+		t.Errorf("%d persons, want none", n)
 	}
 }
 
@@ -281,13 +310,23 @@ func TestProductionTrustRefusesPracticeIssuers(t *testing.T) {
 		}
 	}
 	r.Central.Stop()
-	d, err := r.Central.OpenWith(func(conf string) string {
-		return strings.ReplaceAll(conf, "'practice'", "'production'")
-	})
+	all := func(conf string) string { return strings.ReplaceAll(conf, "'practice'", "'production'") }
+	if err := opened(r, all); err == nil || !strings.Contains(err.Error(), "card_ca[0].id: numbers of production begin with 5") {
+		t.Errorf("central with practice card authorities as production opens with %v, want them refused", err)
+	}
+	withoutCards := func(conf string) string {
+		return all(regexp.MustCompile(`(?s)\[\[card_ca\]\].*?\n\n`).ReplaceAllString(conf, ""))
+	}
+	if err := opened(r, withoutCards); !errors.Is(err, jpki.ErrAnchor) {
+		t.Errorf("central with practice roots as production opens with %v, want %v", err, jpki.ErrAnchor)
+	}
+}
+
+// opened is why central does not start with another configuration.
+func opened(r *rig.Rig, change func(string) string) error {
+	d, err := r.Central.OpenWith(change)
 	if err == nil {
 		_ = d.Close()
 	}
-	if !errors.Is(err, jpki.ErrAnchor) {
-		t.Errorf("central with practice roots as production opens with %v, want %v", err, jpki.ErrAnchor)
-	}
+	return err
 }

@@ -69,7 +69,7 @@ func (c Central) TOML() []byte {
 	}
 	renewals := map[string]any{}
 	if c.RenewalsEvery > 0 {
-		renewals["url"], renewals["every"] = c.JPKI+"/renewals", c.RenewalsEvery.String()
+		renewals["url"], renewals["every"], renewals["hierarchy"] = c.JPKI+"/renewals", c.RenewalsEvery.String(), "practice"
 	}
 	return render(map[string]any{
 		"data_dir": c.DataDir,

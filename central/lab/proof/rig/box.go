@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"sync"
 	"time"
 
 	"kazashi.example/appliance/box"
@@ -159,50 +158,6 @@ func (b *Box) Stop() {
 	b.stop = nil
 }
 
-// Tap lays a person's card, waits for the verdict and takes the card away. The verdict goes into the rig's ledger.
-func (b *Box) Tap(key string) Told {
-	b.r.tb.Helper()
-	e := b.lay(key, func(h *Hand, t Told) error { return h.Lay(b.r.tb.Context(), t.Person) })
-	if e.Event.Type != localapi.EventVerdict {
-		b.r.tb.Fatalf("tap of %s: %s %s, want a verdict", key, e.Event.Type, e.Event.Failure)
-	}
-	b.r.Note(e.Told)
-	return e.Told
-}
-
-// Torn lays a person's card and tears it away after some commands: no tap comes of it.
-func (b *Box) Torn(key string, after int) localapi.ReadFailure {
-	b.r.tb.Helper()
-	e := b.lay(key, func(h *Hand, t Told) error { return h.LayTorn(b.r.tb.Context(), t.Person, after) })
-	if e.Event.Type != localapi.EventReadFailed || e.Event.Failure == "" {
-		b.r.tb.Fatalf("card of %s torn away after %d commands: %s, want a failed reading", key, after, e.Event.Type)
-	}
-	return e.Event.Failure
-}
-
-// laid is what became of one laying.
-type laid struct {
-	Told
-	Event localapi.Event
-}
-
-func (b *Box) lay(key string, how func(*Hand, Told) error) laid {
-	b.r.tb.Helper()
-	p, err := b.r.World.Person(key)
-	b.r.must(err)
-	from := b.heard.Len()
-	b.r.must(how(b.Hand, Told{Person: p}))
-	e := b.heard.Await(from, func(e localapi.Event) bool {
-		return e.Type == localapi.EventVerdict || e.Type == localapi.EventReadFailed
-	})
-	b.r.must(b.Hand.Take(b.r.tb.Context()))
-	t := Told{Box: b.ID, Person: p}
-	if e.Tap != nil && e.Rests != nil {
-		t.Tap, t.Rests = *e.Tap, *e.Rests
-	}
-	return laid{t, e}
-}
-
 // Status asks the box how it is.
 func (b *Box) Status() localapi.Status {
 	b.r.tb.Helper()
@@ -307,57 +262,4 @@ func (b *Box) Sealed(image string) (p wire.Push) {
 		b.r.must(err)
 	})
 	return p
-}
-
-// Heard is what a box's live stream said, in order.
-type Heard struct {
-	r *Rig
-
-	mu   sync.Mutex // guards what follows
-	all  []localapi.Event
-	news chan struct{} // closed at the next event
-}
-
-func (h *Heard) listen(ctx context.Context, c *localapi.Client) {
-	for e, err := range c.Events(ctx) {
-		if err != nil {
-			return // the box stopped, or is asked to
-		}
-		h.mu.Lock()
-		h.all = append(h.all, e)
-		close(h.news)
-		h.news = make(chan struct{})
-		h.mu.Unlock()
-	}
-}
-
-// Len is how many events came so far.
-func (h *Heard) Len() int { return len(h.All()) }
-
-// All is every event so far.
-func (h *Heard) All() []localapi.Event {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return append([]localapi.Event{}, h.all...)
-}
-
-// Await waits for the first event from number n on that match takes.
-func (h *Heard) Await(n int, match func(localapi.Event) bool) localapi.Event {
-	h.r.tb.Helper()
-	late := time.After(patience)
-	for {
-		h.mu.Lock()
-		all, news := h.all, h.news
-		h.mu.Unlock()
-		for ; n < len(all); n++ {
-			if match(all[n]) {
-				return all[n]
-			}
-		}
-		select {
-		case <-news:
-		case <-late:
-			h.r.tb.Fatalf("the counter heard nothing of the kind within %s", patience)
-		}
-	}
 }

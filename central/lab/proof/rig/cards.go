@@ -10,6 +10,7 @@ import (
 	"kazashi.example/localapi"
 	"kazashi.example/reader/mynumber"
 	"kazashi.example/reader/vcard"
+	"kazashi.example/reader/vcard/fault"
 )
 
 // Slot is the name of the one reader of a box.
@@ -53,7 +54,7 @@ func (h *Hand) Open(context.Context, string) (tap.Connection, error) {
 	return card, nil
 }
 
-// Lay puts a person's card on the reader and tells the box.
+// Lay puts a person's card on the reader and tells the box. Every laying begins with full counters.
 func (h *Hand) Lay(ctx context.Context, p world.Person) error { return h.lay(ctx, p, -1) }
 
 // LayTorn is Lay for a card that is torn away after so many commands.
@@ -61,12 +62,21 @@ func (h *Hand) LayTorn(ctx context.Context, p world.Person, after int) error {
 	return h.lay(ctx, p, after)
 }
 
-func (h *Hand) lay(ctx context.Context, p world.Person, after int) error {
+// LayRelay lays a device that shows a victim's certificate before somebody else's genuine card.
+func (h *Hand) LayRelay(ctx context.Context, victim, other world.Person) error {
+	return h.lay(ctx, other, -1, fault.Fault{Kind: fault.Relay, Name: victim.Profile})
+}
+
+func (h *Hand) lay(ctx context.Context, p world.Person, after int, faults ...fault.Fault) error {
 	profile, err := vcard.LoadProfile(p.Profile)
 	if err != nil {
 		return fmt.Errorf("laying a card: %w", err)
 	}
-	card, err := vcard.New(profile, &vcard.MemoryStore{})
+	bare, err := vcard.New(profile, &vcard.MemoryStore{})
+	if err != nil {
+		return fmt.Errorf("laying a card: %w", err)
+	}
+	card, err := fault.Wrap(bare, faults...)
 	if err != nil {
 		return fmt.Errorf("laying a card: %w", err)
 	}
@@ -95,7 +105,7 @@ func (h *Hand) tell(ctx context.Context, k tap.Kind) error {
 
 // field is a card in the reader's field, which it may leave.
 type field struct {
-	card *vcard.Card
+	card fault.Card
 	left int // commands until it leaves; negative: it stays
 }
 

@@ -2,13 +2,10 @@ package rig
 
 import (
 	"context"
-	"database/sql"
-	"net/url"
+	"encoding/hex"
 	"os"
 	"path/filepath"
 	"time"
-
-	_ "modernc.org/sqlite" // the database driver
 
 	"kazashi.example/central/admin"
 	"kazashi.example/central/backup"
@@ -17,10 +14,7 @@ import (
 	"kazashi.example/central/keys"
 	"kazashi.example/central/lab/stage"
 	"kazashi.example/central/lab/world"
-	"kazashi.example/central/opener"
-	"kazashi.example/central/store"
 	"kazashi.example/sync/certid"
-	"kazashi.example/sync/content"
 	"kazashi.example/sync/record"
 )
 
@@ -44,7 +38,8 @@ func newCentral(r *Rig) *Central {
 	c.toml = append(stage.Central{
 		DataDir: c.Dir, Uplink: c.uplink, HTTP: c.HTTP, AuthAnchors: anchors(r.World, certid.PurposeAuth),
 		SignAnchors: anchors(r.World, certid.PurposeSign), JPKI: r.authority.URL, Verifier: "practice-city",
-		Services: []string{string(Service)}, ListEvery: time.Second,
+		Services: []string{string(Service)}, Evidence: evidence(r.setup.Evidence), CardCAs: cardAuthorities(r), ListEvery: time.Second,
+		RenewalsEvery: time.Second,
 	}.TOML(), r.setup.More...)
 	r.must(keys.Create(filepath.Join(c.Dir, "keys")))
 	r.tb.Cleanup(func() { c.Stop() })
@@ -64,6 +59,25 @@ func anchors(w *world.World, p certid.Purpose) (files []string) {
 		files = append(files, filepath.Join(w.Dir(), name))
 	}
 	return files
+}
+
+// evidence is the configuration's word; none is the lab's default.
+func evidence(e record.Evidence) string {
+	if e == record.EvidenceNone {
+		return ""
+	}
+	return e.String()
+}
+
+// cardAuthorities are the issuer keys of the practice cards' own certificates, as the world keeps them.
+func cardAuthorities(r *Rig) (all []stage.CardCA) {
+	r.tb.Helper()
+	anchors, err := r.World.CardAnchors()
+	r.must(err)
+	for _, a := range anchors {
+		all = append(all, stage.CardCA{ID: hex.EncodeToString(a.KeyID[:]), Key: a.Path})
+	}
+	return all
 }
 
 // Open reads everything that Start would run, and says what is at fault.
@@ -148,6 +162,14 @@ func (c *Central) Backup(name string) (manifest string) {
 	return b.File
 }
 
+// Image copies the data directory, running or not, into a new folder of that name.
+func (c *Central) Image(name string) (dir string) {
+	c.r.tb.Helper()
+	dir = filepath.Join(c.r.dir, name)
+	c.r.must(CopyDir(c.Dir, dir))
+	return dir
+}
+
 // Restore puts a backup in the place of the database of a central that does not run.
 func (c *Central) Restore(manifest string) backup.Restored {
 	c.r.tb.Helper()
@@ -174,66 +196,4 @@ func (c *Central) Keys() *keys.Keys {
 	k, err := keys.Open(filepath.Join(c.Dir, "keys"))
 	c.r.must(err)
 	return k
-}
-
-// Applied is one record as central's tables have it, with its sealed columns opened.
-type Applied struct {
-	ID           record.ID
-	Box          record.BoxID
-	Tap          record.TapID
-	First, Final record.Verdict
-	Reason       record.Reason
-	Serial       certid.Serial
-	PPID         string // empty: none issued
-}
-
-const selectApplied = `SELECT r.epoch, r.seq, r.box, r.tap, r.first_verdict, r.final_verdict, r.final_reason, r.content_sealed,
-	s.person, s.sector, s.ppid_sealed FROM records r LEFT JOIN subjects s ON s.row = r.subject ORDER BY r.tapped, r.epoch, r.seq`
-
-// Applied reads the records of central's database, whether central runs or not.
-func (c *Central) Applied() (all []Applied) {
-	c.r.tb.Helper()
-	db, err := sql.Open("sqlite", (&url.URL{
-		Scheme: "file", OmitHost: true, Path: filepath.Join(c.Dir, "central.db"), RawQuery: "_pragma=query_only(1)&_pragma=busy_timeout(10000)",
-	}).String())
-	c.r.must(err)
-	defer func() { c.r.must(db.Close()) }()
-	rows, err := db.QueryContext(context.Background(), selectApplied)
-	c.r.must(err)
-	defer func() { c.r.must(rows.Close()) }()
-	k := c.Keys()
-	for rows.Next() {
-		a, err := scan(rows, k.Rows)
-		c.r.must(err)
-		all = append(all, a)
-	}
-	c.r.must(rows.Err())
-	return all
-}
-
-func scan(rows *sql.Rows, k *keys.Rows) (a Applied, err error) {
-	var epoch, box, tap, sealed, ppid []byte
-	var person sql.NullInt64
-	var sector sql.NullString
-	if err := rows.Scan(&epoch, &a.ID.Seq, &box, &tap, &a.First, &a.Final, &a.Reason, &sealed, &person, &sector, &ppid); err != nil {
-		return a, err
-	}
-	copy(a.ID.Epoch.ID128[:], epoch)
-	copy(a.Box.ID128[:], box)
-	copy(a.Tap.ID128[:], tap)
-	plain, err := k.Open("records.content", opener.RowOf(a.ID), sealed)
-	if err != nil {
-		return a, err
-	}
-	r, err := content.Decode(plain)
-	if err != nil {
-		return a, err
-	}
-	a.Serial = r.CertID().Serial
-	if !person.Valid {
-		return a, nil
-	}
-	s, err := opener.PPID(k, store.Subject{Person: person.Int64, Sector: sector.String, PPID: ppid})
-	a.PPID = s.Reveal()
-	return a, err
 }

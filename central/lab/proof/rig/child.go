@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -36,7 +37,7 @@ type said struct {
 	Tap    localapi.Tap
 }
 
-// Child runs a box that takes one tap after the other and prints each verdict once the counter has heard it, if this process
+// Child runs a box that takes one tap or enrolment after the other and prints each verdict once the counter has heard it, if this process
 // was started by [Box.Killed]; it then does not return before it is killed. It belongs at the beginning of TestMain.
 func Child() {
 	text, ok := os.LookupEnv(envChild)
@@ -72,27 +73,60 @@ func child(ctx context.Context, text string) error {
 	if err != nil {
 		return err
 	}
-	out := json.NewEncoder(os.Stdout)
+	d := childDesk{box: b, hand: hand, events: events, out: json.NewEncoder(os.Stdout)}
 	for n := rand.IntN(len(j.People)); ; n++ {
 		p, err := w.Person(j.People[n%len(j.People)])
 		if err != nil {
 			return err
 		}
-		if err := hand.Lay(ctx, p); err != nil {
+		if err := d.lay(ctx, p); err != nil {
 			return err
-		}
-		for e := range events {
-			if e.Type == localapi.EventVerdict {
-				if err := out.Encode(said{p.Key, *e.Tap}); err != nil {
-					return err
-				}
-				break
-			}
 		}
 		if err := ctx.Err(); err != nil {
 			return context.Cause(ctx)
 		}
 	}
+}
+
+// childDesk is the counter of a child.
+type childDesk struct {
+	box    *box.Box
+	hand   *Hand
+	events <-chan localapi.Event
+	out    *json.Encoder
+}
+
+// lay lays a card, every third time to enrol; before the box has rules nobody can. What the counter hears is printed.
+func (d *childDesk) lay(ctx context.Context, p world.Person) error {
+	if rand.IntN(3) == 0 {
+		_, err := d.box.NextCard(ctx, Enrolment(p, false))
+		if err != nil && !errors.Is(err, localapi.ErrNextNotServed) && !errors.Is(err, localapi.ErrNextBusy) && !errors.Is(err, localapi.ErrNextUnready) {
+			return err
+		}
+	}
+	if err := d.hand.Lay(ctx, p); err != nil {
+		return err
+	}
+	for e := range d.events {
+		if e.Type == localapi.EventReadFailed {
+			break // the PIN was typed in for the card before
+		}
+		if e.Type == localapi.EventVerdict {
+			if err := d.out.Encode(said{p.Key, *e.Tap}); err != nil {
+				return err
+			}
+			break
+		}
+	}
+	if err := d.hand.Take(ctx); err != nil {
+		return err
+	}
+	for e := range d.events {
+		if e.Type == localapi.EventCardRemoved {
+			return nil
+		}
+	}
+	return nil
 }
 
 // Killed runs a box that does not run here as a process of its own, lets it take taps of these people, and kills it (SIGKILL)

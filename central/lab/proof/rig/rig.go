@@ -40,6 +40,8 @@ const (
 type Setup struct {
 	// More is appended to central's configuration.
 	More string
+	// Evidence is the least that the practice service takes; empty is the certificate.
+	Evidence record.Evidence
 	// NoLists makes the practice JPKI serve no revocation list.
 	NoLists bool
 	// Record keeps every octet that crosses the boxes' lines.
@@ -71,6 +73,7 @@ type Told struct {
 	Person world.Person
 	Tap    localapi.Tap
 	Rests  localapi.Rests
+	Enrol  *localapi.Enrolled // after an enrolment
 }
 
 // New makes a world and a running central without boxes.
