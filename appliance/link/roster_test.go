@@ -34,7 +34,7 @@ func TestTheRosterComesDown(t *testing.T) {
 		if !b.knows(1) || b.knows(2) {
 			t.Errorf("knows %t and %t, want the one that came", b.knows(1), b.knows(2))
 		}
-		time.Sleep(time.Minute)
+		<-time.After(time.Minute) // of the bubble
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		if got, want := c.polls[len(c.polls)-1].Roster, (rule.Version{CentralEpoch: 1, N: 4}); got != want {
