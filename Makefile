@@ -29,7 +29,7 @@ COMMITTED = $(shell $(GIT) log -1 --format=%ct 2>/dev/null)
 LDFLAGS   = -X $(STAMP).version=$(VERSION) -X $(STAMP).revision=$(REVISION)$(DIRTY) -X $(STAMP).built=$(COMMITTED)
 
 PROGRAMS := ./appliance/cmd/kazashi ./central/cmd/kazashi-central ./central/lab/cmd/kazashi-lab ./central/lab/cmd/kazashi-count \
-            ./firmware/cmd/kazashi-fw ./reader/cmd/vcard
+            ./firmware/cmd/kazashi-fw ./reader/cmd/...
 # What must build without cgo (design: reader/pcsc is the only cgo package).
 PURE     := ./central/... ./sync/... ./firmware/...
 FOLDERS  := $(wildcard appliance central firmware localapi reader sync)
