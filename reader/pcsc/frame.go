@@ -80,10 +80,14 @@ func (c *conn) receive() (what byte, body []byte, err error) {
 		return 0, nil, fmt.Errorf("%w: %d octets", errFrame, n)
 	}
 	body = make([]byte, n)
-	if _, err = io.ReadFull(c.in, body[copy(body, c.inBuf[headLen:got]):]); errors.Is(err, io.EOF) {
+	if _, err = io.ReadFull(c.in, body[copy(body, c.inBuf[headLen:got]):]); err == nil {
+		return c.inBuf[4], body, nil
+	}
+	clear(body)
+	if errors.Is(err, io.EOF) {
 		err = io.ErrUnexpectedEOF
 	}
-	return c.inBuf[4], body, err
+	return 0, nil, err
 }
 
 // encodeError is the answer that says err.

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/ebfe/scard"
 )
@@ -156,11 +157,59 @@ func TestWorkerEndsWithItsParent(t *testing.T) {
 	if err := w.life.Close(); err != nil {
 		t.Fatal(err)
 	}
-	state, err := w.process.Wait()
-	if err != nil || !state.Exited() {
-		t.Errorf("worker after its parent's end = %v, %v, want it to have exited", state, err)
-	}
+	waited(t, w)
 	w.end()
+}
+
+// waited fails if the worker is not waited for by somebody before long.
+func waited(t *testing.T, w *worker) {
+	t.Helper()
+	select {
+	case <-w.ended:
+	case <-time.After(time.Minute):
+		t.Fatal("worker lives on, or was not waited for")
+	}
+}
+
+// A worker that ends while it is idle, killed from outside, is no zombie and is not offered to the next card.
+func TestIdleWorkerKilled(t *testing.T) {
+	cool()
+	w, err := start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	give(w)
+	if err := w.process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	waited(t, w)
+	give(w) // one that is known to be over is not kept either
+	next, used, err := take()
+	if err != nil || used || next == w {
+		t.Fatalf("take() = used: %v, the dead one: %v, %v, want a fresh worker", used, next == w, err)
+	}
+	defer next.end()
+}
+
+// A process that not even a kill ends, as one in uninterruptible sleep, does not hold up whoever wanted its end. Nobody waits for this
+// one, which looks the same from here.
+func TestEndDoesNotWaitForWhatCannotEnd(t *testing.T) {
+	w, err := start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stuck := &worker{process: w.process, to: w.to, from: w.from, life: w.life, ended: make(chan struct{})}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		stuck.end()
+	}()
+	select {
+	case <-done:
+	case <-time.After(time.Minute):
+		t.Fatal("end waits for ever")
+	}
+	waited(t, w) // in truth it did end
 }
 
 // What a worker cannot answer ends it or is an error, and never a wait.
@@ -187,9 +236,7 @@ func TestWorkerRefusesNonsense(t *testing.T) {
 	if n, err := w.to.Write([]byte("\xff\xff\xff\xff\x01")); n != headLen || err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.process.Wait(); err != nil {
-		t.Errorf("worker after a frame of 4 GiB = %v, want it to have ended", err)
-	}
+	waited(t, w) // after a frame of 4 GiB
 	if _, _, err := w.call(t.Context(), opDisconnect); !errors.Is(err, ErrWorker) || !died(err) {
 		t.Errorf("call to a worker that ended = %v, want ErrWorker", err)
 	}

@@ -59,15 +59,29 @@ func watch(t *testing.T) <-chan pcsc.Event {
 	return events
 }
 
-// unreaped fails for children of this process that ended and were not waited for.
+// unreaped fails if children of this process that ended are still not waited for after a time in which they should have been.
 func unreaped(t *testing.T) {
+	t.Helper()
+	limit, again := time.After(time.Minute), time.NewTicker(10*time.Millisecond)
+	defer again.Stop()
+	for len(zombies(t)) > 0 {
+		select {
+		case <-limit:
+			t.Fatalf("processes %v are left unreaped", zombies(t))
+		case <-again.C:
+		}
+	}
+}
+
+func zombies(t *testing.T) (list []int) {
 	t.Helper()
 	for _, pid := range children(t) {
 		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 		if err == nil && strings.Contains(string(stat), ") Z ") {
-			t.Errorf("process %d is left unreaped: %s", pid, stat)
+			list = append(list, pid)
 		}
 	}
+	return list
 }
 
 func children(t *testing.T) []int {

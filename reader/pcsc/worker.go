@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -15,6 +16,9 @@ const (
 	callLimit = time.Minute
 	// maxIdle is the number of workers kept for the next card: two lie on a counter at the same time at most.
 	maxIdle = 2
+	// endLimit bounds the wait for a worker that was killed. It ends within milliseconds, unless it sleeps where not even that
+	// wakes it (state D of proc_pid_stat(5)).
+	endLimit = 100 * time.Millisecond
 	// self is this very program, also after its file was replaced by an update (proc(5)).
 	self = "/proc/self/exe"
 )
@@ -24,9 +28,10 @@ const (
 type worker struct {
 	process *os.Process
 	conn    conn
-	to      *os.File // its standard input
-	from    *os.File // its standard output
-	life    *os.File // closed when we end, however we do
+	to      *os.File      // its standard input
+	from    *os.File      // its standard output
+	life    *os.File      // closed when we end, however we do
+	ended   chan struct{} // closed once the process was waited for
 }
 
 var errUnhooked = fmt.Errorf("%w: this program does not begin with pcsc.Main", ErrWorker)
@@ -57,10 +62,40 @@ func start() (*worker, error) {
 		closeAll(ours[:])
 		return nil, fmt.Errorf("%w: running %s once more: %w", ErrWorker, self, err)
 	}
-	return &worker{
+	w := &worker{
 		process: process, conn: conn{in: ours[1], out: ours[0]},
-		to: ours[0], from: ours[1], life: ours[2],
-	}, nil
+		to: ours[0], from: ours[1], life: ours[2], ended: make(chan struct{}),
+	}
+	go reap(w)
+	return w, nil
+}
+
+// reap waits for a worker as long as it lives, so that it is no zombie however it ends. One that ends while it is idle is forgotten.
+func reap(w *worker) {
+	_, _ = w.process.Wait()
+	idle.Lock()
+	close(w.ended)
+	at := slices.Index(idle.list, w)
+	if at >= 0 {
+		idle.list = slices.Delete(idle.list, at, at+1)
+	}
+	idle.Unlock()
+	if at >= 0 {
+		w.hangUp() // nobody else has it any more
+	}
+}
+
+// hangUp closes our ends of the pipes. Once more does no harm.
+func (w *worker) hangUp() { closeAll([]*os.File{w.to, w.from, w.life}) }
+
+// over reports a worker that was waited for.
+func (w *worker) over() bool {
+	select {
+	case <-w.ended:
+		return true
+	default:
+		return false
+	}
 }
 
 func closeAll(files []*os.File) {
@@ -141,11 +176,17 @@ func ended(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// end kills the worker and waits for it. The service notices, and resets the card once its driver lets go of it.
+// end kills the worker and waits for it, but no longer than endLimit: what a kill does not wake must not hold up a caller whose
+// deadline has passed. The service notices, and resets the card once its driver lets go of it.
 func (w *worker) end() {
-	closeAll([]*os.File{w.to, w.from, w.life})
+	w.hangUp()
 	_ = w.process.Kill() // fails only if it has ended
-	_, _ = w.process.Wait()
+	limit := time.NewTimer(endLimit)
+	defer limit.Stop()
+	select {
+	case <-w.ended:
+	case <-limit.C:
+	}
 }
 
 // diedError is an error after which there is no worker any more.
@@ -178,7 +219,7 @@ func take() (w *worker, used bool, err error) {
 // give hands a worker back that holds no card.
 func give(w *worker) {
 	idle.Lock()
-	full := len(idle.list) >= maxIdle
+	full := len(idle.list) >= maxIdle || w.over() // reap forgets those that end from here on
 	if !full {
 		idle.list = append(idle.list, w)
 	}
