@@ -50,7 +50,7 @@ type Event struct {
 	Reader  string         `json:"reader,omitempty"`
 	Failure ReadFailure    `json:"failure,omitempty"`
 	Tries   int            `json:"tries,omitempty"`    // left, of the PIN that Failure speaks of
-	TriesOf PINName        `json:"tries_of,omitempty"` // that PIN; empty where the box cannot tell
+	TriesOf PINName        `json:"tries_of,omitempty"` // that PIN, also when none are left; empty where Failure is of all or of none
 	Tap     *Tap           `json:"tap,omitempty"`
 	Rests   *Rests         `json:"rests,omitempty"`
 	Enrol   *Enrolled      `json:"enrolled,omitempty"` // with EventVerdict, when the card was laid to be enrolled

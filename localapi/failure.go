@@ -20,7 +20,8 @@ const (
 	FailurePINFew       ReadFailure = "pin_few_tries"             // Event.Tries are left; none was spent
 	FailurePINBlocked   ReadFailure = "pin_blocked"               // only a city office can reset it
 	FailureNoPINs       ReadFailure = "card_without_pins"         // issued without PINs, or every PIN is blocked
-	FailureBirthDate    ReadFailure = "birth_date"                // the card does not take the birth date that was typed in
+	FailureBirthDate    ReadFailure = "birth_date"                // the card does not take the birth date or era that was chosen
+	FailureBirthEra     ReadFailure = "birth_era"                 // of the birth date; no try was spent. NextCardRequest.Era says it
 	FailureBusy         ReadFailure = "busy"                      // another card is being read, or another program holds the card
 )
 
@@ -29,7 +30,7 @@ func ReadFailures() []ReadFailure {
 	return []ReadFailure{
 		FailureNotMyNumber, FailureTorn, FailureNonsense, FailurePINProtected,
 		FailureReaderGone, FailureNoPCSC, FailureJournal, FailureNoCert, FailureMute, FailurePINWrong, FailurePINSame,
-		FailurePINFew, FailurePINBlocked, FailureNoPINs, FailureBirthDate, FailureBusy,
+		FailurePINFew, FailurePINBlocked, FailureNoPINs, FailureBirthDate, FailureBirthEra, FailureBusy,
 	}
 }
 

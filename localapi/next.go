@@ -3,6 +3,7 @@ package localapi
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"kazashi.example/sync/record"
@@ -41,6 +42,24 @@ var (
 	ErrNextNotServed = errors.New("the service of this desk does not take this")
 )
 
+// Era is a Japanese era, by its name in Latin letters; empty where the birth date tells it.
+type Era string
+
+// Eras.
+const (
+	EraMeiji  Era = "meiji"
+	EraTaisho Era = "taisho"
+	EraShowa  Era = "showa"
+	EraHeisei Era = "heisei"
+	EraReiwa  Era = "reiwa"
+)
+
+// Eras lists them all, in the order of time.
+func Eras() []Era { return []Era{EraMeiji, EraTaisho, EraShowa, EraHeisei, EraReiwa} }
+
+// Valid reports whether e is an era.
+func (e Era) Valid() bool { return slices.Contains(Eras(), e) }
+
 // NextCard says that the box waits for a card to do something with it. It holds no PIN.
 type NextCard struct {
 	Kind       NextKind  `json:"kind"`
@@ -63,10 +82,13 @@ type NextCardRequest struct {
 	InputPIN   Secret `json:"input_pin,omitempty"`
 	Attributes bool   `json:"attributes,omitempty"` // the person consents to name, address, birth date and sex being read
 	Birth      Secret `json:"birth,omitempty"`      // BirthLen digits YYYYMMDD, for an enrolment without Attributes
+	// Era is that of the birth date, typed in or read from the card, where month or day of it are not known and the year has two. An
+	// enrolment that lacks it fails as FailureBirthEra. Where the date alone tells, it is not needed and must fit.
+	Era Era `json:"era,omitempty"`
 }
 
 // Check returns ErrNextForm, naming the field and never what is in it, unless r is whole: a PIN; for an enrolment either the consent
-// to attributes with one of SamePIN and InputPIN, or the birth date; for a check with the PIN nothing else.
+// to attributes with one of SamePIN and InputPIN, or the birth date, and perhaps the era; for a check with the PIN nothing else.
 func (r NextCardRequest) Check() error {
 	var field string
 	switch {
@@ -82,6 +104,8 @@ func (r NextCardRequest) Check() error {
 		field = "input_pin"
 	case (r.Kind == NextEnrol && !r.Attributes) != !r.Birth.IsZero(), !r.Birth.IsZero() && !r.Birth.date():
 		field = "birth"
+	case r.Era != "" && (r.Kind != NextEnrol || !r.Era.Valid()):
+		field = "era"
 	default:
 		return nil
 	}

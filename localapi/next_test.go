@@ -37,6 +37,8 @@ func TestNextCardRequestCheck(t *testing.T) {
 		{"enrolment with attributes, one PIN", request{Kind: "enrol", PIN: pin, Attributes: true, SamePIN: true}, ""},
 		{"enrolment with attributes, two PINs", request{Kind: "enrol", PIN: pin, Attributes: true, InputPIN: input}, ""},
 		{"two PINs that happen to be equal", request{Kind: "enrol", PIN: pin, Attributes: true, InputPIN: pin}, ""},
+		{"enrolment with an era", request{Kind: "enrol", PIN: pin, Birth: secret("19890100"), Era: "heisei"}, ""},
+		{"enrolment with attributes and an era", request{Kind: "enrol", PIN: pin, Attributes: true, SamePIN: true, Era: "showa"}, ""},
 		{"no kind", request{PIN: pin}, "kind"},
 		{"unknown kind", request{Kind: "Enrol", PIN: pin, Birth: birth}, "kind"},
 		{"no PIN", request{Kind: "pin"}, "pin"},
@@ -58,6 +60,8 @@ func TestNextCardRequestCheck(t *testing.T) {
 		{"birth date of six", request{Kind: "enrol", PIN: pin, Birth: secret("550217")}, "birth"},
 		{"month 13", request{Kind: "enrol", PIN: pin, Birth: secret("19801317")}, "birth"},
 		{"day 32", request{Kind: "enrol", PIN: pin, Birth: secret("19800232")}, "birth"},
+		{"era with a check", request{Kind: "pin", PIN: pin, Era: "showa"}, "era"},
+		{"an era that never was", request{Kind: "enrol", PIN: pin, Birth: birth, Era: "Showa"}, "era"},
 		{"birth date in words", request{Kind: "enrol", PIN: pin, Birth: secret("1980-217")}, "birth"},
 	} {
 		err := c.in.Check()
@@ -82,6 +86,10 @@ func TestNextCardRequestIsReadStrictly(t *testing.T) {
 		{`{"kind":"pin","pin":"8642"}`, true},
 		{" {\n\t\"pin\" : \"8642\" ,\r\n \"kind\" : \"pin\" } ", true},
 		{`{"kind":"enrol","pin":"8642","attributes":true,"same_pin":false,"input_pin":"9753"}`, true},
+		{`{"kind":"enrol","pin":"8642","birth":"19890100","era":"heisei"}`, true},
+		{`{"kind":"enrol","pin":"8642","era":"showa","era":"heisei"}`, false},
+		{`{"kind":"enrol","pin":"8642","Era":"showa"}`, false},
+		{`{"kind":"enrol","pin":"8642","era":4}`, false},
 		{`{}`, true}, // read; Check refuses it
 		{`{"kind":"pin","pin":"8642","PIN":"1111"}`, false},
 		{`{"kind":"pin","Pin":"8642"}`, false},
@@ -158,6 +166,7 @@ func TestGoldenNext(t *testing.T) {
 	for name, r := range map[string]localapi.NextCardRequest{
 		"next_card_request_pin.json":        {Kind: "pin", PIN: secret(madeUpPIN)},
 		"next_card_request_enrol.json":      {Kind: "enrol", PIN: secret(madeUpPIN), Birth: secret(madeUpBirth)},
+		"next_card_request_era.json":        {Kind: "enrol", PIN: secret(madeUpPIN), Birth: secret("19890100"), Era: localapi.EraHeisei},
 		"next_card_request_attributes.json": {Kind: "enrol", PIN: secret(madeUpPIN), Attributes: true, InputPIN: secret(madeUpInput)},
 	} {
 		b := localapi.RequestBody(r)
@@ -174,6 +183,7 @@ func TestGoldenNext(t *testing.T) {
 			Type: localapi.EventVerdict, Time: scene.Noon, Tap: &tap,
 			Enrol: &localapi.Enrolled{Hindrance: record.ReasonBirthKeyLocked},
 		},
+		"event_read_failed_era.json": {Type: localapi.EventReadFailed, Time: scene.Noon, Failure: localapi.FailureBirthEra},
 		"event_read_failed_pin.json": {
 			Type: localapi.EventReadFailed, Time: scene.Noon, Failure: localapi.FailurePINWrong,
 			Tries: 2, TriesOf: localapi.PINInputAssist,
@@ -191,6 +201,7 @@ func TestGoldenNext(t *testing.T) {
 func FuzzNextCardRequest(f *testing.F) {
 	f.Add([]byte(`{"kind":"enrol","pin":"8642","attributes":true,"same_pin":false,"input_pin":"9753"}`))
 	f.Add([]byte(`{"kind":"enrol","pin":"8642","birth":"19800217"}`))
+	f.Add([]byte(`{"kind":"enrol","pin":"8642","birth":"19890100","era":"showa"}`))
 	f.Add([]byte(` { } `))
 	f.Add([]byte(`{"pin":"\"","pin":tru}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -205,6 +216,7 @@ func FuzzNextCardRequest(f *testing.F) {
 			InputPIN   string `json:"input_pin"`
 			Attributes bool   `json:"attributes"`
 			Birth      string `json:"birth"`
+			Era        string `json:"era"`
 		}
 		if err := json.Unmarshal(b, &plain); err != nil {
 			t.Fatalf("accepted %q, which is no such JSON: %v", b, err)
@@ -212,7 +224,7 @@ func FuzzNextCardRequest(f *testing.F) {
 		clear(b)
 		valid := r.Check() == nil
 		if valid && (plain.Kind != string(r.Kind) || plain.PIN != r.PIN.Reveal() || plain.InputPIN != r.InputPIN.Reveal() ||
-			plain.Birth != r.Birth.Reveal() || plain.SamePIN != r.SamePIN || plain.Attributes != r.Attributes) {
+			plain.Birth != r.Birth.Reveal() || plain.Era != string(r.Era) || plain.SamePIN != r.SamePIN || plain.Attributes != r.Attributes) {
 			t.Errorf("read %+v otherwise than encoding/json", plain)
 		}
 	})

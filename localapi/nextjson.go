@@ -55,6 +55,10 @@ func (r *NextCardRequest) set(name string, value []byte) bool {
 		text, ok := quoted(value)
 		r.Kind = NextKind(text)
 		return ok
+	case `"era"`:
+		text, ok := quoted(value)
+		r.Era = Era(text)
+		return ok
 	case `"pin"`:
 		return r.PIN.take(value)
 	case `"input_pin"`:
@@ -116,6 +120,9 @@ func (r NextCardRequest) body() []byte {
 			b = fmt.Appendf(b, `,%q:"`, f.name)
 			b = append(append(b, f.Octets()...), '"')
 		}
+	}
+	if r.Era != "" {
+		b = fmt.Appendf(b, `,"era":%q`, string(r.Era))
 	}
 	b = strconv.AppendBool(append(b, `,"same_pin":`...), r.SamePIN)
 	b = strconv.AppendBool(append(b, `,"attributes":`...), r.Attributes)

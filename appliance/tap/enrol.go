@@ -40,14 +40,14 @@ func (c *Counter) enrol(ctx context.Context, card *mynumber.Card, t *taken) erro
 	if !bytes.Equal(got.Cert.DER(), t.der) {
 		return &ReadError{localapi.FailureNonsense, errOtherCert}
 	}
-	if typed := !q.Attributes; typed && wrongDate(got.FaceErr) {
-		return &ReadError{localapi.FailureBirthDate, got.FaceErr}
+	if f := misjudged(q, got); f != "" {
+		return &ReadError{f, got.FaceErr}
 	}
 	if t.pinProved(q.AuthMessage, got.AuthSignature); t.pin == nil {
 		t.enrolled = &localapi.Enrolled{Hindrance: t.hindrance}
 		return nil
 	}
-	t.enrolProved(got)
+	t.enrolProved(got, q.Era)
 	return nil
 }
 
@@ -67,9 +67,31 @@ func (c *Counter) enrolRequest(t *taken) (q mynumber.EnrolRequest, err error) {
 	if q.PIN, err = pinOf(typed.PIN); err != nil {
 		return q, err
 	}
-	q.Attributes, q.SameAsPIN = typed.Attributes, typed.SamePIN
+	q.Attributes, q.SameAsPIN, q.Era = typed.Attributes, typed.SamePIN, eras[typed.Era]
 	q.InputPIN, err = pinOf(typed.InputPIN)
 	return q, err
+}
+
+// eras are the reader's for the counter's words; none for none.
+var eras = map[localapi.Era]mynumber.Era{
+	localapi.EraMeiji: mynumber.Meiji, localapi.EraTaisho: mynumber.Taisho, localapi.EraShowa: mynumber.Showa,
+	localapi.EraHeisei: mynumber.Heisei, localapi.EraReiwa: mynumber.Reiwa,
+}
+
+// misjudged is the failure of an enrolment in which people are to say something else of the birth date, or more; empty where they
+// have said nothing of it, or nothing was wrong with that.
+func misjudged(q mynumber.EnrolRequest, got mynumber.Enrolment) localapi.ReadFailure {
+	era := q.Era != 0
+	switch {
+	case errors.Is(got.FaceErr, mynumber.ErrEraUnclear):
+		return localapi.FailureBirthEra
+	case (era || !q.Attributes) && wrongDate(got.FaceErr):
+		return localapi.FailureBirthDate
+	case era && !got.Birth.IsZero() && errors.Is(got.FaceErr, mynumber.ErrFormat): // the date is of another era
+		return localapi.FailureBirthDate
+	default:
+		return ""
+	}
 }
 
 // wrongDate says that the card did not take the birth date, or says another.
@@ -78,13 +100,13 @@ func wrongDate(err error) bool {
 }
 
 // enrolProved writes down what the visit left, after the PIN was proved. Without a birth date there is nothing to enrol by.
-func (t *taken) enrolProved(got mynumber.Enrolment) {
+func (t *taken) enrolProved(got mynumber.Enrolment, era mynumber.Era) {
 	t.enrolled = &localapi.Enrolled{Attested: got.Attributes != nil}
 	if got.Birth.IsZero() {
 		t.enrolled.Hindrance = record.ReasonCardRefuses
 		return
 	}
-	t.enrolment = &content.Enrolment{Birth: birthOf(got), Attributes: attributesOf(got.Attributes)}
+	t.enrolment = &content.Enrolment{Birth: birthOf(got, era), Attributes: attributesOf(got.Attributes)}
 	switch {
 	case got.FaceErr != nil:
 		t.enrolled.Hindrance = unbound(got.FaceErr)
@@ -124,13 +146,17 @@ func (t *taken) bind(got mynumber.Enrolment) {
 	}
 }
 
-// birthOf is the birth date with the form that the card took. The era's is written where it took none: without a key nobody asks.
-func birthOf(got mynumber.Enrolment) roster.Birth {
+// birthOf is the birth date with the form that the card took. The era's is written where it took none: without a key nobody asks. Of a
+// whole date the era is not kept.
+func birthOf(got mynumber.Enrolment, era mynumber.Era) roster.Birth {
 	form := got.Form
 	if form == 0 {
 		form = mynumber.FormEra
 	}
-	return roster.Birth{Date: got.Birth.Digits(), Form: uint8(form)}
+	if got.Birth.Day != 0 {
+		era = 0
+	}
+	return roster.Birth{Date: got.Birth.Digits(), Form: uint8(form), Era: uint8(era)}
 }
 
 func attributesOf(a *mynumber.Attributes) *content.Attributes {

@@ -42,23 +42,37 @@ var failures = []struct {
 	{jpki.ErrNotCertificate, localapi.FailureNonsense},
 }
 
-// failureOf is the counter's word for an error of reading, and how many tries are left where it speaks of them. What has no word
-// is nonsense.
-func failureOf(err error) (f localapi.ReadFailure, tries int) {
+// pinNames are the counter's for the PINs that it asks for. The birth date is none.
+var pinNames = map[mynumber.Reference]localapi.PINName{
+	mynumber.RefAuthPIN: localapi.PINAuth, mynumber.RefInputPIN: localapi.PINInputAssist,
+}
+
+// failureOf is what the counter hears of an error of reading: a word, and where it speaks of tries how many are left, and of which
+// PIN. A card all of whose PINs are blocked names none.
+func failureOf(err error) localapi.Event {
+	e := localapi.Event{Type: localapi.EventReadFailed, Failure: wordOf(err)}
 	var tried *mynumber.TriesError
 	if errors.As(err, &tried) {
-		tries = max(tried.Left, 0)
+		e.Tries = max(tried.Left, 0)
+		if e.Failure != localapi.FailureNoPINs {
+			e.TriesOf = pinNames[tried.Reference]
+		}
 	}
+	return e
+}
+
+// wordOf is the counter's word for an error of reading. What has no word is nonsense.
+func wordOf(err error) localapi.ReadFailure {
 	var r *ReadError
 	if errors.As(err, &r) {
-		return r.Failure, tries
+		return r.Failure
 	}
 	for _, x := range failures {
 		if errors.Is(err, x.err) {
-			return x.word, tries
+			return x.word
 		}
 	}
-	return localapi.FailureNonsense, tries
+	return localapi.FailureNonsense
 }
 
 // hindrances is what each error of the card-face application means for a tap that goes on without its proof.

@@ -125,17 +125,23 @@ func TestP5WrongPINs(t *testing.T) {
 		{"the right one, too late", withPIN(p.AuthPIN), localapi.FailurePINFew, 1, 1},
 	} {
 		c.arm(s.ask)
-		c.fails(s.name, card, s.want, s.tries)
+		if e := c.fails(s.name, card, s.want, s.tries); e.TriesOf != localapi.PINAuth {
+			t.Errorf("%s: tries of %q, want of the authentication PIN", s.name, e.TriesOf)
+		}
 		c.tries(s.name, card, map[string]uint8{"jpki/0018": s.left, "face/0011": 10})
 	}
 	must(t, card.SetTries("jpki/0018", 0))
 	c.arm(withPIN(p.AuthPIN))
-	c.fails("blocked", card, localapi.FailurePINBlocked, 0)
+	if e := c.fails("blocked", card, localapi.FailurePINBlocked, 0); e.TriesOf != localapi.PINAuth {
+		t.Errorf("blocked: tries of %q, want of the authentication PIN", e.TriesOf)
+	}
 	must(t, card.ResetCounts())
 	q := enrolment(p)
 	q.InputPIN = localapi.NewSecret(string('0'+(p.InputPIN[0]-'0'+1)%10) + p.InputPIN[1:])
 	c.arm(q)
-	c.fails("wrong input-assist PIN", card, localapi.FailurePINWrong, 2)
+	if e := c.fails("wrong input-assist PIN", card, localapi.FailurePINWrong, 2); e.TriesOf != localapi.PINInputAssist {
+		t.Errorf("wrong input-assist PIN: tries of %q, want of that", e.TriesOf)
+	}
 	c.tries("wrong input-assist PIN", card, map[string]uint8{"jpki/0018": 3, "input/0011": 2})
 	p, card = c.card("tsuru")
 	for _, reference := range []string{"jpki/0018", "jpki/001B", "input/0011"} { // issued without PINs
@@ -144,7 +150,9 @@ func TestP5WrongPINs(t *testing.T) {
 		}
 	}
 	c.arm(withPIN(p.AuthPIN))
-	c.fails("issued without PINs", card, localapi.FailureNoPINs, 0)
+	if e := c.fails("issued without PINs", card, localapi.FailureNoPINs, 0); e.TriesOf != "" {
+		t.Errorf("issued without PINs: tries of %q, want of no one PIN", e.TriesOf)
+	}
 }
 
 // P5: later on nothing is tried blindly.

@@ -88,15 +88,17 @@ func (c *counter) want(name string, card *plastic, want localapi.Outcome, eviden
 }
 
 // fails lays a card that must not become a tap.
-func (c *counter) fails(name string, card *plastic, want localapi.ReadFailure, tries int) {
+func (c *counter) fails(name string, card *plastic, want localapi.ReadFailure, tries int) localapi.Event {
 	c.t.Helper()
 	before := len(c.opened())
-	if e := c.lay(card); e.Type != localapi.EventReadFailed || e.Failure != want || e.Tries != tries {
+	e := c.lay(card)
+	if e.Type != localapi.EventReadFailed || e.Failure != want || e.Tries != tries {
 		c.t.Errorf("%s: event %s %s with %d tries, want read_failed %s with %d", name, e.Type, e.Failure, e.Tries, want, tries)
 	}
 	if after := len(c.opened()); after != before {
 		c.t.Errorf("%s: %d records came of it, want none", name, after-before)
 	}
+	return e
 }
 
 // tries compares counters of a card.

@@ -83,9 +83,10 @@ func (c *Counter) begin(n *next) taken {
 
 // failed tells the counter that a card did not become a tap.
 func (c *Counter) failed(ctx context.Context, reader string, err error) {
-	f, tries := failureOf(err)
-	c.Log.InfoContext(ctx, "card did not become a tap", slog.String("reader", reader), slog.String("failure", string(f)))
-	c.publish(localapi.Event{Type: localapi.EventReadFailed, Reader: reader, Failure: f, Tries: tries})
+	e := failureOf(err)
+	e.Reader = reader
+	c.Log.InfoContext(ctx, "card did not become a tap", slog.String("reader", reader), slog.String("failure", string(e.Failure)))
+	c.publish(e)
 }
 
 // decide asks the gate. Nobody is enrolled by a tap that is refused.

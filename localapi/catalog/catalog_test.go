@@ -96,6 +96,9 @@ func TestEveryWordOfTheAPIHasItsLabel(t *testing.T) {
 	for _, k := range texts([]localapi.NextKind{localapi.NextEnrol, localapi.NextPIN}) {
 		words = append(words, "next_"+k, "next_"+k+"_say")
 	}
+	for _, e := range texts(localapi.Eras()) {
+		words = append(words, "era_"+e)
+	}
 	for i := range 256 {
 		if b := record.Basis(i); b.Valid() {
 			words = append(words, "basis_"+b.String())

@@ -147,8 +147,10 @@ var labels = map[string]Text{
 		"Is the PIN for user authentication also the PIN for card information input?",
 	},
 	"same_say": {
-		"多くの場合、カードを受け取るときに同じ番号に設定しています。分からないときは「同意しない」を選んでください。",
-		"Many people set one number for both when they got the card. If you do not know, choose not to agree above.",
+		"多くの場合、カードを受け取るときに同じ番号に設定しています。暗証番号が一つだけのカードなら「同じ」を、" +
+			"分からないときは「同意しない」を選んでください。",
+		"Many people set one number for both when they got the card. On a card that has only one, choose the same. " +
+			"If you do not know, choose not to agree above.",
 	},
 	"same_yes":  {"同じ", "The same"},
 	"same_no":   {"違う", "Different"},
@@ -160,6 +162,17 @@ var labels = map[string]Text{
 		"{t}年（月日の一部が不明）",
 		"{t} (month or day unknown)",
 	},
+	"era": {"元号", "Era"},
+	"era_say": {
+		"生まれた月か日が不明で、その年に元号が変わっています。カードの表にある元号を選んでください。",
+		"The month or day of birth is not known, and the era changed in that year. Choose the era that stands on the face of the card.",
+	},
+	"era_meiji":  {"明治", "Meiji"},
+	"era_taisho": {"大正", "Taisho"},
+	"era_showa":  {"昭和", "Showa"},
+	"era_heisei": {"平成", "Heisei"},
+	"era_reiwa":  {"令和", "Reiwa"},
+
 	"go":     {"次へ：カードを置く", "Next: place the card"},
 	"cancel": {"中止する", "Cancel"},
 
@@ -167,6 +180,7 @@ var labels = map[string]Text{
 	"need_same":    {"二つの暗証番号が同じかどうかを選んでください。", "Choose whether the two PINs are the same."},
 	"need_pin":     {"利用者証明用の暗証番号を、数字4桁で入力してください。", "Type in the PIN for user authentication: 4 digits."},
 	"need_input":   {"券面事項入力補助用の暗証番号を、数字4桁で入力してください。", "Type in the PIN for card information input: 4 digits."},
+	"need_era":     {"生年月日の元号を選んでください。", "Choose the era of the birth date."},
 	"need_birth":   {"生年月日を、西暦から始まる8桁の数字で正しく入力してください。", "Type in a birth date that exists: 8 digits, beginning with the western year."},
 
 	"enrolled":     {"登録できました", "Registered"},

@@ -338,8 +338,17 @@ var failures = map[localapi.ReadFailure]Sentence{
 	localapi.FailureBirthDate: {
 		Text{"生年月日が合いません", "Birth date not taken"},
 		Text{
-			"入力された生年月日は、カードの生年月日と合いません。カードの表を見て西暦に直し、確かめてから入力し直してください。",
-			"The birth date is not that of the card. Look at the face of the card, turn the year into a western one, and type it in again.",
+			"入力された生年月日か元号が、カードの生年月日と合いません。カードの表を見て西暦に直し、確かめてから入力し直してください。",
+			"The birth date or its era is not that of the card. Look at the face of the card, turn the year into a western one, and type it in again.",
+		},
+	},
+	localapi.FailureBirthEra: {
+		Text{"元号を選んでください", "Choose the era"},
+		Text{
+			"カードの生年月日は月か日が不明で、その年には元号が二つあります。回数は減っていません。" +
+				"「初めての方の登録」で元号を選び、もう一度カードを置いてください。",
+			"The card's birth date has an unknown month or day in a year with two eras. No try was lost. " +
+				"Choose the era under “First-time registration” and lay the card again.",
 		},
 	},
 	localapi.FailureBusy: {

@@ -12,6 +12,7 @@ import (
 	"html/template"
 	"path"
 
+	"kazashi.example/localapi"
 	"kazashi.example/localapi/catalog"
 )
 
@@ -32,6 +33,7 @@ type view struct {
 	Book        catalog.Book
 	Panels      []string // labels of the state of the box, which are also the ids that counter.js fills
 	Columns     []string // labels of the columns of the table of taps
+	Eras        []localapi.Era
 }
 
 func newView() view {
@@ -39,6 +41,7 @@ func newView() view {
 		Book:    catalog.All(),
 		Panels:  []string{"line", "list", "clock", "waiting", "readers", "roster"},
 		Columns: []string{"col_time", "code", "col_first", "col_final", "col_state"},
+		Eras:    localapi.Eras(),
 	}
 }
 

@@ -318,7 +318,7 @@ import { procedures } from "/assets/next.js";
     card_present: (e) => { moved(e.reader, true); panel("reading", "▣", book.labels.present, book.labels.reading_say); },
     reading: () => panel("reading", "▣", book.labels.reading, book.labels.reading_say),
     card_removed: (e) => { moved(e.reader, false); if (["reading", "left", "idle", "next", "typing"].includes(panelKind)) idle(); },
-    read_failed: (e) => { staff.answered(); failure(e.failure, e.tries, e.tries_of); },
+    read_failed: (e) => { staff.answered(e.failure); failure(e.failure, e.tries, e.tries_of); },
     verdict: (e) => { staff.answered(); showTap(e.tap, e.rests, e.enrolled); keep(e.tap); },
     settled: (e) => {
       if (e.ppid) ppids.set(e.tap.tap, e.ppid);

@@ -3,6 +3,10 @@
 
 const forgetAfter = 60_000; // ms without a key once something was typed in; then the form closes
 const awayAfter = 20_000; // ms with the focus elsewhere, likewise
+const eraAsked = 120_000; // ms after a card that could not tell its era: the next enrolment is that person's
+
+// eras and their first days, as reader/mynumber has them.
+const eras = [["meiji", "18680125"], ["taisho", "19120730"], ["showa", "19261225"], ["heisei", "19890108"], ["reiwa", "20190501"]];
 
 // procedures makes the panel. changed is called when the form opens or closes, and when the box begins or ends to wait.
 export function procedures({ book, lang, other, $, el, label, fill, changed }) {
@@ -22,6 +26,9 @@ export function procedures({ book, lang, other, $, el, label, fill, changed }) {
   let inactive = 0;
   let away = 0;
   let ticking = 0;
+  let eraUntil = 0; // a form that opens before then asks for the era, of whatever birth date the card has
+  let eraOpen = false; // the open form does
+  let eraSent = false; // a card is waited for with an era
 
   const both = (t) => [el("span", {}, t[lang]), " ", el("small", { lang: other }, t[other])];
   const said = (id, t) => $(id).replaceChildren(...(t ? both(t) : []));
@@ -42,6 +49,7 @@ export function procedures({ book, lang, other, $, el, label, fill, changed }) {
     wipe();
     form.reset();
     kind = "";
+    eraOpen = false;
     draw();
     fault(null);
     said("next-notice", notice);
@@ -52,6 +60,8 @@ export function procedures({ book, lang, other, $, el, label, fill, changed }) {
   function open(k) {
     if (kind) close();
     kind = k;
+    eraOpen = Date.now() < eraUntil;
+    eraUntil = 0;
     said("next-notice", null);
     said("next-form-title", book.labels["next_" + k]);
     draw();
@@ -73,6 +83,28 @@ export function procedures({ book, lang, other, $, el, label, fill, changed }) {
     $("ask-birth").hidden = consent !== "no";
     $("ask-same").hidden = consent !== "yes";
     $("ask-input").hidden = consent !== "yes" || chosen("same") !== "no";
+    drawEra();
+  }
+
+  // erasToAsk are those that the birth date leaves open. Of a date that only the card says, every era.
+  function erasToAsk() {
+    const consent = kind === "enrol" && chosen("consent");
+    if (consent === "yes" && eraOpen) return eras.map(([era]) => era);
+    const b = consent === "no" && birthDate();
+    if (!b || b.whole) return [];
+    const [first, last] = (b.month === "00" ? ["0101", "1231"] : [b.month + "01", b.month + "31"]).map((day) => b.year + day);
+    const possible = eras.filter(([, from], i) => from <= last && (i + 1 === eras.length || first < eras[i + 1][1]));
+    return possible.length > 1 ? possible.map(([era]) => era) : [];
+  }
+
+  function drawEra() {
+    const ask = erasToAsk();
+    $("ask-era").hidden = ask.length === 0;
+    for (const radio of form.elements.era) {
+      const possible = ask.includes(radio.value);
+      radio.closest("label").hidden = !possible;
+      if (!possible) radio.checked = false;
+    }
   }
 
   function fault(gap) {
@@ -96,7 +128,7 @@ export function procedures({ book, lang, other, $, el, label, fill, changed }) {
   function birthDate() {
     const [, y, m, d] = /^(\d{4})(\d\d)(\d\d)$/.exec($("birth").value) || [];
     if (!y || y < "1868" || m > "12" || d > "31") return null;
-    if (m === "00" || d === "00") return { year: y, whole: null };
+    if (m === "00" || d === "00") return { year: y, month: m, whole: null };
     const date = new Date(Date.UTC(y, m - 1, d));
     return date.getUTCDate() === Number(d) && date.getTime() <= Date.now() + ahead ? { year: y, whole: date } : null;
   }
@@ -111,6 +143,7 @@ export function procedures({ book, lang, other, $, el, label, fill, changed }) {
       return ["era", "year"].map((type) => parts.find((p) => p.type === type).value).join(" ");
     };
     $("birth-echo").textContent = !b ? "" : b.whole ? long(lang) + " (" + era() + ")" : fill("birth_part", { t: b.year });
+    drawEra();
   }
 
   // missing returns the first thing that is, and the field to go to.
@@ -120,6 +153,7 @@ export function procedures({ book, lang, other, $, el, label, fill, changed }) {
     const four = (field) => /^\d{4}$/.test(field.value);
     if (enrol && !consent) return [book.labels.need_consent, form.elements.consent[0]];
     if (enrol && consent === "no" && !birthDate()) return [book.labels.need_birth, $("birth")];
+    if (erasToAsk().length && !chosen("era")) return [book.labels.need_era, [...form.elements.era].find((radio) => !radio.closest("label").hidden)];
     if (enrol && consent === "yes" && !chosen("same")) return [book.labels.need_same, form.elements.same[0]];
     if (!four(pins[0])) return [book.labels.need_pin, pins[0]];
     if (enrol && consent === "yes" && chosen("same") === "no" && !four(pins[1])) return [book.labels.need_input, pins[1]];
@@ -130,6 +164,7 @@ export function procedures({ book, lang, other, $, el, label, fill, changed }) {
     const r = { kind, pin: pins[0].value };
     if (kind !== "enrol") return r;
     r.attributes = chosen("consent") === "yes";
+    if (chosen("era")) r.era = chosen("era");
     if (!r.attributes) return { ...r, birth: $("birth").value };
     r.same_pin = chosen("same") === "yes";
     return r.same_pin ? r : { ...r, input_pin: pins[1].value };
@@ -140,7 +175,9 @@ export function procedures({ book, lang, other, $, el, label, fill, changed }) {
     fault(gap);
     if (gap) return gap[1].focus();
     if (sending) return;
-    const body = JSON.stringify(request());
+    const asking = request();
+    const body = JSON.stringify(asking);
+    eraSent = Boolean(asking.era);
     wipe(); // before it leaves
     sending = asked = true;
     answered = false;
@@ -240,7 +277,12 @@ export function procedures({ book, lang, other, $, el, label, fill, changed }) {
     status,
     waits: () => next,
     typing: () => Boolean(kind) && !next,
-    answered: () => { answered = true; },
+    // answered takes why a card failed; nothing where it became a tap.
+    answered: (failure) => {
+      answered = true;
+      eraUntil = failure === "birth_era" || (failure && eraSent) ? Date.now() + eraAsked : 0;
+      eraSent = false;
+    },
     lost: () => { if (kind) close(book.labels.next_failed); },
   };
 }
