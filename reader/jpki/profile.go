@@ -8,6 +8,9 @@ import (
 	"fmt"
 	"slices"
 
+	"golang.org/x/crypto/cryptobyte"
+	der "golang.org/x/crypto/cryptobyte/asn1"
+
 	"kazashi.example/sync/certid"
 )
 
@@ -80,7 +83,7 @@ func checkAuth(cert *x509.Certificate, c AuthCert) error {
 		check{ok: clientAuthOnly(cert), fault: ErrExtKeyUsage, needs: oidExtKeyUsage},
 		check{ok: !phonePolicy(cert), fault: ErrPhone},
 		check{ok: policyOnly(cert, oidAuthPolicy), fault: ErrPolicy, needs: oidPolicies},
-		check{ok: crlPointFits(cert, c.Claims), fault: ErrCRLPoint, needs: oidCRLPoints},
+		check{ok: crlPointFits(c.CRLPoint, c.Claims), fault: ErrCRLPoint, needs: oidCRLPoints},
 	))
 }
 
@@ -92,7 +95,7 @@ func checkSign(cert *x509.Certificate, c SignCert) error {
 		check{ok: usage(cert, x509.KeyUsageDigitalSignature|x509.KeyUsageContentCommitment), fault: ErrKeyUsage, needs: oidKeyUsage},
 		check{ok: !phonePolicy(cert), fault: ErrPhone},
 		check{ok: policyOnly(cert, oidSignPolicy), fault: ErrPolicy, needs: oidPolicies},
-		check{ok: crlPointFits(cert, c.Claims), fault: ErrCRLPoint, needs: oidCRLPoints},
+		check{ok: crlPointFits(c.CRLPoint, c.Claims), fault: ErrCRLPoint, needs: oidCRLPoints},
 	))
 }
 
@@ -179,12 +182,8 @@ func lettersAndDigits(s string) bool {
 	return true
 }
 
-// crlPointFits takes exactly one distribution point, given as a directory name of the hierarchy that issued it.
-func crlPointFits(cert *x509.Certificate, claimed certid.Scope) bool {
-	raw, err := crlPointOf(cert)
-	if err != nil {
-		return false
-	}
+// crlPointFits takes a directory name (DER) of the hierarchy that issued the certificate.
+func crlPointFits(raw []byte, claimed certid.Scope) bool {
 	var seq pkix.RDNSequence
 	if rest, err := asn1.Unmarshal(raw, &seq); err != nil || len(rest) > 0 {
 		return false
@@ -197,28 +196,30 @@ func crlPointFits(cert *x509.Certificate, claimed certid.Scope) bool {
 	return claims(n) == claimed
 }
 
-// distributionPoint is RFC 5280 §4.2.1.13 with the one choice that JPKI uses.
-type distributionPoint struct {
-	Name struct {
-		FullName []asn1.RawValue `asn1:"optional,tag:0"`
-	} `asn1:"optional,tag:0"`
-	Reasons   asn1.BitString `asn1:"optional,tag:1"`
-	CRLIssuer asn1.RawValue  `asn1:"optional,tag:2"`
-}
-
-// crlPointOf returns the directory name (DER) of the only distribution point.
+// crlPointOf returns the directory name (DER) of the only distribution point: of RFC 5280 §4.2.1.13 the one choice that JPKI uses, by
+// hand, since it is read at every tap.
 func crlPointOf(cert *x509.Certificate) ([]byte, error) {
 	e := find(cert, oidCRLPoints)
 	if e == nil {
 		return nil, errNoDirectory
 	}
-	var points []distributionPoint
-	rest, err := asn1.Unmarshal(e.Value, &points)
-	if err != nil || len(rest) > 0 || len(points) != 1 || points[0].Reasons.BitLength > 0 || len(points[0].CRLIssuer.FullBytes) > 0 {
+	all := cryptobyte.String(e.Value)
+	var points, point, name, full, directory, raw cryptobyte.String
+	if !only(&all, &points, der.SEQUENCE) || !only(&points, &point, der.SEQUENCE) || !only(&point, &name, choice(0)) ||
+		!only(&name, &full, choice(0)) || !only(&full, &directory, choice(4)) {
 		return nil, errNoDirectory
 	}
-	return directoryName(points[0].Name.FullName)
+	if !directory.ReadAnyASN1Element(&raw, new(der.Tag)) || !directory.Empty() {
+		return nil, errNoDirectory
+	}
+	return raw, nil
 }
+
+// only reads the one element that s holds.
+func only(s, value *cryptobyte.String, tag der.Tag) bool { return s.ReadASN1(value, tag) && s.Empty() }
+
+// choice is a constructed context-specific tag.
+func choice(n uint8) der.Tag { return der.Tag(n).ContextSpecific().Constructed() }
 
 // directoryName takes a GeneralNames of one directoryName [4] (RFC 5280 §4.2.1.6) and returns the Name in it.
 func directoryName(names []asn1.RawValue) ([]byte, error) {
