@@ -23,8 +23,8 @@ type cardtime struct {
 	out *bufio.Scanner
 }
 
-// timed is what cardtime answers, see there.
-type timed struct {
+// cardTimes is what cardtime answers, see there.
+type cardTimes struct {
 	Connect   time.Duration `json:"connect_ns"`
 	Procedure time.Duration `json:"procedure_ns"`
 	Waiting   time.Duration `json:"waiting_ns"`
@@ -74,23 +74,23 @@ func (t *cardtime) stop() error {
 }
 
 // ask has one request answered; what went wrong on the card is an error.
-func (t *cardtime) ask(line []byte) (timed, error) {
+func (t *cardtime) ask(line []byte) (cardTimes, error) {
 	if _, err := t.in.Write(line); err != nil {
-		return timed{}, fmt.Errorf("asking cardtime: %w", err)
+		return cardTimes{}, fmt.Errorf("asking cardtime: %w", err)
 	}
 	if !t.out.Scan() {
-		return timed{}, fmt.Errorf("%w: no answer: %w", errCardtime, errors.Join(t.out.Err(), io.ErrUnexpectedEOF))
+		return cardTimes{}, fmt.Errorf("%w: no answer: %w", errCardtime, errors.Join(t.out.Err(), io.ErrUnexpectedEOF))
 	}
-	return parseTimed(t.out.Bytes())
+	return parseTimes(t.out.Bytes())
 }
 
-func parseTimed(line []byte) (timed, error) {
-	var a timed
+func parseTimes(line []byte) (cardTimes, error) {
+	var a cardTimes
 	if err := json.Unmarshal(line, &a); err != nil {
-		return timed{}, fmt.Errorf("%w: %w", errCardtime, err)
+		return cardTimes{}, fmt.Errorf("%w: %w", errCardtime, err)
 	}
 	if a.Error != "" {
-		return timed{}, fmt.Errorf("%w: %s", errCardtime, a.Error)
+		return cardTimes{}, fmt.Errorf("%w: %s", errCardtime, a.Error)
 	}
 	return a, nil
 }

@@ -32,8 +32,8 @@ func (c Config) readings() readings {
 	return readings{cards: 5, rounds: 100, reads: 25, crypto: 60 * ratioBlock}
 }
 
-// readerNames are the figures that RunReader owes.
-func readerNames() []string {
+// ReaderFigures are the names of the figures that RunReader owes.
+func ReaderFigures() []string {
 	var all []string
 	for _, c := range counted {
 		for _, suffix := range []string{"", shortSuffix} {
@@ -46,7 +46,8 @@ func readerNames() []string {
 			all = append(all, fmt.Sprintf(what.format, rate))
 		}
 	}
-	return append(all, "tap_excess_computing_p50_ms", "tap_connect_p50_ms", "tap_crypto_vs_primitives", "tap_crypto_p50_us", "primitives_p50_us",
+	return append(all, "tap_reader_adds_p50_ms", "tap_excess_computing_p50_ms", "tap_connect_p50_ms", "tap_crypto_vs_primitives", "tap_crypto_p50_us",
+		"tap_computing_vs_primitives", "tap_computing_p50_us", "primitives_p50_us",
 		"certificate_read_p50_ms", "opensc_certificate_read_p50_ms", "opensc_certificate_read_jpki_only_p50_ms",
 		"certificate_read_vs_opensc", "certificate_read_vs_opensc_jpki_only")
 }
@@ -65,7 +66,7 @@ type readerRun struct {
 // time of link and chip, and OpenSC on the same cards. Like [Run] it goes on after a measurement that failed, and its error names
 // what is missing. Needed in Bin are vcard and cardtime. Nothing is measured on a disk: Dir may be in memory.
 func RunReader(ctx context.Context, c Config) (err error) {
-	r := &readerRun{run: &run{Config: c, owed: readerNames()}, n: c.readings()}
+	r := &readerRun{run: &run{Config: c, owed: ReaderFigures()}, n: c.readings()}
 	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
 		return fmt.Errorf("making the folder to measure in: %w", err)
 	}

@@ -155,11 +155,13 @@ var rateFigures = []struct {
 	{"tap_model_%d_p50_ms", 50, func(s rateSamples) []time.Duration { return s.model }},
 	{"tap_model_excess_%d_p50_ms", 50, func(s rateSamples) []time.Duration { return s.excess }},
 	{"tap_model_excess_%d_p99_ms", 99, func(s rateSamples) []time.Duration { return s.excess }},
+	{"bare_model_excess_%d_p50_ms", 50, func(s rateSamples) []time.Duration { return s.bare }},
 }
 
 // rateSamples are the taps at one rate: the model's time for the commands that were sent, what the procedure took beyond it, what of
-// that no answer was waited for, and connecting and letting go.
-type rateSamples struct{ model, excess, computing, connect []time.Duration }
+// that no answer was waited for, connecting and letting go; and right after each, what the same commands take beyond the model when
+// nothing but pcscd's socket is between, and how much more ours took.
+type rateSamples struct{ model, excess, computing, connect, bare, added []time.Duration }
 
 // timeTaps lays a card on each reader, each over a link of another rate, and has them tap in turn.
 func (s *session) timeTaps(ctx context.Context) error {
@@ -169,6 +171,10 @@ func (s *session) timeTaps(ctx context.Context) error {
 		if err := s.lay(ctx, i, req); err != nil {
 			return err
 		}
+	}
+	spoken, err := s.speak(ctx, len(rates))
+	if err != nil {
+		return err
 	}
 	samples := make([]rateSamples, len(rates))
 	for round := range s.n.rounds + 1 {
@@ -180,7 +186,7 @@ func (s *session) timeTaps(ctx context.Context) error {
 			if round == 0 { // programs and pages are cold
 				into = new(rateSamples)
 			}
-			if err := s.timeTap(ctx, i, into); err != nil {
+			if err := errors.Join(s.timeTap(ctx, i, into), s.timeBare(ctx, i, spoken[i], into)); err != nil {
 				return fmt.Errorf("at %d kbit/s: %w", rates[i], err)
 			}
 		}
@@ -196,25 +202,75 @@ func (s *session) timeTap(ctx context.Context, slot int, into *rateSamples) erro
 	if err != nil {
 		return err
 	}
-	before, err := s.rig.Control().Slot(ctx, slot)
+	var a cardTimes
+	model, err := s.modelled(ctx, slot, func() (n int, err error) {
+		a, err = s.timer.ask(line)
+		return a.Commands, err
+	})
 	if err != nil {
 		return err
 	}
-	a, err := s.timer.ask(line)
-	if err != nil {
-		return err
-	}
-	after, err := s.rig.Control().Slot(ctx, slot)
-	if err != nil {
-		return err
-	}
-	if n := after.APDUs - before.APDUs; n != uint64(a.Commands) { //nolint:gosec // eight
-		return fmt.Errorf("%w: it got %d commands, and %d were sent", errForeign, n, a.Commands)
-	}
-	model := after.LinkTime - before.LinkTime
 	into.model, into.excess = append(into.model, model), append(into.excess, a.Procedure-model)
 	into.computing, into.connect = append(into.computing, a.Procedure-a.Waiting), append(into.connect, a.Connect+a.Close)
 	return nil
+}
+
+// timeBare sends the commands of such a tap one after the other, as they were.
+func (s *session) timeBare(ctx context.Context, slot int, commands [][]byte, into *rateSamples) error {
+	b, err := connectBare(ctx, s.rig.Socket(), s.rig.ReaderName(slot))
+	if err != nil {
+		return err
+	}
+	var took time.Duration
+	model, err := s.modelled(ctx, slot, func() (int, error) {
+		begun := time.Now()
+		defer func() { took = time.Since(begun) }()
+		for _, c := range commands {
+			if _, err := b.transmit(c); err != nil {
+				return 0, err
+			}
+		}
+		return len(commands), nil
+	})
+	if err := errors.Join(err, b.close()); err != nil {
+		return err
+	}
+	into.bare = append(into.bare, took-model)
+	into.added = append(into.added, into.excess[len(into.excess)-1]-(took-model))
+	return nil
+}
+
+// modelled says how long link and chip take, by the model, for what do sends to the card in a slot.
+func (s *session) modelled(ctx context.Context, slot int, do func() (commands int, err error)) (time.Duration, error) {
+	before, err := s.rig.Control().Slot(ctx, slot)
+	if err != nil {
+		return 0, err
+	}
+	sent, err := do()
+	if err != nil {
+		return 0, err
+	}
+	after, err := s.rig.Control().Slot(ctx, slot)
+	if err != nil {
+		return 0, err
+	}
+	if n := after.APDUs - before.APDUs; n != uint64(sent) { //nolint:gosec // eight
+		return 0, fmt.Errorf("%w: it got %d commands, and %d were sent", errForeign, n, sent)
+	}
+	return after.LinkTime - before.LinkTime, nil
+}
+
+// speak finds the commands of a tap of each of the first cards.
+func (s *session) speak(ctx context.Context, n int) ([][][]byte, error) {
+	var all [][][]byte
+	for _, p := range s.cards[:n] {
+		heard, _, err := s.hear(ctx, p)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, heard.commands)
+	}
+	return all, nil
 }
 
 func (s *session) printTaps(rates []link.Rate, samples []rateSamples) error {
@@ -229,6 +285,10 @@ func (s *session) printTaps(rates []link.Rate, samples []rateSamples) error {
 		}
 		all.computing = append(all.computing, samples[i].computing...)
 		all.connect = append(all.connect, samples[i].connect...)
+		all.added = append(all.added, samples[i].added...)
+	}
+	if err := s.median("tap_reader_adds_p50_ms", all.added); err != nil {
+		return err
 	}
 	if err := s.median("tap_excess_computing_p50_ms", all.computing); err != nil {
 		return err
