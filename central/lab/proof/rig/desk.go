@@ -116,12 +116,12 @@ func (b *Box) lay(key string, how func(Told) error) laid {
 	return laid{t, e}
 }
 
-// Knows waits until so many people may tap without the PIN, by what central has sent: after a number, unless that is 0.
+// Knows waits until so many people may tap without the PIN, by a roster of central with a greater number than after, unless that is 0.
 func (b *Box) Knows(people int, after uint64) (number uint64) {
 	b.r.tb.Helper()
 	b.r.Eventually(func() string {
 		s := b.Status().Roster
-		if number = s.Number; s.People != people || s.Number <= after {
+		if number = s.Number; s.People != people || after > 0 && s.Number <= after {
 			return fmt.Sprintf("box %s knows %d people by roster %d, want %d by one after %d", b.ID, s.People, s.Number, people, after)
 		}
 		return ""

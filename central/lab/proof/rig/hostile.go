@@ -1,6 +1,7 @@
 package rig
 
 import (
+	"cmp"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/rand"
@@ -8,6 +9,7 @@ import (
 	"crypto/sha256"
 	"crypto/sha512"
 	"crypto/x509"
+	"slices"
 
 	"kazashi.example/appliance/journal"
 	"kazashi.example/central/lab/world"
@@ -38,7 +40,7 @@ func (b *Box) Invent(said ...content.Record) (p wire.Push) {
 	return p
 }
 
-// Opened is what is inside a load, as central alone can open it.
+// Opened is what is inside a load, as central alone can open it, in the order of the taps.
 func (r *Rig) Opened(load wire.Push) (all []content.Record) {
 	r.tb.Helper()
 	key := r.Central.Keys().Seal
@@ -59,6 +61,7 @@ func (r *Rig) Opened(load wire.Push) (all []content.Record) {
 		r.must(err)
 		all = append(all, c)
 	}
+	slices.SortFunc(all, func(a, b content.Record) int { return cmp.Compare(a.Time, b.Time) })
 	return all
 }
 
