@@ -113,7 +113,7 @@ func TestP5EraIsAskedForAndKept(t *testing.T) {
 		}
 		c.want(tc.name+", tap", made, inOrder, record.EvidenceCard)
 		c.proves(c.last(), first.Enrolment.Key)
-		c.push(uint64(1+c.roster.Version().N), entryOf(first)) // central gives back the era too
+		c.push(1+c.roster.Version().N, entryOf(first)) // central gives back the era too
 		c.want(tc.name+", tap by central's roster", made, inOrder, record.EvidenceCard)
 		c.tries(tc.name, made, full)
 	}

@@ -147,9 +147,9 @@ var labels = map[string]Text{
 		"Is the PIN for user authentication also the PIN for card information input?",
 	},
 	"same_say": {
-		"多くの場合、カードを受け取るときに同じ番号に設定しています。暗証番号が一つだけのカードなら「同じ」を、" +
+		"多くの場合、カードを受け取るときに同じ番号に設定しています。次世代カード（暗証番号は一つ）では「同じ」を、" +
 			"分からないときは「同意しない」を選んでください。",
-		"Many people set one number for both when they got the card. On a card that has only one, choose the same. " +
+		"Many people set one number for both when they got the card. A next-generation card has one PIN only: choose the same. " +
 			"If you do not know, choose not to agree above.",
 	},
 	"same_yes":  {"同じ", "The same"},

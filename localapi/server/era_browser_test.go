@@ -35,9 +35,22 @@ func TestBrowserAsksForTheEraOfATypedDate(t *testing.T) {
 		b.Wait(eraHidden, "true")
 		press(b, `[name="consent"][value="no"]`)
 		for _, c := range []struct{ date, eras string }{
-			{"18680000", ""}, {"18670000", ""}, {"19120000", "meiji taisho"}, {"19120700", "meiji taisho"}, {"19120800", ""},
-			{"19260000", "taisho showa"}, {"19261200", "taisho showa"}, {"19261100", ""}, {"19800000", ""}, {"19890107", ""},
-			{"19890200", ""}, {"20190000", "heisei reiwa"}, {"20190400", ""}, {"20190500", ""}, {"19890000", "showa heisei"}, {"19890100", "showa heisei"},
+			{"18680000", ""},
+			{"18670000", ""},
+			{"19120000", "meiji taisho"},
+			{"19120700", "meiji taisho"},
+			{"19120800", ""},
+			{"19260000", "taisho showa"},
+			{"19261200", "taisho showa"},
+			{"19261100", ""},
+			{"19800000", ""},
+			{"19890107", ""},
+			{"19890200", ""},
+			{"20190000", "heisei reiwa"},
+			{"20190400", ""},
+			{"20190500", ""},
+			{"19890000", "showa heisei"},
+			{"19890100", "showa heisei"},
 		} {
 			b.Eval(`document.getElementById("birth").value = ""`)
 			typeIn(b, "birth", c.date)
