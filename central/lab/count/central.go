@@ -1,6 +1,7 @@
 package count
 
 import (
+	"bytes"
 	"context"
 	"crypto/aes"
 	"crypto/cipher"
@@ -29,8 +30,12 @@ type found struct {
 	settled      bool      // has a final verdict for its box
 	serial       string    // hex, from the sealed column
 	at           time.Time // from the sealed column
-	fault        string    // why the sealed column contradicts the row
-	taken        bool      // matched with a laying
+	content      content
+	box          []byte
+	applied      int64    // when central did, Unix milliseconds
+	subject      *subject // nil: no pseudonym
+	fault        string   // why the sealed column contradicts the row
+	taken        bool     // matched with a laying
 }
 
 var (
@@ -38,21 +43,31 @@ var (
 	errSeq    = errors.New("a number on the box is not 8 octets")
 )
 
-// readCentral opens every record's sealed column with the practice key.
-func readCentral(ctx context.Context, dataDir, keysDir string) ([]found, error) {
+// central is central's database with the practice key that opens its sealed columns.
+type central struct {
+	db  *sql.DB
+	key []byte
+}
+
+func openCentral(dataDir, keysDir string) (central, error) {
 	key, err := os.ReadFile(filepath.Join(keysDir, "row.key"))
 	if err != nil {
-		return nil, fmt.Errorf("reading the practice key: %w", err)
+		return central{}, fmt.Errorf("reading the practice key: %w", err)
 	}
 	if len(key) != 32 {
-		return nil, errRowKey
+		return central{}, errRowKey
 	}
 	db, err := openReadOnly(filepath.Join(dataDir, "central.db"))
+	return central{db, key}, err
+}
+
+// records opens every record's sealed column, and finds the pseudonym that it was given.
+func (c central) records(ctx context.Context) ([]found, error) {
+	subjects, err := readSubjects(ctx, c.db, c.key)
 	if err != nil {
 		return nil, err
 	}
-	defer db.Close()
-	rows, err := db.QueryContext(ctx, `SELECT epoch, seq, tap, first_verdict, final_verdict, verdict, content_sealed
+	rows, err := c.db.QueryContext(ctx, `SELECT epoch, seq, box, tap, applied, first_verdict, final_verdict, verdict, content_sealed, subject
 		FROM records ORDER BY tapped, epoch, seq`)
 	if err != nil {
 		return nil, fmt.Errorf("reading central's records: %w", err)
@@ -60,15 +75,22 @@ func readCentral(ctx context.Context, dataDir, keysDir string) ([]found, error) 
 	defer rows.Close()
 	var all []found
 	for rows.Next() {
-		var epoch, tap, sealed []byte
+		var f found
+		var epoch, sealed []byte
 		var seq, first, final, verdict int64
-		if err := rows.Scan(&epoch, &seq, &tap, &first, &final, &verdict, &sealed); err != nil {
+		var named sql.NullInt64
+		if err := rows.Scan(&epoch, &seq, &f.box, &f.tap, &f.applied, &first, &final, &verdict, &sealed, &named); err != nil {
 			return nil, fmt.Errorf("reading central's records: %w", err)
 		}
-		f := found{
-			id: number(epoch, uint64(seq)), tap: tap, first: verdicts[first], final: verdicts[final], settled: verdict > 0,
+		f.id, f.first, f.final, f.settled = number(epoch, uint64(seq)), verdicts[first], verdicts[final], verdict > 0
+		f.read(c.key, binary.BigEndian.AppendUint64(epoch, uint64(seq)), sealed) //nolint:gosec // as stored
+		if named.Valid {
+			s, ok := subjects[named.Int64]
+			if !ok {
+				s.fault = "it is in no table"
+			}
+			f.subject = &s
 		}
-		f.read(key, binary.BigEndian.AppendUint64(epoch, uint64(seq)), sealed) //nolint:gosec // as stored
 		all = append(all, f)
 	}
 	return all, rows.Err()
@@ -81,21 +103,17 @@ func (f *found) read(key, row, sealed []byte) {
 		f.fault = err.Error()
 		return
 	}
-	var m map[int64]any
-	if err := cbor.Unmarshal(plain, &m); err != nil {
-		f.fault = "content is no CBOR map"
+	if err := cbor.Unmarshal(plain, &f.content); err != nil {
+		f.fault = "content is no CBOR map of a record"
 		return
 	}
-	tap, ok1 := m[2].([]byte)
-	at, ok2 := m[3].(uint64)
-	serial, ok3 := m[10].([]byte)
-	switch {
-	case !ok1 || !ok2 || !ok3:
+	switch c := f.content; {
+	case len(c.Tap) == 0 || c.Time <= 0 || len(c.Serial) == 0:
 		f.fault = "content has no tap, time or serial"
-	case hex.EncodeToString(tap) != hex.EncodeToString(f.tap):
+	case !bytes.Equal(c.Tap, f.tap):
 		f.fault = "content is of another tap than its row"
 	default:
-		f.serial, f.at = hex.EncodeToString(serial), time.UnixMilli(int64(at)) //nolint:gosec // a time of this century
+		f.serial, f.at = hex.EncodeToString(c.Serial), time.UnixMilli(c.Time)
 	}
 }
 

@@ -1,9 +1,10 @@
 // Package count counts, tap by tap, what became of every card that the tray laid on the reader: applied once at central,
-// lost, doubled, settled on the box, corrected.
+// lost, doubled, settled on the box, corrected. And it counts people: nobody has a PPID who did not prove the PIN, and whoever
+// has one has the one that central's keys give, over every renewal, and shares it with nobody.
 //
 // It is written to be independent of what it counts: it imports neither box nor central nor tray, reads the tray's ledger as
-// text and the databases as tables, and opens central's sealed columns with the practice keys by its own few lines. It
-// changes nothing and may run beside the programs.
+// text and the databases as tables, and opens central's sealed columns, verifies what cards signed and derives PPIDs with the practice
+// keys by its own few lines. It changes nothing and may run beside the programs. Who issued a certificate it does not ask.
 package count
 
 import (
@@ -44,6 +45,7 @@ type Row struct {
 type Result struct {
 	Rows                                             []Row
 	Taps, Offline, Settled, Lost, Doubled, Corrected int
+	People, PINs, Cards                              int      // with a PPID; proofs of a PIN and of a card that were verified here
 	Faults                                           []string // everything else that does not add up
 }
 
@@ -54,11 +56,16 @@ func (r Result) OK() bool {
 
 // Count reads everything and compares.
 func Count(ctx context.Context, p Paths) (Result, error) {
-	lays, err := readLedger(p.Ledger)
+	lays, whose, err := readLedger(p.Ledger)
 	if err != nil {
 		return Result{}, err
 	}
-	records, err := readCentral(ctx, p.Central, p.Keys)
+	tables, err := openCentral(p.Central, p.Keys)
+	if err != nil {
+		return Result{}, err
+	}
+	defer tables.db.Close()
+	records, err := tables.records(ctx)
 	if err != nil {
 		return Result{}, err
 	}
@@ -71,7 +78,10 @@ func Count(ctx context.Context, p Paths) (Result, error) {
 		r.add(l, match(l, records), held)
 	}
 	r.strays(records)
-	return r, nil
+	if err := r.kept(ctx, tables.db, records); err != nil {
+		return Result{}, err
+	}
+	return r, r.people(records, whose, p.Keys)
 }
 
 // match finds the records of a laying: the same card, dated while it lay there.
@@ -171,6 +181,7 @@ func (r Result) Print(w io.Writer) error {
 	for _, f := range slices.Compact(slices.Sorted(slices.Values(r.Faults))) {
 		fmt.Fprintln(w, "fault:", f)
 	}
+	fmt.Fprintf(w, "people: %d with one PPID each; verified here: %d proofs of a PIN, %d of a bound card\n", r.People, r.PINs, r.Cards)
 	_, err := fmt.Fprintf(w, "smoke: taps=%d offline=%d settled=%d lost=%d doubled=%d corrected=%d\n",
 		r.Taps, r.Offline, r.Settled, r.Lost, r.Doubled, r.Corrected)
 	return err

@@ -36,18 +36,28 @@ type entry struct {
 	serial       string // hex
 	at           time.Time
 	first, final int
-	unsettled    bool   // central has published no final verdict
-	sealedAs     uint64 // seq whose place the content was sealed for; 0 is its own
-	contentTap   string // tap that the content speaks of; "" is its own
-	onBox        int    // final verdict that is durable on the box; 0: none
-	boxSeq       uint64 // number under which the box knows it; 0 is the same
+	unsettled    bool        // central has published no final verdict
+	sealedAs     uint64      // seq whose place the content was sealed for; 0 is its own
+	contentTap   string      // tap that the content speaks of; "" is its own
+	onBox        int         // final verdict that is durable on the box; 0: none
+	boxSeq       uint64      // number under which the box knows it; 0 is the same
+	said         map[int]any // more of the content
+	subject      int64       // row of the pseudonym; 0: none
 }
 
 // scene is a ledger and two databases, made by hand.
 type scene struct {
-	ledger  []string
-	torn    string // what follows the ledger's last newline
-	records []entry
+	ledger     []string
+	torn       string // what follows the ledger's last newline
+	records    []entry
+	subjects   []named
+	enrolments map[string]int64 // person of each tap
+}
+
+// named is a pseudonym of a person at the practice service. Its row is its place, from 1.
+type named struct {
+	person, sealedAs int64 // sealedAs: person for whose place it was sealed; 0 is its own
+	ppid             string
 }
 
 var (
@@ -110,15 +120,19 @@ func (s scene) paths(t *testing.T) count.Paths {
 	must(t, os.WriteFile(p.Ledger, []byte(strings.Join(s.ledger, "\n")+"\n"+s.torn), 0o600))
 	must(t, os.WriteFile(filepath.Join(p.Keys, "row.key"), key, 0o600))
 	central := database(t, filepath.Join(p.Central, "central.db"), `CREATE TABLE records (epoch BLOB, seq INTEGER, tap BLOB, tapped INTEGER,
-		first_verdict INTEGER, final_verdict INTEGER, verdict INTEGER, content_sealed BLOB, PRIMARY KEY (epoch, seq))`)
+		first_verdict INTEGER, final_verdict INTEGER, verdict INTEGER, content_sealed BLOB, box BLOB, applied INTEGER, subject INTEGER,
+		PRIMARY KEY (epoch, seq));
+		CREATE TABLE subjects (row INTEGER PRIMARY KEY, person INTEGER, sector TEXT, key_epoch INTEGER, ppid_sealed BLOB);
+		CREATE TABLE enrolments (tap BLOB PRIMARY KEY, person INTEGER)`)
 	box := database(t, filepath.Join(p.Box, "desired.db"), `CREATE TABLE verdict (epoch BLOB, seq BLOB, tap BLOB, verdict INTEGER, PRIMARY KEY (epoch, seq))`)
 	for n, r := range s.records {
 		published := n + 1
 		if r.unsettled {
 			published = 0
 		}
-		_, err := central.ExecContext(t.Context(), `INSERT INTO records VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-			epoch, int64(r.seq), []byte(r.tap), r.at.UnixMilli(), r.first, r.final, published, r.sealed(t)) //nolint:gosec // small numbers
+		_, err := central.ExecContext(t.Context(), `INSERT INTO records VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, nullif(?, 0))`,
+			epoch, int64(r.seq), []byte(r.tap), r.at.UnixMilli(), r.first, r.final, published, r.sealed(t), //nolint:gosec // small numbers
+			boxID.ID128[:], r.at.UnixMilli(), r.subject)
 		must(t, err)
 		if r.onBox != 0 {
 			_, err := box.ExecContext(t.Context(), `INSERT INTO verdict VALUES (?, ?, ?, ?)`,
@@ -126,6 +140,7 @@ func (s scene) paths(t *testing.T) count.Paths {
 			must(t, err)
 		}
 	}
+	s.people(t, central, p.Keys)
 	return p
 }
 
@@ -148,13 +163,21 @@ func (r entry) sealed(t *testing.T) []byte {
 	if r.contentTap != "" {
 		tap = r.contentTap
 	}
-	plain, err := cbor.Marshal(map[int]any{2: []byte(tap), 3: r.at.UnixMilli(), 10: serial})
+	content := map[int]any{2: []byte(tap), 3: r.at.UnixMilli(), 10: serial}
+	maps.Copy(content, r.said)
+	plain, err := cbor.Marshal(content)
 	must(t, err)
 	place := r.seq
 	if r.sealedAs != 0 {
 		place = r.sealedAs
 	}
-	aad, err := cbor.Marshal([]any{"records.content", binary.BigEndian.AppendUint64(slices.Clone(epoch), place)})
+	return seal(t, "records.content", binary.BigEndian.AppendUint64(slices.Clone(epoch), place), plain)
+}
+
+// seal writes version 1 of a sealed column.
+func seal(t *testing.T, label string, row, plain []byte) []byte {
+	t.Helper()
+	aad, err := cbor.Marshal([]any{label, row})
 	must(t, err)
 	block, err := aes.NewCipher(key)
 	must(t, err)
@@ -276,7 +299,7 @@ func TestCannotCount(t *testing.T) {
 		"no box":         {func(p count.Paths) error { return os.Remove(filepath.Join(p.Box, "desired.db")) }, "desired.db"},
 		"central damaged": {func(p count.Paths) error {
 			return os.WriteFile(filepath.Join(p.Central, "central.db"), []byte("no database at all, but long enough"), 0o600)
-		}, "central's records"},
+		}, "reading central's"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := whole().paths(t)

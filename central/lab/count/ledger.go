@@ -31,11 +31,12 @@ type laid struct {
 }
 
 // readLedger collects the layings in order. A card lies until it is taken or the next one is laid. What follows the last newline
-// was never acknowledged and is no line.
-func readLedger(path string) ([]laid, error) {
+// was never acknowledged and is no line. It also says whose the certificates are.
+func readLedger(path string) ([]laid, humans, error) {
 	text, err := os.ReadFile(filepath.Clean(path))
+	whose := newHumans()
 	if err != nil {
-		return nil, fmt.Errorf("reading the ledger: %w", err)
+		return nil, whose, fmt.Errorf("reading the ledger: %w", err)
 	}
 	var all []laid
 	open := -1
@@ -44,7 +45,10 @@ func readLedger(path string) ([]laid, error) {
 		n++
 		var l line
 		if err := json.Unmarshal(raw, &l); err != nil {
-			return nil, fmt.Errorf("reading the ledger, line %d: %w", n, err)
+			return nil, whose, fmt.Errorf("reading the ledger, line %d: %w", n, err)
+		}
+		if l.Kind == "lay" || l.Kind == "renew" || l.Kind == "reissue" {
+			whose.add(l)
 		}
 		switch l.Kind {
 		case "lay":
@@ -61,7 +65,7 @@ func readLedger(path string) ([]laid, error) {
 		}
 	}
 	ended(all, open, time.Now())
-	return all, nil
+	return all, whose, nil
 }
 
 // ended ends the laying that is open, if one is.

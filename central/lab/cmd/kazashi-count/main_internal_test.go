@@ -24,7 +24,9 @@ func tables(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	for name, schema := range map[string]string{
 		"central/central.db": `CREATE TABLE records (epoch BLOB, seq INTEGER, tap BLOB, tapped INTEGER, first_verdict INTEGER,
-			final_verdict INTEGER, verdict INTEGER, content_sealed BLOB)`,
+			final_verdict INTEGER, verdict INTEGER, content_sealed BLOB, box BLOB, applied INTEGER, subject INTEGER);
+			CREATE TABLE subjects (row INTEGER, person INTEGER, sector TEXT, key_epoch INTEGER, ppid_sealed BLOB);
+			CREATE TABLE enrolments (tap BLOB, person INTEGER)`,
 		"box/desired.db": `CREATE TABLE verdict (epoch BLOB, seq BLOB, tap BLOB, verdict INTEGER)`,
 	} {
 		path := ts.MkAbs(name)

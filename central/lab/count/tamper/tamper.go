@@ -1,4 +1,5 @@
-// Package tamper does to copies of central's database what a count must find: a record removed, doubled, or exchanged with another.
+// Package tamper does to copies of central's database what a count must find: a record removed, doubled, or exchanged with another; a
+// pseudonym moved, exchanged, given to a stranger, or a person split in two; a proof changed.
 //
 // Each [Deed] changes one database file for good; give it a copy, with no program on it. Contents that it seals anew are sealed by
 // central's own code with the practice keys, so that only their meaning is wrong. Nothing here may be used at the same time on
@@ -20,8 +21,8 @@ import (
 	"kazashi.example/central/keys"
 )
 
-// ErrFew says that the database holds too few records to tamper with.
-var ErrFew = errors.New("two records are needed to tamper with")
+// ErrFew says that the database holds too few records, or people, to tamper with.
+var ErrFew = errors.New("two records, and people with pseudonyms, are needed to tamper with")
 
 // label binds a record's sealed content to its column (central/opener).
 const label = "records.content"
@@ -40,6 +41,11 @@ func Deeds() []Deed {
 		{"two contents swapped as they are", swapSealed},
 		{"two contents swapped, sealed anew", swapResealed},
 		{"two records with their numbers swapped, sealed anew", swapNumbers},
+		{"a PPID moved to another person", movePPID},
+		{"the PPIDs of two people exchanged, sealed anew", exchangePPIDs},
+		{"a person split in two", split},
+		{"a PPID for somebody who never enrolled", adopt},
+		{"a proof of the PIN changed, sealed anew", forge},
 	}
 }
 
