@@ -13,7 +13,6 @@ import (
 	"kazashi.example/reader/mynumber"
 	"kazashi.example/reader/pcsc"
 	"kazashi.example/reader/vcard/control"
-	"kazashi.example/reader/vcard/vpcd"
 )
 
 // A counter's day: no service, it is started, a card comes and goes, the service is restarted with more readers.
@@ -184,38 +183,6 @@ func TestReadCertificateInTwoCommands(t *testing.T) {
 	}
 	if n := slot().APDUs - before; n != 2 {
 		t.Errorf("the card counted %d commands, want 2", n)
-	}
-}
-
-func TestBadCards(t *testing.T) {
-	_, p := person(t, "hanako")
-	fault := func(kind vpcd.Kind, after int) control.InsertRequest {
-		return control.InsertRequest{Profile: p.Profile, Fault: &control.Fault{Kind: kind, AfterAPDUs: after}}
-	}
-	tests := []struct {
-		name string
-		req  control.InsertRequest
-		want []error
-	}{
-		{"torn away in the middle", fault(vpcd.Tear, 1), []error{mynumber.ErrTorn}},
-		{"torn away at once", fault(vpcd.Tear, 0), []error{mynumber.ErrTorn}},
-		{"nonsense after the first command", fault(vpcd.Nonsense, 1), []error{mynumber.ErrNonsense, mynumber.ErrTorn, mynumber.ErrNoCertificate}},
-		{"nonsense from the start", fault(vpcd.Nonsense, 0), []error{mynumber.ErrNotMyNumber, mynumber.ErrNonsense, mynumber.ErrTorn}},
-		{"not a My Number Card", control.InsertRequest{Fault: &control.Fault{Kind: vpcd.Stranger}}, []error{mynumber.ErrNotMyNumber}},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			card, _ := laid(t, tt.req)
-			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-			defer cancel()
-			_, err := mynumber.New(card, mynumber.Options{}).ReadAuthCert(ctx)
-			for _, want := range tt.want {
-				if errors.Is(err, want) {
-					return
-				}
-			}
-			t.Errorf("ReadAuthCert = %v, want one of %v", err, tt.want)
-		})
 	}
 }
 

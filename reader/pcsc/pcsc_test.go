@@ -40,10 +40,15 @@ func run(m *testing.M) int {
 // watch runs Watch until the test's end and returns its events. A test that forgets to read them does not hold it up.
 func watch(t *testing.T) <-chan pcsc.Event {
 	t.Helper()
+	return watchBy(t, pcsc.Watch)
+}
+
+func watchBy(t *testing.T, run func(context.Context, func(pcsc.Event)) error) <-chan pcsc.Event {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	events := make(chan pcsc.Event, 256)
 	done := make(chan error, 1)
-	go func() { done <- pcsc.Watch(ctx, func(e pcsc.Event) { events <- e }) }()
+	go func() { done <- run(ctx, func(e pcsc.Event) { events <- e }) }()
 	t.Cleanup(func() {
 		cancel()
 		select {

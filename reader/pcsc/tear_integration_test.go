@@ -4,138 +4,199 @@ package pcsc_test
 
 import (
 	"context"
-	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
-	"sync"
+	"slices"
 	"testing"
 
-	"kazashi.example/central/lab/pcscd"
-	"kazashi.example/central/lab/world"
-	"kazashi.example/reader/cvc"
 	"kazashi.example/reader/mynumber"
 	"kazashi.example/reader/pcsc"
 	"kazashi.example/reader/vcard"
 	"kazashi.example/reader/vcard/control"
-	"kazashi.example/reader/vcard/vpcd"
-	"kazashi.example/sync/certid"
 )
 
-// P5: whenever in whichever procedure the card is torn away, through the real stack the answer is a typed error and the card's
-// counters are as before. As many cards as there are commands lie on as many readers at once.
-func TestP5TearAtEveryCommand(t *testing.T) {
-	w, p := person(t, "hanako")
-	options := mynumber.Options{Authorities: cardAuthorities(t, w)}
-	birth := mynumber.BirthDate{Year: p.Birth.Year, Month: p.Birth.Month, Day: p.Birth.Day}
-	for _, procedure := range []struct {
-		name string
-		run  func(context.Context, *mynumber.Card) error
-	}{
-		{"certificate", func(ctx context.Context, c *mynumber.Card) error {
-			_, err := c.ReadAuthCert(ctx)
-			return err
-		}},
-		{"card", func(ctx context.Context, c *mynumber.Card) error {
-			if _, err := c.ReadAuthCert(ctx); err != nil {
-				return err
-			}
-			_, err := c.ProveFace(ctx, mynumber.FaceRequest{Birth: birth, Message: []byte("fresh")})
-			return err
-		}},
-		{"pin", func(ctx context.Context, c *mynumber.Card) error {
-			pin, err := mynumber.NewPIN(p.AuthPIN)
-			if err != nil {
-				return err
-			}
-			_, err = c.SignAuth(ctx, pin, []byte("fresh"))
-			return err
-		}},
-	} {
-		t.Run(procedure.name, func(t *testing.T) {
-			r := rig(t, pcscd.MaxSlots)
-			run := func(slot int) error {
-				return with(t, r, slot, func(card *pcsc.Card) error { return procedure.run(t.Context(), mynumber.New(card, options)) })
-			}
-			insert(t, r, 0, control.InsertRequest{Profile: p.Profile})
-			before := count(t, r, 0)
-			if err := run(0); err != nil {
-				t.Fatalf("undisturbed: %v", err)
-			}
-			commands := count(t, r, 0) - before
-			if commands < 2 || commands > pcscd.MaxSlots-1 {
-				t.Fatalf("the procedure takes %d commands, want 2 to %d", commands, pcscd.MaxSlots-1)
-			}
-			tearEach(t, r, p.Profile, commands, run)
-		})
-	}
+// tear is one moment at which a card is taken away: before its command n, counted from 1, or after it, when the card has done what it
+// was told and the answer is lost.
+type tear struct {
+	procedure
+	n, of int
+	after bool
 }
 
-// tearEach lays a copy of the card on each reader from 1 on, which leaves after 0, 1, 2, … commands.
-func tearEach(t *testing.T, r *pcscd.Rig, profile string, commands int, run func(slot int) error) {
-	t.Helper()
-	card, err := vcard.LoadProfile(profile)
-	if err != nil {
-		t.Fatal(err)
+func (t tear) String() string {
+	return fmt.Sprintf("%s, torn at command %d of %d, done: %v", t.name, t.n, t.of, t.after)
+}
+
+// fault is the tear on a card that is sent some other commands first.
+func (t tear) fault(first int) []string {
+	if t.after {
+		return []string{fmt.Sprintf("tear-after=%d", first+t.n)}
 	}
-	copies := make([]string, commands)
-	for n := range commands {
-		copies[n] = save(t, card)
-		insert(t, r, 1+n, control.InsertRequest{Profile: copies[n], Fault: &control.Fault{Kind: vpcd.Tear, AfterAPDUs: n}})
-	}
-	var all sync.WaitGroup
-	for n := range commands {
-		all.Go(func() {
-			if err := run(1 + n); !errors.Is(err, mynumber.ErrTorn) {
-				t.Errorf("torn after %d of %d commands: %v, want ErrTorn", n, commands, err)
-			}
-		})
-	}
-	all.Wait()
-	noneLeft(t)
-	for n := range commands {
-		insert(t, r, 1+n, control.InsertRequest{Profile: copies[n]})
-	}
-	want := mynumber.Status{
-		AuthPIN: open(3), InputPIN: open(3), Password: open(5), Birth: open(10), // as issued: reader/SOURCES.md, Files
-	}
-	for n := range commands {
-		err := with(t, r, 1+n, func(c *pcsc.Card) error {
-			got, err := mynumber.New(c, mynumber.Options{}).PINStatus(t.Context())
-			if err == nil && got != want {
-				t.Errorf("torn after %d of %d commands: tries %v, want %v", n, commands, got, want)
-			}
-			return err
-		})
-		if err != nil {
-			t.Errorf("asking for the tries: %v", err)
+	return []string{fmt.Sprintf("tear-before=%d", first+t.n)}
+}
+
+// chain is tears of one card, one after the other.
+type chain struct {
+	holder
+	path  string // of a card that lies nowhere else
+	tears []tear
+}
+
+// tears: whenever in whichever procedure on whichever card the card is torn away, the answer is ErrTorn, the card's counters are as
+// before, and the next try with the right values succeeds.
+func tears(t *testing.T, d *desk) {
+	var whole []*chain
+	for _, c := range cards {
+		if c.who != "tomas" && c.who != "sora" { // whose cards differ in nothing that is torn
+			h := d.holder(t, c.who)
+			whole = append(whole, &chain{holder: h, path: save(t, h.profile)})
 		}
 	}
+	each(t, d, whole, func(c *chain, s spot) error {
+		if err := s.lay(control.InsertRequest{Profile: c.path}); err != nil {
+			return err
+		}
+		for _, p := range everyProcedure {
+			err := s.undisturbed(c, p)
+			if err != nil && refusesOf(c.Key)[p.name] == nil {
+				return fmt.Errorf("%s, undisturbed: %w", p.name, err)
+			}
+		}
+		return nil
+	}, func(c *chain) string { return c.Key })
+	var all []*chain
+	n := 0
+	for _, c := range whole {
+		n += len(c.tears)
+		for part := range slices.Chunk(c.tears, tearsPerCard) {
+			all = append(all, &chain{c.holder, save(t, c.profile), part})
+		}
+	}
+	t.Logf("%d tears on %d cards", n, len(all))
+	each(t, d, all, func(c *chain, s spot) error { return s.tearEach(c) }, func(c *chain) string { return c.Key })
 }
 
-func open(left int) mynumber.Tries { return mynumber.Tries{Left: left, State: mynumber.StateOpen} }
+const tearsPerCard = 8
 
-// with waits until a card lies on a reader, and hands it to f.
-func with(t *testing.T, r *pcscd.Rig, slot int, f func(*pcsc.Card) error) error {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	card, err := connectUntil(ctx, r.ReaderName(slot), func(err error) bool { return err == nil })
+// recorder passes commands to a card and keeps them, without their data.
+type recorder struct {
+	mynumber.Transmitter
+	ins []byte
+	say []bool // the command carried a value
+}
+
+func (r *recorder) Transmit(ctx context.Context, cmd []byte) ([]byte, error) {
+	r.ins, r.say = append(r.ins, cmd[1]), append(r.say, len(cmd) > 5)
+	return r.Transmitter.Transmit(ctx, cmd)
+}
+
+// undisturbed adds the moments of a procedure that the card does: before each command, and after each that changes a counter or a PIN.
+func (s spot) undisturbed(c *chain, p procedure) error {
+	r := new(recorder)
+	err := s.connected(func(card *pcsc.Card) error {
+		r.Transmitter = card
+		return p.run(s.t.Context(), mynumber.New(r, s.desk.options(s.t, nil)), c.holder)
+	})
 	if err != nil {
 		return err
 	}
-	return errors.Join(f(card), card.Close())
+	for i, ins := range r.ins {
+		const verify, change = 0x20, 0x24
+		c.tears = append(c.tears, tear{p, i + 1, len(r.ins), false})
+		if ins == change || ins == verify && r.say[i] {
+			c.tears = append(c.tears, tear{p, i + 1, len(r.ins), true})
+		}
+	}
+	return nil
 }
 
-func count(t *testing.T, r *pcscd.Rig, slot int) int {
-	t.Helper()
-	s, err := r.Control().Slot(t.Context(), slot)
-	if err != nil {
-		t.Fatal(err)
+// tearEach lays the card for each tear, and once more. With every new laying it first looks whether the last tear left the card as it was,
+// and has the procedure done that was torn, by somebody who remembers it.
+func (s spot) tearEach(c *chain) error {
+	var last tear
+	var memory *mynumber.Memory
+	var issued map[string]uint8
+	for i := range len(c.tears) + 1 {
+		req := control.InsertRequest{Profile: c.path}
+		if i < len(c.tears) {
+			req.Faults = c.tears[i].fault(last.of)
+		}
+		if err := s.lay(req); err != nil {
+			return err
+		}
+		tries, err := s.tries()
+		if issued == nil {
+			issued = tries
+		}
+		if err != nil || !maps.Equal(tries, issued) {
+			return fmt.Errorf("%v: tries %v became %v, %w", last, issued, tries, err)
+		}
+		if i > 0 {
+			if sent, err := s.unharmed(last.procedure, c.holder, s.desk.options(s.t, memory), nil); err != nil || sent != last.of {
+				return fmt.Errorf("%v, and tried again in %d commands: %w", last, sent, err)
+			}
+		}
+		if i == len(c.tears) {
+			return nil
+		}
+		last, memory = c.tears[i], mynumber.NewMemory()
+		if err := s.run(last.procedure, c.holder, s.desk.options(s.t, memory)); !torn(err) {
+			return fmt.Errorf("%v: %w, want ErrTorn", last, err)
+		}
 	}
-	return int(s.APDUs)
+	return nil
+}
+
+// torn reports a card that went away and nothing else.
+func torn(err error) bool {
+	for _, other := range []error{mynumber.ErrNonsense, mynumber.ErrRefused, mynumber.ErrWrongPIN, pcsc.ErrWorker, pcsc.ErrNoService} {
+		if errors.Is(err, other) {
+			return false
+		}
+	}
+	return errors.Is(err, mynumber.ErrTorn)
+}
+
+// lostAnswers: a wrong value whose answer was lost has cost its try, is known for wrong by that, and is not sent again; one that never got
+// to the card is not blamed.
+func lostAnswers(t *testing.T, d *desk) {
+	type lost struct {
+		guarded
+		path string
+		done bool
+	}
+	h := d.holder(t, "hanako")
+	bad := h.mistaken(t, 1)
+	var all []lost
+	for _, g := range guardeds {
+		for _, done := range []bool{true, false} {
+			all = append(all, lost{g, save(t, h.profile), done})
+		}
+	}
+	each(t, d, all, func(l lost, s spot) error {
+		torn := tear{n: l.value, after: l.done}
+		if err := s.lay(control.InsertRequest{Profile: l.path, Faults: torn.fault(0)}); err != nil {
+			return err
+		}
+		o := d.options(t, mynumber.NewMemory())
+		if err := s.run(l.procedure, bad, o); !errors.Is(err, mynumber.ErrTorn) {
+			return fmt.Errorf("torn at VERIFY: %w, want ErrTorn", err)
+		}
+		if err := s.lay(control.InsertRequest{Profile: l.path}); err != nil {
+			return err
+		}
+		want := outcome{err: mynumber.ErrWrongPIN, left: l.max - 1, sw: 0x63C0 | uint16(l.max-1), before: l.max, after: l.max - 1}
+		same := outcome{err: mynumber.ErrSameWrong, left: l.max - 1, before: l.max - 1, after: l.max - 1}
+		if l.done {
+			want = same
+		}
+		return errors.Join(s.ends(l.guarded, bad, o, want), s.ends(l.guarded, bad, o, same),
+			s.ends(l.guarded, h, o, outcome{before: l.max - 1, after: l.max}))
+	}, func(l lost) string { return fmt.Sprintf("%s, VERIFY seen by the card: %v", l.name, l.done) })
 }
 
 // save writes a profile to a file of its own.
@@ -150,26 +211,4 @@ func save(t *testing.T, p *vcard.Profile) string {
 		t.Fatal(err)
 	}
 	return path
-}
-
-// cardAuthorities are those of the practice world.
-func cardAuthorities(t *testing.T, w *world.World) *cvc.Authorities {
-	t.Helper()
-	anchors, err := w.CardAnchors()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var list []cvc.Authority
-	for _, a := range anchors {
-		key, err := x509.ParsePKIXPublicKey(a.Key)
-		if err != nil {
-			t.Fatal(fmt.Errorf("key of card authority %s: %w", a.Name, err))
-		}
-		list = append(list, cvc.Authority{Hierarchy: certid.HierarchyPractice, ID: a.KeyID, Key: key})
-	}
-	set, err := cvc.NewAuthorities(list)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return set
 }

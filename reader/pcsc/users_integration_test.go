@@ -13,8 +13,6 @@ import (
 
 	"kazashi.example/reader/mynumber"
 	"kazashi.example/reader/pcsc"
-	"kazashi.example/reader/token"
-	"kazashi.example/reader/vcard"
 	"kazashi.example/reader/vcard/control"
 )
 
@@ -159,31 +157,5 @@ func TestExchangedCardIsNotSpokenTo(t *testing.T) {
 	}
 	if err := card.Close(); err != nil {
 		t.Errorf("Close = %v", err)
-	}
-}
-
-// A handed-out card by its identifier, and a My Number Card that is none, through the real stack.
-func TestTokens(t *testing.T) {
-	_, p := person(t, "hanako")
-	r := rig(t, 2)
-	lent := save(t, &vcard.Profile{Label: "lent", Kind: vcard.Token, UID: "0101060112345678"})
-	insert(t, r, 0, control.InsertRequest{Profile: lent})
-	insert(t, r, 1, control.InsertRequest{Profile: p.Profile})
-	for slot, want := range []error{nil, token.ErrMyNumber} {
-		present(t, r.ReaderName(slot))
-		card, err := pcsc.Connect(t.Context(), r.ReaderName(slot), pcsc.Exclusive)
-		if err != nil {
-			t.Fatal(err)
-		}
-		uid, err := token.Read(t.Context(), card)
-		if !errors.Is(err, want) || err == nil && uid.Kind() != token.Eight {
-			t.Errorf("token.Read in slot %d = %v, %v, want %v", slot, uid.Kind(), err, want)
-		}
-		if _, err := mynumber.New(card, mynumber.Options{}).ReadAuthCert(t.Context()); errors.Is(err, mynumber.ErrNotMyNumber) != (want == nil) {
-			t.Errorf("ReadAuthCert in slot %d = %v", slot, err)
-		}
-		if err := card.Close(); err != nil {
-			t.Errorf("Close = %v", err)
-		}
 	}
 }

@@ -63,7 +63,13 @@ func Watch(ctx context.Context, handle func(Event)) error {
 	if !hooked.Load() {
 		return wrap("watching readers", errUnhooked)
 	}
-	w := watcher{handle: handle, backoff: backoffMin}
+	w := watcher{handle: handle, hang: hangLimit, backoff: backoffMin}
+	w.run(ctx)
+	return nil
+}
+
+// run watches until ctx ends.
+func (w *watcher) run(ctx context.Context) {
 	warm()
 	defer cool()
 	defer w.end()
@@ -79,12 +85,12 @@ func Watch(ctx context.Context, handle func(Event)) error {
 		sleep(ctx, w.backoff)
 		w.backoff = min(2*w.backoff, backoffMax)
 	}
-	return nil
 }
 
 type watcher struct {
 	handle  func(Event)
-	worker  *worker // nil until there is one
+	hang    time.Duration // hangLimit, less in tests
+	worker  *worker       // nil until there is one
 	track   tracker
 	lost    bool // ServiceLost was reported and nothing since
 	backoff time.Duration
@@ -115,7 +121,7 @@ func (w *watcher) end() {
 
 // round lists the readers, waits for one change and reports it.
 func (w *watcher) round(ctx context.Context, found *bool) error {
-	names, err := list(ctx, w.worker)
+	names, err := list(ctx, w.worker, w.hang)
 	if err != nil {
 		return wrap("listing readers", err)
 	}
@@ -125,7 +131,7 @@ func (w *watcher) round(ctx context.Context, found *bool) error {
 	}
 	w.report(w.track.list(names))
 	states := w.track.states()
-	err = wait(ctx, w.worker, states)
+	err = wait(ctx, w.worker, states, waitLimit+w.hang)
 	switch {
 	case err == nil:
 		w.report(w.track.update(states))
@@ -139,8 +145,8 @@ func (w *watcher) round(ctx context.Context, found *bool) error {
 }
 
 // list is SCardListReaders; no reader is no error.
-func list(ctx context.Context, p *worker) ([]string, error) {
-	answer, err := ask(ctx, p, hangLimit, opList)
+func list(ctx context.Context, p *worker, limit time.Duration) ([]string, error) {
+	answer, err := ask(ctx, p, limit, opList)
 	if errors.Is(err, scard.ErrNoReadersAvailable) {
 		return nil, nil
 	}
@@ -151,9 +157,9 @@ func list(ctx context.Context, p *worker) ([]string, error) {
 }
 
 // wait is SCardGetStatusChange. When ctx ends the worker is killed in the middle of it.
-func wait(ctx context.Context, p *worker, states []scard.ReaderState) error {
+func wait(ctx context.Context, p *worker, states []scard.ReaderState, limit time.Duration) error {
 	body := binary.BigEndian.AppendUint32(nil, uint32(waitLimit/time.Millisecond))
-	answer, err := ask(ctx, p, waitLimit+hangLimit, opWait, appendStates(body, states))
+	answer, err := ask(ctx, p, limit, opWait, appendStates(body, states))
 	if err != nil {
 		return err
 	}
