@@ -29,7 +29,7 @@ func (c Config) readings() readings {
 	if c.Quick {
 		return readings{cards: 2, rounds: 3, reads: 2, crypto: 2 * ratioBlock}
 	}
-	return readings{cards: 5, rounds: 100, reads: 25, crypto: 60 * ratioBlock}
+	return readings{cards: 5, rounds: 60, reads: 15, crypto: 60 * ratioBlock}
 }
 
 // ReaderFigures are the names of the figures that RunReader owes.

@@ -25,10 +25,13 @@ func newBenchReader() *cobra.Command {
   opensc_apdus_certificate            of pkcs15-tool --read-certificate 01, the least of any card; _jpki_only: told to know no other card
   tap_model_R_p50_ms                  the model's time of a PIN-less tap at R kbit/s, by pcscd, vpcd and the reader's own process
   tap_model_excess_R_p50_ms, _p99_ms  what it takes beyond that, from the first command until the last signature is verified
-  tap_excess_computing_p50_ms         what of that no answer was waited for
+  bare_model_excess_R_p50_ms          what the same commands take beyond it by pcscd's bare socket, with nothing looked at
+  tap_reader_adds_p50_ms              the one less the other, in turn
+  tap_excess_computing_p50_ms         what of the excess no answer was waited for
   tap_connect_p50_ms                  connecting to the card and letting it go, with its activation: no part of the above
-  tap_crypto_vs_primitives            all that a box computes for such a tap, over its four bare RSA verifications (median of blocks)
-  tap_crypto_p50_us, primitives_p50_us
+  tap_crypto_vs_primitives            the verifications of such a tap over the four bare RSA verifications in them (median of blocks)
+  tap_computing_vs_primitives         all that a box computes for it, the guard and the files too, over the same
+  tap_crypto_p50_us, tap_computing_p50_us, primitives_p50_us
   certificate_read_p50_ms             a whole program that reads the certificate at 106 kbit/s, from its start to its end
   opensc_certificate_read_p50_ms      pkcs15-tool on the same card, in turn; also _jpki_only
   certificate_read_vs_opensc          the one over the other (median of pairs); also _jpki_only
