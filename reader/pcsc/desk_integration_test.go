@@ -22,8 +22,7 @@ import (
 	"kazashi.example/sync/certid"
 )
 
-// desk is one rig with as many readers as pcscd holds, and the people of the practice world with their cards. Many tests share it, and
-// each uses several readers at once.
+// desk is one rig, and the people of the practice world with their cards.
 type desk struct {
 	rig    *pcscd.Rig
 	world  *world.World
@@ -31,11 +30,11 @@ type desk struct {
 	free   chan int // slots without a card
 }
 
-func newDesk(t *testing.T) *desk {
+func newDesk(t *testing.T, slots int) *desk {
 	t.Helper()
 	w, _ := person(t, "hanako")
-	d := &desk{rig: rig(t, pcscd.MaxSlots), world: w, issuer: cardIssuers(t, w), free: make(chan int, pcscd.MaxSlots)}
-	for n := range pcscd.MaxSlots {
+	d := &desk{rig: rig(t, slots), world: w, issuer: cardIssuers(t, w), free: make(chan int, slots)}
+	for n := range slots {
 		d.free <- n
 	}
 	return d

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"testing"
 
+	"kazashi.example/central/lab/pcscd"
 	"kazashi.example/reader/jpki"
 	"kazashi.example/reader/mynumber"
 	"kazashi.example/reader/pcsc"
@@ -220,7 +221,7 @@ var commands = map[string]int{
 
 // Every procedure through pcscd, with every kind of card, what it refuses, and tears at every command: on one rig.
 func TestProceduresThroughPCSC(t *testing.T) {
-	d := newDesk(t)
+	d := newDesk(t, pcscd.MaxSlots)
 	t.Run("P5 every procedure on every card", func(t *testing.T) { everyCard(t, d) })
 	t.Run("changed PINs", func(t *testing.T) { changedPINs(t, d) })
 	t.Run("token", func(t *testing.T) { noMyNumberCard(t, d) })

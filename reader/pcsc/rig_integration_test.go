@@ -4,6 +4,7 @@ package pcsc_test
 
 import (
 	"bytes"
+	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -55,10 +56,18 @@ func stop(t testing.TB, r *pcscd.Rig) {
 	}
 }
 
-// person opens the practice world and returns one of its people.
+// practice makes one practice world for all tests. Whoever changes a card, its PINs or its counters for good works on a copy of it.
+var practice = sync.OnceValues(func() (*world.World, error) {
+	return world.Open(context.Background(), filepath.Join(base, "world"), world.Config{Keys: worldtest.KeyDir()})
+})
+
+// person returns one of its people.
 func person(t testing.TB, key string) (*world.World, world.Person) {
 	t.Helper()
-	w := worldtest.Open(t, world.Config{})
+	w, err := practice()
+	if err != nil {
+		t.Fatal(err)
+	}
 	p, err := w.Person(key)
 	if err != nil {
 		t.Fatal(err)
