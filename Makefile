@@ -121,7 +121,6 @@ bench: build ## print the measured figures: lines "figure NAME VALUE UNIT"
 
 bench-reader: build ## print the card side's figures, with OpenSC on the same cards in the same run
 	$(call install_packages,opensc)
-	@$(GO) build -ldflags '$(LDFLAGS)' -o bin/ ./reader/cmd/cardtime
 	@bin/kazashi-lab bench reader
 
 fuzz: ## run each fuzz target for FUZZTIME (60s); a finding does not stop the others
