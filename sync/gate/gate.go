@@ -32,7 +32,8 @@ type Shown struct {
 	NotBefore time.Time
 	NotAfter  time.Time
 	Phone     bool // of a phone's authority, by its own word
-	// Hindrance says why no more was proved than Evidence; 0 if nothing stood in the way.
+	// Hindrance says why no more was proved than Evidence; 0 if nothing stood in the way. A false proof speaks against the card
+	// even where none was asked for; what is merely missing counts only below the rule's evidence.
 	Hindrance record.Reason
 }
 
@@ -106,7 +107,7 @@ func card(in Input) (Decision, bool) {
 		return refuse(record.ReasonNotYetValid), true
 	case now.Before(s.NotBefore) && in.Final:
 		return refuse(record.ReasonNotYetValid), true
-	case s.Evidence < in.Rule.Evidence && s.Hindrance != 0:
+	case s.Hindrance.FalseProof(), s.Evidence < in.Rule.Evidence && s.Hindrance != 0:
 		return refuse(s.Hindrance), true
 	case s.Evidence < in.Rule.Evidence:
 		return refuse(record.ReasonEvidenceTooWeak), true

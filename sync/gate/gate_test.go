@@ -43,7 +43,7 @@ var lists = []time.Time{
 
 // inputs calls visit with every combination.
 func inputs(visit func(gate.Input)) {
-	sizes := []int{len(demands), 2, 2, 5, 5, 2, 4, len(dates), 6, len(lists), 3, 2, 3}
+	sizes := []int{len(demands), 2, 2, 5, 5, 2, 4, len(dates), 6, len(lists), 3, 2, 4}
 	at := make([]int, len(sizes))
 	for {
 		visit(input(at))
@@ -69,7 +69,7 @@ func input(at []int) gate.Input {
 		Shown: gate.Shown{
 			Evidence: record.Evidence(at[3]), Chain: gate.Chain(at[4]), ProfileOK: at[5] == 0, Hierarchy: certid.Hierarchy(at[6]),
 			NotBefore: dates[at[7]].from, NotAfter: dates[at[7]].to,
-			Phone: at[12] == 1, Hindrance: []record.Reason{0, 0, record.ReasonCardDiffers}[at[12]],
+			Phone: at[12] == 1, Hindrance: []record.Reason{0, 0, record.ReasonNotEnrolled, record.ReasonCardDiffers}[at[12]],
 		},
 		Status: gate.Status{Answer: record.Answer(at[8]), ThisTime: lists[at[9]]},
 		Clock:  gate.Clock{Now: now, Confidence: record.Confidence(at[10])},
@@ -115,9 +115,12 @@ var sentences = []sentence{
 	{"it has begun, by a clock that was checked or by central", func(f facts) bool {
 		return f.early && (f.Final || f.Clock.Confidence == record.ConfidenceChecked)
 	}, record.VerdictRefused, record.ReasonNotYetValid},
+	{"a false proof speaks against the card, whatever was asked for", func(f facts) bool {
+		return f.Shown.Hindrance == record.ReasonCardDiffers
+	}, record.VerdictRefused, record.ReasonCardDiffers},
 	{"what kept the card from proving more is said", func(f facts) bool {
 		return f.Shown.Evidence < f.Rule.Evidence && f.Shown.Hindrance != 0
-	}, record.VerdictRefused, record.ReasonCardDiffers},
+	}, record.VerdictRefused, record.ReasonNotEnrolled},
 	{"the card proved what the rule asks for", func(f facts) bool { return f.Shown.Evidence < f.Rule.Evidence }, record.VerdictRefused, record.ReasonEvidenceTooWeak},
 	{"revoked is bad news at any age", func(f facts) bool { return f.Status.Answer == record.AnswerRevoked }, record.VerdictRefused, record.ReasonRevoked},
 	{"so is on hold", func(f facts) bool { return f.Status.Answer == record.AnswerOnHold }, record.VerdictRefused, record.ReasonOnHold},
@@ -166,7 +169,7 @@ func TestP6AcceptsExactlyWhatIsInOrder(t *testing.T) {
 	inputs(func(in gate.Input) {
 		f := factsOf(in)
 		want := f.Ruled && f.known && f.taken && f.Shown.ProfileOK && !f.early && !f.late &&
-			f.Shown.Evidence >= f.Rule.Evidence && f.Status.Answer == record.AnswerNotRevoked &&
+			f.Shown.Hindrance != record.ReasonCardDiffers && f.Shown.Evidence >= f.Rule.Evidence && f.Status.Answer == record.AnswerNotRevoked &&
 			(f.Final || f.age <= full && f.Clock.Confidence != record.ConfidenceNone)
 		got := gate.Decide(in)
 		if (got.Verdict == record.VerdictAccepted) != want {

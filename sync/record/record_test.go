@@ -148,6 +148,16 @@ func TestOfCard(t *testing.T) {
 	}
 }
 
+func TestFalseProof(t *testing.T) {
+	for n := range 256 {
+		r := record.Reason(n)
+		want := r == record.ReasonCardDiffers || r == record.ReasonCardNotGenuine || r == record.ReasonPINNotProved
+		if got := r.FalseProof(); got != want {
+			t.Errorf("FalseProof(%v) = %v, want %v", r, got, want)
+		}
+	}
+}
+
 func TestServed(t *testing.T) {
 	for v, want := range map[record.Verdict]bool{0: false, 1: true, 2: true, 3: false, 4: true, 5: false} {
 		if got := v.Served(); got != want {

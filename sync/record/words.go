@@ -173,6 +173,12 @@ func (r Reason) OrLater() Reason {
 	return r
 }
 
+// FalseProof says that something was proved false: a signature or record that does not verify, or another card than the bound
+// one. Less than was asked for is no false proof.
+func (r Reason) FalseProof() bool {
+	return r == ReasonCardDiffers || r == ReasonCardNotGenuine || r == ReasonPINNotProved
+}
+
 // OfCard reports whether r lies in the range of what the card is at fault for, known or not.
 func (r Reason) OfCard() bool { return r >= ReasonExpired && r < ReasonListTooOld }
 
