@@ -63,6 +63,12 @@ var plants = map[string]func(t *testing.T, dir string, secrets [][]byte){
 	"log": func(t *testing.T, dir string, secrets [][]byte) {
 		put(t, filepath.Join(dir, "box.log"), append([]byte(`{"msg":"`), bytes.Join(secrets, []byte("\"}\n{\"msg\":\""))...))
 	},
+	"environment": func(t *testing.T, dir string, secrets [][]byte) {
+		put(t, filepath.Join(dir, "environ"), append([]byte("PATH=/bin\x00A="), bytes.Join(secrets, []byte("\x00A="))...))
+	},
+	"page": func(t *testing.T, dir string, secrets [][]byte) {
+		put(t, filepath.Join(dir, "page.html"), append([]byte("<td>"), bytes.Join(secrets, []byte("</td>\n<td title=\""))...))
+	},
 	"database": func(t *testing.T, dir string, secrets [][]byte) {
 		db := database(t, filepath.Join(dir, "a.db"), secrets)
 		do(t, db, "PRAGMA wal_checkpoint(TRUNCATE)")
