@@ -62,8 +62,14 @@ type shown interface{ text() []line }
 // line is one line of text: a term and what it is, in Japanese and English.
 type line struct{ nameJA, nameEN, ja, en string }
 
+// laid is the card on the reader, by its procedures and by what passes commands to it.
+type laid struct {
+	*mynumber.Card
+	conn *pcsc.Card
+}
+
 // on runs a procedure on the card and prints what it found.
-func (f *cardFlags) on(c *cobra.Command, do func(context.Context, *mynumber.Card) (shown, error)) error {
+func (f *cardFlags) on(c *cobra.Command, do func(context.Context, laid) (shown, error)) error {
 	if f.wait <= 0 {
 		return command.WrongUsage(c, errors.New("--wait is longer than nothing"))
 	}
@@ -84,7 +90,7 @@ func (f *cardFlags) on(c *cobra.Command, do func(context.Context, *mynumber.Card
 	return nil
 }
 
-func (f *cardFlags) run(ctx context.Context, reader string, do func(context.Context, *mynumber.Card) (shown, error)) (found shown, err error) {
+func (f *cardFlags) run(ctx context.Context, reader string, do func(context.Context, laid) (shown, error)) (found shown, err error) {
 	ctx, cancel := context.WithTimeout(ctx, cardTimeout)
 	defer cancel()
 	conn, err := pcsc.Connect(ctx, reader, pcsc.Exclusive)
@@ -92,7 +98,7 @@ func (f *cardFlags) run(ctx context.Context, reader string, do func(context.Cont
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, conn.Close()) }()
-	return do(ctx, mynumber.New(conn, mynumber.Options{Reader: reader, Next: f.next}))
+	return do(ctx, laid{mynumber.New(conn, mynumber.Options{Reader: reader, Next: f.next}), conn})
 }
 
 // await waits until a card lies on the reader asked for, or on exactly one of all, and returns that reader's name. It looks at

@@ -5,6 +5,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	"kazashi.example/central/lab/world"
 	"kazashi.example/central/lab/world/people"
 	"kazashi.example/central/lab/world/worldtest"
+	"kazashi.example/reader/vcard"
 	"kazashi.example/reader/vcard/control"
 )
 
@@ -47,7 +49,12 @@ func newBench(t *testing.T) *bench {
 
 func (b *bench) lay(slot int, profile string) {
 	b.t.Helper()
-	if _, err := b.rig.Control().Insert(b.t.Context(), slot, control.InsertRequest{Profile: profile}); err != nil {
+	b.insert(slot, control.InsertRequest{Profile: profile})
+}
+
+func (b *bench) insert(slot int, req control.InsertRequest) {
+	b.t.Helper()
+	if _, err := b.rig.Control().Insert(b.t.Context(), slot, req); err != nil {
 		b.t.Fatal(err)
 	}
 	if err := b.rig.Control().Connected(b.t.Context(), slot); err != nil {
@@ -130,4 +137,67 @@ func TestP5CardCommands(t *testing.T) {
 	if _, complaint, err = b.run("card", "info", "--wait", "1s"); err == nil || !strings.Contains(complaint, "no card was held on in time") {
 		t.Errorf("card info without a card = %v, %s", err, complaint)
 	}
+}
+
+// P3: of a card that is no My Number Card a technician sees what kind of identifier it has, in both languages and as JSON, and not which.
+func TestP3CardInfoOfAToken(t *testing.T) {
+	b := newBench(t)
+	for n, tt := range []struct {
+		profile    vcard.Profile
+		faults     []string
+		identifier string // empty: refused
+		octets     int
+		says       []string
+	}{
+		{vcard.Profile{Kind: vcard.Token, UID: "0102030405060708"}, nil, "eight", 8, []string{
+			"種類 / kind: その他のカード", "token: not a My Number Card", "IDm 8オクテット", "IDm of 8 octets",
+		}},
+		{vcard.Profile{Kind: vcard.Token, UID: "04a1b2c3d4e5f6"}, nil, "double", 7, []string{"UID 7オクテット / UID of 7 octets"}},
+		{vcard.Profile{Kind: vcard.Token, UID: "71727374"}, nil, "single", 4, []string{"perhaps not lasting"}},
+		{vcard.Profile{Kind: vcard.Token, UID: "08727374"}, nil, "", 0, []string{"マイナンバーカードではありません", "識別子が毎回変わります", "another each time"}},
+		{vcard.Profile{Kind: vcard.Token, UID: "71727375"}, []string{"not-a-my-number-card"}, "", 0, []string{
+			"マイナンバーカードではありません", "識別子がありません / it shows no identifier",
+		}},
+	} {
+		t.Run(tt.profile.UID, func(t *testing.T) {
+			slot := n % 2 // while one card is lifted the next one comes
+			tt.profile.Label = "lent"
+			b.insert(slot, control.InsertRequest{Profile: save(t, tt.profile), Faults: tt.faults})
+			reader := b.rig.ReaderName(slot)
+			text, complaint, err := b.run("card", "info", "--reader", reader)
+			for _, want := range tt.says {
+				if !strings.Contains(text+complaint, want) {
+					t.Errorf("card info = %v, %s%s, want %q", err, text, complaint, want)
+				}
+			}
+			out, errs, jsonErr := b.run("card", "info", "--json", "--reader", reader)
+			var got tokenInfo
+			if tt.identifier == "" {
+				if err == nil || jsonErr == nil || text+out != "" {
+					t.Errorf("card info = %v, %v, %s%s, want refusals", err, jsonErr, text, out)
+				}
+			} else if want := (tokenInfo{"token", tt.identifier, tt.octets}); jsonErr != nil || json.Unmarshal([]byte(out), &got) != nil || got != want {
+				t.Errorf("card info --json = %s, %v, want %+v", out, jsonErr, want)
+			}
+			if strings.Contains(strings.ToLower(text+complaint+out+errs), tt.profile.UID) {
+				t.Error("the identifier is printed")
+			}
+			if _, err := b.rig.Control().Remove(t.Context(), slot); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func save(t *testing.T, p vcard.Profile) string {
+	t.Helper()
+	text, err := json.Marshal(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "card.json")
+	if err := os.WriteFile(path, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }

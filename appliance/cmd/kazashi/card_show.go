@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"kazashi.example/appliance/desired"
 	"kazashi.example/reader/jpki"
 	"kazashi.example/reader/mynumber"
+	"kazashi.example/reader/token"
 )
 
 func newCardInfo() *cobra.Command {
@@ -19,21 +21,67 @@ func newCardInfo() *cobra.Command {
 		Use:   "info",
 		Short: "Say what kind of card it is, and what is on it",
 		Long: `info says whether the card is a My Number Card, a phone or an older card, which applications it has and which
-certificates it says it holds. Five commands, no PIN.`,
+certificates it says it holds. Five commands, no PIN. Of another card, handed out or for transit, it says how long its
+identifier is, and not the identifier.`,
 		Example: `  kazashi card info
   kazashi card info --json | jq -r .kind`,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return f.on(c, func(ctx context.Context, card *mynumber.Card) (shown, error) {
-				i, err := card.Info(ctx)
-				return infoOf(i), err
-			})
+			return f.on(c, cardOrToken)
 		},
 	}
 	f.register(c)
 	return c
 }
 
-// cardInfo is what `kazashi card info --json` prints.
+// cardOrToken asks a card what it is, and if it is no My Number Card, what identifier it shows.
+func cardOrToken(ctx context.Context, card laid) (shown, error) {
+	i, err := card.Info(ctx)
+	if !errors.Is(err, mynumber.ErrNotMyNumber) {
+		return infoOf(i), err
+	}
+	switch uid, uidErr := token.Read(ctx, card.conn); {
+	case uidErr == nil:
+		return tokenOf(uid), nil
+	case errors.Is(uidErr, token.ErrMyNumber): // token looks for the next card too
+		return nil, fmt.Errorf("次期カード(練習用の想定)かもしれません。--next を試してください / it may be the next card, practice assumption: try --next: %w", uidErr)
+	case errors.Is(uidErr, token.ErrRandomUID):
+		return nil, fmt.Errorf("%w; 識別子が毎回変わります / its identifier is another each time: %w", err, uidErr)
+	case errors.Is(uidErr, token.ErrNoUID):
+		return nil, fmt.Errorf("%w; 識別子がありません / it shows no identifier: %w", err, uidErr)
+	default:
+		return nil, uidErr
+	}
+}
+
+// tokenInfo is what `kazashi card info --json` prints of a card that is no My Number Card: what kind of identifier it shows, never which.
+type tokenInfo struct {
+	Kind       string `json:"kind"`       // token
+	Identifier string `json:"identifier"` // single, double, eight or triple, as package token names lengths
+	Octets     int    `json:"identifier_octets"`
+}
+
+var identifierWords = map[token.Kind][3]string{
+	token.Single: {"single", "UID 4オクテット(同じものがほかにもあり得る。変わることもある)", "UID of 4 octets, perhaps not the only one, and perhaps not lasting"},
+	token.Double: {"double", "UID 7オクテット", "UID of 7 octets"},
+	token.Eight:  {"eight", "IDm 8オクテット(FeliCaなど)", "IDm of 8 octets, as of FeliCa"},
+	token.Triple: {"triple", "UID 10オクテット", "UID of 10 octets"},
+}
+
+func tokenOf(u token.UID) tokenInfo {
+	return tokenInfo{Kind: "token", Identifier: identifierWords[u.Kind()][0], Octets: len(u.Octets())}
+}
+
+func (i tokenInfo) text() []line {
+	out := []line{{"種類", "kind", "その他のカード(マイナンバーカードではありません)", "token: not a My Number Card"}}
+	for _, words := range identifierWords {
+		if words[0] == i.Identifier {
+			out = append(out, line{"識別子", "identifier", words[1], words[2]})
+		}
+	}
+	return out
+}
+
+// cardInfo is what `kazashi card info --json` prints of a My Number Card.
 type cardInfo struct {
 	Kind         mynumber.Token `json:"kind"`
 	Applications []string       `json:"applications"`
@@ -90,7 +138,7 @@ spent. A blocked one can be reset by a city office only.`,
 		Example: `  kazashi card pin-status
   kazashi card pin-status --json`,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return f.on(c, func(ctx context.Context, card *mynumber.Card) (shown, error) {
+			return f.on(c, func(ctx context.Context, card laid) (shown, error) {
 				s, err := card.PINStatus(ctx)
 				return pinsOf(s), err
 			})
@@ -172,7 +220,7 @@ directory: who signed it, its profile, its dates. It asks no list and writes no 
 			if err != nil {
 				return err
 			}
-			return f.on(c, func(ctx context.Context, card *mynumber.Card) (shown, error) {
+			return f.on(c, func(ctx context.Context, card laid) (shown, error) {
 				cert, err := card.ReadAuthCert(ctx)
 				if err != nil {
 					return nil, err
