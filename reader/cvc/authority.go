@@ -11,7 +11,7 @@ import (
 // (soltia48/myna-card src/data.rs, src/ca.rs). All 16 octets count. What the octets between the digits mean is not public.
 //
 // Known issuers: 5000023 signs for 券面事項確認AP and 5000033 for 券面事項入力補助AP, 6000023 and 6000033 in the operator's test
-// hierarchy, all of group 001 and with four zero octets.
+// hierarchy, all of group 001 and with four zero octets. [Authorities.Verify] holds each to its own application.
 type KeyID [16]byte
 
 // numberLen is how many octets the number takes.
@@ -51,6 +51,45 @@ var leading = map[certid.Hierarchy]byte{
 	certid.HierarchyProduction: '5',
 	certid.HierarchyTest:       '6',
 	certid.HierarchyPractice:   '9',
+}
+
+// Use is what a certificate is wanted for: whose files the certified key signs. The zero value is none, and no key is good for it.
+type Use uint8
+
+// Uses.
+const (
+	ForFace  Use = 1 // the age record of 券面事項確認AP, or of the next card's 券面等AP
+	ForInput Use = 2 // the attributes of 券面事項入力補助AP, or of the next card's 認証AP
+)
+
+// String names the use; "none" for the zero value.
+func (u Use) String() string {
+	switch u {
+	case ForFace:
+		return "card face"
+	case ForInput:
+		return "input assist"
+	}
+	return "none"
+}
+
+// What follows the hierarchy's digit in the numbers of issuers that sign for one application alone (soltia48/myna-card src/data.rs). The
+// practice world numbers the issuers of its cards of today in the same way.
+const (
+	faceNumber  = "000023"
+	inputNumber = "000033"
+)
+
+// goodFor says what an issuer may vouch for, by its number. Every other number that a trust bundle lists is good for both uses: the
+// practice form of the next card has one issuer for both of its applications.
+func (k KeyID) goodFor(use Use) bool {
+	switch k.Number()[1:] {
+	case faceNumber:
+		return use == ForFace
+	case inputNumber:
+		return use == ForInput
+	}
+	return use == ForFace || use == ForInput
 }
 
 // Authority is one issuer key that the caller believes, and for which hierarchy. The trust bundle carries them.
@@ -112,14 +151,18 @@ func (s *Authorities) Len() int {
 }
 
 // Verify checks c's signature with the key that it names, and returns that key's hierarchy. ErrUnknownAuthority if the key is not
-// here; jpki.ErrSignature if it did not sign c, whatever else is in c.
-func (s *Authorities) Verify(c Certificate) (certid.Hierarchy, error) {
+// here; ErrOtherUse if its number says that it does not sign for use, and nothing was checked then; jpki.ErrSignature if it did not sign
+// c, whatever else is in c.
+func (s *Authorities) Verify(c Certificate, use Use) (certid.Hierarchy, error) {
 	if s == nil {
 		return 0, ErrUnknownAuthority
 	}
 	a, ok := s.byID[c.Issuer]
 	if !ok {
 		return 0, ErrUnknownAuthority
+	}
+	if !a.ID.goodFor(use) {
+		return 0, fmt.Errorf("%w: %s for %s", ErrOtherUse, a.ID, use)
 	}
 	if err := c.verify(a.Key); err != nil {
 		return 0, fmt.Errorf("verifying a card-verifiable certificate by %s: %w", a.ID, err)

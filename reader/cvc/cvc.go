@@ -4,8 +4,9 @@
 // Such a certificate has no dates, no serial and no name: it says that the key named Issuer certifies the key named Subject. The
 // issuer's key is not on the card. It is handed in as an [Authority], from the trust bundle.
 //
-// All types are immutable once made and safe to use from any goroutine. Nothing is kept on disk and nothing is logged. The package
-// does not know which key is good for which file, and no authority is built in: a program that is handed none believes none.
+// All types are immutable once made and safe to use from any goroutine. Nothing is kept on disk and nothing is logged. An issuer's number
+// says for which application it signs, and [Authorities.Verify] enforces that; whether the certified key signed a file is for the caller to
+// check. No authority is built in: a program that is handed none believes none.
 package cvc
 
 import (
@@ -27,6 +28,8 @@ var (
 	ErrAuthority = errors.New("unusable card authority")
 	// ErrUnknownAuthority says that a certificate names an issuer key that is not known here. Nothing was checked.
 	ErrUnknownAuthority = errors.New("issuer of the card-verifiable certificate is not known here")
+	// ErrOtherUse says that a certificate's issuer signs for another application than the one asked about.
+	ErrOtherUse = errors.New("issuer of the card-verifiable certificate signs for another application")
 )
 
 // Tags and lengths of a certificate (soltia48/myna-card src/data.rs; names of the tags: ISO/IEC 7816-8).

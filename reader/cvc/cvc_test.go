@@ -199,28 +199,28 @@ func TestVerifyPracticeCards(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for name, file := range map[string][]byte{"card face": profile.FaceCVC, "input assist": profile.InputCVC} {
+		for use, file := range map[cvc.Use][]byte{cvc.ForFace: profile.FaceCVC, cvc.ForInput: profile.InputCVC} {
 			c, err := cvc.Parse(file)
 			if err != nil {
-				t.Errorf("Parse(%s of %s) = %v", name, p.Key, err)
+				t.Errorf("Parse(%s of %s) = %v", use, p.Key, err)
 				continue
 			}
-			if h, err := set.Verify(c); err != nil || h != certid.HierarchyPractice {
-				t.Errorf("Verify(%s of %s) = %v, %v, want practice", name, p.Key, h, err)
+			if h, err := set.Verify(c, use); err != nil || h != certid.HierarchyPractice {
+				t.Errorf("Verify(%s of %s) = %v, %v, want practice", use, p.Key, h, err)
 			}
 			flawed, err := cvc.Parse(changed(file, len(file)-1, file[len(file)-1]^1))
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := set.Verify(flawed); !errors.Is(err, jpki.ErrSignature) {
-				t.Errorf("Verify(%s of %s, last octet changed) = %v, want jpki.ErrSignature", name, p.Key, err)
+			if _, err := set.Verify(flawed, use); !errors.Is(err, jpki.ErrSignature) {
+				t.Errorf("Verify(%s of %s, last octet changed) = %v, want jpki.ErrSignature", use, p.Key, err)
 			}
 			other, err := cvc.Parse(changed(file, 10+16+2, '7')) // another municipality's number, same signature
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := set.Verify(other); !errors.Is(err, jpki.ErrSignature) {
-				t.Errorf("Verify(%s of %s, subject changed) = %v, want jpki.ErrSignature", name, p.Key, err)
+			if _, err := set.Verify(other, use); !errors.Is(err, jpki.ErrSignature) {
+				t.Errorf("Verify(%s of %s, subject changed) = %v, want jpki.ErrSignature", use, p.Key, err)
 			}
 		}
 	}
@@ -248,16 +248,72 @@ func TestVerifyP384(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if h, err := set.Verify(c); err != nil || h != certid.HierarchyPractice {
+	if h, err := set.Verify(c, cvc.ForFace); err != nil || h != certid.HierarchyPractice {
 		t.Errorf("Verify = %v, %v, want practice", h, err)
 	}
 	b[20]++ // in the issuer's identifier, past the digits: another authority by all sixteen octets
 	if c, err = cvc.Parse(b); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := set.Verify(c); !errors.Is(err, cvc.ErrUnknownAuthority) {
+	if _, err := set.Verify(c, cvc.ForFace); !errors.Is(err, cvc.ErrUnknownAuthority) {
 		t.Errorf("Verify(issuer with another last octet) = %v, want ErrUnknownAuthority", err)
 	}
+}
+
+// Each issuer vouches for its own application's files alone, whatever it signed; the practice authority of the next card for both. Verify
+// asks the number before the signature: a certificate by the wrong issuer is refused as such even if nobody signed it.
+func TestVerifyHoldsIssuersToTheirUse(t *testing.T) {
+	ca, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		number      string
+		face, input bool
+	}{
+		{"5000023", true, false},
+		{"5000033", false, true},
+		{"6000023", true, false},
+		{"6000033", false, true},
+		{card.FaceIssuer, true, false},
+		{card.InputIssuer, false, true},
+		{card.NextIssuer, true, true},
+		{"9100023", true, true}, // only the whole number tells
+	} {
+		hierarchy := map[byte]certid.Hierarchy{
+			'5': certid.HierarchyProduction, '6': certid.HierarchyTest, '9': certid.HierarchyPractice,
+		}[tt.number[0]]
+		set, err := cvc.NewAuthorities([]cvc.Authority{{Hierarchy: hierarchy, ID: cvc.KeyID(card.MakeKeyID(tt.number)), Key: &ca.PublicKey}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := signedBy(t, ca, tt.number)
+		for use, good := range map[cvc.Use]bool{cvc.ForFace: tt.face, cvc.ForInput: tt.input, 0: false, 3: false} {
+			h, err := set.Verify(c, use)
+			if good && (err != nil || h != hierarchy) || !good && (h != 0 || !errors.Is(err, cvc.ErrOtherUse)) {
+				t.Errorf("Verify(signed by %s, %s) = %v, %v, want good %v", tt.number, use, h, err, good)
+			}
+		}
+	}
+}
+
+// signedBy is nextForm as an issuer of that number signs it.
+func signedBy(t *testing.T, ca *ecdsa.PrivateKey, number string) cvc.Certificate {
+	t.Helper()
+	b := nextForm(t)
+	copy(b[8:], number)
+	sum := sha512.Sum384(b[8 : 8+131])
+	r, s, err := ecdsa.Sign(rand.Reader, ca, sum[:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.FillBytes(b[len(b)-96 : len(b)-48])
+	s.FillBytes(b[len(b)-48:])
+	c, err := cvc.Parse(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
 }
 
 func TestUnknownAuthority(t *testing.T) {
@@ -270,7 +326,7 @@ func TestUnknownAuthority(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, set := range map[string]*cvc.Authorities{"nobody": none, "nil": nil, "zero": {}} {
-		if _, err := set.Verify(c); !errors.Is(err, cvc.ErrUnknownAuthority) || set.Len() != 0 {
+		if _, err := set.Verify(c, cvc.ForFace); !errors.Is(err, cvc.ErrUnknownAuthority) || set.Len() != 0 {
 			t.Errorf("Verify by %s = %v, want ErrUnknownAuthority", name, err)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"crypto"
 	"fmt"
 
+	"kazashi.example/reader/cvc"
 	"kazashi.example/reader/internal/files"
 )
 
@@ -79,7 +80,7 @@ func (c *Card) checkIntegrity(ctx context.Context, plain []byte) error {
 	if err != nil {
 		return err
 	}
-	_, err = c.vouched(ctx, c.layout.input, c.layout.inputCVC, func(signer crypto.PublicKey) error {
+	_, err = c.vouched(ctx, c.layout.input, c.layout.inputCVC, cvc.ForInput, func(signer crypto.PublicKey) error {
 		return files.VerifyIntegrity(plain, bytes.Clone(record), signer) // which overwrites what it is given
 	})
 	return err

@@ -73,7 +73,7 @@ func (c *Card) prove(ctx context.Context, birth BirthDate, message []byte) (Face
 	if err != nil { // the error may quote the record
 		return Face{}, fmt.Errorf("%w: age record", ErrNonsense)
 	}
-	hierarchy, err := c.vouched(ctx, c.layout.face, c.layout.faceCVC, age.Verify)
+	hierarchy, err := c.vouched(ctx, c.layout.face, c.layout.faceCVC, cvc.ForFace, age.Verify)
 	if err != nil {
 		return Face{}, fmt.Errorf("verifying the age record: %w", err)
 	}
@@ -91,7 +91,7 @@ func (c *Card) prove(ctx context.Context, birth BirthDate, message []byte) (Face
 }
 
 // vouched finds the key that signed a file: among those remembered, or in the card's own certificate, which is read only then.
-func (c *Card) vouched(ctx context.Context, app Application, f file, signed func(crypto.PublicKey) error) (certid.Hierarchy, error) {
+func (c *Card) vouched(ctx context.Context, app Application, f file, use cvc.Use, signed func(crypto.PublicKey) error) (certid.Hierarchy, error) {
 	by := c.options.Authorities
 	for _, s := range c.memory.signersOf(by, app) {
 		if signed(s.key) == nil {
@@ -106,7 +106,7 @@ func (c *Card) vouched(ctx context.Context, app Application, f file, signed func
 	if err != nil {
 		return 0, fmt.Errorf("%w: %w", ErrNonsense, err)
 	}
-	hierarchy, err := by.Verify(cert)
+	hierarchy, err := by.Verify(cert, use)
 	if err != nil {
 		return 0, fmt.Errorf("%w: %w", ErrNotGenuine, err)
 	}

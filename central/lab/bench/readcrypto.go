@@ -116,7 +116,7 @@ func (r *readerRun) verify(der, vouching []byte, bare []primitive) error {
 	if err != nil {
 		return err
 	}
-	if _, err := r.believed.Verify(cert); err != nil {
+	if _, err := r.believed.Verify(cert, cvc.ForFace); err != nil {
 		return err
 	}
 	record, own := bare[2], bare[3]
