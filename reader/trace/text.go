@@ -115,8 +115,9 @@ func isName(s string) bool {
 
 // parseLine reads HEADER FORM DATA NE = ANSWER SW, or HEADER FORM DATA NE = error WORD.
 func parseLine(line string) (x Exchange, ok bool) {
-	f := strings.Split(line, " ")
-	if len(f) != 7 || f[4] != "=" || f[1] != "S" && f[1] != "X" {
+	const fields = 7
+	f := strings.SplitN(line, " ", fields+1) // a line of spaces alone must not cost a string for each
+	if len(f) != fields || f[4] != "=" || f[1] != "S" && f[1] != "X" {
 		return Exchange{}, false
 	}
 	h, ok := parseHex(f[0])
