@@ -69,15 +69,20 @@ func (r *Recorder) Transmit(ctx context.Context, raw []byte) ([]byte, error) {
 		return nil, err //nolint:wrapcheck // a recorder adds nothing to what passes through it
 	}
 	resp, bad := apdu.ParseResponse(answer)
-	if bad != nil {
+	defer clear(resp.Data) // a copy as well
+	if bad != nil || !isStatus(resp.SW) {
 		x.Failure = Nonsense
 		r.redact.settle(cmd, v, nil)
 		r.append(x)
 		return answer, nil
 	}
-	defer clear(resp.Data) // a copy as well
-	x.Answer, x.SW = keep(resp.Data, true, v.answer), resp.SW
 	r.redact.settle(cmd, v, &resp)
+	if !v.tells(cmd, resp) {
+		x.Failure = Nonsense
+		r.append(x)
+		return answer, nil
+	}
+	x.Answer, x.SW = keep(resp.Data, true, v.answer), resp.SW
 	r.append(x)
 	if r.practice != nil && authCerts[v.from] {
 		r.gather(v.offset, resp.Data)

@@ -6,9 +6,6 @@ import (
 	"kazashi.example/reader/apdu"
 )
 
-// Instructions that a transcript follows beside those of package apdu.
-const insChange byte = 0x24 // CHANGE REFERENCE DATA, ISO/IEC 7816-4 §11.6.7; jpki/myna tag v0.6.1 _go/libmyna
-
 // application is one that a transcript can place files of; the zero value is none, or one unknown here.
 type application uint8
 
@@ -51,6 +48,7 @@ var nameless = map[place]int{
 var never = map[place]bool{
 	{inputAssist, 0x0001}: true, // 個人番号
 	{inputAssist, 0x0003}: true, // integrity record
+	{inputAssist, 0x0012}: true, // reference blocked on every card seen; what it holds is not public
 	{inputAssist, 0x0014}: true, // 照合番号A, which is the Individual Number
 	{cardFace, 0x0005}:    true, // picture of the Individual Number
 	{cardFace, 0x0013}:    true, // 照合番号A
@@ -89,7 +87,7 @@ func (r *redactor) look(cmd apdu.Command) view {
 		return r.lookRead(cmd)
 	case cmd.CLA == 0 && cmd.INS == apdu.InsResponse && r.more:
 		return r.last
-	case cmd.CLA == 0 && (cmd.INS == apdu.InsVerify || cmd.INS == insChange):
+	case cmd.CLA == 0 && (cmd.INS == apdu.InsVerify || cmd.INS == apdu.InsChange):
 		at := r.reference(cmd.P2)
 		return view{data: r.unmasked && at.app != 0 && at.ef != 0 && !never[at]}
 	case cmd.CLA == 0x80 && cmd.INS == apdu.InsPerform, cmd.CLA == 0 && cmd.INS == apdu.InsChallenge:
@@ -168,7 +166,7 @@ func (r *redactor) settle(cmd apdu.Command, v view, answer *apdu.Response) {
 				r.file = v.from.ef
 			}
 		}
-	case apdu.InsVerify, insChange, apdu.InsPerform:
+	case apdu.InsVerify, apdu.InsChange, apdu.InsPerform:
 		if cmd.P2 != 0x80 && cmd.P2 != 0x00 {
 			r.file = 0 // what P2 named may be current now
 		}
@@ -186,7 +184,7 @@ func followed(cmd apdu.Command) bool {
 		return cmd.INS == apdu.InsPerform
 	}
 	switch cmd.INS {
-	case apdu.InsSelect, apdu.InsReadBinary, apdu.InsResponse, apdu.InsVerify, insChange, apdu.InsChallenge:
+	case apdu.InsSelect, apdu.InsReadBinary, apdu.InsResponse, apdu.InsVerify, apdu.InsChange, apdu.InsChallenge:
 		return cmd.CLA == 0
 	}
 	return false

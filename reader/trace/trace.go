@@ -26,8 +26,8 @@
 // The procedure's name has 1 to 32 lower-case letters and hyphens. A line of a command has its header (CLA INS P1 P2), S for short or X for extended lengths, its data, how many octets it expects, and
 // after the equals sign the answer's data and status word. "-" is none. Data is its length in octets, a colon, and its octets; an
 // asterisk stands for the rest of them, which is masked. Instead of an answer there may be "error" and one word of what went wrong:
-// no-answer (the card is still there), ended (the caller's time was over), nonsense (an answer without status word) or gone. The last
-// line counts the commands.
+// no-answer (the card is still there), ended (the caller's time was over), nonsense (an answer whose last two octets are no status word, or,
+// where the answer is masked, none that is listed here: they may be the file's) or gone. The last line counts the commands.
 package trace
 
 import (
@@ -102,7 +102,7 @@ type Failure uint8
 const (
 	NoAnswer Failure = 1 + iota // apdu.ErrNoAnswer: the reader brought none, the card is there
 	Ended                       // the caller's context was over
-	Nonsense                    // what came had no status word, or was longer than any answer
+	Nonsense                    // what came had no status word, was longer than any answer, or ended with octets that may be a masked file's
 	Gone                        // anything else
 )
 
