@@ -18,8 +18,8 @@ type Permission struct {
 }
 
 // permissions is the allow-list. What is not here does not reach a card. Never to be added (P4): in 券面事項入力補助AP the file
-// 0001 and the references 0012 and 0014 (照合番号A), in 券面事項確認AP the files 0002 and 0005 and the reference 0013 (照合番号A), and the
-// whole of 住基AP.
+// 0001 and the references 0012 (blocked on every card seen) and 0014 (照合番号A), in 券面事項確認AP the files 0002 and 0005 and the reference
+// 0013 (照合番号A), and the whole of 住基AP.
 var permissions = []Permission{
 	{JPKI, apdu.InsReadBinary, efSignCert},
 	{JPKI, apdu.InsReadBinary, efToken},
@@ -107,6 +107,7 @@ type guard struct {
 	keep   Keep
 	memory *Memory
 	card   cardID // what wrong values are remembered for
+	known  bool   // card is the certificate's; before that it is this connection's
 
 	app       Application // selected and confirmed by the card
 	file      EF          // current: named by the last read with a short identifier, or selected

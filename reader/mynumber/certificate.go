@@ -49,12 +49,12 @@ func (c *Card) ReadAuthCert(ctx context.Context) (Certificate, error) {
 		return Certificate{}, fmt.Errorf("reading the authentication certificate: %w", err)
 	}
 	c.cert = Certificate{der: der}
-	c.guard.card = c.memory.nameCard(der)
+	c.guard.rename(c.memory.nameCard(der))
 	return c.cert, nil
 }
 
 // know reads the certificate if nobody has, so that wrong values are remembered for this card and not for this connection. A card that
-// gives it only after the PIN is known by its connection.
+// gives it only after the PIN is known by its connection until then.
 func (c *Card) know(ctx context.Context) error {
 	if c.cert.der != nil || c.behind {
 		return nil

@@ -76,17 +76,6 @@ func TestP5EnrolAsksForTheEra(t *testing.T) {
 	}
 }
 
-// P5: a card that calls a value wrong and does not count is believed all the same.
-func TestP5WrongWithoutCounting(t *testing.T) {
-	b := newBench(t, national())
-	b.spoil = func(_ int, cmd []byte) ([]byte, error, bool) { return []byte{0x63, 0xC3}, nil, cmd[1] == 0x20 }
-	for i, want := range []error{mynumber.ErrWrongPIN, mynumber.ErrSameWrong} {
-		if _, err := b.connect().SignAuth(t.Context(), pin(t, authPIN), message); !errors.Is(err, want) {
-			t.Errorf("SignAuth, time %d = %v, want %v", i, err, want)
-		}
-	}
-}
-
 // The signature certificate comes out as the card holds it, after the password alone.
 func TestReadSignCert(t *testing.T) {
 	for name, b := range map[string]*bench{"national": newBench(t, national()), "phone": newBench(t, phone())} {

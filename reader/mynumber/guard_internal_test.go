@@ -44,30 +44,38 @@ func TestP4IntegrityRecordIsClosedAgain(t *testing.T) {
 func TestMemoryIsBounded(t *testing.T) {
 	m := NewMemory()
 	by := &cvc.Authorities{}
-	first := tryKey{m.nameCard([]byte("first")), RefAuthPIN}
+	first := tryKey{m.nameCard([]byte("first")), RefAuthPIN, false}
 	for i := range maxRemembered + 10 {
-		k := tryKey{m.nameCard(fmt.Append(nil, i)), RefAuthPIN}
+		k := tryKey{m.nameCard(fmt.Append(nil, i)), RefAuthPIN, false}
 		if i == 0 {
 			k = first
 		}
 		m.sending(k, []byte("1234"), 3)
-		m.failed(k, 2)
+		m.told(k, 2)
 		m.lengths(fmt.Sprint("reader ", i), false)
 		m.keepSigner(signer{by: by, app: CardFace, id: cvc.KeyID{byte(i), byte(i >> 8)}})
 	}
 	if len(m.tries) != maxRemembered || len(m.readers) > maxReaders || len(m.signers) != maxSigners {
 		t.Errorf("memory of %d cards holds %d, %d readers, %d signers", maxRemembered+10, len(m.tries), len(m.readers), len(m.signers))
 	}
-	last := tryKey{m.nameCard(fmt.Append(nil, maxRemembered+9)), RefAuthPIN}
-	if m.wrongBefore(first, []byte("1234")) || !m.wrongBefore(last, []byte("1234")) {
+	last := tryKey{m.nameCard(fmt.Append(nil, maxRemembered+9)), RefAuthPIN, false}
+	if m.wrongBefore(first, []byte("1234"), 2) || !m.wrongBefore(last, []byte("1234"), 2) {
 		t.Error("the oldest card is remembered, or the newest forgotten")
 	}
 	for i := range 40 {
 		m.sending(last, fmt.Appendf(nil, "%04d", i), 15)
-		m.failed(last, 15)
+		m.told(last, 14)
 	}
 	if n := len(m.tries[last].wrong); n > maxWrong {
 		t.Errorf("%d wrong values of one card are remembered, want at most %d", n, maxWrong)
+	}
+	for i := range maxNameless + 10 {
+		k := tryKey{m.nameConnection(), RefPassword, true}
+		m.sending(k, fmt.Append(nil, i), 5)
+		m.told(k, 4)
+	}
+	if n := len(m.nameless); n != maxNameless {
+		t.Errorf("%d values of cards without a name are remembered, want %d", n, maxNameless)
 	}
 	m.keepSigner(signer{by: &cvc.Authorities{}, app: CardFace})
 	if len(m.signers) != 1 {

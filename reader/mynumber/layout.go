@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"kazashi.example/reader/apdu"
 	"kazashi.example/reader/tlv"
 )
 
@@ -105,6 +106,15 @@ func (r Reference) String() string {
 		return n
 	}
 	return "none"
+}
+
+// maxTries is how many tries of each reference a card has at most (soltia48/myna-card src/ap).
+var maxTries = map[Reference]int{RefAuthPIN: 3, RefInputPIN: 3, RefPassword: 5, RefBirth: 10}
+
+// triesLeft is the counter of a status word; false for other words, and for a counter that no card has.
+func (r Reference) triesLeft(sw apdu.StatusWord) (int, bool) {
+	left, counted := sw.TriesLeft()
+	return left, counted && left <= maxTries[r]
 }
 
 // place is where a reference lives. holder says that its holder may change it.

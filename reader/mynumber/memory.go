@@ -16,6 +16,7 @@ import (
 const (
 	maxRemembered = 4096 // pairs of card and reference with a wrong value
 	maxWrong      = 16   // wrong values of one pair: one more than a counter can count
+	maxNameless   = 1024 // wrong values of cards without a name
 	maxReaders    = 64
 	maxSigners    = 64 // card-verifiable certificates: municipalities whose cards were seen
 
@@ -30,11 +31,12 @@ type Memory struct {
 	redaction
 	key [sha256.Size]byte
 
-	mu      sync.Mutex // guards everything below
-	clock   uint64
-	tries   map[tryKey]*tryState
-	readers map[string]int // connections since extended lengths were refused
-	signers []signer       // the newest last
+	mu       sync.Mutex // guards everything below
+	clock    uint64
+	tries    map[tryKey]*tryState
+	nameless []nameless     // the newest last
+	readers  map[string]int // connections since extended lengths were refused
+	signers  []signer       // the newest last
 }
 
 // NewMemory makes an empty one.
@@ -65,29 +67,39 @@ func (m *Memory) mac(parts ...[]byte) [sha256.Size]byte {
 	return [sha256.Size]byte(h.Sum(nil))
 }
 
+// tryKey is a reference of a card. A nameless card is known by its connection alone.
 type tryKey struct {
-	card cardID
-	ref  Reference
+	card     cardID
+	ref      Reference
+	nameless bool
 }
 
 // tryState is what is known of one reference of one card.
 type tryState struct {
+	first   int      // tries left when it was first heard of
 	left    int      // tries left when last heard of
 	wrong   []cardID // HMACs of values that were wrong
 	pending *cardID  // of a value sent whose outcome is not known; left was read just before
+	before  int      // of a nameless card: what is to stand in Memory.nameless if the pending value was not wrong
 	used    uint64
 }
 
-func (m *Memory) valueOf(k tryKey, value []byte) cardID {
-	return m.mac([]byte("value"), k.card[:], []byte{byte(k.ref)}, value)
+// valueOf is the same for every card: what is known of one moves when it gets its name.
+func (m *Memory) valueOf(ref Reference, value []byte) cardID {
+	return m.mac([]byte("value"), []byte{byte(ref)}, value)
 }
 
-// wrongBefore reports whether this card took value for wrong and its counter has not risen since.
-func (m *Memory) wrongBefore(k tryKey, value []byte) bool {
+// wrongBefore reports whether this card took value for wrong and its counter has not risen since. A nameless card, with left tries now, may
+// be every one that the value left with as many or more.
+func (m *Memory) wrongBefore(k tryKey, value []byte, left int) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	v := m.valueOf(k.ref, value)
+	if k.nameless && m.leftBy(v) >= left {
+		return true
+	}
 	s := m.tries[k]
-	return s != nil && slices.Contains(s.wrong, m.valueOf(k, value))
+	return s != nil && slices.Contains(s.wrong, v)
 }
 
 // sending remembers, before it is sent, a value with the tries left now.
@@ -97,12 +109,16 @@ func (m *Memory) sending(k tryKey, value []byte, left int) {
 	s := m.tries[k]
 	if s == nil {
 		m.forgetOldest()
-		s = &tryState{}
+		s = &tryState{first: left}
 		m.tries[k] = s
 	}
 	m.clock++
-	v := m.valueOf(k, value)
+	v := m.valueOf(k.ref, value)
 	s.left, s.pending, s.used = left, &v, m.clock
+	if k.nameless { // whose next connection is nobody's
+		s.before = m.leftBy(v)
+		m.leaves(v, left-1)
+	}
 }
 
 func (m *Memory) forgetOldest() {
@@ -123,19 +139,14 @@ func (m *Memory) forgetOldest() {
 func (m *Memory) passed(k tryKey) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if s := m.tries[k]; s != nil {
+		m.acquit(k, s)
+	}
 	delete(m.tries, k)
 }
 
-// failed keeps the value sent as wrong; left are the tries that the card has now.
-func (m *Memory) failed(k tryKey, left int) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if s := m.tries[k]; s != nil {
-		s.condemn(left)
-	}
-}
-
-// told takes what a card said of its counter. A value whose outcome was not known was wrong if the counter fell; if it rose, somebody
+// told takes what a card said of its counter, to a query or to a value. A value whose outcome was not known was wrong if the counter fell, and only then: a card
+// that calls it wrong and does not count may be a copy that teaches wrong things of another. If the counter rose or is full, somebody
 // gave the right one, and what was wrong before may be right now.
 func (m *Memory) told(k tryKey, left int) {
 	m.mu.Lock()
@@ -143,23 +154,97 @@ func (m *Memory) told(k tryKey, left int) {
 	s := m.tries[k]
 	switch {
 	case s == nil:
-	case left > s.left:
+	case left < s.left:
+		m.condemn(k, s, left)
+	case left > s.left, left >= maxTries[k.ref]:
+		m.acquit(k, s)
 		delete(m.tries, k)
-	case left < s.left && s.pending != nil:
-		s.condemn(left)
 	default:
-		s.left, s.pending = left, nil
+		m.acquit(k, s)
 		if len(s.wrong) == 0 {
 			delete(m.tries, k)
 		}
 	}
 }
 
-func (s *tryState) condemn(left int) {
-	if s.pending != nil && len(s.wrong) < maxWrong {
-		s.wrong = append(s.wrong, *s.pending)
+// condemn keeps the value that was sent as wrong. The caller holds mu.
+func (m *Memory) condemn(k tryKey, s *tryState, left int) {
+	if s.pending != nil {
+		s.add(*s.pending)
+		if k.nameless {
+			m.leaves(*s.pending, max(left, s.before))
+		}
 	}
 	s.left, s.pending = left, nil
+}
+
+// acquit takes back what was remembered of the value that was sent. The caller holds mu.
+func (m *Memory) acquit(k tryKey, s *tryState) {
+	if s.pending != nil && k.nameless {
+		m.leaves(*s.pending, s.before)
+	}
+	s.pending = nil
+}
+
+func (s *tryState) add(wrong cardID) {
+	if len(s.wrong) < maxWrong && !slices.Contains(s.wrong, wrong) {
+		s.wrong = append(s.wrong, wrong)
+	}
+}
+
+// rename gives a card, so far known by its connection, the name of its certificate. What it took for wrong under either stays.
+func (m *Memory) rename(connection, card cardID) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for ref := range maxTries {
+		old, known := tryKey{connection, ref, true}, tryKey{card, ref, false}
+		s := m.tries[old]
+		if s == nil {
+			continue
+		}
+		delete(m.tries, old)
+		if k := m.tries[known]; k != nil && k.left >= s.first {
+			s.inherit(k)
+		}
+		m.tries[known] = s
+	}
+}
+
+// inherit takes over what was known of the same card before, when it had as many tries or more.
+func (s *tryState) inherit(before *tryState) {
+	if before.pending != nil && before.left > s.first {
+		s.add(*before.pending)
+	}
+	for _, v := range before.wrong {
+		s.add(v)
+	}
+}
+
+// nameless is a value that a card without a name took for wrong, and the most tries that it left one with.
+type nameless struct {
+	value cardID
+	left  int
+}
+
+// leftBy is how many tries value left some nameless card with, at most; 0 for a value that none took for wrong. The caller holds mu.
+func (m *Memory) leftBy(value cardID) int {
+	i := slices.IndexFunc(m.nameless, func(n nameless) bool { return n.value == value })
+	if i < 0 {
+		return 0
+	}
+	return m.nameless[i].left
+}
+
+// leaves keeps that, or forgets it for 0. The caller holds mu.
+func (m *Memory) leaves(value cardID, left int) {
+	m.nameless = slices.DeleteFunc(m.nameless, func(n nameless) bool { return n.value == value })
+	if left <= 0 {
+		return
+	}
+	if len(m.nameless) == maxNameless {
+		m.nameless = slices.Delete(m.nameless, 0, 1)
+	}
+	m.nameless = append(m.nameless, nameless{value, left})
 }
 
 // short reports whether a new connection to a reader should begin with short lengths.

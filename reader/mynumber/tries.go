@@ -92,21 +92,29 @@ func (g *guard) mayTry(do act, value []byte, licence exchange) error {
 	case licence.ref != ref || licence.left == 0:
 		return fmt.Errorf("%w: VERIFY of the %s without asking for its tries just before", ErrForbidden, ref)
 	}
-	key := tryKey{g.card, ref}
+	key := g.key(ref)
 	switch {
 	case licence.left <= g.keep.of(ref):
 		return &TriesError{Reference: ref, Left: licence.left, Err: ErrFewTries}
-	case g.memory.wrongBefore(key, value):
+	case g.memory.wrongBefore(key, value, licence.left):
 		return &TriesError{Reference: ref, Left: licence.left, Err: ErrSameWrong}
 	}
 	g.memory.sending(key, value, licence.left)
 	return nil
 }
 
-// settleTry takes over what an answer says about tries.
+func (g *guard) key(ref Reference) tryKey { return tryKey{g.card, ref, !g.known} }
+
+// rename says that the connection's card is known by its certificate from now on.
+func (g *guard) rename(card cardID) {
+	g.memory.rename(g.card, card)
+	g.card, g.known = card, true
+}
+
+// settleTry takes over what an answer says about tries. A counter that no card has says nothing.
 func (g *guard) settleTry(do act, sw apdu.StatusWord) {
-	key := tryKey{g.card, do.at.ref}
-	left, counted := sw.TriesLeft()
+	key := g.key(do.at.ref)
+	left, counted := do.at.ref.triesLeft(sw)
 	switch {
 	case do.kind == actQuery && counted:
 		g.memory.told(key, left)
@@ -117,7 +125,7 @@ func (g *guard) settleTry(do act, sw apdu.StatusWord) {
 		g.memory.passed(key)
 		g.last = exchange{ref: do.at.ref, good: true}
 	case do.kind == actVerify && counted:
-		g.memory.failed(key, left)
+		g.memory.told(key, left)
 	case do.kind == actVerify && sw.Blocked():
 		g.memory.told(key, 0)
 	}

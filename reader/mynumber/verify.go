@@ -82,7 +82,7 @@ func (c *Card) query(ctx context.Context, at place, p2 byte) (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("asking for the tries of the %s: %w", at.ref, err)
 	}
-	left, counted := r.SW.TriesLeft()
+	left, counted := at.ref.triesLeft(r.SW)
 	switch {
 	case r.SW.Blocked():
 		return 0, &TriesError{Reference: at.ref, Err: ErrBlocked, Status: r.Err(cmd)}
@@ -91,7 +91,7 @@ func (c *Card) query(ctx context.Context, at place, p2 byte) (int, error) {
 	case r.SW == apdu.SWOK:
 		return 0, errVerified
 	}
-	return 0, fmt.Errorf("asking for the tries of the %s: %w: %w", at.ref, ErrRefused, r.Err(cmd))
+	return 0, fmt.Errorf("asking for the tries of the %s: %w: %w", at.ref, refusal(r.SW), r.Err(cmd))
 }
 
 // present sends a value, just after tries.
@@ -110,7 +110,7 @@ func (c *Card) presentAs(ctx context.Context, at place, p2 byte, value []byte) e
 	if err != nil {
 		return fmt.Errorf("verifying the %s: %w", at.ref, err)
 	}
-	left, counted := r.SW.TriesLeft()
+	left, counted := at.ref.triesLeft(r.SW)
 	switch {
 	case r.SW == apdu.SWOK:
 		return nil
@@ -121,7 +121,15 @@ func (c *Card) presentAs(ctx context.Context, at place, p2 byte, value []byte) e
 	case r.SW == apdu.SWVerifyFailed:
 		return &TriesError{Reference: at.ref, Left: -1, Err: ErrWrongPIN, Status: r.Err(cmd)}
 	}
-	return fmt.Errorf("verifying the %s: %w: %w", at.ref, ErrRefused, r.Err(cmd))
+	return fmt.Errorf("verifying the %s: %w: %w", at.ref, refusal(r.SW), r.Err(cmd))
+}
+
+// refusal is what an answer means that is neither 9000 nor a counter that the reference can have: a counter above that is a lie.
+func refusal(sw apdu.StatusWord) error {
+	if _, counted := sw.TriesLeft(); counted {
+		return ErrNonsense
+	}
+	return ErrRefused
 }
 
 // withoutPINs tells a card issued without PINs from one whose one PIN is blocked.
