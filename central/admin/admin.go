@@ -84,6 +84,7 @@ type Status struct {
 	Quarantined  int64     `json:"quarantined"`
 	Waiting      int64     `json:"waiting"`   // received, not yet settled
 	SetAside     int64     `json:"set_aside"` // envelopes that do not open
+	Proved       Proved    `json:"proved"`
 	Records      int64     `json:"records"`
 	Settled      int64     `json:"settled"`   // the box holds the final verdict durably
 	Corrected    int64     `json:"corrected"` // final verdict differs from the first
@@ -95,6 +96,14 @@ type Status struct {
 	Conflicts    int64     `json:"conflicts"` // people who enrolled as two, before and after a renewal; the log names both numbers
 	// RenewalsAsked is when the service of renewals answered last; zero: never.
 	RenewalsAsked time.Time `json:"renewals_asked,omitzero"`
+}
+
+// Proved counts records by what central found proved. Those that were refused before anything was looked at are in none.
+type Proved struct {
+	PIN         int64 `json:"pin"`
+	Card        int64 `json:"card"`
+	CardBound   int64 `json:"card-bound"`
+	Certificate int64 `json:"certificate"`
 }
 
 // Backup names a finished backup.

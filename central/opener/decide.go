@@ -24,11 +24,12 @@ type finding struct {
 	record   content.Record
 	readable bool
 	tap      record.TapID
-	cert     certid.CertID // of the card; zero when unreadable or of no known hierarchy
-	shown    jpki.AuthCert // the certificate that came with the record, as it was examined here; zero if none came
-	pin      bool          // the PIN was proved: this certificate's key signed the tap's challenge
-	bound    []byte        // card key of an enrolment, proved by its own signature; nil if there is none
-	awaits   record.TapID  // the enrolment without which nobody can say; zero if it is here
+	cert     certid.CertID   // of the card; zero when unreadable or of no known hierarchy
+	shown    jpki.AuthCert   // the certificate that came with the record, as it was examined here; zero if none came
+	pin      bool            // the PIN was proved: this certificate's key signed the tap's challenge
+	bound    []byte          // card key of an enrolment, proved by its own signature; nil if there is none
+	proved   record.Evidence // what the signatures proved here; none where the card was refused before they were looked at
+	awaits   record.TapID    // the enrolment without which nobody can say; zero if it is here
 	rule     rule.Rule
 	ruled    bool
 	decision gate.Decision
@@ -63,6 +64,7 @@ func (o *Opener) examine(ctx context.Context, e store.Epoch, v store.Envelope, p
 	if in.Shown, err = o.proved(ctx, e.Box, &f, shown); err != nil || !f.awaits.IsZero() {
 		return f, false, err
 	}
+	f.proved = in.Shown.Evidence
 	if in.Shown.Evidence < shown.Evidence && v.Tries == 0 {
 		o.Log.WarnContext(ctx, "a record proves less than it claims", slog.String("record", v.ID.String()),
 			slog.String("claims", shown.Evidence.String()), slog.String("reason", in.Shown.Hindrance.String()))

@@ -169,7 +169,7 @@ func TestPINOfACertificateOfNobody(t *testing.T) {
 	}
 }
 
-// design §2.7: a weaker tap finds who is known, and nobody else. A PIN that was not proved is a certificate.
+// design §2.7, P6: a weaker tap finds who is known, and nobody else. A forged PIN is refused, though the rule asks for the certificate alone.
 func TestAWeakerTapFindsWhoIsKnown(t *testing.T) {
 	c := simcentral.New(t)
 	d := newDesk(t, c)
@@ -178,9 +178,12 @@ func TestAWeakerTapFindsWhoIsKnown(t *testing.T) {
 	forged.PIN.Signature[0] ^= 1
 	enrolled := simbox.Known(t, 0x12, 1).Enrol(t, d.box.ID)
 	after, other := simbox.Card(0x12, 1), simbox.Card(0x12, 2)
-	for _, r := range []content.Record{before, forged, enrolled, after, other} {
-		if got := d.settled(d.bring(r)); got != inOrder {
-			t.Errorf("final = %s %s, want accepted: the rule asks for the certificate alone", got.Verdict, got.Reason)
+	for _, k := range []struct {
+		record content.Record
+		want   gate.Decision
+	}{{before, inOrder}, {forged, refused(record.ReasonPINNotProved)}, {enrolled, inOrder}, {after, inOrder}, {other, inOrder}} {
+		if got := d.settled(d.bring(k.record)); got != k.want {
+			t.Errorf("final = %s %s, want %s %s under a rule for the certificate alone", got.Verdict, got.Reason, k.want.Verdict, k.want.Reason)
 		}
 	}
 	for name, k := range map[string]struct {

@@ -14,8 +14,9 @@ import (
 	"kazashi.example/sync/record"
 )
 
-// hindrance is the box's word for why the card proved no more, for a record whose evidence is weaker than the rule asks; 0 if it said
-// nothing of the kind. Central was not there. What was revoked, on hold, or on a list too old for the rule was not asked for more.
+// hindrance is the box's word for why the card proved no more; 0 if it said nothing of the kind. Central was not there. A false proof is
+// final whatever the rule asks for (record.Reason.FalseProof), the others where the evidence is weaker than that. What was revoked, on
+// hold, or on a list too old for the rule was not asked for more.
 func hindrance(said record.Reason) record.Reason {
 	switch said {
 	case record.ReasonNotEnrolled, record.ReasonCardDiffers, record.ReasonCardNotGenuine, record.ReasonPINNotProved,
@@ -27,8 +28,8 @@ func hindrance(said record.Reason) record.Reason {
 	}
 }
 
-// proved is what the card showed with no more evidence than its signatures prove here. f.awaits is set where that cannot be said before
-// the enrolment came that the record names.
+// proved is what the card showed with no more evidence than its signatures prove here; a signature that is false stands in its way
+// whatever the rule asks for. f.awaits is set where that cannot be said before the enrolment came that the record names.
 func (o *Opener) proved(ctx context.Context, box record.BoxID, f *finding, s gate.Shown) (gate.Shown, error) {
 	var fault record.Reason
 	var err error

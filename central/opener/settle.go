@@ -110,6 +110,7 @@ func (o *Opener) row(e store.Epoch, v store.Envelope, f finding, plain []byte, n
 		ID: v.ID, Box: e.Box, Envelope: v.Row, Tap: f.tap, Arrived: v.Received, Applied: now,
 		Final:  store.Said{Verdict: f.decision.Verdict, Reason: f.decision.Reason, Answer: f.answer},
 		Source: f.source, Answered: f.answered, Content: o.Rows.Seal(labelContent, RowOf(v.ID), plain),
+		Proved: f.proved,
 	}
 	if f.readable {
 		said := f.record.Said

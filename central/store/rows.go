@@ -144,6 +144,7 @@ type Record struct {
 	Applied  time.Time
 	First    Said
 	Final    Said
+	Proved   record.Evidence // by signatures that central verified; none where nothing was looked at
 	Source   wire.Source
 	Answered time.Time // thisUpdate of the answer that settled it; zero if nobody was asked
 	Index    []byte    // keyed serial; nil when unreadable
@@ -240,4 +241,6 @@ type Counts struct {
 	Reports                              int64
 	Gaps                                 int64 // epochs of which something is missing
 	Enrolments, Renewals, Conflicts      int64 // current enrolments; renewals that are known; persons that are two
+	// Records by what central found proved.
+	ProvedPIN, ProvedCard, ProvedCardBound, ProvedCertificate int64
 }

@@ -180,6 +180,8 @@ and set aside are envelopes that do not open. Gaps are epochs of which records o
 			fmt.Fprintf(out, "boxes          %d, %d quarantined\n", st.Boxes, st.Quarantined)
 			fmt.Fprintf(out, "records        %d applied, %d settled, %d corrected; %d waiting, %d set aside\n",
 				st.Records, st.Settled, st.Corrected, st.Waiting, st.SetAside)
+			fmt.Fprintf(out, "proved         %d by PIN, %d by card, %d by bound key alone, %d by certificate\n",
+				st.Proved.PIN, st.Proved.Card, st.Proved.CardBound, st.Proved.Certificate)
 			fmt.Fprintf(out, "persons        %d\n", st.Persons)
 			fmt.Fprintf(out, "enrolments     %d\n", st.Enrolments)
 			fmt.Fprintf(out, "renewals       %d, last asked %s\n", st.Renewals, command.Stamp(st.RenewalsAsked))

@@ -7,13 +7,13 @@ import (
 )
 
 const recordColumns = `SELECT epoch, seq, box, envelope, tap, service, desk, tapped, arrived, applied, first_verdict, first_reason,
-	first_answer, final_verdict, final_reason, final_answer, source, answered, serial_index, content_sealed, coalesce(subject, 0),
+	first_answer, final_verdict, final_reason, final_answer, proved, source, answered, serial_index, content_sealed, coalesce(subject, 0),
 	verdict FROM records `
 
 func scanRecord(s scanner) (r store.Record, err error) {
 	err = s.Scan(octets(r.ID.Epoch.ID128[:]), &r.ID.Seq, octets(r.Box.ID128[:]), &r.Envelope, octets(r.Tap.ID128[:]), &r.Service, &r.Desk,
 		millis{&r.Tapped}, millis{&r.Arrived}, millis{&r.Applied}, &r.First.Verdict, &r.First.Reason, &r.First.Answer,
-		&r.Final.Verdict, &r.Final.Reason, &r.Final.Answer, &r.Source, millis{&r.Answered}, &r.Index, &r.Content, &r.Subject, &r.Verdict)
+		&r.Final.Verdict, &r.Final.Reason, &r.Final.Answer, &r.Proved, &r.Source, millis{&r.Answered}, &r.Index, &r.Content, &r.Subject, &r.Verdict)
 	return r, err
 }
 
@@ -31,11 +31,11 @@ func (t *tx) AddRecord(r store.Record) error {
 		subject = r.Subject
 	}
 	if err := t.exec(`INSERT INTO records (epoch, seq, box, envelope, tap, service, desk, tapped, arrived, applied, first_verdict,
-			first_reason, first_answer, final_verdict, final_reason, final_answer, source, answered, serial_index, content_sealed, subject)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			first_reason, first_answer, final_verdict, final_reason, final_answer, proved, source, answered, serial_index, content_sealed, subject)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		r.ID.Epoch.ID128[:], int64(r.ID.Seq), r.Box.ID128[:], r.Envelope, r.Tap.ID128[:], string(r.Service), string(r.Desk),
 		ms(r.Tapped), ms(r.Arrived), ms(r.Applied), int64(r.First.Verdict), int64(r.First.Reason), int64(r.First.Answer),
-		int64(r.Final.Verdict), int64(r.Final.Reason), int64(r.Final.Answer), int64(r.Source), ms(r.Answered), r.Index, r.Content,
+		int64(r.Final.Verdict), int64(r.Final.Reason), int64(r.Final.Answer), int64(r.Proved), int64(r.Source), ms(r.Answered), r.Index, r.Content,
 		subject); err != nil {
 		return err
 	}
@@ -84,12 +84,14 @@ const counts = `SELECT
 	(SELECT count(*) FROM records WHERE (first_verdict = 3) <> (final_verdict = 3)),
 	(SELECT count(*) FROM persons), (SELECT count(*) FROM reports),
 	(` + incomplete + `),
-	(SELECT count(*) FROM enrolments WHERE current = 1), (SELECT count(*) FROM renewals), (SELECT count(*) FROM conflicts)`
+	(SELECT count(*) FROM enrolments WHERE current = 1), (SELECT count(*) FROM renewals), (SELECT count(*) FROM conflicts),
+	(SELECT count(*) FROM records WHERE proved = 4), (SELECT count(*) FROM records WHERE proved = 3),
+	(SELECT count(*) FROM records WHERE proved = 2), (SELECT count(*) FROM records WHERE proved = 1)`
 
 func scanCounts(s scanner) (c store.Counts, err error) {
 	err = s.Scan(&c.Boxes, &c.Quarantined, &c.Revoked, &c.Epochs, &c.HeldHeaders, &c.Held, &c.Ready, &c.Applied, &c.Aside, &c.Rivals,
 		&c.Records, &c.Settled, &c.Corrected, &c.Persons, &c.Reports, &c.Gaps,
-		&c.Enrolments, &c.Renewals, &c.Conflicts)
+		&c.Enrolments, &c.Renewals, &c.Conflicts, &c.ProvedPIN, &c.ProvedCard, &c.ProvedCardBound, &c.ProvedCertificate)
 	return c, err
 }
 

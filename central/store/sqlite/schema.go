@@ -3,10 +3,10 @@ package sqlite
 // applicationID marks the file as central's ("KzC1"); schemaVersion is that of the tables below.
 const (
 	applicationID = 0x4b7a4331
-	schemaVersion = 2
+	schemaVersion = 3
 )
 
-// schema is version 2, which added enrolments, rosters and renewals. Times are Unix milliseconds, 0 for none; ids and hashes are octets. Columns that name a person are
+// schema is version 3, which added what was proved, withdrawn renewals and merged persons. Times are Unix milliseconds, 0 for none; ids and hashes are octets. Columns that name a person are
 // keyed (…_index: HMAC under K_idx) or sealed (…_sealed: AES-256-GCM under K_row, bound to table and row). A row number of
 // epochs, envelopes and subjects is never reused: a backup's high-water marks name them.
 const schema = `
@@ -106,6 +106,7 @@ CREATE TABLE records (
 	final_verdict INTEGER NOT NULL,
 	final_reason INTEGER NOT NULL,
 	final_answer INTEGER NOT NULL,
+	proved INTEGER NOT NULL,
 	source INTEGER NOT NULL,
 	answered INTEGER NOT NULL,
 	serial_index BLOB,
@@ -116,6 +117,7 @@ CREATE TABLE records (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX records_by_box ON records (box, verdict);
 CREATE INDEX records_by_serial ON records (serial_index) WHERE serial_index IS NOT NULL;
+CREATE INDEX records_by_proof ON records (proved);
 CREATE TABLE taps (
 	tap BLOB PRIMARY KEY,
 	epoch BLOB NOT NULL,
