@@ -143,7 +143,7 @@ func acceptedSignature(s x509.SignatureAlgorithm) bool {
 
 func isRSA2048(c *x509.Certificate) bool {
 	k, ok := c.PublicKey.(*rsa.PublicKey)
-	return ok && k.N.BitLen() == rsaBits && k.E == 65537
+	return ok && k.N.BitLen() == rsaBits && k.E == rsaExponent
 }
 
 func isP384(c *x509.Certificate) bool {
