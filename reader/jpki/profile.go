@@ -131,14 +131,15 @@ func clientAuthOnly(cert *x509.Certificate) bool {
 	return len(cert.ExtKeyUsage) == 1 && cert.ExtKeyUsage[0] == x509.ExtKeyUsageClientAuth && len(cert.UnknownExtKeyUsage) == 0
 }
 
+// policyOnly reads Policies: crypto/x509 leaves identifiers with a number above 31 bits out of PolicyIdentifiers.
 func policyOnly(cert *x509.Certificate, want asn1.ObjectIdentifier) bool {
-	ids := cert.PolicyIdentifiers
-	return critical(cert, oidPolicies) && len(ids) == 1 && ids[0].Equal(want)
+	ids := cert.Policies
+	return critical(cert, oidPolicies) && len(ids) == 1 && len(cert.PolicyIdentifiers) == 1 && ids[0].EqualASN1OID(want)
 }
 
 func phonePolicy(cert *x509.Certificate) bool {
-	return slices.ContainsFunc(cert.PolicyIdentifiers, func(id asn1.ObjectIdentifier) bool {
-		return slices.ContainsFunc(phonePolicies, id.Equal)
+	return slices.ContainsFunc(cert.Policies, func(id x509.OID) bool {
+		return slices.ContainsFunc(phonePolicies, id.EqualASN1OID)
 	})
 }
 

@@ -62,6 +62,16 @@ func withKeyUsage(critical bool, octet byte) func(*x509.Certificate) {
 	return func(c *x509.Certificate) { replaceExt(c, ext(critical, must(asn1.Marshal(bits)), 2, 5, 29, 15)) }
 }
 
+// withWidePolicy adds 1.2.2^40 behind the policies, which has no place in an asn1.ObjectIdentifier of 32 bits.
+func withWidePolicy(ids ...asn1.ObjectIdentifier) func(*x509.Certificate) {
+	var list []byte
+	for _, id := range ids {
+		list = append(list, sequence(must(asn1.Marshal(id)))...)
+	}
+	list = append(list, sequence([]byte{0x06, 0x07, 0x2A, 0xA0, 0x80, 0x80, 0x80, 0x80, 0x00})...)
+	return withExt(true, sequence(list), 2, 5, 29, 32)
+}
+
 func withExt(critical bool, value []byte, id ...int) func(*x509.Certificate) {
 	return func(c *x509.Certificate) { replaceExt(c, ext(critical, value, id...)) }
 }
@@ -88,6 +98,8 @@ func common() []flaw {
 		{"policy of signature certificates on phones", withPolicies(true, policy(1, 40)), faults(jpki.ErrPhone)},
 		{"policy of phones, inferred", withPolicies(true, policy(3, 40)), faults(jpki.ErrPhone)},
 		{"policy of phones, inferred the other way", withPolicies(true, policy(3, 50)), faults(jpki.ErrPhone)},
+		{"policy of phones, and one with a number of 41 bits", withWidePolicy(policy(3, 40)), faults(jpki.ErrPhone)},
+		{"policy with a number of 41 bits alone", withWidePolicy(), faults(jpki.ErrPolicy)},
 		{"two CRL points", func(c *x509.Certificate) { replaceExt(c, crlPoints(municipality, municipality)) }, faults(jpki.ErrCRLPoint)},
 		{"CRL point of the national hierarchy", func(c *x509.Certificate) {
 			replaceExt(c, crlPoints(dn("C", "JP", "O", "JPKI", "OU", jpki.UnitAuth, "CN", "X")))
@@ -127,6 +139,7 @@ func TestExamineProfile(t *testing.T) {
 		{"clientAuth and more", func(c *x509.Certificate) { c.UnknownExtKeyUsage = []asn1.ObjectIdentifier{{1, 2, 3}} }, faults(jpki.ErrExtKeyUsage)},
 		{"policy of signature certificates", withPolicies(true, policy(1, 20)), faults(jpki.ErrPolicy)},
 		{"policy not critical", withPolicies(false, authPolicy()), faults(jpki.ErrPolicy)},
+		{"its policy, and one with a number of 41 bits", withWidePolicy(authPolicy()), faults(jpki.ErrPolicy)},
 		{"two policies", withPolicies(true, authPolicy(), asn1.ObjectIdentifier{1, 2, 3}), faults(jpki.ErrPolicy)},
 	}...)
 	as := w.anchors(t)

@@ -117,6 +117,7 @@ func signFlaws() []flaw {
 		{"one locality", withSubject("C", "JP", "L", "a", "CN", "K4Z9"), nil},
 		{"key usage digitalSignature alone", withKeyUsage(true, 0x80), faults(jpki.ErrKeyUsage)},
 		{"key usage not critical", withKeyUsage(false, 0xC0), faults(jpki.ErrKeyUsage)},
+		{"its policy, and one with a number of 41 bits", withWidePolicy(policy(1, 20)), faults(jpki.ErrPolicy)},
 		{"policy of authentication certificates", withPolicies(true, authPolicy()), faults(jpki.ErrPolicy)},
 		{"CRL point of authentication", func(c *x509.Certificate) { replaceExt(c, crlPoints(municipality)) }, faults(jpki.ErrCRLPoint)},
 		{"alternative names critical", func(c *x509.Certificate) { criticalExt(c, 2, 5, 29, 17) }, faults(jpki.ErrCritical)},
