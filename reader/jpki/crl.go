@@ -3,23 +3,26 @@ package jpki
 import (
 	"bytes"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/asn1"
 	"fmt"
+	"slices"
 
 	"kazashi.example/sync/certid"
 )
 
 var (
+	oidDelta        = asn1.ObjectIdentifier{2, 5, 29, 27} // deltaCRLIndicator, RFC 5280 §5.2.4
 	oidIssuingPoint = asn1.ObjectIdentifier{2, 5, 29, 28} // issuingDistributionPoint, RFC 5280 §5.2.5
 	oidReasonCode   = asn1.ObjectIdentifier{2, 5, 29, 21} // RFC 5280 §5.3.1
 )
 
 // ExamineCRL reads one complete revocation list (DER, nothing after it), finds the authority key that signed it by authority
 // key identifier and signature, and returns the scope that this key issues for. It takes a whole list or one partition (see
-// [PartitionOf]); delta lists, indirect lists, lists of some reasons only and unknown critical extensions are refused, because
-// reading them as a whole list would give wrong answers. Errors: ErrNotCRL, ErrCRLProfile, ErrCRLIssuerUnknown,
-// ErrCRLSignature. Whether nextUpdate has passed is the caller's question. Which authority keys a list covers is the trust
-// bundle's to say: a newer generation may sign for older ones.
+// [PartitionOf]); delta lists, indirect lists, lists of some reasons only, unknown critical extensions and extensions that
+// stand twice (RFC 5280 §4.2) are refused, because reading them as a whole list would give wrong answers. Errors: ErrNotCRL,
+// ErrCRLProfile, ErrCRLIssuerUnknown, ErrCRLSignature. Whether nextUpdate has passed is the caller's question. Which authority
+// keys a list covers is the trust bundle's to say: a newer generation may sign for older ones.
 func (s *Anchors) ExamineCRL(der []byte) (*x509.RevocationList, certid.Scope, certid.KeyID, error) {
 	fail := func(err error) (*x509.RevocationList, certid.Scope, certid.KeyID, error) {
 		return nil, certid.Scope{}, certid.KeyID{}, err
@@ -69,10 +72,8 @@ func checkCRLProfile(list *x509.RevocationList) error {
 	case list.NextUpdate.IsZero() || list.NextUpdate.Before(list.ThisUpdate):
 		return fmt.Errorf("%w: nextUpdate missing or before thisUpdate", ErrCRLProfile)
 	}
-	for _, e := range list.Extensions {
-		if e.Critical && !e.Id.Equal(oidIssuingPoint) {
-			return fmt.Errorf("%w: critical extension %s", ErrCRLProfile, e.Id)
-		}
+	if err := checkCRLExtensions(list.Extensions); err != nil {
+		return err
 	}
 	if _, err := PartitionOf(list); err != nil {
 		return err
@@ -85,13 +86,36 @@ func checkCRLProfile(list *x509.RevocationList) error {
 	return nil
 }
 
+// checkCRLExtensions refuses a delta list whatever the criticality of its mark: RFC 5280 §5.2.4 asks for a critical one, and a list that
+// disregards this is no whole list yet. crypto/x509 does not look for extensions that stand twice, and PartitionOf reads the first.
+func checkCRLExtensions(list []pkix.Extension) error {
+	for i, e := range list {
+		switch {
+		case e.Id.Equal(oidDelta):
+			return fmt.Errorf("%w: delta list", ErrCRLProfile)
+		case e.Critical && !e.Id.Equal(oidIssuingPoint):
+			return fmt.Errorf("%w: critical extension %s", ErrCRLProfile, e.Id)
+		case stands(list[:i], e.Id):
+			return fmt.Errorf("%w: extension %s stands twice", ErrCRLProfile, e.Id)
+		}
+	}
+	return nil
+}
+
+func stands(list []pkix.Extension, id asn1.ObjectIdentifier) bool {
+	return slices.ContainsFunc(list, func(e pkix.Extension) bool { return e.Id.Equal(id) })
+}
+
 func checkCRLEntry(e *x509.RevocationListEntry) error {
 	if _, err := certid.SerialOf(e.SerialNumber); err != nil {
 		return fmt.Errorf("%w: %w", ErrCRLProfile, err)
 	}
-	for _, x := range e.Extensions {
+	for i, x := range e.Extensions {
 		if x.Critical && !x.Id.Equal(oidReasonCode) {
 			return fmt.Errorf("%w: critical extension %s", ErrCRLProfile, x.Id)
+		}
+		if stands(e.Extensions[:i], x.Id) { // two reasons, of which one says hold
+			return fmt.Errorf("%w: extension %s stands twice", ErrCRLProfile, x.Id)
 		}
 	}
 	return nil

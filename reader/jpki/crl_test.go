@@ -38,6 +38,10 @@ func issuing(fields ...byte) func(*x509.RevocationList) {
 	}
 }
 
+func withListExts(exts ...pkix.Extension) func(*x509.RevocationList) {
+	return func(l *x509.RevocationList) { l.ExtraExtensions = exts }
+}
+
 func TestExamineCRL(t *testing.T) {
 	w := practice()
 	as := w.anchors(t)
@@ -82,6 +86,18 @@ func TestP7ExamineCRLRefuses(t *testing.T) {
 		{"newer generation", older, whole, jpki.ErrCRLIssuerUnknown},
 		{"delta", as, list(t, w.gen[2], func(l *x509.RevocationList) {
 			l.ExtraExtensions = []pkix.Extension{ext(true, []byte{2, 1, 6}, 2, 5, 29, 27)}
+		}), jpki.ErrCRLProfile},
+		{"delta, not critical", as, list(t, w.gen[2], withListExts(ext(false, []byte{2, 1, 6}, 2, 5, 29, 27))), jpki.ErrCRLProfile},
+		{"two issuing points, the second indirect", as, list(t, w.gen[2], withListExts(
+			ext(true, sequence(nil), 2, 5, 29, 28), ext(true, sequence([]byte{0x84, 1, 0xFF}), 2, 5, 29, 28))), jpki.ErrCRLProfile},
+		{"two issuing points alike", as, list(t, w.gen[2], withListExts(
+			ext(true, sequence(nil), 2, 5, 29, 28), ext(true, sequence(nil), 2, 5, 29, 28))), jpki.ErrCRLProfile},
+		{"two CRL numbers", as, list(t, w.gen[2], withListExts(ext(false, []byte{2, 1, 6}, 2, 5, 29, 20))), jpki.ErrCRLProfile},
+		{"unknown extension twice", as, list(t, w.gen[2], withListExts(
+			ext(false, []byte{5, 0}, 1, 2, 3), ext(false, []byte{5, 0}, 1, 2, 3))), jpki.ErrCRLProfile},
+		{"entry with an extension twice", as, list(t, w.gen[2], func(l *x509.RevocationList) {
+			day := ext(false, append([]byte{0x18, 15}, "20260101000000Z"...), 2, 5, 29, 24)
+			l.RevokedCertificateEntries[0].ExtraExtensions = []pkix.Extension{day, day}
 		}), jpki.ErrCRLProfile},
 		{"authorities only", as, list(t, w.gen[2], issuing(0x82, 1, 0xFF)), jpki.ErrCRLProfile},
 		{"some reasons only", as, list(t, w.gen[2], issuing(0x83, 2, 6, 0x40)), jpki.ErrCRLProfile},
