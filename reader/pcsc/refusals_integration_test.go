@@ -31,6 +31,15 @@ type guarded struct {
 	value     int
 }
 
+// nextGuardeds are those of the next card, where one PIN opens the attributes too.
+var nextGuardeds = []guarded{
+	{pin, mynumber.RefAuthPIN, "auth/0018", 3, 1, 0},
+	{attributes, mynumber.RefAuthPIN, "auth/0018", 3, 1, 0},
+	{signCertificate, mynumber.RefPassword, "auth/001B", 5, 1, 0},
+	{card, mynumber.RefBirth, "face/0011", 10, 2, 0},
+	{changePIN, mynumber.RefAuthPIN, "auth/0018", 3, 1, 0},
+}
+
 var guardeds = []guarded{
 	{pin, mynumber.RefAuthPIN, "jpki/0018", 3, 1, 4},
 	{attributes, mynumber.RefInputPIN, "input/0011", 3, 1, 5},
@@ -95,6 +104,9 @@ func (h holder) mistaken(t *testing.T, n int) holder {
 	}
 	h.pin, h.input, h.password = newPIN(t, other(h.AuthPIN)), newPIN(t, other(h.InputPIN)), password
 	h.birth.Year -= n
+	if h.profile.Kind == vcard.Next {
+		h.input = h.pin
+	}
 	return h
 }
 
@@ -145,7 +157,11 @@ func triesRefusals() (list []refusal) {
 	for _, g := range guardeds {
 		list = append(list, refusal{name: "wrong values of the " + g.ref.String() + " by " + g.name, who: "hanako", do: g.spend})
 	}
+	for _, g := range nextGuardeds {
+		list = append(list, refusal{name: "wrong values of the next card's " + g.ref.String() + " by " + g.name, who: "mirai", do: g.spend})
+	}
 	return append(list,
+		refusal{name: "wrong PINs of a phone", who: "sumire", do: guardeds[0].spend}, // which is known by its values until the PIN is right
 		refusal{name: "PIN that runs out", who: "hanako", do: runOut},
 		refusal{name: "enrolment with a wrong input-assist PIN", who: "hanako", do: wrongInputAtEnrolment},
 		refusal{name: "enrolment with 4 tries of the birth key", who: "hanako", faults: []string{"tries=face/0011:4"}, do: fewAtEnrolment},
