@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 	"time"
 
 	"kazashi.example/sync/certid"
@@ -21,7 +22,7 @@ const (
 
 // Errors of an answer.
 var (
-	// ErrAnswer says that an answer is none of this kind. Nothing of it counts.
+	// ErrAnswer says that an answer is none of this kind. Nothing of it counts. One bad line in it is no such thing: see Answer.Bad.
 	ErrAnswer = errors.New("not an answer about renewals")
 	// ErrLarge says that an answer is larger than its cap.
 	ErrLarge = errors.New("answer about renewals is larger than its cap")
@@ -45,25 +46,27 @@ func (Line) LogValue() slog.Value { return slog.StringValue("REDACTED") }
 // Answer is what the source said.
 type Answer struct {
 	Lines []Line // of authentication certificates, as they came
+	Bad   int    // lines that cannot be read, and were left out
 	More  bool   // there are later ones: ask again from the last line's time
 	Last  time.Time
 }
 
 // wireAnswer is the JSON form. Keys that are not known here are ignored: they came with a later release of the source.
 type wireAnswer struct {
-	Renewals []wireLine `json:"renewals"`
-	More     bool       `json:"more"`
+	Renewals []json.RawMessage `json:"renewals"`
+	More     bool              `json:"more"`
 }
 
 type wireLine struct {
 	Purpose string    `json:"purpose"` // auth or sign
-	Old     string    `json:"old"`     // hexadecimal
+	Old     string    `json:"old"`     // hexadecimal; zeroes before it mean nothing
 	New     string    `json:"new"`
 	At      time.Time `json:"at"`
 }
 
 // Decode reads an answer whole: {"renewals":[{"purpose":"auth","old":"0a1b","new":"0a1c","at":"2026-11-22T00:00:00Z"}],"more":false}.
-// Lines about other certificates than those of authentication are left out. ErrAnswer, ErrLarge.
+// Lines about other certificates than those of authentication are left out, and so are those that cannot be read, which are counted:
+// one of them must not keep all others from central. ErrAnswer, ErrLarge.
 func Decode(b []byte) (Answer, error) {
 	if len(b) > MaxAnswer {
 		return Answer{}, ErrLarge
@@ -80,34 +83,41 @@ func Decode(b []byte) (Answer, error) {
 		return Answer{}, ErrLarge
 	}
 	out := Answer{More: w.More}
-	for i, l := range w.Renewals {
-		line, err := l.read()
-		if err != nil {
-			return Answer{}, fmt.Errorf("%w: line %d", err, i)
+	for _, raw := range w.Renewals {
+		var l wireLine
+		line, ok := Line{}, json.Unmarshal(raw, &l) == nil
+		if line, ok = l.read(ok); l.At.After(out.Last) {
+			out.Last = l.At.UTC() // of a bad line too: asking goes on behind it
 		}
-		if line.At.After(out.Last) {
-			out.Last = line.At
-		}
-		if l.Purpose == certid.PurposeAuth.String() {
+		switch {
+		case !ok:
+			out.Bad++
+		case l.Purpose == certid.PurposeAuth.String():
 			out.Lines = append(out.Lines, line)
 		}
 	}
 	return out, nil
 }
 
-func (l wireLine) read() (Line, error) {
-	older, errOld := serial(l.Old)
-	newer, errNew := serial(l.New)
-	if errOld != nil || errNew != nil || l.Purpose == "" || l.At.IsZero() {
-		return Line{}, ErrAnswer
+// read is false where the line lacks anything.
+func (l wireLine) read(parsed bool) (Line, bool) {
+	older, errOld := ParseSerial(l.Old)
+	newer, errNew := ParseSerial(l.New)
+	if !parsed || errOld != nil || errNew != nil || l.Purpose == "" || l.At.IsZero() {
+		return Line{}, false
 	}
-	return Line{Old: older, New: newer, At: l.At.UTC()}, nil
+	return Line{Old: older, New: newer, At: l.At.UTC()}, true
 }
 
-func serial(text string) (certid.Serial, error) {
+// ParseSerial reads a serial number in hexadecimal, with or without zeroes before it. An error that quotes nothing.
+func ParseSerial(text string) (certid.Serial, error) {
+	text = strings.TrimLeft(text, "0")
+	if len(text)%2 == 1 {
+		text = "0" + text
+	}
 	b, err := hex.DecodeString(text)
 	if err != nil {
-		return certid.Serial{}, ErrAnswer
+		return certid.Serial{}, certid.ErrSerial // the cause quotes the octet
 	}
 	return certid.ParseSerial(b)
 }

@@ -65,6 +65,7 @@ type Sum struct {
 	Linked      int // certificates that lead to a person since
 	Conflicts   int // persons that are found to be two
 	Contradicts int // renewals that cannot be true beside another one
+	Bad         int // lines that could not be read
 }
 
 // Asker asks.
@@ -178,6 +179,7 @@ func (a *Asker) ask(ctx context.Context, since time.Time) (Answer, error) {
 // learn keeps one answer, and with its last part how far it goes. A time that has not come is a fault of the service, and must not keep
 // central from asking for what lies before it.
 func (a *Asker) learn(ctx context.Context, got Answer, sum *Sum) error {
+	sum.Bad += got.Bad
 	for part := range slices.Chunk(got.Lines, chunk) {
 		if err := a.keep(ctx, part, sum); err != nil {
 			return fmt.Errorf("keeping renewals: %w", err)
@@ -260,6 +262,9 @@ func (a *Asker) cert(s certid.Serial) certid.CertID {
 func (a *Asker) say(ctx context.Context, s Sum) {
 	if s.Contradicts > 0 {
 		a.Log.ErrorContext(ctx, "renewals contradict others that are known and do not count; ask the service", slog.Int("count", s.Contradicts))
+	}
+	if s.Bad > 0 {
+		a.Log.ErrorContext(ctx, "renewals that cannot be read are left out; tell the service", slog.Int("count", s.Bad))
 	}
 	if s.Learned > 0 {
 		a.Log.InfoContext(ctx, "certificates were renewed", slog.Int("learned", s.Learned), slog.Int("linked", s.Linked))

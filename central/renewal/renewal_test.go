@@ -191,11 +191,6 @@ func TestWhatIsNoAnswer(t *testing.T) {
 		{"another object", says(`{"people":[]}`), renewal.ErrAnswer},
 		{"two values", says(answer(false, good) + "{}"), renewal.ErrAnswer},
 		{"cut off", says(answer(false, good)[:40]), renewal.ErrAnswer},
-		{"a serial that is none", says(answer(false, good, line("xx", "02", day))), renewal.ErrAnswer},
-		{"a serial with a zero before it", says(answer(false, good, line("0002", "03", day))), renewal.ErrAnswer},
-		{"a serial that is too long", says(answer(false, line(strings.Repeat("11", 21), "03", day))), renewal.ErrAnswer},
-		{"no time", says(`{"renewals":[{"purpose":"auth","old":"01","new":"02"}]}`), renewal.ErrAnswer},
-		{"no purpose", says(`{"renewals":[{"old":"01","new":"02","at":"2026-11-01T00:00:00Z"}]}`), renewal.ErrAnswer},
 		{"too large", says(strings.Repeat(" ", renewal.MaxAnswer) + answer(false)), renewal.ErrLarge},
 		{"too many lines", says(answer(false, strings.Repeat(good+",", renewal.MaxLines)+good)), renewal.ErrLarge},
 		{"more and more of the same", says(answer(true, good)), renewal.ErrStuck},
@@ -209,6 +204,44 @@ func TestWhatIsNoAnswer(t *testing.T) {
 			}
 			if n := c.Counts(); errors.Is(k.want, renewal.ErrStuck) != (n.Renewals > 0) && k.name != "more of nothing" {
 				t.Errorf("%d renewals are kept: nothing of a bad answer counts, and good parts do", n.Renewals)
+			}
+		})
+	}
+}
+
+// One line that cannot be read, wherever it stands, is counted and said, and keeps no other from central: neither those beside it nor those
+// of later answers. Zeroes before a serial mean nothing.
+func TestABadLineStopsNothing(t *testing.T) {
+	for name, bad := range map[string]string{
+		"a serial that is none":      line("xx", "09", day),
+		"zero":                       line("00", "09", day),
+		"no serial":                  line("", "09", day),
+		"a serial that is too long":  line(strings.Repeat("11", 21), "09", day),
+		"no time":                    `{"purpose":"auth","old":"08","new":"09"}`,
+		"a time that is none":        `{"purpose":"auth","old":"08","new":"09","at":"yesterday"}`,
+		"no purpose":                 `{"old":"08","new":"09","at":"2026-11-01T00:00:00Z"}`,
+		"a number":                   `{"purpose":"auth","old":8,"new":9,"at":"2026-11-01T00:00:00Z"}`,
+		"nothing":                    `null`,
+		"no object":                  `"08 to 09"`,
+		"the new one twice, one bad": line("08", "0g", day),
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, _, _, _ := enrolled(t, 0x0a, 0x1b)
+			var log bytes.Buffer
+			first := true
+			s := source(func(string) (int, string) {
+				defer func() { first = false }()
+				if first {
+					return http.StatusOK, answer(true, line("01", "02", day), bad, line("000a1b", "00a1c", day))
+				}
+				return http.StatusOK, answer(false, line("0000000a1c", "a1d", day.Add(time.Hour)))
+			})
+			sum, err := asker(c, s, &log).Round(t.Context())
+			if err != nil || sum != (renewal.Sum{Learned: 3, Linked: 2, Bad: 1}) {
+				t.Errorf("Round = %+v, %v, want 3 learned, 2 linked, 1 bad", sum, err)
+			}
+			if !strings.Contains(log.String(), "level=ERROR") || !strings.Contains(log.String(), "count=1") {
+				t.Errorf("the log does not count it: %s", log.String())
 			}
 		})
 	}
