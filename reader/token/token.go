@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 
 	"kazashi.example/reader/apdu"
 )
@@ -30,7 +31,7 @@ var (
 	ErrMyNumber = errors.New("card is a My Number Card: read it as one")
 	// ErrRandomUID: the card makes up another identifier each time.
 	ErrRandomUID = errors.New("card has no lasting identifier")
-	// ErrNoUID: neither reader nor card gives an identifier that could be one.
+	// ErrNoUID: neither reader nor card gives an identifier that could be one, or the card leaves it open whether it is a My Number Card.
 	ErrNoUID = errors.New("card or reader gives no identifier")
 	// ErrForbidden: a command other than those of Read was about to be sent. A fault of this program, never of a card.
 	ErrForbidden = errors.New("command is not for tokens")
@@ -128,8 +129,8 @@ func filler(octets []byte) bool {
 }
 
 // Read returns the identifier of the card that t leads to. Errors: ErrMyNumber, ErrRandomUID, ErrNoUID, *apdu.StatusError below
-// ErrNoUID, or t's own. A card that did not deny being a My Number Card is a token only if its identifier is none
-// that such a card could have: that is Type B and has four octets.
+// ErrNoUID, or t's own. A card that did not deny being a My Number Card, because only its reader spoke, is a token only if its
+// identifier is none that such a card could have: that is Type B and has four octets.
 func Read(ctx context.Context, t Transmitter) (UID, error) {
 	g := guard{t}
 	denied := true
@@ -142,13 +143,14 @@ func Read(ctx context.Context, t Transmitter) (UID, error) {
 	}
 	u, err := ask(ctx, g)
 	if err == nil && u.Kind() == Single && !denied {
-		return UID{}, fmt.Errorf("%w: it did not say that it is no My Number Card", ErrNoUID)
+		return UID{}, fmt.Errorf("%w: %w", ErrNoUID, errNotDenied)
 	}
 	return u, err
 }
 
-// lacksApplication selects an application, and reports whether the card, or its reader in its place, said that it is not
-// there. ErrMyNumber when it is.
+// lacksApplication selects an application, and reports whether the card said that it is not there: not found, or that it takes no such
+// command. False without an error if only the reader spoke, or nobody. ErrMyNumber when it is there. Every other word leaves it open
+// (memory failure, conditions of use, an error without a name: also a My Number Card may say so) and is an error below ErrNoUID.
 func lacksApplication(ctx context.Context, t Transmitter, aid []byte) (bool, error) {
 	r, err := send(ctx, t, selectApplication(aid))
 	switch {
@@ -161,9 +163,24 @@ func lacksApplication(ctx context.Context, t Transmitter, aid []byte) (bool, err
 	case 0x90, 0x61, 0x62: // done, with more to come, or with a warning
 		return false, ErrMyNumber
 	}
-	// These two may also come from an application that is there and not open now.
-	return r.SW != apdu.SWSecurityNotSatisfied && r.SW != apdu.SWConditionsOfUse, nil
+	if slices.Contains(denials, r.SW) {
+		return true, nil
+	}
+	if r.SW == swReaderFailed {
+		return false, nil
+	}
+	refused := &apdu.StatusError{Command: selectApplication(aid).Header(), SW: r.SW}
+	return false, fmt.Errorf("%w: %w: %w", ErrNoUID, errNotDenied, refused)
 }
+
+// denials are how a card says that it has no such application, or takes no such command at all.
+var denials = []apdu.StatusWord{apdu.SWNotFound, apdu.SWFunctionUnsupported, apdu.SWInsUnsupported, apdu.SWClassUnsupported}
+
+// swReaderFailed is what readers say when they could not pass a command to a storage card, which takes none, and also when a card has
+// moved off their field (PC/SC part 3 §3.2.2.1; readers' manuals). It is no answer of a card's: it denies nothing, and is no more than apdu.ErrNoAnswer.
+const swReaderFailed apdu.StatusWord = 0x6300
+
+var errNotDenied = errors.New("it did not say that it is no My Number Card")
 
 // ask is the reader's question for the identifier.
 func ask(ctx context.Context, t Transmitter) (UID, error) {

@@ -69,7 +69,10 @@ func TestRead(t *testing.T) {
 		{"transit card", map[string]string{getUID: "0101060112345678 9000", selectJPKI: "6A81", selectNext: "6A81"}, "0101060112345678", token.Eight, nil},
 		{"transit card, reader passes no command", map[string]string{getUID: "0101060112345678 9000", selectJPKI: "", selectNext: ""}, "0101060112345678", token.Eight, nil},
 		{"triple size", map[string]string{getUID: "04112233445566778899 9000"}, "04112233445566778899", token.Triple, nil},
-		{"reader says failure to a card without commands", map[string]string{getUID: "01020304 9000", selectJPKI: "6300", selectNext: "6300"}, "01020304", token.Single, nil},
+		{"class not supported", map[string]string{getUID: "01020304 9000", selectJPKI: "6E00", selectNext: "6E00"}, "01020304", token.Single, nil},
+		{"application not found", map[string]string{getUID: "01020304 9000", selectJPKI: "6A82", selectNext: "6A82"}, "01020304", token.Single, nil},
+		{"double size, reader failed", map[string]string{getUID: "04112233445566 9000", selectJPKI: "6300", selectNext: "6300"}, "04112233445566", token.Double, nil},
+		{"4 octets, reader failed", map[string]string{getUID: "01020304 9000", selectJPKI: "6300"}, "", 0, token.ErrNoUID},
 		{"random", map[string]string{getUID: "08020304 9000"}, "", 0, token.ErrRandomUID},
 		{"7 octets that begin with 08 are not random", map[string]string{getUID: "08112233445566 9000"}, "08112233445566", token.Double, nil},
 		{"first part of a longer one", map[string]string{getUID: "88041122 9000"}, "", 0, token.ErrNoUID},
@@ -103,6 +106,37 @@ func TestRead(t *testing.T) {
 				t.Errorf("Read = %X of %v, want %s of %v", got.Octets(), got.Kind(), tt.want, tt.kind)
 			}
 		})
+	}
+}
+
+// Whatever a card answers to SELECT, it is a token only if it said in so many words that it is no My Number Card: a My Number Card with a
+// failing memory, or a torn answer, must not become one. 8 octets are asked about too: what was said has to be understood.
+func TestOnlyADenialMakesAToken(t *testing.T) {
+	denials := map[string]bool{"6A81": true, "6A82": true, "6D00": true, "6E00": true}
+	for _, asked := range []string{selectJPKI, selectNext} {
+		for sw := range 1 << 16 {
+			said := fmt.Sprintf("%04X", sw)
+			there := said[:2] == "90" || said[:2] == "61" || said[:2] == "62"
+			c := &card{answers: map[string]string{asked: said, getUID: "5A010203 9000"}}
+			u, err := token.Read(t.Context(), c)
+			switch {
+			case denials[said]:
+				if err != nil || u.Kind() != token.Single {
+					t.Errorf("Read(%s answered to %s) = %v of %v, want a token", said, asked, err, u.Kind())
+				}
+			case there:
+				if !errors.Is(err, token.ErrMyNumber) || u != (token.UID{}) {
+					t.Errorf("Read(%s answered to %s) = %v of %v, want ErrMyNumber", said, asked, err, u.Kind())
+				}
+			case !errors.Is(err, token.ErrNoUID) || u != (token.UID{}):
+				t.Errorf("Read(%s answered to %s) = %v of %v, want ErrNoUID", said, asked, err, u.Kind())
+			}
+			c.answers[getUID] = "0101060112345678 9000"
+			u, err = token.Read(t.Context(), c)
+			if token := denials[said] || said == "6300"; token != (err == nil) || token != (u.Kind() != 0) {
+				t.Errorf("Read(8 octets, %s answered to %s) = %v of %v, want a token: %v", said, asked, err, u.Kind(), token)
+			}
+		}
 	}
 }
 
