@@ -23,6 +23,7 @@ const (
 	CodeBadBody          ErrorCode = "bad_body"           // 400: not JSON of the shape asked for, or a field unknown or twice
 	CodeNextForm         ErrorCode = "next_form"          // 422: ErrNextForm
 	CodeNextBusy         ErrorCode = "next_busy"          // 409: ErrNextBusy
+	CodeNextReader       ErrorCode = "next_reader"        // 409: ErrNextReader
 	CodeNextUnready      ErrorCode = "next_unready"       // 503: ErrNextUnready
 	CodeNextNotServed    ErrorCode = "next_not_served"    // 409: ErrNextNotServed
 )
@@ -32,7 +33,8 @@ func ErrorCodes() []ErrorCode {
 	return []ErrorCode{
 		CodeWrongHost, CodeForeignOrigin, CodeMethod, CodeNotFound,
 		CodeUnknownParameter, CodeBadParameter, CodeTooManyStreams, CodeBoxFailed,
-		CodeMediaType, CodeBodyTooLarge, CodeBadBody, CodeNextForm, CodeNextBusy, CodeNextUnready, CodeNextNotServed,
+		CodeMediaType, CodeBodyTooLarge, CodeBadBody, CodeNextForm, CodeNextBusy, CodeNextReader, CodeNextUnready,
+		CodeNextNotServed,
 	}
 }
 
@@ -47,13 +49,16 @@ type Error struct {
 // Error is the code and the English message.
 func (e *Error) Error() string { return fmt.Sprintf("box answered %s: %s", e.Code, e.MessageEN) }
 
-// Is reports whether target is the reason that e's code stands for: ErrNextForm, ErrNextBusy, ErrNextUnready or ErrNextNotServed.
+// Is reports whether target is the reason that e's code stands for: ErrNextForm, ErrNextBusy, ErrNextReader, ErrNextUnready or
+// ErrNextNotServed.
 func (e *Error) Is(target error) bool {
 	switch e.Code {
 	case CodeNextForm:
 		return target == ErrNextForm
 	case CodeNextBusy:
 		return target == ErrNextBusy
+	case CodeNextReader:
+		return target == ErrNextReader
 	case CodeNextUnready:
 		return target == ErrNextUnready
 	case CodeNextNotServed:

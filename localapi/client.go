@@ -80,8 +80,8 @@ func (c *Client) NextCard(ctx context.Context) (*NextCard, error) {
 }
 
 // SetNextCard has the box wait for a card to do with it what r asks; the events tell what came of it. The secrets of r stay the
-// caller's to wipe. Errors: ErrNextForm before anything is sent; *Error, which is also ErrNextBusy, ErrNextUnready or
-// ErrNextNotServed; otherwise as Status.
+// caller's to wipe. Errors: ErrNextForm before anything is sent; *Error, which is also ErrNextBusy, ErrNextReader, ErrNextUnready or
+// ErrNextNotServed; otherwise as Status. After ErrUnreachable the box may wait all the same: NextCard tells.
 func (c *Client) SetNextCard(ctx context.Context, r NextCardRequest) (NextCard, error) {
 	if err := r.Check(); err != nil {
 		return NextCard{}, err
@@ -98,7 +98,8 @@ func (c *Client) SetNextCard(ctx context.Context, r NextCardRequest) (NextCard, 
 	return *s.Next, nil
 }
 
-// CancelNextCard makes the next card an ordinary tap. Errors: as Status.
+// CancelNextCard makes the next card an ordinary tap. A card that is being handled is handled to its end; NextCard tells of it until then.
+// Errors: as Status.
 func (c *Client) CancelNextCard(ctx context.Context) error {
 	return c.ask(ctx, http.MethodDelete, nextPath, nil, new(NextState))
 }

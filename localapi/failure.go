@@ -22,6 +22,8 @@ const (
 	FailureNoPINs       ReadFailure = "card_without_pins"         // issued without PINs, or every PIN is blocked
 	FailureBirthDate    ReadFailure = "birth_date"                // the card does not take the birth date or era that was chosen
 	FailureBirthEra     ReadFailure = "birth_era"                 // of the birth date; no try was spent. NextCardRequest.Era says it
+	FailureExchanged    ReadFailure = "card_exchanged"            // another card lies there than was laid first; no PIN was sent to it
+	FailureBirthDoubt   ReadFailure = "birth_doubt"               // typed date and certificate differ; no try. NextCardRequest.BirthSure
 	FailureBusy         ReadFailure = "busy"                      // another card is being read, or another program holds the card
 )
 
@@ -30,7 +32,8 @@ func ReadFailures() []ReadFailure {
 	return []ReadFailure{
 		FailureNotMyNumber, FailureTorn, FailureNonsense, FailurePINProtected,
 		FailureReaderGone, FailureNoPCSC, FailureJournal, FailureNoCert, FailureMute, FailurePINWrong, FailurePINSame,
-		FailurePINFew, FailurePINBlocked, FailureNoPINs, FailureBirthDate, FailureBirthEra, FailureBusy,
+		FailurePINFew, FailurePINBlocked, FailureNoPINs, FailureBirthDate, FailureBirthEra,
+		FailureExchanged, FailureBirthDoubt, FailureBusy,
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	"kazashi.example/sync/record"
@@ -24,6 +25,9 @@ func (k NextKind) Valid() bool { return k == NextEnrol || k == NextPIN }
 // NextLasts is how long the box waits for a card once a PIN was typed in; then it forgets the PIN.
 const NextLasts = 60 * time.Second
 
+// maxReader is the longest name of a reader, in octets: MAX_READERNAME of pcsc-lite (pcsclite.h) with room for another service's.
+const maxReader = 256
+
 // Lengths of what is typed in.
 const (
 	PINLen   = 4 // digits of the PIN of the authentication certificate, and of the input-assist PIN
@@ -36,6 +40,8 @@ var (
 	ErrNextForm = errors.New("next card is asked for in the wrong form")
 	// ErrNextBusy: the box waits for a card already, or handles one.
 	ErrNextBusy = errors.New("the box waits for a card already, or handles one")
+	// ErrNextReader: there is no reader of that name now.
+	ErrNextReader = errors.New("there is no reader of that name")
 	// ErrNextUnready: no tap can be taken now, so that no PIN is kept for one. Status.Problem says why.
 	ErrNextUnready = errors.New("the box can take no tap now")
 	// ErrNextNotServed: the rule of this desk's service does not take a tap of this kind, or there is no rule.
@@ -65,6 +71,7 @@ type NextCard struct {
 	Kind       NextKind  `json:"kind"`
 	Attributes bool      `json:"attributes"` // name, address, birth date and sex are read, on consent
 	Until      time.Time `json:"until"`
+	Reader     string    `json:"reader,omitempty"` // the only one on which it is waited for; empty for any
 }
 
 // NextState is what /v1/next-card answers to each method.
@@ -85,10 +92,17 @@ type NextCardRequest struct {
 	// Era is that of the birth date, typed in or read from the card, where month or day of it are not known and the year has two. An
 	// enrolment that lacks it fails as FailureBirthEra. Where the date alone tells, it is not needed and must fit.
 	Era Era `json:"era,omitempty"`
+	// BirthSure says that somebody has looked again: Birth is right although the certificate does not end on that day of the year, for
+	// which an enrolment fails as FailureBirthDoubt. It goes with Birth only.
+	BirthSure bool `json:"birth_sure,omitempty"`
+	// Reader is the only one on which a card counts, by its name in Status.Readers; empty for any. A name that JSON would have to escape
+	// cannot be asked for.
+	Reader string `json:"reader,omitempty"`
 }
 
 // Check returns ErrNextForm, naming the field and never what is in it, unless r is whole: a PIN; for an enrolment either the consent
-// to attributes with one of SamePIN and InputPIN, or the birth date, and perhaps the era; for a check with the PIN nothing else.
+// to attributes with one of SamePIN and InputPIN, or the birth date, and perhaps the era; for a check with the PIN nothing else. Either may name a
+// reader.
 func (r NextCardRequest) Check() error {
 	var field string
 	switch {
@@ -104,6 +118,10 @@ func (r NextCardRequest) Check() error {
 		field = "input_pin"
 	case (r.Kind == NextEnrol && !r.Attributes) != !r.Birth.IsZero(), !r.Birth.IsZero() && !r.Birth.date():
 		field = "birth"
+	case r.BirthSure && r.Birth.IsZero():
+		field = "birth_sure"
+	case len(r.Reader) > maxReader || strconv.Quote(r.Reader) != `"`+r.Reader+`"`:
+		field = "reader"
 	case r.Era != "" && (r.Kind != NextEnrol || !r.Era.Valid()):
 		field = "era"
 	default:
@@ -121,7 +139,10 @@ func (r NextCardRequest) Wipe() {
 
 // Enrolled says what an enrolment has left for later taps.
 type Enrolled struct {
-	Bound     bool          `json:"bound"`                // later taps of this card need no PIN
-	Hindrance record.Reason `json:"hindrance,omitzero"`   // why they do, when they do
-	Attested  bool          `json:"attributes,omitempty"` // the four attributes were read and go to central
+	Bound     bool          `json:"bound"`              // later taps of this card need no PIN
+	Hindrance record.Reason `json:"hindrance,omitzero"` // why they do, when they do
+	// PINEachTime says that the service's rule asks for the PIN at every tap: nothing was kept for taps without it, and no birth date but
+	// that of the attributes.
+	PINEachTime bool `json:"pin_each_time,omitempty"`
+	Attested    bool `json:"attributes,omitempty"` // the four attributes were read and go to central
 }

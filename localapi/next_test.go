@@ -39,6 +39,17 @@ func TestNextCardRequestCheck(t *testing.T) {
 		{"two PINs that happen to be equal", request{Kind: "enrol", PIN: pin, Attributes: true, InputPIN: pin}, ""},
 		{"enrolment with an era", request{Kind: "enrol", PIN: pin, Birth: secret("19890100"), Era: "heisei"}, ""},
 		{"enrolment with attributes and an era", request{Kind: "enrol", PIN: pin, Attributes: true, SamePIN: true, Era: "showa"}, ""},
+		{"a reader", request{Kind: "pin", PIN: pin, Reader: "ACS ACR1252 [Picc] (2) 00 01"}, ""},
+		{"a reader with a name in Japanese", request{Kind: "pin", PIN: pin, Reader: "窓口リーダー 00"}, ""},
+		{"a birth date that was looked at again", request{Kind: "enrol", PIN: pin, Birth: birth, BirthSure: true}, ""},
+		{"sure of no birth date", request{Kind: "enrol", PIN: pin, Attributes: true, SamePIN: true, BirthSure: true}, "birth_sure"},
+		{"sure, at a check", request{Kind: "pin", PIN: pin, BirthSure: true}, "birth_sure"},
+		{"a reader with a quote", request{Kind: "pin", PIN: pin, Reader: `a"b`}, "reader"},
+		{"a reader with a backslash", request{Kind: "pin", PIN: pin, Reader: `a\b`}, "reader"},
+		{"a reader with a control octet", request{Kind: "pin", PIN: pin, Reader: "a\x00"}, "reader"},
+		{"a reader that is no text", request{Kind: "pin", PIN: pin, Reader: "\xff"}, "reader"},
+		{"a reader of the greatest length", request{Kind: "pin", PIN: pin, Reader: strings.Repeat("a", 256)}, ""},
+		{"a reader that is too long", request{Kind: "pin", PIN: pin, Reader: strings.Repeat("a", 257)}, "reader"},
 		{"no kind", request{PIN: pin}, "kind"},
 		{"unknown kind", request{Kind: "Enrol", PIN: pin, Birth: birth}, "kind"},
 		{"no PIN", request{Kind: "pin"}, "pin"},
@@ -90,6 +101,13 @@ func TestNextCardRequestIsReadStrictly(t *testing.T) {
 		{`{"kind":"enrol","pin":"8642","era":"showa","era":"heisei"}`, false},
 		{`{"kind":"enrol","pin":"8642","Era":"showa"}`, false},
 		{`{"kind":"enrol","pin":"8642","era":4}`, false},
+		{`{"kind":"enrol","pin":"8642","birth":"19800217","birth_sure":true,"reader":"Reader [a] 00 00"}`, true},
+		{`{"kind":"pin","pin":"8642","birth_sure":"true"}`, false},
+		{`{"kind":"pin","pin":"8642","reader":true}`, false},
+		{`{"kind":"pin","pin":"8642","reader":null}`, false},
+		{`{"kind":"pin","pin":"8642","Reader":"a"}`, false},
+		{`{"kind":"pin","pin":"8642","reader":"a","reader":"b"}`, false},
+		{`{"kind":"pin","pin":"8642","reader":"a\"b"}`, false},
 		{`{}`, true}, // read; Check refuses it
 		{`{"kind":"pin","pin":"8642","PIN":"1111"}`, false},
 		{`{"kind":"pin","Pin":"8642"}`, false},
@@ -162,11 +180,16 @@ func TestWipeReachesEveryCopy(t *testing.T) {
 func TestGoldenNext(t *testing.T) {
 	next := localapi.NextCard{Kind: localapi.NextEnrol, Attributes: true, Until: scene.Noon.Add(localapi.NextLasts)}
 	golden(t, "next_card.json", marshal(t, localapi.NextState{Next: &next}))
+	next.Reader = "Virtual PCD 00 01"
+	golden(t, "next_card_reader.json", marshal(t, localapi.NextState{Next: &next}))
 	golden(t, "next_card_none.json", marshal(t, localapi.NextState{}))
 	for name, r := range map[string]localapi.NextCardRequest{
 		"next_card_request_pin.json":        {Kind: "pin", PIN: secret(madeUpPIN)},
 		"next_card_request_enrol.json":      {Kind: "enrol", PIN: secret(madeUpPIN), Birth: secret(madeUpBirth)},
 		"next_card_request_era.json":        {Kind: "enrol", PIN: secret(madeUpPIN), Birth: secret("19890100"), Era: localapi.EraHeisei},
+		"next_card_request_reader.json": {
+			Kind: "enrol", PIN: secret(madeUpPIN), Birth: secret(madeUpBirth), BirthSure: true, Reader: "Virtual PCD 00 01",
+		},
 		"next_card_request_attributes.json": {Kind: "enrol", PIN: secret(madeUpPIN), Attributes: true, InputPIN: secret(madeUpInput)},
 	} {
 		b := localapi.RequestBody(r)
@@ -183,6 +206,10 @@ func TestGoldenNext(t *testing.T) {
 			Type: localapi.EventVerdict, Time: scene.Noon, Tap: &tap,
 			Enrol: &localapi.Enrolled{Hindrance: record.ReasonBirthKeyLocked},
 		},
+		"event_verdict_pin_each_time.json": {
+			Type: localapi.EventVerdict, Time: scene.Noon, Tap: &tap, Enrol: &localapi.Enrolled{PINEachTime: true, Attested: true},
+		},
+		"event_read_failed_doubt.json": {Type: localapi.EventReadFailed, Time: scene.Noon, Failure: localapi.FailureBirthDoubt},
 		"event_read_failed_era.json": {Type: localapi.EventReadFailed, Time: scene.Noon, Failure: localapi.FailureBirthEra},
 		"event_read_failed_pin.json": {
 			Type: localapi.EventReadFailed, Time: scene.Noon, Failure: localapi.FailurePINWrong,
@@ -202,6 +229,7 @@ func FuzzNextCardRequest(f *testing.F) {
 	f.Add([]byte(`{"kind":"enrol","pin":"8642","attributes":true,"same_pin":false,"input_pin":"9753"}`))
 	f.Add([]byte(`{"kind":"enrol","pin":"8642","birth":"19800217"}`))
 	f.Add([]byte(`{"kind":"enrol","pin":"8642","birth":"19890100","era":"showa"}`))
+	f.Add([]byte(`{"kind":"enrol","pin":"8642","birth":"19800217","birth_sure":true,"reader":"Virtual PCD 00 01"}`))
 	f.Add([]byte(` { } `))
 	f.Add([]byte(`{"pin":"\"","pin":tru}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -217,6 +245,8 @@ func FuzzNextCardRequest(f *testing.F) {
 			Attributes bool   `json:"attributes"`
 			Birth      string `json:"birth"`
 			Era        string `json:"era"`
+			BirthSure  bool   `json:"birth_sure"`
+			Reader     string `json:"reader"`
 		}
 		if err := json.Unmarshal(b, &plain); err != nil {
 			t.Fatalf("accepted %q, which is no such JSON: %v", b, err)
@@ -224,7 +254,8 @@ func FuzzNextCardRequest(f *testing.F) {
 		clear(b)
 		valid := r.Check() == nil
 		if valid && (plain.Kind != string(r.Kind) || plain.PIN != r.PIN.Reveal() || plain.InputPIN != r.InputPIN.Reveal() ||
-			plain.Birth != r.Birth.Reveal() || plain.Era != string(r.Era) || plain.SamePIN != r.SamePIN || plain.Attributes != r.Attributes) {
+			plain.Birth != r.Birth.Reveal() || plain.Era != string(r.Era) || plain.SamePIN != r.SamePIN || plain.Attributes != r.Attributes ||
+			plain.BirthSure != r.BirthSure || plain.Reader != r.Reader) {
 			t.Errorf("read %+v otherwise than encoding/json", plain)
 		}
 	})

@@ -59,6 +59,12 @@ func (r *NextCardRequest) set(name string, value []byte) bool {
 		text, ok := quoted(value)
 		r.Era = Era(text)
 		return ok
+	case `"reader"`:
+		text, ok := quoted(value)
+		r.Reader = string(text)
+		return ok
+	case `"birth_sure"`:
+		return truth(&r.BirthSure, value)
 	case `"pin"`:
 		return r.PIN.take(value)
 	case `"input_pin"`:
@@ -109,7 +115,7 @@ func skipSpace(b []byte) []byte { return bytes.TrimLeft(b, " \t\r\n") }
 // body is r as PUT /v1/next-card takes it, with what was typed in the clear: for the connection only, and to be wiped. r was checked,
 // so that nothing needs an escape.
 func (r NextCardRequest) body() []byte {
-	b := make([]byte, 0, 256) // more than it can need, so that no copy stays behind
+	b := make([]byte, 0, 256+maxReader) // more than it can need, so that no copy stays behind
 	b = fmt.Appendf(b, `{"kind":%q,"pin":"`, string(r.Kind))
 	b = append(append(b, r.PIN.Octets()...), '"')
 	for _, f := range []struct {
@@ -123,6 +129,12 @@ func (r NextCardRequest) body() []byte {
 	}
 	if r.Era != "" {
 		b = fmt.Appendf(b, `,"era":%q`, string(r.Era))
+	}
+	if r.Reader != "" {
+		b = fmt.Appendf(b, `,"reader":%q`, r.Reader)
+	}
+	if r.BirthSure {
+		b = append(b, `,"birth_sure":true`...)
 	}
 	b = strconv.AppendBool(append(b, `,"same_pin":`...), r.SamePIN)
 	b = strconv.AppendBool(append(b, `,"attributes":`...), r.Attributes)

@@ -150,16 +150,14 @@ func TestP1JournalTroubleShows(t *testing.T) {
 		must(t, err)
 		must(t, db.Close())
 	}
-	lay := func() {
-		k.hand.events <- tap.Event{Kind: tap.CardArrived, Reader: slot}
-		k.hand.events <- tap.Event{Kind: tap.CardRemoved, Reader: slot}
-	}
+	lay := func() { k.hand.events <- tap.Event{Kind: tap.CardArrived, Reader: slot} }
 	full("CREATE TRIGGER full BEFORE INSERT ON record BEGIN SELECT RAISE(FAIL, 'disk is full'); END")
 	lay()
 	next(t, events, localapi.EventReadFailed, func(e localapi.Event) bool { return e.Failure == localapi.FailureJournal })
 	next(t, events, localapi.EventStatus, func(e localapi.Event) bool {
 		return e.Status.Problem == localapi.FailureJournal && e.Status.Mode == localapi.ModeStopped
 	})
+	k.remove(t, events)
 	full("DROP TRIGGER full")
 	lay()
 	e := next(t, events, localapi.EventVerdict, nil)

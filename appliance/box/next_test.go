@@ -66,6 +66,14 @@ func TestP3NextCardIsRefusedWhereItCannotBe(t *testing.T) {
 	if _, err := b.NextCard(t.Context(), q); !errors.Is(err, localapi.ErrNextNotServed) {
 		t.Errorf("NextCard() without a rule = %v, want ErrNextNotServed", err)
 	}
+	q.Reader = "no such reader"
+	if _, err := b.NextCard(t.Context(), q); !errors.Is(err, localapi.ErrNextReader) {
+		t.Errorf("NextCard() for a reader that is not there = %v, want ErrNextReader", err)
+	}
+	q.Reader = slot
+	if _, err := b.NextCard(t.Context(), q); !errors.Is(err, localapi.ErrNextNotServed) {
+		t.Errorf("NextCard() for the reader that is there = %v, want ErrNextNotServed", err)
+	}
 	if s, err := b.Status(t.Context()); err != nil || s.Next != nil {
 		t.Errorf("Status().Next = %+v, %v, want nothing waited for", s.Next, err)
 	}
@@ -135,7 +143,7 @@ func (k *counter) lay(
 	return seen
 }
 
-// remove takes the card away: one that lies there would be the next one.
+// remove takes the card away.
 func (k *counter) remove(t *testing.T, events <-chan localapi.Event) {
 	t.Helper()
 	k.hand.events <- tap.Event{Kind: tap.CardRemoved, Reader: slot}

@@ -2,6 +2,7 @@ package box
 
 import (
 	"context"
+	"slices"
 
 	"kazashi.example/appliance/desired"
 	"kazashi.example/appliance/journal"
@@ -57,10 +58,15 @@ func (b *Box) standing() ([]localapi.Reader, localapi.ReadFailure) {
 	return readers, problem
 }
 
-// NextCard waits for a card to do with it what r asks, if a tap can be taken now.
+// NextCard waits for a card to do with it what r asks, if a tap can be taken now on a reader that is there.
 func (b *Box) NextCard(_ context.Context, r localapi.NextCardRequest) (localapi.NextCard, error) {
-	if _, problem := b.standing(); problem != "" {
+	readers, problem := b.standing()
+	if problem != "" {
 		return localapi.NextCard{}, localapi.ErrNextUnready
+	}
+	named := func(known localapi.Reader) bool { return known.Name == r.Reader }
+	if r.Reader != "" && !slices.ContainsFunc(readers, named) {
+		return localapi.NextCard{}, localapi.ErrNextReader
 	}
 	return b.counter.Arm(r)
 }

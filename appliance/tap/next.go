@@ -16,11 +16,11 @@ type next struct {
 	handled bool // a card has come; guarded by Counter.mu
 }
 
-// Arm waits from now on, for localapi.NextLasts at most, for a card to do with it what r asks. A card that lies on a reader
-// already is it, if it is the only one and was laid there no longer ago than that: somebody laid it down first and typed then. One
-// that lies there longer was forgotten, and its PIN is not the one that was typed. What r holds is the Counter's from then on, which
-// overwrites it. After an error it is the caller's: localapi.ErrNextForm, ErrNextNotServed without a rule, ErrNextBusy
-// while another is waited for or handled.
+// Arm waits from now on, for localapi.NextLasts at most, for a card to do with it what r asks: the first one that is laid down from
+// now on, on the reader that r names or on any. One that lies on a reader already is nobody's next card, however long it has lain
+// there: whose it is, the box cannot know, and a wrong PIN would cost its holder a try (P5). A tap under way stays what it is.
+// What r holds is the Counter's from then on, which overwrites it. After an error it is the caller's: localapi.ErrNextForm,
+// ErrNextNotServed without a rule, ErrNextBusy while another is waited for or handled. Whether there is such a reader is not checked.
 func (c *Counter) Arm(r localapi.NextCardRequest) (localapi.NextCard, error) {
 	if err := checkNext(r); err != nil {
 		return localapi.NextCard{}, err
@@ -30,7 +30,7 @@ func (c *Counter) Arm(r localapi.NextCardRequest) (localapi.NextCard, error) {
 	}
 	now, _ := c.Clock.Now()
 	n := &next{
-		card:    localapi.NextCard{Kind: r.Kind, Attributes: r.Attributes, Until: now.Add(localapi.NextLasts)},
+		card:    localapi.NextCard{Kind: r.Kind, Attributes: r.Attributes, Until: now.Add(localapi.NextLasts), Reader: r.Reader},
 		request: r,
 	}
 	if !c.arm(n) {
@@ -61,24 +61,12 @@ func (c *Counter) arm(n *next) bool {
 	}
 	c.next = n
 	n.expiry = time.AfterFunc(localapi.NextLasts, func() { c.disarm(n) })
-	if p := c.onlyCard(); p != nil && time.Since(p.laid) <= localapi.NextLasts {
-		c.lay(p)
-	}
 	return true
 }
 
-// onlyCard is the place of the one card that lies on any reader; nil if there is none, or more than one to choose from.
-func (c *Counter) onlyCard() (only *place) {
-	for _, p := range c.places {
-		if !p.card {
-			continue
-		}
-		if only != nil {
-			return nil
-		}
-		only = p
-	}
-	return only
+// takes says that a card laid on a reader is the one that n waits for.
+func (n *next) takes(reader string) bool {
+	return !n.handled && (n.request.Reader == "" || n.request.Reader == reader)
 }
 
 // Disarm makes the next card an ordinary tap and overwrites what was typed in. A card that is being handled is handled to its

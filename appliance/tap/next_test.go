@@ -120,92 +120,183 @@ func TestArmRefuses(t *testing.T) {
 	}
 }
 
-// Somebody lays the card down first and types then: the card that lies there is the one, unless there are two.
-func TestACardThatLiesThere(t *testing.T) {
-	c := newCounter(t)
-	p, card := c.card("hanako")
-	present := func(reader string, card *plastic, already bool) {
-		t.Helper()
-		c.readers.put(reader, card)
-		c.readers.events <- tap.Event{Kind: tap.CardArrived, Reader: reader, Already: already}
-		c.expect(localapi.EventCardPresent)
-	}
-	verdict := func(reader string, evidence record.Evidence) {
-		t.Helper()
-		c.expect(localapi.EventReading)
-		e := c.next()
-		if e.Type != localapi.EventVerdict || e.Reader != reader || e.Rests.Evidence != evidence {
-			t.Fatalf("event %s %s on %q, want a verdict with evidence %s on %q", e.Type, e.Failure, e.Reader, evidence, reader)
-		}
-	}
-	present(slot, card, false)
-	verdict(slot, record.EvidenceCertificate)
-	c.arm(withPIN(p.AuthPIN))
-	verdict(slot, record.EvidencePIN)
-	const other = "Virtual Reader 00 01"
-	_, forgotten := c.card("taro")
-	present(other, forgotten, true)
-	c.arm(withPIN(p.AuthPIN))
-	c.readers.events <- tap.Event{Kind: tap.CardRemoved, Reader: slot}
-	c.expect(localapi.EventCardRemoved) // and nothing before: it is not clear which card was meant
-	present(slot, card, false)
-	verdict(slot, record.EvidencePIN)
-	c.over()
-	for _, gone := range []tap.Event{{Kind: tap.ReaderRemoved, Reader: other}, {Kind: tap.ServiceLost}} {
-		c.readers.events <- gone
-		c.expect(localapi.EventReadFailed)
-	}
-	c.arm(withPIN(p.AuthPIN)) // no card is known to lie anywhere
-	if _, ok := c.tap.Armed(); !ok {
-		t.Error("a card that is gone was taken for the next one")
+// present lays a card and waits until it was seen.
+func (c *counter) present(reader string, card mynumber.Transmitter, already bool) {
+	c.t.Helper()
+	c.readers.put(reader, card)
+	c.readers.events <- tap.Event{Kind: tap.CardArrived, Reader: reader, Already: already}
+	c.expect(localapi.EventCardPresent)
+}
+
+// lifted takes the card away.
+func (c *counter) lifted(reader string) {
+	c.t.Helper()
+	c.readers.events <- tap.Event{Kind: tap.CardRemoved, Reader: reader}
+	c.expect(localapi.EventCardRemoved)
+}
+
+// rests waits for a verdict.
+func (c *counter) rests(reader string, evidence record.Evidence) {
+	c.t.Helper()
+	c.expect(localapi.EventReading)
+	e := c.next()
+	if e.Type != localapi.EventVerdict || e.Reader != reader || e.Rests.Evidence != evidence {
+		c.t.Fatalf("event %s %s on %q, want a verdict with evidence %s on %q", e.Type, e.Failure, e.Reader, evidence, reader)
 	}
 }
 
-// P5: a card that somebody has forgotten on the reader is not asked for the next person's PIN.
-func TestP5AForgottenCardIsNotTheNext(t *testing.T) {
-	for _, tc := range []struct {
-		name    string
-		already bool
-		lies    time.Duration
-		want    bool
-	}{
-		{"laid down first", false, localapi.NextLasts, true},
-		{"forgotten", false, localapi.NextLasts + time.Second, false},
-		{"there before the box started", true, time.Second, false},
-	} {
-		synctest.Test(t, func(t *testing.T) {
-			r := &readers{events: make(chan tap.Event), cards: map[string]mynumber.Transmitter{}}
-			k := bare(t, r, func() {})
-			ctx, cancel := context.WithCancel(t.Context())
-			done := make(chan error, 1)
-			go func() { done <- k.Run(ctx) }()
-			r.events <- tap.Event{Kind: tap.CardArrived, Reader: slot, Already: tc.already}
-			time.Sleep(tc.lies)
-			_, err := k.Arm(withPIN("1234"))
-			must(t, err)
-			synctest.Wait()
-			if _, waits := k.Armed(); waits == tc.want { // the card cannot be read, which ends the waiting
-				t.Errorf("%s: taken for the next card = %t, want %t", tc.name, !waits, tc.want)
-			}
-			cancel()
-			must(t, <-done)
-		})
+// secrets fails unless so many values were verified on a card since the last call.
+func (c *counter) secrets(name string, card *plastic, want int) {
+	c.t.Helper()
+	if n := card.verified(); n != want {
+		c.t.Errorf("%s: %d values were sent to be verified, want %d", name, n, want)
 	}
+}
+
+const otherSlot = "Virtual Reader 00 01"
+
+// P5: what was typed meets no card that lies there already, however it came there; lifted and laid again it is the next one.
+func TestP5ACardThatLiesThereIsNotTheNext(t *testing.T) {
+	c := newCounter(t)
+	p, card := c.card("hanako")
+	_, forgotten := c.card("taro")
+	c.present(slot, card, false)
+	c.rests(slot, record.EvidenceCertificate)
+	c.arm(withPIN(p.AuthPIN))
+	c.present(otherSlot, forgotten, true)
+	c.lifted(slot) // and nothing before
+	c.secrets("a card that was served and lay there", card, 0)
+	c.secrets("a card from before anybody watched", forgotten, 0)
+	c.present(slot, card, false)
+	c.rests(slot, record.EvidencePIN)
+	c.over()
+	c.lifted(slot)
+	for _, gone := range []tap.Event{{Kind: tap.ReaderRemoved, Reader: otherSlot}, {Kind: tap.ServiceLost}} {
+		c.readers.events <- gone
+		c.expect(localapi.EventReadFailed)
+	}
+	c.arm(withPIN(p.AuthPIN))
+	c.want("the first card after everything was gone", card, inOrder, record.EvidencePIN)
+}
+
+// P5: a tap that is being read when somebody types goes on as the ordinary tap that it was laid for.
+func TestP5ATapUnderWayStaysAnOrdinaryOne(t *testing.T) {
+	c := newCounter(t)
+	p, own := c.card("hanako")
+	_, other := c.card("taro")
+	reading, release := blocked(c, slot, other)
+	c.readers.events <- tap.Event{Kind: tap.CardArrived, Reader: slot}
+	<-reading
+	q := withPIN(p.AuthPIN)
+	c.arm(q)
+	release()
+	c.expect(localapi.EventCardPresent)
+	c.rests(slot, record.EvidenceCertificate)
+	c.secrets("the tap under way", other, 0)
+	if _, ok := c.tap.Armed(); !ok || wiped(q) {
+		t.Error("an ordinary tap has ended the waiting for the next card")
+	}
+	c.lifted(slot)
+	c.want("the next card", own, inOrder, record.EvidencePIN)
+}
+
+// blocked puts a card on a reader that waits at its second command.
+func blocked(c *counter, reader string, card *plastic) (reading <-chan struct{}, release func()) {
+	begun, let := make(chan struct{}), make(chan struct{})
+	n := 0
+	c.readers.put(reader, transmit(func(cmd []byte) ([]byte, error) {
+		if n++; n == 2 {
+			close(begun)
+			<-let
+		}
+		return card.Transmit(c.t.Context(), cmd)
+	}))
+	return begun, func() { close(let) }
+}
+
+// P5: with two readers the PIN goes to the reader that the request names; a card on the other is an ordinary tap.
+func TestP5OnlyTheNamedReaderCounts(t *testing.T) {
+	c := newCounter(t)
+	p, own := c.card("hanako")
+	_, other := c.card("taro")
+	q := withPIN(p.AuthPIN)
+	q.Reader = slot
+	c.arm(q)
+	if next, ok := c.tap.Armed(); !ok || next.Reader != slot {
+		t.Errorf("Armed() = %+v, %t, want the reader that was named", next, ok)
+	}
+	c.present(otherSlot, other, false)
+	c.rests(otherSlot, record.EvidenceCertificate)
+	c.secrets("a card on the other reader", other, 0)
+	c.want("a card on the named one", own, inOrder, record.EvidencePIN)
+}
+
+// P5: the card that was laid for what was typed is lifted, and another laid, while the reader still handles the one before: neither gets the
+// PIN, and the counter hears why.
+func TestP5AnExchangedCardGetsNoPIN(t *testing.T) {
+	for _, tc := range []struct {
+		name      string
+		exchanged bool
+		want      localapi.ReadFailure
+	}{{"exchanged", true, localapi.FailureExchanged}, {"lifted", false, localapi.FailureTorn}} {
+		c := newCounter(t)
+		p, own := c.card("hanako")
+		_, other := c.card("taro")
+		_, before := c.card("jiro")
+		reading, release := blocked(c, slot, before)
+		c.readers.events <- tap.Event{Kind: tap.CardArrived, Reader: slot}
+		c.expect(localapi.EventCardPresent)
+		c.expect(localapi.EventReading)
+		<-reading
+		c.lifted(slot)
+		q := withPIN(p.AuthPIN)
+		c.arm(q)
+		c.present(slot, own, false)
+		c.lifted(slot)
+		if tc.exchanged {
+			c.present(slot, other, false)
+			c.expect(localapi.EventReadFailed) // busy
+		}
+		release()
+		c.expect(localapi.EventVerdict) // of the card before
+		if e := c.next(); e.Type != localapi.EventReadFailed || e.Failure != tc.want {
+			t.Errorf("%s: event %s %s, want read_failed %s", tc.name, e.Type, e.Failure, tc.want)
+		}
+		c.over()
+		c.secrets(tc.name+": the card that was laid", own, 0)
+		c.secrets(tc.name+": the card in its place", other, 0)
+		if !wiped(q) {
+			t.Errorf("%s: what was typed in is still there", tc.name)
+		}
+	}
+}
+
+// P5: the same while the card is being read: nothing is sent to what lies there now, were it that the reader answers for it.
+func TestP5ACardExchangedWhileReadGetsNoPIN(t *testing.T) {
+	c := newCounter(t)
+	p, own := c.card("hanako")
+	reading, release := blocked(c, slot, own)
+	c.arm(withPIN(p.AuthPIN))
+	c.readers.events <- tap.Event{Kind: tap.CardArrived, Reader: slot}
+	c.expect(localapi.EventCardPresent)
+	c.expect(localapi.EventReading)
+	<-reading
+	c.lifted(slot)
+	c.readers.events <- tap.Event{Kind: tap.CardArrived, Reader: slot}
+	c.expect(localapi.EventCardPresent)
+	release()
+	if e := c.next(); e.Type != localapi.EventReadFailed || e.Failure != localapi.FailureExchanged {
+		t.Errorf("event %s %s, want read_failed card_exchanged", e.Type, e.Failure)
+	}
+	c.rests(slot, record.EvidenceCertificate) // the second laying
+	c.secrets("a card that was exchanged", own, 0)
 }
 
 // While the card is handled the waiting is not over; the counter hears the verdict first.
 func TestNextLastsUntilTheCardWasHandled(t *testing.T) {
 	c := newCounter(t)
 	p, card := c.card("hanako")
-	reading, release := make(chan struct{}), make(chan struct{})
-	n := 0
-	c.readers.put(slot, transmit(func(cmd []byte) ([]byte, error) {
-		if n++; n == 2 {
-			close(reading)
-			<-release
-		}
-		return card.Card.Transmit(cmd), nil
-	}))
+	reading, release := blocked(c, slot, card)
 	q := withPIN(p.AuthPIN)
 	c.arm(q)
 	c.readers.events <- tap.Event{Kind: tap.CardArrived, Reader: slot}
@@ -217,7 +308,7 @@ func TestNextLastsUntilTheCardWasHandled(t *testing.T) {
 	if _, err := c.tap.Arm(withPIN(p.AuthPIN)); !errors.Is(err, localapi.ErrNextBusy) {
 		t.Errorf("Arm() while a card is handled = %v, want ErrNextBusy", err)
 	}
-	close(release)
+	release()
 	c.expect(localapi.EventCardPresent)
 	c.expect(localapi.EventReading)
 	if e := c.next(); e.Type != localapi.EventVerdict || e.Rests.Evidence != record.EvidencePIN {

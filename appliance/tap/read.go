@@ -26,6 +26,9 @@ func (c *Counter) read(ctx context.Context, reader string, t *taken) error {
 	if err != nil {
 		return fmt.Errorf("connecting to the card: %w", err)
 	}
+	if t.next != nil {
+		conn = held{conn, c, t.laying}
+	}
 	card := mynumber.New(conn, mynumber.Options{
 		Reader: reader, Memory: c.Memory, Authorities: c.Authorities(),
 		Next: t.ruled && slices.Contains(t.rule.Hierarchies, certid.HierarchyPractice), // a form that only practice cards have

@@ -2,10 +2,10 @@ package tap
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
-	"time"
 
 	"kazashi.example/localapi"
 )
@@ -26,9 +26,18 @@ func (c *Counter) Run(ctx context.Context) error {
 
 // place is a reader that a card was seen on, and its worker. Counter.mu guards it.
 type place struct {
-	layings chan *next // what each laying is for; nil for an ordinary tap
-	card    bool       // a card lies there
-	laid    time.Time  // when it was laid there; zero if it lay there before anybody watched
+	reader  string
+	layings chan laying
+	card    bool   // a card lies there
+	number  uint64 // of the layings there so far: the last is the card that lies there, if one does
+}
+
+// laying is one card, laid down once. The number tells it from whatever lies on the same reader later.
+type laying struct {
+	*place
+
+	number uint64
+	next   *next // what it was laid for; nil for an ordinary tap
 }
 
 // workers is one goroutine a reader that was ever used.
@@ -70,30 +79,27 @@ func (w *workers) arrived(ctx context.Context, e Event) bool {
 	defer c.mu.Unlock()
 	p, ok := c.places[e.Reader]
 	if !ok {
-		p = &place{layings: make(chan *next, queueLen)}
+		p = &place{reader: e.Reader, layings: make(chan laying, queueLen)}
 		c.places[e.Reader] = p
 		w.running.Go(func() {
-			for n := range p.layings {
-				c.take(ctx, e.Reader, n)
+			for l := range p.layings {
+				c.take(ctx, l)
 			}
 		})
 	}
-	p.card, p.laid = true, time.Time{}
-	if e.Already {
-		return true
-	}
-	p.laid = time.Now()
-	return c.lay(p)
+	p.card = true
+	p.number++
+	return e.Already || c.lay(p)
 }
 
 // lay hands a laying to the reader's worker, and with it what the next card is laid for. The caller holds mu.
 func (c *Counter) lay(p *place) bool {
 	n := c.next
-	if n != nil && n.handled {
+	if n != nil && !n.takes(p.reader) {
 		n = nil
 	}
 	select {
-	case p.layings <- n:
+	case p.layings <- laying{place: p, number: p.number, next: n}:
 	default:
 		return false
 	}
@@ -102,6 +108,40 @@ func (c *Counter) lay(p *place) bool {
 		n.expiry.Stop()
 	}
 	return true
+}
+
+// errLifted says that the card of a laying is not there any more.
+var errLifted = errors.New("the card that was laid down does not lie there any more")
+
+// lies returns a *ReadError unless the card of l lies where it was laid.
+func (c *Counter) lies(l laying) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case l.place.number != l.number:
+		return &ReadError{localapi.FailureExchanged, errLifted}
+	case !l.card:
+		return &ReadError{localapi.FailureTorn, errLifted}
+	default:
+		return nil
+	}
+}
+
+// held is the card of a laying that something was typed in for. Nothing is sent to another card that was put in its place, were it that
+// the reader had been quicker than its events.
+type held struct {
+	Connection
+
+	counter *Counter
+	laying  laying
+}
+
+// Transmit is the card's. A *ReadError where the card was lifted.
+func (h held) Transmit(ctx context.Context, command []byte) ([]byte, error) {
+	if err := h.counter.lies(h.laying); err != nil {
+		return nil, err
+	}
+	return h.Connection.Transmit(ctx, command)
 }
 
 // gone notes that no card lies on a reader; on none, if it is empty.

@@ -14,10 +14,15 @@ import (
 	"kazashi.example/sync/rule"
 )
 
-// take is one tap, from the card to the counter. n is what the card was laid for; nil for an ordinary tap.
-func (c *Counter) take(ctx context.Context, reader string, n *next) {
-	defer c.done(n) // after the counter has heard what became of it
-	t := c.begin(n)
+// take is one tap, from the card to the counter.
+func (c *Counter) take(ctx context.Context, l laying) {
+	defer c.done(l.next) // after the counter has heard what became of it
+	reader := l.reader
+	if err := c.lies(l); err != nil {
+		c.failed(ctx, reader, err)
+		return
+	}
+	t := c.begin(l)
 	c.publish(localapi.Event{Type: localapi.EventReading, Reader: reader})
 	if err := c.read(ctx, reader, &t); err != nil {
 		c.failed(ctx, reader, err)
@@ -42,10 +47,12 @@ type taken struct {
 	tap        record.TapID
 	now        time.Time // in whole milliseconds
 	confidence record.Confidence
-	rule       rule.Rule // with the evidence that this tap is to bring: more than the service's rule asks for, if the PIN was typed in
+	rule       rule.Rule       // with the evidence that this tap is to bring: more than the service's rule asks for, if the PIN was typed in
+	asked      record.Evidence // by the service's own rule
 	ruled      bool
 	set        rule.Version
 	next       *next // nil for an ordinary tap
+	laying     laying
 
 	// Read from the card, and what the lists say of it.
 	der      []byte
@@ -70,12 +77,16 @@ type proved struct {
 }
 
 // begin fixes what a card may have to sign. An armed card is to show the PIN, whatever less the service would be content with.
-func (c *Counter) begin(n *next) taken {
-	t := taken{tap: record.NewTapID(), next: n, answer: record.AnswerNotCovered, proved: proved{evidence: record.EvidenceCertificate}}
+func (c *Counter) begin(l laying) taken {
+	t := taken{
+		tap: record.NewTapID(), next: l.next, laying: l,
+		answer: record.AnswerNotCovered, proved: proved{evidence: record.EvidenceCertificate},
+	}
 	t.now, t.confidence = c.Clock.Now()
 	t.now = t.now.Truncate(time.Millisecond)
 	t.rule, t.set, t.ruled = c.Rules.For(c.Service)
-	if n != nil {
+	t.asked = t.rule.Evidence
+	if l.next != nil {
 		t.rule.Evidence = record.EvidencePIN
 	}
 	return t

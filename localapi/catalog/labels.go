@@ -55,6 +55,10 @@ var apiErrors = map[localapi.ErrorCode]Text{
 		"ほかの登録や確認がカードを待っています。終わるのを待つか、中止してから、もう一度入力してください。",
 		"Another registration or check waits for its card. Let it end or cancel it, then type in again.",
 	},
+	localapi.CodeNextReader: {
+		"そのカードリーダーはつながっていません。リーダーを選び直してから、もう一度入力してください。",
+		"That card reader is not connected. Choose a reader again, then type in again.",
+	},
 	localapi.CodeNextUnready: {
 		"今はカードを読めません。画面の案内に沿って装置を直してから、もう一度入力してください。",
 		"No card can be read now. Do what the page says about the box, then type in again.",

@@ -351,6 +351,23 @@ var failures = map[localapi.ReadFailure]Sentence{
 				"Choose the era under “First-time registration” and lay the card again.",
 		},
 	},
+	localapi.FailureExchanged: {
+		Text{"カードが入れ替わりました", "Another card was laid"},
+		Text{
+			"先に置いたカードが、別のカードに替わりました。暗証番号は今あるカードに送らず、消しました。カードを外し、必要なら入力からやり直してください。",
+			"Another card took the place of the one that was laid first. No PIN was sent to it; a PIN that was typed in is wiped. " +
+				"Lift the card, and type in again if need be.",
+		},
+	},
+	localapi.FailureBirthDoubt: {
+		Text{"生年月日を確かめてください", "Check the birth date"},
+		Text{
+			"入力された生年月日が、証明書の有効期限（ふつうは誕生日）と合いません。暗証番号も生年月日もカードに送らず、回数は減っていません。" +
+				"カードの表を見て「初めての方の登録」で入力し直し、正しいときは確認の欄に印を付けてください。",
+			"The birth date does not fit the certificate, which as a rule ends on a birthday. Neither PIN nor birth date was sent to the card, and no try was lost. " +
+				"Look at the face of the card and type in again under “First-time registration”; if the date is right, confirm it there.",
+		},
+	},
 	localapi.FailureBusy: {
 		Text{"お待ちください", "Please wait"},
 		Text{

@@ -25,7 +25,8 @@ type Box interface {
 	// waiting for it. The request is in the right form; what was typed belongs to the box from then on, which wipes it once a
 	// card came, after CancelNextCard or when the time is over; after an error it is the caller's, who wipes it. The first card
 	// that comes ends the waiting, whatever becomes of it: its EventVerdict or EventReadFailed goes out before the EventStatus
-	// without Next. Errors: localapi.ErrNextBusy, ErrNextUnready, ErrNextNotServed, ErrNextForm; another is a fault of the box.
+	// without Next. A card that lies there already
+	// is none. Errors: localapi.ErrNextBusy, ErrNextReader, ErrNextUnready, ErrNextNotServed, ErrNextForm; another is a fault of the box.
 	NextCard(ctx context.Context, r localapi.NextCardRequest) (localapi.NextCard, error)
 	// CancelNextCard makes the next card an ordinary tap and wipes what was typed. No error if it is one already; a card that is
 	// being read for it is read to its end.

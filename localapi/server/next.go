@@ -54,7 +54,7 @@ func (h *Handler) cancelNext(w http.ResponseWriter, r *http.Request) {
 		h.failed(w, r, "cancelling the next card", err)
 		return
 	}
-	h.answer(w, r, localapi.NextState{})
+	h.tellNext(w, r) // a card that is being handled is handled to its end
 }
 
 func (h *Handler) setNext(w http.ResponseWriter, r *http.Request) {
@@ -100,6 +100,8 @@ func (h *Handler) refuseNext(w http.ResponseWriter, r *http.Request, err error) 
 		refuse(w, http.StatusUnprocessableEntity, localapi.CodeNextForm)
 	case errors.Is(err, localapi.ErrNextBusy):
 		refuse(w, http.StatusConflict, localapi.CodeNextBusy)
+	case errors.Is(err, localapi.ErrNextReader):
+		refuse(w, http.StatusConflict, localapi.CodeNextReader)
 	case errors.Is(err, localapi.ErrNextUnready):
 		refuse(w, http.StatusServiceUnavailable, localapi.CodeNextUnready)
 	case errors.Is(err, localapi.ErrNextNotServed):

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -156,6 +157,7 @@ func TestNextCardRefusedByTheBox(t *testing.T) {
 	}{
 		{localapi.ErrNextForm, 422, localapi.CodeNextForm},
 		{localapi.ErrNextBusy, 409, localapi.CodeNextBusy},
+		{localapi.ErrNextReader, 409, localapi.CodeNextReader},
 		{localapi.ErrNextUnready, 503, localapi.CodeNextUnready},
 		{localapi.ErrNextNotServed, 409, localapi.CodeNextNotServed},
 		{errors.New("planted: no such thing"), 500, localapi.CodeBoxFailed},
@@ -176,6 +178,56 @@ func TestNextCardRefusedByTheBox(t *testing.T) {
 		e := &localapi.Error{}
 		if json.Unmarshal([]byte(a.body), e) != nil || c.code != localapi.CodeBoxFailed && !errors.Is(e, c.why) {
 			t.Errorf("the answer %s is no error that is %v", a.body, c.why)
+		}
+	}
+}
+
+// handled is a box that is reading the card which it waited for: there is nothing left to cancel.
+type handled struct{ *scene.Box }
+
+func (handled) CancelNextCard(context.Context) error { return nil }
+
+// P6: DELETE says what is true: a card that is being handled is handled to its end.
+func TestCancellingTellsOfACardThatIsHandled(t *testing.T) {
+	box := handled{scene.New()}
+	s := serveHandler(t, server.New(server.Config{Box: box, Log: discard}))
+	set := put(t, s, http.MethodPut, "/v1/next-card", pinBody)
+	if a := put(t, s, http.MethodDelete, "/v1/next-card", ""); a.status != http.StatusOK || a.body != set.body {
+		t.Errorf("DELETE while a card is handled = %d %s, want 200 %s", a.status, a.body, set.body)
+	}
+}
+
+// watched is a body that keeps the buffers into which it was read.
+type watched struct {
+	io.Reader
+
+	into [][]byte
+}
+
+func (w *watched) Read(p []byte) (int, error) {
+	w.into = append(w.into, p)
+	return w.Reader.Read(p)
+}
+
+func (w *watched) Close() error { return nil }
+
+// P3: the buffer that a PIN came in is wiped when it was read, whatever becomes of the request.
+func TestP3TheBodysBufferIsWiped(t *testing.T) {
+	for name, text := range map[string]string{
+		"taken": pinBody, "of the wrong form": `{"kind":"pin","pin":"8642","same_pin":true}`, "no JSON": `{"pin":"8642"`,
+		"too large": pinBody + strings.Repeat(" ", 1024),
+	} {
+		body := &watched{Reader: strings.NewReader(text)}
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPut, "http://localhost/v1/next-card", body)
+		r.Header.Set("Content-Type", "application/json")
+		handler(scene.New()).ServeHTTP(httptest.NewRecorder(), r)
+		if len(body.into) == 0 {
+			t.Fatalf("%s: the body was not read", name)
+		}
+		for _, p := range body.into {
+			if len(bytes.Trim(p, "\x00")) > 0 {
+				t.Errorf("%s: the buffer holds what was sent, want zeroes", name)
+			}
 		}
 	}
 }

@@ -74,7 +74,7 @@ func (b *Box) NextCard(_ context.Context, r localapi.NextCardRequest) (localapi.
 	if busy {
 		return localapi.NextCard{}, localapi.ErrNextBusy
 	}
-	next := localapi.NextCard{Kind: r.Kind, Attributes: r.Attributes, Until: now.Add(localapi.NextLasts)}
+	next := localapi.NextCard{Kind: r.Kind, Attributes: r.Attributes, Until: now.Add(localapi.NextLasts), Reader: r.Reader}
 	b.Change(func(s *localapi.Status) { s.Next = &next; b.next = r })
 	return next, nil
 }
