@@ -66,7 +66,8 @@ func (o *Opener) subject(tx store.Tx, who store.Person, service record.ServiceID
 	})
 }
 
-// enrol keeps what an enrolment leaves. A time after the arrival is wrong, and the arrival counts.
+// enrol keeps what an enrolment leaves. It is ordered among the person's others by the latest moment at which it can have been: by its
+// arrival, unless the clock was checked. A time after the arrival is wrong, and the arrival counts.
 func (o *Opener) enrol(tx store.Tx, e store.Epoch, v store.Envelope, f finding, who store.Person) ([]record.BoxID, error) {
 	box, err := tx.Box(e.Box)
 	if err != nil {
@@ -74,7 +75,7 @@ func (o *Opener) enrol(tx store.Tx, e store.Epoch, v store.Envelope, f finding, 
 	}
 	left := f.record.Enrolment
 	sites, err := o.people.Enrol(tx, store.Enrolment{
-		Tap: f.tap, Verifier: f.rule.Verifier, Person: who.Row, Box: box.ID, Site: box.Site, At: earlier(f.record.At(), v.Received),
+		Tap: f.tap, Verifier: f.rule.Verifier, Person: who.Row, Box: box.ID, Site: box.Site, At: earlier(spanOf(f.record, v.Received).to, v.Received),
 	}, person.Kept{
 		Hierarchy: f.cert.Scope.Hierarchy, Serial: f.cert.Serial.Bytes(), Birth: &left.Birth, Key: f.bound, Attributes: left.Attributes,
 	})
