@@ -9,6 +9,7 @@ import (
 
 	"kazashi.example/central/intake"
 	"kazashi.example/central/opener"
+	"kazashi.example/central/person"
 	"kazashi.example/central/store"
 	"kazashi.example/sync/record"
 	"kazashi.example/sync/roster"
@@ -58,8 +59,8 @@ type lacking struct {
 	verdicts []wire.Verdict
 	digests  map[record.EpochID]intake.Digest
 	subjects []wire.Subject
-	roster   *roster.Set // nil: the box has it
-	left     int         // people for whom there is no room in it
+	roster   *roster.Set   // nil: the box has it
+	missing  person.Listed // who is left out of it, without the entries
 }
 
 // answer puts together what the box lacks now, and reports whether there is anything.
@@ -163,14 +164,36 @@ func (l *Line) lookRoster(ctx context.Context, tx store.Tx, b store.Box, held ru
 	if now.Compare(held) <= 0 || n == 0 && held == (rule.Version{}) {
 		return nil
 	}
-	set, left, err := l.People.Roster(tx, b, l.Desired.Serves)
+	listed, err := l.listed(tx, b.Site, now)
 	if err != nil {
 		l.Log.ErrorContext(ctx, "a site's roster cannot be read; its boxes go on with what they have", slog.String("site", string(b.Site)),
 			slog.Any("error", err))
 		return nil
 	}
-	lack.roster, lack.left = &set, left
+	lack.roster = &roster.Set{Version: now, Box: b.ID, Entries: listed.Entries}
+	lack.missing = person.Listed{Left: listed.Left, Damaged: listed.Damaged}
 	return nil
+}
+
+// listed makes a site's entries once for each of its numbers: opening thousands of rows takes a second, and every box of the site asks.
+func (l *Line) listed(tx store.Tx, site record.SiteID, now rule.Version) (person.Listed, error) {
+	l.mu.Lock()
+	made, ok := l.rosters[site]
+	l.mu.Unlock()
+	if ok && made.version == now {
+		return made.Listed, nil
+	}
+	listed, err := l.People.Listed(tx, site, l.Desired.Serves)
+	if err != nil {
+		return listed, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if _, ok := l.rosters[site]; !ok && len(l.rosters) >= maxRosters {
+		clear(l.rosters)
+	}
+	l.rosters[site] = madeRoster{now, listed}
+	return listed, nil
 }
 
 // roster signs what was read.
@@ -178,9 +201,13 @@ func (l *Line) roster(ctx context.Context, b store.Box, lack lacking) []byte {
 	if lack.roster == nil {
 		return nil
 	}
-	if lack.left > 0 {
+	if n := lack.missing.Left; n > 0 {
 		l.Log.WarnContext(ctx, "a site has more people than a roster has room for: the longest enrolled are left out",
-			slog.String("site", string(b.Site)), slog.Int("count", lack.left))
+			slog.String("site", string(b.Site)), slog.Int("count", n))
+	}
+	if n := lack.missing.Damaged; n > 0 {
+		l.Log.ErrorContext(ctx, "enrolments are damaged; their people are missing on the site's roster until the newest backup is restored",
+			slog.String("site", string(b.Site)), slog.Int("count", n))
 	}
 	signed, err := lack.roster.Sign(l.Sign)
 	if err != nil {

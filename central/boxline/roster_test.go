@@ -2,6 +2,7 @@ package boxline_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"log/slog"
 	"strings"
@@ -12,7 +13,9 @@ import (
 	"kazashi.example/central/intake/simbox"
 	"kazashi.example/central/person"
 	"kazashi.example/central/store"
+	"kazashi.example/sync/certid"
 	"kazashi.example/sync/epoch"
+	"kazashi.example/sync/record"
 	"kazashi.example/sync/roster"
 	"kazashi.example/sync/rule"
 	"kazashi.example/sync/sign"
@@ -132,5 +135,98 @@ func TestADamagedRosterKeepsNothingElseBack(t *testing.T) {
 	}
 	if !strings.Contains(log.String(), "roster cannot be read") || strings.Contains(log.String(), simbox.Birthday) {
 		t.Errorf("log = %s", log.String())
+	}
+}
+
+// full is a site with more people than a roster has room for, and one damaged row.
+func full(t *testing.T, c *simcentral.Central, b store.Box, more int) {
+	t.Helper()
+	const key = roster.MaxKey
+	c.Check(c.Store.Update(t.Context(), func(tx store.Tx) error {
+		for i := range roster.MaxSet/(192+key) + more {
+			serial, err := certid.ParseSerial([]byte{0x45, byte(i >> 8), byte(i)})
+			c.Check(err)
+			id := certid.CertID{Scope: certid.Scope{Hierarchy: certid.HierarchyPractice, Purpose: certid.PurposeAuth}, Serial: serial}
+			who, err := c.People.Meet(tx, simbox.Verifier, id, c.World.Now())
+			c.Check(err)
+			e := store.Enrolment{
+				Tap: record.TapID{ID128: record.ID128{byte(i >> 8), byte(i), 3}}, Verifier: simbox.Verifier, Person: who.Row, Box: b.ID, Site: b.Site,
+				At: simbox.Tapped,
+			}
+			if i == 0 {
+				e.Current, e.Bound, e.Kept = true, true, []byte("damaged")
+				c.Check(tx.AddEnrolment(e))
+				continue
+			}
+			_, err = c.People.Enrol(tx, e, person.Kept{
+				Hierarchy: id.Scope.Hierarchy, Serial: serial.Bytes(), Birth: &roster.Birth{Date: simbox.Birthday, Form: 2}, Key: make([]byte, key),
+			})
+			c.Check(err)
+		}
+		return nil
+	}))
+}
+
+// P2: who is missing on a roster is said with a number, without naming anybody, and the others are told.
+func TestP2AFullRosterIsSaid(t *testing.T) {
+	c := simcentral.New(t)
+	b := c.Box()
+	const more = 4
+	full(t, c, b.Row(t), more)
+	var log bytes.Buffer
+	conf := c.Line.Config
+	conf.Log = slog.New(slog.NewTextHandler(&log, nil))
+	got, err := boxline.New(conf).Poll(t.Context(), b.Public(t), wire.Poll{})
+	c.Check(err)
+	if n := len(told(t, c, got).Entries); n != roster.MaxSet/(192+roster.MaxKey) {
+		t.Errorf("roster of %d, want as many as have room", n)
+	}
+	for _, want := range []string{"level=WARN msg=\"a site has more people than a roster has room for", "count=3", "level=ERROR msg=\"enrolments are damaged", "count=1"} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("the log lacks %q:\n%s", want, log.String())
+		}
+	}
+}
+
+// looks counts how often enrolments are read for a roster.
+type looks struct {
+	store.Store
+	n *int
+}
+
+func (l looks) View(ctx context.Context, f func(store.Tx) error) error {
+	return l.Store.View(ctx, func(tx store.Tx) error { return f(looking{tx, l.n}) })
+}
+
+type looking struct {
+	store.Tx
+	n *int
+}
+
+func (l looking) EnrolmentsAt(site record.SiteID, of []record.VerifierID, limit int) ([]store.Enrolment, int, error) {
+	*l.n++
+	return l.Tx.EnrolmentsAt(site, of, limit)
+}
+
+// A roster is made once for all boxes of its site, and anew after each change.
+func TestARosterIsMadeOnceForEachChange(t *testing.T) {
+	c := simcentral.New(t)
+	b, beside := c.Box(), c.Box()
+	n := 0
+	conf := c.Line.Config
+	conf.Store = looks{c.Store, &n}
+	line := boxline.New(conf)
+	for i := range byte(3) {
+		enrol(c, b, 0x46, i)
+		for _, box := range []*simbox.Box{b, beside, b, beside} {
+			got, err := line.Poll(t.Context(), box.Public(t), current(c))
+			c.Check(err)
+			if set := told(t, c, got); len(set.Entries) != int(i)+1 || set.Box != box.ID {
+				t.Errorf("roster of %d for box %s, want %d for %s", len(set.Entries), set.Box, i+1, box.ID)
+			}
+		}
+		if n != int(i)+1 {
+			t.Errorf("enrolments were read %d times after %d changes, want once each", n, i+1)
+		}
 	}
 }

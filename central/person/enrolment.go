@@ -43,10 +43,11 @@ func (k Kept) cert() (certid.CertID, error) {
 // bare is what a superseded enrolment keeps: the key, by which taps that name it are settled.
 func (k Kept) bare() Kept { return Kept{Hierarchy: k.Hierarchy, Serial: k.Serial, Key: k.Key} }
 
-// Enrol keeps an enrolment. Of a person's enrolments at one site the latest by its tap is current, in whatever order they come; the
-// others keep the key alone. It returns the sites whose roster changed. Current and Kept of e are set here.
+// Enrol keeps an enrolment. Of a person's enrolments at one site the latest by its time is current, in whatever order they come; the
+// others keep the key alone. One that binds no card key takes nothing from one that does, as long as the certificates are of one line.
+// It returns the sites whose roster changed. Current, Bound and Kept of e are set here.
 func (p *People) Enrol(tx store.Tx, e store.Enrolment, k Kept) ([]record.SiteID, error) {
-	e.Current = true
+	e.Current, e.Bound = true, len(k.Key) > 0
 	all, err := tx.CurrentEnrolments(e.Person)
 	if err != nil {
 		return nil, err
@@ -55,7 +56,10 @@ func (p *People) Enrol(tx store.Tx, e store.Enrolment, k Kept) ([]record.SiteID,
 		if old.Site != e.Site {
 			continue
 		}
-		if e.Current = after(e, old); e.Current {
+		if e.Current, err = p.prevails(tx, e, k, old); err != nil {
+			return nil, err
+		}
+		if e.Current {
 			if err := p.supersede(tx, old); err != nil {
 				return nil, err
 			}
@@ -73,7 +77,32 @@ func (p *People) Enrol(tx store.Tx, e store.Enrolment, k Kept) ([]record.SiteID,
 	return []record.SiteID{e.Site}, tx.RaiseRoster(e.Site)
 }
 
-// after orders enrolments by their taps; by tap id where both were at once.
+// prevails reports whether an enrolment takes the place of the current one: the later, or the one with a card key where only one of the two
+// has one and their certificates are of one line.
+func (p *People) prevails(tx store.Tx, e store.Enrolment, k Kept, old store.Enrolment) (bool, error) {
+	if e.Bound == old.Bound {
+		return after(e, old), nil
+	}
+	was, err := p.Kept(old)
+	if errors.Is(err, store.ErrDamaged) {
+		return after(e, old), nil
+	}
+	if err != nil {
+		return false, err
+	}
+	one, errOne := k.cert()
+	other, errOther := was.cert()
+	if errOne != nil || errOther != nil {
+		return after(e, old), nil
+	}
+	same, err := p.SameLine(tx, one, other)
+	if err != nil || !same {
+		return after(e, old), err
+	}
+	return e.Bound, nil
+}
+
+// after orders enrolments by their times; by tap id where both were at once.
 func after(a, b store.Enrolment) bool {
 	if !a.At.Equal(b.At) {
 		return a.At.After(b.At)
@@ -83,6 +112,9 @@ func after(a, b store.Enrolment) bool {
 
 func (p *People) supersede(tx store.Tx, old store.Enrolment) error {
 	k, err := p.Kept(old)
+	if errors.Is(err, store.ErrDamaged) {
+		return tx.Supersede(old.Tap, old.Kept) // as unreadable as it is: it must not keep the person from enrolling anew
+	}
 	if err != nil {
 		return err
 	}
@@ -108,89 +140,7 @@ func (p *People) Kept(e store.Enrolment) (k Kept, err error) {
 		return k, fmt.Errorf("opening enrolment %s: %w", e.Tap, errors.Join(err, store.ErrDamaged))
 	}
 	if err := canon.Decode(b, &k, maxKept); err != nil {
-		return k, fmt.Errorf("reading enrolment %s: %w", e.Tap, err)
+		return k, fmt.Errorf("reading enrolment %s: %w", e.Tap, errors.Join(err, store.ErrDamaged))
 	}
 	return k, nil
-}
-
-// roomOf is what an entry takes of roster.MaxSet at most, beside its key: names, ids and dates.
-const roomOf = 192
-
-// Roster is what a box is to know of the people enrolled at its site for verifiers that are served; others stand in no roster. Its
-// number is one more than the changes so far. Who needs more room than a set has is left out, the longest enrolled first, and
-// counted. Who is found by a renewed certificate stands under the new serial number, unless somebody enrolled with that one.
-func (p *People) Roster(tx store.Tx, b store.Box, served func(record.VerifierID) bool) (s roster.Set, left int, err error) {
-	s.Box = b.ID
-	if s.Version.CentralEpoch, err = tx.CentralEpoch(); err != nil {
-		return s, 0, err
-	}
-	n, err := tx.RosterNumber(b.Site)
-	if err != nil {
-		return s, 0, err
-	}
-	s.Version.N = n + 1
-	all, err := tx.EnrolmentsAt(b.Site, roster.MaxEntries)
-	if err != nil {
-		return s, 0, err
-	}
-	var own, renewed []roster.Entry
-	for _, e := range all {
-		entry, err := p.entry(tx, e)
-		switch {
-		case err != nil:
-			return s, 0, err
-		case !served(e.Verifier) || len(entry.Key) == 0:
-		case entry.Renewed:
-			renewed = append(renewed, entry)
-		default:
-			own = append(own, entry)
-		}
-	}
-	s.Entries, left = fitting(append(own, renewed...))
-	return s, left, nil
-}
-
-func (p *People) entry(tx store.Tx, e store.Enrolment) (roster.Entry, error) {
-	k, err := p.Kept(e)
-	if err != nil {
-		return roster.Entry{}, err
-	}
-	id, err := k.cert()
-	if err != nil || k.Birth == nil {
-		return roster.Entry{}, fmt.Errorf("reading enrolment %s: %w", e.Tap, errors.Join(err, store.ErrDamaged))
-	}
-	_, since, err := p.renewals(tx, id)
-	if err != nil {
-		return roster.Entry{}, err
-	}
-	if len(since) > 0 {
-		id = since[len(since)-1]
-	}
-	return roster.Entry{
-		Hierarchy: k.Hierarchy, Serial: id.Serial.Bytes(), Verifier: e.Verifier, Enrolled: e.Tap, Birth: *k.Birth, Key: k.Key,
-		Renewed: len(since) > 0,
-	}, nil
-}
-
-// fitting takes the first of each certificate, as many as a set has room for.
-func fitting(entries []roster.Entry) (taken []roster.Entry, left int) {
-	type place struct {
-		verifier  record.VerifierID
-		hierarchy certid.Hierarchy
-		serial    string
-	}
-	seen := map[place]bool{}
-	size := 0
-	for _, e := range entries {
-		at := place{e.Verifier, e.Hierarchy, string(e.Serial)}
-		switch size += roomOf + len(e.Key); {
-		case seen[at]:
-		case size > roster.MaxSet:
-			left++
-		default:
-			seen[at] = true
-			taken = append(taken, e)
-		}
-	}
-	return taken, left
 }

@@ -54,6 +54,12 @@ func (p *People) renewals(tx store.Tx, id certid.CertID) (before, after []certid
 	return before, after, err
 }
 
+// SameLine reports whether one certificate took the other's place, directly or over others, or both are the same.
+func (p *People) SameLine(tx store.Tx, a, b certid.CertID) (bool, error) {
+	before, after, err := p.renewals(tx, a)
+	return a == b || slices.Contains(before, b) || slices.Contains(after, b), err
+}
+
 func (p *People) walk(tx store.Tx, at certid.CertID, step func(store.Tx, []byte) (store.Renewal, error),
 	next func(Renewal) certid.CertID,
 ) (ids []certid.CertID, err error) {
@@ -82,7 +88,7 @@ func (p *People) open(row store.Renewal, s certid.Scope) (Renewal, error) {
 	}
 	var both pair
 	if err := canon.Decode(b, &both, maxPair); err != nil {
-		return Renewal{}, fmt.Errorf("reading a renewal: %w", err)
+		return Renewal{}, fmt.Errorf("reading a renewal: %w", errors.Join(err, store.ErrDamaged))
 	}
 	older, errOld := certid.ParseSerial(both.Old)
 	newer, errNew := certid.ParseSerial(both.New)

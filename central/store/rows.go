@@ -186,8 +186,9 @@ type Enrolment struct {
 	Person   int64
 	Box      record.BoxID
 	Site     record.SiteID
-	At       time.Time // of the tap, or of its arrival if the tap claims to be later
+	At       time.Time // of the tap by a checked clock, else of its arrival; never later than that
 	Current  bool
+	Bound    bool   // a card key is kept
 	Kept     []byte // sealed: certificate, birth date, card key, attributes
 }
 

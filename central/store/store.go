@@ -211,8 +211,10 @@ type Enrolments interface {
 	Enrolment(tap record.TapID) (Enrolment, error)
 	// CurrentEnrolments are a person's, one a site.
 	CurrentEnrolments(person int64) ([]Enrolment, error)
-	// EnrolmentsAt lists the current ones made at a site, newest first.
-	EnrolmentsAt(site record.SiteID, limit int) ([]Enrolment, error)
+	// EnrolmentsAt lists the current ones with a card key made at a site for these verifiers, newest first, and counts them all.
+	EnrolmentsAt(site record.SiteID, of []record.VerifierID, limit int) (all []Enrolment, count int, err error)
+	// VerifiersAt are those who have current enrolments at a site.
+	VerifiersAt(site record.SiteID) ([]record.VerifierID, error)
 	// Supersede ends an enrolment's being current, and replaces what it keeps.
 	Supersede(tap record.TapID, kept []byte) error
 }

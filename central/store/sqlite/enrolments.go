@@ -1,21 +1,23 @@
 package sqlite
 
 import (
+	"encoding/json"
+
 	"kazashi.example/central/store"
 	"kazashi.example/sync/record"
 	"kazashi.example/sync/rule"
 )
 
-const enrolmentColumns = "SELECT tap, verifier, person, box, site, at, current, kept_sealed FROM enrolments "
+const enrolmentColumns = "SELECT tap, verifier, person, box, site, at, current, bound, kept_sealed FROM enrolments "
 
 func scanEnrolment(s scanner) (e store.Enrolment, err error) {
-	err = s.Scan(octets(e.Tap.ID128[:]), &e.Verifier, &e.Person, octets(e.Box.ID128[:]), &e.Site, millis{&e.At}, &e.Current, &e.Kept)
+	err = s.Scan(octets(e.Tap.ID128[:]), &e.Verifier, &e.Person, octets(e.Box.ID128[:]), &e.Site, millis{&e.At}, &e.Current, &e.Bound, &e.Kept)
 	return e, err
 }
 
 func (t *tx) AddEnrolment(e store.Enrolment) error {
-	return t.exec("INSERT INTO enrolments (tap, verifier, person, box, site, at, current, kept_sealed) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-		e.Tap.ID128[:], string(e.Verifier), e.Person, e.Box.ID128[:], string(e.Site), ms(e.At), e.Current, e.Kept)
+	return t.exec("INSERT INTO enrolments (tap, verifier, person, box, site, at, current, bound, kept_sealed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+		e.Tap.ID128[:], string(e.Verifier), e.Person, e.Box.ID128[:], string(e.Site), ms(e.At), e.Current, e.Bound, e.Kept)
 }
 
 func (t *tx) Enrolment(tap record.TapID) (store.Enrolment, error) {
@@ -26,8 +28,25 @@ func (t *tx) CurrentEnrolments(person int64) ([]store.Enrolment, error) {
 	return each(t, scanEnrolment, enrolmentColumns+"WHERE person = ? AND current = 1 ORDER BY site", person)
 }
 
-func (t *tx) EnrolmentsAt(site record.SiteID, limit int) ([]store.Enrolment, error) {
-	return each(t, scanEnrolment, enrolmentColumns+"WHERE site = ? AND current = 1 ORDER BY at DESC, tap LIMIT ?", string(site), limit)
+// onRoster picks what stands on the roster of site ?1 for the verifiers of the JSON array ?2.
+const onRoster = "WHERE site = ?1 AND current = 1 AND bound = 1 AND verifier IN (SELECT value FROM json_each(?2)) "
+
+func (t *tx) EnrolmentsAt(site record.SiteID, of []record.VerifierID, limit int) ([]store.Enrolment, int, error) {
+	names, err := json.Marshal(of)
+	if err != nil {
+		return nil, 0, err
+	}
+	n, err := t.count("SELECT count(*) FROM enrolments "+onRoster, string(site), string(names))
+	if err != nil {
+		return nil, 0, err
+	}
+	all, err := each(t, scanEnrolment, enrolmentColumns+onRoster+"ORDER BY at DESC, tap LIMIT ?3", string(site), string(names), limit)
+	return all, n, err
+}
+
+func (t *tx) VerifiersAt(site record.SiteID) ([]record.VerifierID, error) {
+	return each(t, scanVerifier, "SELECT DISTINCT verifier FROM enrolments WHERE site = ? AND current = 1 AND bound = 1 ORDER BY verifier",
+		string(site))
 }
 
 func (t *tx) Supersede(tap record.TapID, kept []byte) error {

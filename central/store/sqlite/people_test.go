@@ -63,7 +63,7 @@ func (h home) taken(what string, f func(store.Tx) error) {
 func (h home) enrolment(n byte, person int64, site record.SiteID, current bool) store.Enrolment {
 	return store.Enrolment{
 		Tap: record.TapID{ID128: record.ID128{n}}, Verifier: "kiyose", Person: person, Box: h.box.ID, Site: site,
-		At: now.Add(time.Duration(n) * time.Minute), Current: current, Kept: []byte{n},
+		At: now.Add(time.Duration(n) * time.Minute), Current: current, Bound: true, Kept: []byte{n},
 	}
 }
 
@@ -72,6 +72,18 @@ func TestEnrolments(t *testing.T) {
 	all := []store.Enrolment{
 		h.enrolment(1, 1, "a", true), h.enrolment(2, 1, "b", true), h.enrolment(3, 2, "a", true), h.enrolment(4, 1, "a", false),
 	}
+	keyless := h.enrolment(6, 2, "c", true)
+	keyless.Bound = false
+	h.do(func(tx store.Tx) error {
+		if err := tx.AddEnrolment(keyless); err != nil {
+			return err
+		}
+		at, n, err := tx.EnrolmentsAt("c", []record.VerifierID{"kiyose"}, 10)
+		if len(at) != 0 || n != 0 {
+			t.Errorf("EnrolmentsAt(c) = %d of %d, want none: no card key is kept", len(at), n)
+		}
+		return errors.Join(err, tx.Supersede(keyless.Tap, []byte{}))
+	})
 	for _, e := range all {
 		h.do(func(tx store.Tx) error { return tx.AddEnrolment(e) })
 	}
@@ -86,12 +98,21 @@ func TestEnrolments(t *testing.T) {
 		if _, err := tx.Enrolment(record.TapID{ID128: record.ID128{9}}); !errors.Is(err, store.ErrNone) {
 			t.Errorf("Enrolment(unknown) = %v, want ErrNone", err)
 		}
-		at, err := tx.EnrolmentsAt("a", 10)
-		if err != nil || len(at) != 2 || at[0].Tap != all[2].Tap || at[1].Tap != all[0].Tap {
-			t.Errorf("EnrolmentsAt(a) = %d, %v, want the two current ones, newest first", len(at), err)
+		of := []record.VerifierID{"elsewhere", "kiyose"}
+		at, n, err := tx.EnrolmentsAt("a", of, 10)
+		if err != nil || n != 2 || len(at) != 2 || at[0].Tap != all[2].Tap || at[1].Tap != all[0].Tap {
+			t.Errorf("EnrolmentsAt(a) = %d of %d, %v, want the two current ones, newest first", len(at), n, err)
 		}
-		if at, err = tx.EnrolmentsAt("a", 1); err != nil || len(at) != 1 {
-			t.Errorf("EnrolmentsAt(a, 1) = %d, %v, want 1", len(at), err)
+		if at, n, err = tx.EnrolmentsAt("a", of, 1); err != nil || n != 2 || len(at) != 1 || at[0].Tap != all[2].Tap {
+			t.Errorf("EnrolmentsAt(a, 1) = %d of %d, %v, want the newest, and 2 counted", len(at), n, err)
+		}
+		for _, none := range [][]record.VerifierID{nil, {"elsewhere"}} {
+			if at, n, err = tx.EnrolmentsAt("a", none, 10); err != nil || n != 0 || len(at) != 0 {
+				t.Errorf("EnrolmentsAt(a, of %q) = %d of %d, %v, want none", none, len(at), n, err)
+			}
+		}
+		if vs, err := tx.VerifiersAt("a"); err != nil || len(vs) != 1 || vs[0] != "kiyose" {
+			t.Errorf("VerifiersAt(a) = %q, %v, want the one", vs, err)
 		}
 		if err := tx.Supersede(all[0].Tap, []byte("less")); err != nil {
 			return err
@@ -104,9 +125,9 @@ func TestEnrolments(t *testing.T) {
 		if err != nil || old.Current || string(old.Kept) != "less" {
 			t.Errorf("superseded = %+v, %v, want it kept as what it was replaced with", old, err)
 		}
-		n, err := tx.Counts()
-		if n.Enrolments != 2 {
-			t.Errorf("%d enrolments, want 2 current ones", n.Enrolments)
+		counted, err := tx.Counts()
+		if counted.Enrolments != 2 {
+			t.Errorf("%d enrolments, want 2 current ones", counted.Enrolments)
 		}
 		return err
 	})

@@ -164,10 +164,11 @@ CREATE TABLE enrolments (
 	site TEXT NOT NULL,
 	at INTEGER NOT NULL,
 	current INTEGER NOT NULL,
+	bound INTEGER NOT NULL,
 	kept_sealed BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX enrolments_current ON enrolments (person, site) WHERE current = 1;
-CREATE INDEX enrolments_by_site ON enrolments (site, at) WHERE current = 1;
+CREATE INDEX enrolments_by_site ON enrolments (site, verifier, at) WHERE current = 1 AND bound = 1;
 CREATE TABLE rosters (
 	site TEXT PRIMARY KEY,
 	n INTEGER NOT NULL
