@@ -28,7 +28,7 @@ var (
 	ErrCommand = errors.New("malformed command APDU")
 	// ErrLength says that a command's data or expected length is out of range.
 	ErrLength = errors.New("command length out of range")
-	// ErrResponse says that an answer is shorter than a status word or longer than MaxResponseLen.
+	// ErrResponse says that an answer is shorter than a status word, longer than MaxResponseLen, or ends with octets that are none.
 	ErrResponse = errors.New("malformed response APDU")
 	// ErrNoAnswer is what a way to the card wraps when it brought no answer to one command, and the card is still there: a
 	// reader may refuse a length that it does not support. Another command may get an answer.
@@ -179,13 +179,18 @@ type Response struct {
 	SW   StatusWord
 }
 
-// ParseResponse splits an answer from its status word; ErrResponse when there is none. The data is copied.
+// ParseResponse splits an answer from its status word; ErrResponse when there is none, as at the end of an answer that was cut off. The
+// data is copied.
 func ParseResponse(b []byte) (Response, error) {
 	if len(b) < 2 || len(b) > MaxResponseLen {
 		return Response{}, fmt.Errorf("%w: %d octets", ErrResponse, len(b))
 	}
 	n := len(b) - 2
-	return Response{Data: clone(b[:n]), SW: StatusWord(b[n])<<8 | StatusWord(b[n+1])}, nil
+	sw := StatusWord(b[n])<<8 | StatusWord(b[n+1])
+	if !sw.Valid() { // these may be octets of a file: not to be told
+		return Response{}, fmt.Errorf("%w: %d octets without a status word", ErrResponse, len(b))
+	}
+	return Response{Data: clone(b[:n]), SW: sw}, nil
 }
 
 // Bytes is the answer followed by the status word, as a fresh slice.

@@ -93,9 +93,17 @@ func TestParseResponse(t *testing.T) {
 	if err != nil || !bytes.Equal(r.Data, []byte{1, 2}) || r.SW != 0x63C2 {
 		t.Fatalf("ParseResponse = %v, %v, want 2 octets and 63C2", r, err)
 	}
-	for _, in := range [][]byte{nil, {0x90}, make([]byte, apdu.MaxResponseLen+1)} {
+	for _, in := range [][]byte{
+		nil, {0x90}, append(make([]byte, apdu.MaxResponseLen-1), 0x90, 0x00),
+		{0x30, 0x00, 0x00}, {0x5F, 0xFF}, {0x60, 0x00}, {0x70, 0x00}, {1, 2, 3, 0x8F, 0xFF}, {0xA0, 0x00}, {0xFF, 0xFF},
+	} {
 		if _, err := apdu.ParseResponse(in); !errors.Is(err, apdu.ErrResponse) {
 			t.Errorf("ParseResponse(%d octets) = %v, want ErrResponse", len(in), err)
+		}
+	}
+	for _, sw := range []apdu.StatusWord{0x6100, 0x6FFF, 0x9000, 0x9FFF} {
+		if r, err := apdu.ParseResponse([]byte{byte(sw >> 8), byte(sw)}); err != nil || r.SW != sw {
+			t.Errorf("ParseResponse(%04X) = %v, %v, want it taken", uint16(sw), r, err)
 		}
 	}
 }
@@ -120,6 +128,11 @@ func TestStatusWord(t *testing.T) {
 		n, ok := tt.sw.TriesLeft()
 		if ok != tt.has || ok && n != tt.tries || tt.sw.Blocked() != tt.blocked {
 			t.Errorf("%v: TriesLeft = %d, %v, Blocked = %v, want %d, %v, %v", tt.sw, n, ok, tt.sw.Blocked(), tt.tries, tt.has, tt.blocked)
+		}
+	}
+	for sw, want := range map[apdu.StatusWord]bool{0x9000: true, 0x6A82: true, 0x6581: true, 0x63C2: false, 0x6C10: false, 0x6A12: false} {
+		if got := sw.Named(); got != want {
+			t.Errorf("Named(%04X) = %v, want %v", uint16(sw), got, want)
 		}
 	}
 	if n, ok := apdu.StatusWord(0x6100).More(); n != 256 || !ok {

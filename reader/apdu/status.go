@@ -22,9 +22,11 @@ const (
 	SWOK                   StatusWord = 0x9000
 	SWEndOfFile            StatusWord = 0x6282 // fewer octets than asked for: the file ended (warning, with data)
 	SWVerifyFailed         StatusWord = 0x6300 // low four bits of 63Cx are the tries left
+	SWMemoryFailure        StatusWord = 0x6581
 	SWWrongLength          StatusWord = 0x6700 // Lc or Le that the card does not take
 	SWChannelUnsupported   StatusWord = 0x6881
 	SWSecureMessaging      StatusWord = 0x6882
+	SWChainingUnsupported  StatusWord = 0x6884
 	SWFileStructure        StatusWord = 0x6981
 	SWSecurityNotSatisfied StatusWord = 0x6982 // a PIN has to be verified first
 	SWBlocked              StatusWord = 0x6983 // authentication method blocked
@@ -46,6 +48,7 @@ const (
 var swNames = map[StatusWord]string{
 	SWOK: "normal processing", SWEndOfFile: "end of file reached", SWVerifyFailed: "verification failed", SWWrongLength: "wrong length",
 	SWChannelUnsupported: "logical channel not supported", SWSecureMessaging: "secure messaging not supported",
+	SWMemoryFailure: "memory failure", SWChainingUnsupported: "command chaining not supported",
 	SWFileStructure: "command incompatible with file structure", SWSecurityNotSatisfied: "security status not satisfied",
 	SWBlocked: "authentication method blocked", SWReferenceUnusable: "reference data not usable",
 	SWConditionsOfUse: "conditions of use not satisfied", SWNoCurrentEF: "no current EF", SWWrongData: "incorrect data field",
@@ -54,6 +57,16 @@ var swNames = map[StatusWord]string{
 	SWWrongOffset: "offset beyond the file", SWInsUnsupported: "instruction not supported",
 	SWClassUnsupported: "class not supported", SWUnknownError: "no precise diagnosis",
 }
+
+// Valid reports a status word as ISO/IEC 7816-4 §5.6 has them: SW1 is 61 to 6F or 90 to 9F.
+func (s StatusWord) Valid() bool {
+	sw1 := byte(s >> 8)
+	return 0x61 <= sw1 && sw1 <= 0x6F || sw1&0xF0 == 0x90
+}
+
+// Named reports one of the status words above. Where an answer's data must not be told, others must not be either: the end of an answer
+// that was cut off looks like one of them more easily.
+func (s StatusWord) Named() bool { return swNames[s] != "" }
 
 // String is the word in hex and, where there is one, its meaning.
 func (s StatusWord) String() string {

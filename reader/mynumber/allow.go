@@ -136,6 +136,9 @@ func (g *guard) Transmit(ctx context.Context, raw []byte) ([]byte, error) {
 		return nil, fmt.Errorf("%w: %w", ErrForbidden, err)
 	}
 	defer clear(cmd.Data) // a copy
+	if !plainly(cmd, raw) {
+		return nil, fmt.Errorf("%w: %s not in its shortest form", ErrForbidden, cmd.Header())
+	}
 	licence := g.last
 	g.last = exchange{}
 	do, ok := g.classify(cmd)
@@ -152,6 +155,17 @@ func (g *guard) Transmit(ctx context.Context, raw []byte) ([]byte, error) {
 	}
 	g.settle(do, answer)
 	return answer, nil
+}
+
+// plainly reports that raw is the one way in which this package writes cmd: a card might take another for something else. A read may ask in
+// extended form for what the short form could say.
+func plainly(cmd apdu.Command, raw []byte) bool {
+	if cmd.INS == apdu.InsReadBinary && len(cmd.Data) == 0 {
+		return true
+	}
+	canonical, err := cmd.Bytes()
+	defer clear(canonical)
+	return err == nil && bytes.Equal(canonical, raw)
 }
 
 // permitted looks the act up.
@@ -218,7 +232,8 @@ func statusOf(answer []byte) (apdu.StatusWord, bool) {
 	if n < 2 || n > apdu.MaxResponseLen {
 		return 0, false
 	}
-	return apdu.StatusWord(answer[n-2])<<8 | apdu.StatusWord(answer[n-1]), true
+	sw := apdu.StatusWord(answer[n-2])<<8 | apdu.StatusWord(answer[n-1])
+	return sw, sw.Valid()
 }
 
 // classify says what cmd would do with what is selected now; false for anything that this package never sends.

@@ -19,7 +19,8 @@ type EnrolRequest struct {
 	SameAsPIN bool
 	// Attributes asks for the four attributes.
 	Attributes bool
-	// AuthMessage is signed by the authentication key, FaceMessage by the card-face application's.
+	// AuthMessage is signed by the authentication key, FaceMessage by the card-face application's. Without FaceMessage that application is
+	// left alone: no birth date is sent, and there is no Face.
 	AuthMessage, FaceMessage []byte
 	// Birth opens the card-face application where no attributes are read. If both are there they must agree.
 	Birth BirthDate
@@ -39,7 +40,7 @@ type Enrolment struct {
 	Birth BirthDate
 	// Form is the one in which the birth key fitted; 0 without a face proof.
 	Form Form
-	// Face is the card's proof over FaceMessage; FaceErr says why there is none, when the rest is good.
+	// Face is the card's proof over FaceMessage; FaceErr says why there is none, when it was asked for and the rest is good.
 	Face    Face
 	FaceErr error
 }
@@ -75,6 +76,9 @@ func (c *Card) Enrol(ctx context.Context, r EnrolRequest) (Enrolment, error) {
 		if err := c.enrolAttributes(ctx, r, &e); err != nil {
 			return Enrolment{}, err
 		}
+	}
+	if len(r.FaceMessage) == 0 {
+		return e, nil
 	}
 	if e.Face, e.Form, err = c.enrolFace(ctx, r, e.Birth); err != nil {
 		if errors.Is(err, ErrTorn) || errors.Is(err, ErrForbidden) || ctx.Err() != nil {

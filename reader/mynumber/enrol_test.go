@@ -56,6 +56,13 @@ func TestEnrolWithLess(t *testing.T) {
 	if err != nil || !errors.Is(e.FaceErr, mynumber.ErrFormat) || verifies(b.sent) != 1 {
 		t.Errorf("Enrol without a birth date = %v, face %v, want no face proof", err, e.FaceErr)
 	}
+	r = enrolRequest(right(t))
+	r.FaceMessage = nil
+	b = newBench(t, national())
+	e, err = b.connect().Enrol(t.Context(), r)
+	if err != nil || e.Attributes == nil || e.FaceErr != nil || len(e.Face.Key) > 0 || verifies(b.sent) != 2 {
+		t.Errorf("Enrol without a message for the face = %v, face %v after %d values, want both PINs and no birth date", err, e.FaceErr, verifies(b.sent))
+	}
 }
 
 // A birth date with unknown parts in a year of two eras is asked about, not guessed.

@@ -55,6 +55,8 @@ type Card struct {
 	behind  bool        // the certificate is behind the PIN, as on a phone
 	asked   bool        // the memory was asked about short lengths
 	short   bool        // extended lengths are refused on this connection
+
+	split func([]byte) (apdu.Response, error) // apdu.ParseResponse; tests keep what it gave, to see what becomes of it
 }
 
 // New makes a Card of a connection. Nothing is sent yet.
@@ -62,7 +64,7 @@ func New(t Transmitter, o Options) *Card {
 	if o.Memory == nil {
 		o.Memory = NewMemory()
 	}
-	return &Card{guard: newGuard(t, o.Keep, o.Memory), options: o, memory: o.Memory}
+	return &Card{guard: newGuard(t, o.Keep, o.Memory), options: o, memory: o.Memory, split: apdu.ParseResponse}
 }
 
 // identify selects the application for authentication, and so finds out what kind of card it is.
@@ -135,7 +137,7 @@ func (c *Card) send(ctx context.Context, cmd apdu.Command) (apdu.Response, error
 	default:
 		return apdu.Response{}, fmt.Errorf("%w: %w", ErrTorn, err)
 	}
-	r, err := apdu.ParseResponse(answer)
+	r, err := c.split(answer)
 	clear(answer)
 	if err != nil {
 		return apdu.Response{}, fmt.Errorf("%w: %w", ErrNonsense, err)

@@ -84,13 +84,13 @@ func (c *Card) readHead(ctx context.Context, f file, rounds *int) ([]byte, error
 }
 
 // refusesExtended reports whether the same read with short lengths may fare better: the reader brought no answer, or the card
-// gave a status word that does not speak of the file itself.
+// gave a status word that does not speak of the file itself, or none: an answer that was cut off.
 func (f file) refusesExtended(err error) bool {
 	var se *apdu.StatusError
 	if errors.As(err, &se) {
 		return se.SW != apdu.SWSecurityNotSatisfied && se.SW != apdu.SWNotFound
 	}
-	return errors.Is(err, apdu.ErrNoAnswer)
+	return errors.Is(err, apdu.ErrNoAnswer) || errors.Is(err, errUnnamed) || errors.Is(err, apdu.ErrResponse)
 }
 
 // readSFI reads from a file's beginning by its short identifier, which makes it current (soltia48/myna-card src/card.rs).
@@ -124,6 +124,7 @@ func (c *Card) exchange(ctx context.Context, cmd apdu.Command, rounds *int) (apd
 	}
 	if le, again := r.SW.ExactLe(); again {
 		cmd.Ne = le
+		clear(r.Data)
 		if r, err = c.round(ctx, cmd, rounds); err != nil {
 			return apdu.Response{}, err
 		}
@@ -154,17 +155,28 @@ func (c *Card) round(ctx context.Context, cmd apdu.Command, rounds *int) (apdu.R
 	return c.send(ctx, cmd)
 }
 
+// errUnnamed is a status word, after data, that no list has. It may be octets of a file that was cut off, so it is not told (P3, P4).
+var errUnnamed = errors.New("answer ends with no status word that is known")
+
+// said is r's *apdu.StatusError after a command that is answered with data.
+func said(r apdu.Response, cmd apdu.Command) error {
+	if !r.SW.Named() {
+		return errUnnamed
+	}
+	return r.Err(cmd)
+}
+
 // status turns a READ BINARY's status word into one of this package's errors, the *apdu.StatusError below it.
 func (f file) status(r apdu.Response, cmd apdu.Command) error {
 	switch r.SW {
 	case apdu.SWOK, apdu.SWEndOfFile:
 		return nil
 	case apdu.SWSecurityNotSatisfied:
-		return fmt.Errorf("%w: %w", f.locked, r.Err(cmd))
+		return fmt.Errorf("%w: %w", f.locked, said(r, cmd))
 	case apdu.SWNotFound:
-		return fmt.Errorf("%w: %w", f.missing, r.Err(cmd))
+		return fmt.Errorf("%w: %w", f.missing, said(r, cmd))
 	default:
-		return fmt.Errorf("%w: %w", ErrNonsense, r.Err(cmd))
+		return fmt.Errorf("%w: %w", ErrNonsense, said(r, cmd))
 	}
 }
 

@@ -131,6 +131,14 @@ func exception(name string, r role, sw apdu.StatusWord) (error, bool) {
 	return nil, false
 }
 
+// told reports a status word that comes out in the error: after a command that is answered with data only those on the list, because octets of
+// a file may stand there.
+func told(r role, sw apdu.StatusWord) bool {
+	data := strings.HasPrefix(string(r), "READ") || r == theSignature
+	unlisted := sw&0xFFF0 == 0x63C0 || sw == 0x66F1 || sw == 0x69FC || sw>>8 == 0x6C
+	return sw != 0x0000 && sw != 0xFFFF && (!data || !unlisted)
+}
+
 // P5: every status word at every command of every procedure has one meaning, and no counter moves.
 func TestP5EveryStatusWordAtEveryCommand(t *testing.T) {
 	for _, p := range procedures {
@@ -151,6 +159,9 @@ func TestP5EveryStatusWordAtEveryCommand(t *testing.T) {
 						continue // what such a card is, is told by what follows
 					}
 					want, ok := exception(p.name, r, sw)
+					if sw == 0x0000 || sw == 0xFFFF { // no status word at all
+						want, ok = mynumber.ErrNonsense, true
+					}
 					if !ok {
 						if want, ok = meanings[r].listed[sw]; !ok {
 							want = meanings[r].other
@@ -164,8 +175,8 @@ func TestP5EveryStatusWordAtEveryCommand(t *testing.T) {
 						t.Errorf("%s: %04X to command %d, %s = %v, want %v", p.name, uint16(sw), n, r, err, want)
 					}
 					var se *apdu.StatusError
-					if want != nil && !errors.Is(want, mynumber.ErrFewTries) && sw != 0x9000 && sw != 0x6282 && !errors.As(err, &se) {
-						t.Errorf("%s: %04X to command %d, %s = %v, want the status word below", p.name, uint16(sw), n, r, err)
+					if want != nil && !errors.Is(want, mynumber.ErrFewTries) && sw != 0x9000 && sw != 0x6282 && errors.As(err, &se) != told(r, sw) {
+						t.Errorf("%s: %04X to command %d, %s = %v, want the status word below: %v", p.name, uint16(sw), n, r, err, told(r, sw))
 					}
 					if got := triesOf(b.card); got != all {
 						t.Fatalf("%s: %04X to command %d, %s left tries %s, want %s", p.name, uint16(sw), n, r, got, all)
