@@ -17,12 +17,18 @@ var (
 	enrolled = []string{"hanako", "taro", "kenji", "maria", "jiro", "nao", "haru"}
 	byCard   = []string{"hanako", "kenji", "maria"}
 	refused  = []refusal{
-		{"goro", record.ReasonRevoked}, {"sachiko", record.ReasonExpired}, {"ren", record.ReasonChainBroken},
-		{"aoi", record.ReasonNotEnrolled}, {"sora", record.ReasonNotEnrolled},
-		{"relay", record.ReasonCardDiffers}, {"blocked", record.ReasonBirthKeyLocked},
+		{"goro", record.ReasonRevoked},
+		{"sachiko", record.ReasonExpired},
+		{"ren", record.ReasonChainBroken},
+		{"aoi", record.ReasonNotEnrolled},
+		{"sora", record.ReasonNotEnrolled},
+		{"relay", record.ReasonCardDiffers},
+		{"blocked", record.ReasonBirthKeyLocked},
 	}
 	faultyCards = []faultyCard{
-		{"not_my_number", localapi.FailureNotMyNumber}, {"torn", localapi.FailureTorn}, {"nonsense", localapi.FailureNonsense},
+		{"not_my_number", localapi.FailureNotMyNumber},
+		{"torn", localapi.FailureTorn},
+		{"nonsense", localapi.FailureNonsense},
 		{"sumire", localapi.FailurePINProtected},
 	}
 	offlineByCard = []string{"hanako", "kenji", "maria"}
