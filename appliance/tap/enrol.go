@@ -1,11 +1,11 @@
 package tap
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"kazashi.example/localapi"
 	"kazashi.example/reader/mynumber"
@@ -16,11 +16,13 @@ import (
 	"kazashi.example/sync/roster"
 )
 
-// errOtherCert says that a card gave two certificates in one visit.
-var errOtherCert = errors.New("card gave another certificate than before")
+// errBirthday says that a birth date and a certificate differ.
+var errBirthday = errors.New("certificate does not end on a birthday of the birth date that was typed in")
 
 // enrol has the person prove the PIN and the card prove itself in one visit, so that later taps need no PIN. Where only the
-// second fails the visit counts as one with the PIN.
+// second fails the visit counts as one with the PIN. Where the service asks for the PIN at every tap nothing is kept for taps
+// without it, and neither birth date nor card key is asked of the card. A typed birth date that does not fit the certificate has to be
+// confirmed before anything is verified (P5): it may be that of another card's holder.
 func (c *Counter) enrol(ctx context.Context, card *mynumber.Card, t *taken) error {
 	q, err := c.enrolRequest(t)
 	if err != nil {
@@ -28,6 +30,9 @@ func (c *Counter) enrol(ctx context.Context, card *mynumber.Card, t *taken) erro
 	}
 	defer q.PIN.Clear()
 	defer q.InputPIN.Clear()
+	if !q.Birth.IsZero() && !t.next.request.BirthSure && !onBirthday(q.Birth, t.cert.NotAfter) {
+		return &ReadError{localapi.FailureBirthDoubt, errBirthday}
+	}
 	got, err := card.Enrol(ctx, q)
 	if errors.Is(err, mynumber.ErrNotGenuine) {
 		t.hindrance = record.ReasonCardNotGenuine
@@ -36,9 +41,6 @@ func (c *Counter) enrol(ctx context.Context, card *mynumber.Card, t *taken) erro
 	}
 	if err != nil {
 		return fmt.Errorf("enrolling: %w", err)
-	}
-	if !bytes.Equal(got.Cert.DER(), t.der) {
-		return &ReadError{localapi.FailureNonsense, errOtherCert}
 	}
 	if f := misjudged(q, got); f != "" {
 		return &ReadError{f, got.FaceErr}
@@ -56,12 +58,12 @@ func (c *Counter) enrolRequest(t *taken) (q mynumber.EnrolRequest, err error) {
 	if q.AuthMessage, err = c.message(t, proof.PurposePIN); err != nil {
 		return q, err
 	}
-	if q.FaceMessage, err = c.message(t, proof.PurposeCard); err != nil {
-		return q, err
-	}
-	if !typed.Birth.IsZero() {
-		if q.Birth, err = mynumber.ParseBirthDate(typed.Birth.Reveal()); err != nil {
-			return q, fmt.Errorf("reading what was typed in: %w", err)
+	if !t.eachTime() {
+		if q.FaceMessage, err = c.message(t, proof.PurposeCard); err != nil {
+			return q, err
+		}
+		if q.Birth, err = birthIn(typed); err != nil {
+			return q, err
 		}
 	}
 	if q.PIN, err = pinOf(typed.PIN); err != nil {
@@ -70,6 +72,41 @@ func (c *Counter) enrolRequest(t *taken) (q mynumber.EnrolRequest, err error) {
 	q.Attributes, q.SameAsPIN, q.Era = typed.Attributes, typed.SamePIN, eras[typed.Era]
 	q.InputPIN, err = pinOf(typed.InputPIN)
 	return q, err
+}
+
+// eachTime says that the service's own rule asks for the PIN at every tap, so that nobody can be enrolled for less.
+func (t *taken) eachTime() bool { return t.asked == record.EvidencePIN }
+
+// birthIn is the birth date that was typed in; zero for none.
+func birthIn(typed localapi.NextCardRequest) (mynumber.BirthDate, error) {
+	if typed.Birth.IsZero() {
+		return mynumber.BirthDate{}, nil
+	}
+	b, err := mynumber.ParseBirthDate(typed.Birth.Reveal())
+	if err != nil {
+		return b, fmt.Errorf("reading what was typed in: %w", err)
+	}
+	return b, nil
+}
+
+// japan is where certificates end.
+var japan = time.FixedZone("JST", 9*60*60)
+
+// onBirthday says that a certificate which ends at notAfter can be that of somebody born at b, as far as b is known: JPKI's end with
+// a birthday of their holder's in Japan. One that is bound to a permit of residence or to its card may end earlier. Where a common year has the
+// birthday of the 29th of February is not published.
+func onBirthday(b mynumber.BirthDate, notAfter time.Time) bool {
+	_, month, day := notAfter.In(japan).Date()
+	switch {
+	case b.Month == 0:
+		return true
+	case b.Month == 2 && b.Day == 29 && month == time.March:
+		return day == 1
+	case b.Month != int(month):
+		return false
+	default:
+		return b.Day == 0 || b.Day == day || b.Month == 2 && b.Day == 29 && day == 28
+	}
 }
 
 // eras are the reader's for the counter's words; none for none.
@@ -101,13 +138,17 @@ func wrongDate(err error) bool {
 
 // enrolProved writes down what the visit left, after the PIN was proved. Without a birth date there is nothing to enrol by.
 func (t *taken) enrolProved(got mynumber.Enrolment, era mynumber.Era) {
-	t.enrolled = &localapi.Enrolled{Attested: got.Attributes != nil}
+	t.enrolled = &localapi.Enrolled{Attested: got.Attributes != nil, PINEachTime: t.eachTime()}
+	if t.eachTime() && got.Attributes == nil {
+		return
+	}
 	if got.Birth.IsZero() {
 		t.enrolled.Hindrance = record.ReasonCardRefuses
 		return
 	}
 	t.enrolment = &content.Enrolment{Birth: birthOf(got, era), Attributes: attributesOf(got.Attributes)}
 	switch {
+	case t.eachTime():
 	case got.FaceErr != nil:
 		t.enrolled.Hindrance = unbound(got.FaceErr)
 	case !t.vouched(got.Face.Hierarchy):

@@ -82,7 +82,7 @@ func TestP5WrongBirthDateAtEnrolment(t *testing.T) {
 	c := newCounter(t)
 	p, card := c.card("hanako")
 	q := shortEnrolment(p)
-	q.Birth = localapi.NewSecret("19800413")
+	q.Birth = localapi.NewSecret("19810412")
 	c.arm(q)
 	c.fails("wrong birth date", card, localapi.FailureBirthDate, 8)
 	c.tries("wrong birth date", card, map[string]uint8{"jpki/0018": 3, "face/0011": 8})
@@ -221,7 +221,7 @@ func TestCardOfAnotherHierarchy(t *testing.T) {
 	// An unknown issuer's certificate has no hierarchy to compare with: the service's own decide.
 	c.rules.set.Rules[0].Hierarchies = []certid.Hierarchy{certid.HierarchyPractice}
 	p, stranger := c.card("aoi", faceOf(other))
-	c.arm(localapi.NextCardRequest{Kind: localapi.NextEnrol, PIN: localapi.NewSecret(p.AuthPIN), Birth: localapi.NewSecret("19800412")})
+	c.arm(localapi.NextCardRequest{Kind: localapi.NextEnrol, PIN: localapi.NewSecret(p.AuthPIN), Birth: localapi.NewSecret("19800412"), BirthSure: true})
 	provisional := localapi.Outcome{Verdict: record.VerdictProvisional, Reason: record.ReasonIssuerNotVerified}
 	e := c.want("unknown issuer", stranger, provisional, record.EvidencePIN)
 	if e.Enrol == nil || *e.Enrol != (localapi.Enrolled{Hindrance: record.ReasonCardNotGenuine}) {

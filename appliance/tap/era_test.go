@@ -79,7 +79,7 @@ func TestP5EraIsAskedForAndKept(t *testing.T) {
 	c.demand(record.EvidenceCard)
 	typed := func(p world.Person) localapi.NextCardRequest {
 		q := shortEnrolment(p)
-		q.Birth = localapi.NewSecret(unknownDay)
+		q.Birth, q.BirthSure = localapi.NewSecret(unknownDay), true // the certificate is hanako's still
 		return q
 	}
 	for _, tc := range []struct {
@@ -134,7 +134,7 @@ func TestP5WrongEra(t *testing.T) {
 		}{{localapi.EraTaisho, 10, 0}, {localapi.EraHeisei, 8, 8}, {localapi.EraHeisei, 8, 8}} {
 			q := ask(p)
 			if !q.Attributes {
-				q.Birth = localapi.NewSecret(unknownDay)
+				q.Birth, q.BirthSure = localapi.NewSecret(unknownDay), true
 			}
 			q.Era = tc.era
 			c.arm(q)

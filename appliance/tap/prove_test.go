@@ -310,7 +310,9 @@ func TestPINThatIsNotProved(t *testing.T) {
 	p, card := c.card("taro", func(q *vcard.Profile) { q.AuthCert = stolen })
 	c.arm(withPIN(p.AuthPIN))
 	c.want("with the PIN", card, refused(record.ReasonPINNotProved), record.EvidenceCertificate)
-	c.arm(shortEnrolment(p))
+	q := shortEnrolment(p)
+	q.BirthSure = true // the stolen certificate ends on another birthday
+	c.arm(q)
 	e := c.want("enrolling", card, refused(record.ReasonCardNotGenuine), record.EvidenceCertificate)
 	if e.Enrol == nil || *e.Enrol != (localapi.Enrolled{Hindrance: record.ReasonCardNotGenuine}) {
 		t.Errorf("enrolled %+v, want nothing", e.Enrol)

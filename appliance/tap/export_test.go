@@ -1,0 +1,4 @@
+package tap
+
+// OnBirthday is onBirthday.
+var OnBirthday = onBirthday
