@@ -59,9 +59,9 @@ func wrongUsage(c *cobra.Command, format string, a ...any) error {
 	return &usageError{error: fmt.Errorf(format, a...), command: c.CommandPath()}
 }
 
-// run executes one command line and returns the exit status. The first SIGINT or SIGTERM ends it in order.
+// run executes one command line and returns the exit status. The first SIGINT, SIGTERM or SIGHUP ends it in order.
 func (p *program) run(args []string) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	context.AfterFunc(ctx, stop)
 	root := p.root()

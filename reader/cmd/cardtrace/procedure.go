@@ -19,7 +19,7 @@ type procedure struct {
 	name string
 	what string
 	asks []string // values, in this order
-	run  func(ctx context.Context, card *mynumber.Card, values []string) error
+	run  func(ctx context.Context, card *mynumber.Card, values [][]byte) error
 }
 
 // The names of values, as they are asked for.
@@ -59,12 +59,13 @@ func findProcedure(name string) (procedure, bool) {
 	return procedures[i], true
 }
 
-// collect asks for all values that a procedure needs, before there is a card to wait.
-func (p procedure) collect(ask func(what string) (string, error)) ([]string, error) {
-	var values []string
+// collect asks for all values that a procedure needs, before there is a card to wait. The caller wipes them.
+func (p procedure) collect(ctx context.Context, ask asker) ([][]byte, error) {
+	values := make([][]byte, 0, len(p.asks))
 	for _, what := range p.asks {
-		v, err := ask(what)
+		v, err := ask(ctx, what)
 		if err != nil {
+			wipe(values)
 			return nil, err
 		}
 		values = append(values, v)
@@ -74,7 +75,7 @@ func (p procedure) collect(ask func(what string) (string, error)) ([]string, err
 
 // perform runs a procedure on what answers as a card. With a practice card the certificate is read first, whatever the procedure: the
 // transcript is given out only then.
-func (p procedure) perform(ctx context.Context, t trace.Transmitter, trusted trust, practice bool, values []string) error {
+func (p procedure) perform(ctx context.Context, t trace.Transmitter, trusted trust, practice bool, values [][]byte) error {
 	card := mynumber.New(t, mynumber.Options{Authorities: trusted.cards, Next: practice})
 	if practice {
 		if err := readCert(ctx, card, nil); err != nil && !errors.Is(err, mynumber.ErrPINNeeded) {
@@ -87,23 +88,23 @@ func (p procedure) perform(ctx context.Context, t trace.Transmitter, trusted tru
 	return nil
 }
 
-func readCert(ctx context.Context, card *mynumber.Card, _ []string) error {
+func readCert(ctx context.Context, card *mynumber.Card, _ [][]byte) error {
 	_, err := card.ReadAuthCert(ctx)
 	return err //nolint:wrapcheck // perform wraps
 }
 
-func readInfo(ctx context.Context, card *mynumber.Card, _ []string) error {
+func readInfo(ctx context.Context, card *mynumber.Card, _ [][]byte) error {
 	_, err := card.Info(ctx)
 	return err //nolint:wrapcheck // perform wraps
 }
 
-func readStatus(ctx context.Context, card *mynumber.Card, _ []string) error {
+func readStatus(ctx context.Context, card *mynumber.Card, _ [][]byte) error {
 	_, err := card.PINStatus(ctx)
 	return err //nolint:wrapcheck // perform wraps
 }
 
-func proveCard(ctx context.Context, card *mynumber.Card, values []string) error {
-	birth, err := mynumber.ParseBirthDate(values[0])
+func proveCard(ctx context.Context, card *mynumber.Card, values [][]byte) error {
+	birth, err := mynumber.ParseBirthDate(string(values[0]))
 	if err != nil {
 		return err //nolint:wrapcheck // perform wraps
 	}
@@ -114,7 +115,7 @@ func proveCard(ctx context.Context, card *mynumber.Card, values []string) error 
 	return err //nolint:wrapcheck // perform wraps
 }
 
-func signFace(ctx context.Context, card *mynumber.Card, _ []string) error {
+func signFace(ctx context.Context, card *mynumber.Card, _ [][]byte) error {
 	if err := readCert(ctx, card, nil); err != nil {
 		return err
 	}
@@ -122,8 +123,8 @@ func signFace(ctx context.Context, card *mynumber.Card, _ []string) error {
 	return err //nolint:wrapcheck // perform wraps
 }
 
-func signWithPIN(ctx context.Context, card *mynumber.Card, values []string) error {
-	pin, err := mynumber.NewPIN(values[0])
+func signWithPIN(ctx context.Context, card *mynumber.Card, values [][]byte) error {
+	pin, err := mynumber.NewPIN(string(values[0]))
 	if err != nil {
 		return err //nolint:wrapcheck // perform wraps
 	}
@@ -132,8 +133,8 @@ func signWithPIN(ctx context.Context, card *mynumber.Card, values []string) erro
 	return err //nolint:wrapcheck // perform wraps
 }
 
-func readAttributes(ctx context.Context, card *mynumber.Card, values []string) error {
-	pin, err := mynumber.NewPIN(values[0])
+func readAttributes(ctx context.Context, card *mynumber.Card, values [][]byte) error {
+	pin, err := mynumber.NewPIN(string(values[0]))
 	if err != nil {
 		return err //nolint:wrapcheck // perform wraps
 	}
@@ -142,8 +143,8 @@ func readAttributes(ctx context.Context, card *mynumber.Card, values []string) e
 	return err //nolint:wrapcheck // perform wraps
 }
 
-func enrol(ctx context.Context, card *mynumber.Card, values []string) error {
-	input, err := mynumber.NewPIN(values[1])
+func enrol(ctx context.Context, card *mynumber.Card, values [][]byte) error {
+	input, err := mynumber.NewPIN(string(values[1]))
 	if err != nil {
 		return err //nolint:wrapcheck // perform wraps
 	}
@@ -151,16 +152,16 @@ func enrol(ctx context.Context, card *mynumber.Card, values []string) error {
 	return enrolBy(ctx, card, values[0], mynumber.EnrolRequest{InputPIN: input, Attributes: true})
 }
 
-func enrolPlain(ctx context.Context, card *mynumber.Card, values []string) error {
-	birth, err := mynumber.ParseBirthDate(values[1])
+func enrolPlain(ctx context.Context, card *mynumber.Card, values [][]byte) error {
+	birth, err := mynumber.ParseBirthDate(string(values[1]))
 	if err != nil {
 		return err //nolint:wrapcheck // perform wraps
 	}
 	return enrolBy(ctx, card, values[0], mynumber.EnrolRequest{Birth: birth})
 }
 
-func enrolBy(ctx context.Context, card *mynumber.Card, pin string, r mynumber.EnrolRequest) (err error) {
-	if r.PIN, err = mynumber.NewPIN(pin); err != nil {
+func enrolBy(ctx context.Context, card *mynumber.Card, pin []byte, r mynumber.EnrolRequest) (err error) {
+	if r.PIN, err = mynumber.NewPIN(string(pin)); err != nil {
 		return err //nolint:wrapcheck // perform wraps
 	}
 	defer r.PIN.Clear()
@@ -172,8 +173,8 @@ func enrolBy(ctx context.Context, card *mynumber.Card, pin string, r mynumber.En
 	return errors.Join(e.AttributesErr, e.FaceErr)
 }
 
-func readSignCert(ctx context.Context, card *mynumber.Card, values []string) error {
-	password, err := mynumber.NewPassword(values[0])
+func readSignCert(ctx context.Context, card *mynumber.Card, values [][]byte) error {
+	password, err := mynumber.NewPassword(string(values[0]))
 	if err != nil {
 		return err //nolint:wrapcheck // perform wraps
 	}

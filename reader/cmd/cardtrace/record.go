@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"strings"
 	"time"
@@ -37,8 +36,8 @@ func (o *options) flags(c *cobra.Command, defaultProcedure string) {
 	_ = c.RegisterFlagCompletionFunc("procedure", complete) // fails for a flag that is not there, and it is
 }
 
-// prepare reads what a procedure needs before a card is there.
-func (o *options) prepare(c *cobra.Command) (p procedure, trusted trust, values []string, err error) {
+// prepare reads what a procedure needs before a card is there. The caller wipes the values.
+func (o *options) prepare(c *cobra.Command) (p procedure, trusted trust, values [][]byte, err error) {
 	p, ok := findProcedure(o.procedure)
 	if !ok {
 		return p, trusted, nil, wrongUsage(c, "no procedure %q; there are %s", o.procedure, procedureNames())
@@ -46,13 +45,13 @@ func (o *options) prepare(c *cobra.Command) (p procedure, trusted trust, values 
 	if trusted, err = loadTrust(o.trust); err != nil {
 		return p, trusted, nil, err
 	}
-	ask := asker(fromTerminal)
+	ask := fromTerminal(os.Stdin, os.Stderr)
 	if o.from >= 0 && len(p.asks) > 0 {
 		if ask, err = fromDescriptor(o.from); err != nil {
 			return p, trusted, nil, err
 		}
 	}
-	values, err = p.collect(ask)
+	values, err = p.collect(c.Context(), ask)
 	return p, trusted, values, err
 }
 
@@ -84,6 +83,7 @@ A wrong PIN costs a try. Keep in mind that only a city office can give tries bac
 			if err != nil {
 				return err
 			}
+			defer wipe(values)
 			waiting, cancel := context.WithTimeout(c.Context(), wait)
 			defer cancel()
 			s, err := p.open(waiting, reader)
@@ -104,7 +104,7 @@ A wrong PIN costs a try. Keep in mind that only a city office can give tries bac
 	return c
 }
 
-func (s session) record(ctx context.Context, c *cobra.Command, p procedure, trusted trust, practice bool, values []string, out string) error {
+func (s session) record(ctx context.Context, c *cobra.Command, p procedure, trusted trust, practice bool, values [][]byte, out string) error {
 	r := trace.NewRecorder(s, p.name)
 	if practice {
 		r = trace.NewPracticeRecorder(s, p.name, trusted.practice)
@@ -125,17 +125,4 @@ func (s session) record(ctx context.Context, c *cobra.Command, p procedure, trus
 func (t trust) practice(der []byte) bool {
 	found, err := t.people.Examine(bytes.Clone(der))
 	return err == nil && found.Chain == jpki.ChainVerified && found.Hierarchy == certid.HierarchyPractice
-}
-
-// write writes a file that its owner alone may read, or to w without a path.
-func write(w io.Writer, path string, b []byte) (err error) {
-	if path == "" {
-		_, err = w.Write(b)
-	} else {
-		err = os.WriteFile(path, b, 0o600)
-	}
-	if err != nil {
-		return fmt.Errorf("writing the transcript: %w", err)
-	}
-	return nil
 }

@@ -34,6 +34,7 @@ recorded ones.`,
 			if err != nil {
 				return err
 			}
+			defer wipe(values)
 			n, err := replay(c.Context(), p, t, trusted, values)
 			fmt.Fprintf(c.OutOrStdout(), "%s: %d of %d commands as recorded\n", p.name, n, len(t.Exchanges))
 			return err
@@ -44,7 +45,7 @@ recorded ones.`,
 }
 
 // replay returns how many commands were as recorded, and how the procedure ended. Commands that are left over are a difference too.
-func replay(ctx context.Context, p procedure, t *trace.Transcript, trusted trust, values []string) (int, error) {
+func replay(ctx context.Context, p procedure, t *trace.Transcript, trusted trust, values [][]byte) (int, error) {
 	r := trace.NewReplayer(t)
 	err := p.perform(ctx, r, trusted, t.Unmasked, values)
 	sent := len(t.Exchanges) - r.Left()

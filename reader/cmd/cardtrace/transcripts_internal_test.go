@@ -44,6 +44,14 @@ type recorded struct {
 	stops error
 }
 
+// octets are values as they are typed.
+func octets(values []string) (out [][]byte) {
+	for _, v := range values {
+		out = append(out, []byte(v))
+	}
+	return out
+}
+
 func none(people.Person) []string            { return nil }
 func birthOf(p people.Person) []string       { return []string{p.Birth.Compact()} }
 func pinOf(p people.Person) []string         { return []string{p.AuthPIN} }
@@ -177,7 +185,7 @@ func (r recorded) record(t *testing.T, w *world.World, trusted trust) *trace.Tra
 	if !r.masked {
 		rec = trace.NewPracticeRecorder(link, p.name, trusted.practice)
 	}
-	if err := p.perform(t.Context(), rec, trusted, !r.masked, r.values(practicePerson(t, r.person))); !errors.Is(err, r.want) {
+	if err := p.perform(t.Context(), rec, trusted, !r.masked, octets(r.values(practicePerson(t, r.person)))); !errors.Is(err, r.want) {
 		t.Fatalf("recording %s = %v, want %v", r.name, err, r.want)
 	}
 	tr, err := rec.Transcript()
@@ -207,7 +215,7 @@ func TestTranscripts(t *testing.T) {
 				t.Errorf("transcript of %s, unmasked %v, want %s, %v", tr.Procedure, tr.Unmasked, r.procedure, !r.masked)
 			}
 			p, _ := findProcedure(tr.Procedure)
-			n, err := replay(t.Context(), p, tr, trusted, r.values(practicePerson(t, r.person)))
+			n, err := replay(t.Context(), p, tr, trusted, octets(r.values(practicePerson(t, r.person))))
 			want := r.want
 			if r.stops != nil {
 				want = r.stops
