@@ -2,30 +2,12 @@ package trace
 
 import "kazashi.example/reader/apdu"
 
-// Status words beside those of package apdu (soltia48/myna-card src/apdu.rs, src/ap/text.rs).
-const (
-	swMemory     apdu.StatusWord = 0x6581
-	swNoDelivery apdu.StatusWord = 0x66F1
-	swChaining   apdu.StatusWord = 0x6884
-)
+// swNoDelivery is known of the card beside the words of package apdu (soltia48/myna-card src/ap/text.rs).
+const swNoDelivery apdu.StatusWord = 0x66F1
 
-// listed are the status words that are written down behind an answer that is masked. They are no secret: what the card says in its
+// listed reports the status words that are written down behind an answer that is masked. They are no secret: what the card says in its
 // answers to everybody. An answer that was cut off ends with two octets of the file instead, and those are one of these by chance alone.
-var listed = map[apdu.StatusWord]bool{
-	apdu.SWOK: true, apdu.SWEndOfFile: true, apdu.SWVerifyFailed: true, swMemory: true, swNoDelivery: true, apdu.SWWrongLength: true,
-	apdu.SWChannelUnsupported: true, apdu.SWSecureMessaging: true, swChaining: true,
-	apdu.SWFileStructure: true, apdu.SWSecurityNotSatisfied: true, apdu.SWBlocked: true, apdu.SWReferenceUnusable: true,
-	apdu.SWConditionsOfUse: true, apdu.SWNoCurrentEF: true,
-	apdu.SWWrongData: true, apdu.SWFunctionUnsupported: true, apdu.SWNotFound: true, apdu.SWRecordNotFound: true,
-	apdu.SWWrongParameters: true, apdu.SWDataNotFound: true,
-	apdu.SWWrongOffset: true, apdu.SWInsUnsupported: true, apdu.SWClassUnsupported: true, apdu.SWUnknownError: true,
-}
-
-// isStatus reports two octets that can be a status word: the first is 61 to 6F or 90 to 9F (ISO/IEC 7816-4 §5.6).
-func isStatus(sw apdu.StatusWord) bool {
-	sw1 := sw >> 8
-	return sw1 > 0x60 && sw1 <= 0x6F || sw1 >= 0x90 && sw1 <= 0x9F
-}
+func listed(sw apdu.StatusWord) bool { return sw.Named() || sw == swNoDelivery }
 
 // counts reports a status word whose second octet is a number.
 func counts(sw apdu.StatusWord) bool {
@@ -39,7 +21,7 @@ func counts(sw apdu.StatusWord) bool {
 // or if they are a listed word. Words that count are hidden where any octet is too many: in reads of the files of never, and in answers
 // that cannot be placed to commands that may be such reads.
 func (v view) tells(cmd apdu.Command, r apdu.Response) bool {
-	if v.answer >= len(r.Data)+2 || listed[r.SW] {
+	if v.answer >= len(r.Data)+2 || listed(r.SW) {
 		return true
 	}
 	return counts(r.SW) && (readsNothing(cmd) || v.from.app != 0 && !never[v.from])
