@@ -9,6 +9,7 @@ package roster
 
 import (
 	"errors"
+	"maps"
 	"slices"
 	"sync"
 
@@ -49,18 +50,41 @@ type Book struct {
 	msg     []byte       // central's set as it came, to be verified anew when the keys change
 	version rule.Version
 	central map[place]roster.Entry
-	named   map[record.TapID]bool // enrolments that central's set names
-	local   []local               // oldest first
-}
-
-// local is an enrolment of this run that central has not settled.
-type local struct {
-	place
-	roster.Entry
+	named   map[record.TapID]bool  // enrolments that central's set names
+	local   map[place]roster.Entry // of this run, that central has not settled: the latest of each place
+	extra   int                    // places in local that are not in central
+	refused refusals
 }
 
 // New is a book that knows nobody.
-func New(box record.BoxID) *Book { return &Book{box: box} }
+func New(box record.BoxID) *Book {
+	return &Book{box: box, local: make(map[place]roster.Entry), refused: refusals{taps: make(map[record.TapID]bool)}}
+}
+
+// maxRefused is how many refused taps are remembered. An enrolment is added moments after its record became durable, so that few of them
+// matter.
+const maxRefused = 4096
+
+// refusals are the latest taps of this run that central has refused.
+type refusals struct {
+	taps  map[record.TapID]bool
+	order []record.TapID // a ring once it is full
+	next  int            // the oldest place of the ring
+}
+
+func (r *refusals) add(t record.TapID) {
+	if r.taps[t] {
+		return
+	}
+	r.taps[t] = true
+	if len(r.order) < maxRefused {
+		r.order = append(r.order, t)
+		return
+	}
+	delete(r.taps, r.order[r.next])
+	r.order[r.next] = t
+	r.next = (r.next + 1) % maxRefused
+}
 
 // Version is that of central's set; zero if none is held.
 func (b *Book) Version() rule.Version {
@@ -73,14 +97,17 @@ func (b *Book) Version() rule.Version {
 func (b *Book) Len() int {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
-	n := len(b.central)
-	for i, l := range b.local {
-		_, known := b.central[l.place]
-		if !known && !slices.ContainsFunc(b.local[:i], func(o local) bool { return o.place == l.place }) {
-			n++
+	return len(b.central) + b.extra
+}
+
+// count counts anew after either map was replaced. The caller holds mu.
+func (b *Book) count() {
+	b.extra = 0
+	for at := range b.local {
+		if _, known := b.central[at]; !known {
+			b.extra++
 		}
 	}
-	return n
 }
 
 // Find looks up who has enrolled with a verifier by a certificate. An enrolment of this run that central has not settled goes
@@ -89,17 +116,16 @@ func (b *Book) Find(v record.VerifierID, id certid.CertID) (roster.Entry, bool) 
 	b.mu.RLock()
 	defer b.mu.RUnlock()
 	want := place{v, id}
-	for _, l := range slices.Backward(b.local) {
-		if l.place == want {
-			return l.Entry, true
-		}
+	if e, ok := b.local[want]; ok {
+		return e, true
 	}
 	e, ok := b.central[want]
 	return e, ok
 }
 
 // Add takes an enrolment of this run whose record is durable. It stands until central's set names its tap or central's final
-// verdict refuses it. ErrFull, or roster.ErrRoster.
+// verdict refuses it, either of which may have come already. An earlier one of the same person is gone for good: if central refuses the later
+// one, it is central that names the earlier. ErrFull, or roster.ErrRoster.
 func (b *Book) Add(e roster.Entry) error {
 	if err := e.Check(); err != nil {
 		return err
@@ -110,13 +136,18 @@ func (b *Book) Add(e roster.Entry) error {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	switch {
-	case b.named[e.Enrolled]: // central was quicker
-	case len(b.local) >= roster.MaxEntries:
-		return ErrFull
-	default:
-		b.local = append(b.local, local{at, e})
+	if b.named[e.Enrolled] || b.refused.taps[e.Enrolled] { // central was quicker
+		return nil
 	}
+	if _, again := b.local[at]; !again {
+		if len(b.local) >= roster.MaxEntries {
+			return ErrFull
+		}
+		if _, known := b.central[at]; !known {
+			b.extra++
+		}
+	}
+	b.local[at] = e
 	return nil
 }
 
@@ -141,7 +172,8 @@ func (b *Book) Apply(keys sign.Keys, msg []byte) error {
 		return ErrOlder
 	}
 	b.msg, b.version, b.central, b.named = slices.Clone(msg), set.Version, central, named
-	b.local = slices.DeleteFunc(b.local, func(l local) bool { return named[l.Enrolled] })
+	maps.DeleteFunc(b.local, func(_ place, e roster.Entry) bool { return named[e.Enrolled] })
+	b.count()
 	return nil
 }
 
@@ -173,19 +205,24 @@ func (b *Book) Review(keys sign.Keys) {
 	defer b.mu.Unlock()
 	if b.version == version { // or another has come meanwhile
 		b.msg, b.version, b.central, b.named = nil, rule.Version{}, nil, nil
+		b.count()
 	}
 }
 
-// Settled takes central's final verdicts: an enrolment of this run that was refused never was one.
+// Settled takes central's final verdicts: an enrolment of this run that was refused never was one, be it that it is added only now.
 func (b *Book) Settled(verdicts []wire.Verdict) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if len(b.local) == 0 {
+	refused := make(map[record.TapID]bool)
+	for _, v := range verdicts {
+		if v.Verdict == record.VerdictRefused {
+			b.refused.add(v.Tap)
+			refused[v.Tap] = true
+		}
+	}
+	if len(refused) == 0 {
 		return
 	}
-	refused := make(map[record.TapID]bool, len(verdicts))
-	for _, v := range verdicts {
-		refused[v.Tap] = v.Verdict == record.VerdictRefused
-	}
-	b.local = slices.DeleteFunc(b.local, func(l local) bool { return refused[l.Enrolled] })
+	maps.DeleteFunc(b.local, func(_ place, e roster.Entry) bool { return refused[e.Enrolled] })
+	b.count()
 }

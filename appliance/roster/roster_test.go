@@ -218,12 +218,106 @@ func TestAddRefuses(t *testing.T) {
 	if err := b.Add(entry(0, tap, 1)); !errors.Is(err, shared.ErrRoster) {
 		t.Errorf("Add(without a serial) = %v, want ErrRoster", err)
 	}
-	e := entry(1, tap, 1)
-	for range shared.MaxEntries {
-		must(t, b.Add(e))
+	one := func(i int) shared.Entry {
+		e := entry(1, record.NewTapID(), 1)
+		e.Serial = []byte{1, byte(i >> 8), byte(i)}
+		return e
 	}
-	if err := b.Add(e); !errors.Is(err, roster.ErrFull) {
+	for i := range shared.MaxEntries {
+		must(t, b.Add(one(i)))
+	}
+	if err := b.Add(one(shared.MaxEntries)); !errors.Is(err, roster.ErrFull) {
 		t.Errorf("Add(one too many) = %v, want ErrFull", err)
+	}
+	if err := b.Add(one(0)); err != nil || b.Len() != shared.MaxEntries {
+		t.Errorf("Add(somebody of a full book again) = %v, and %d people, want room for them", err, b.Len())
+	}
+}
+
+// P2: a refusal that is heard between the record and the roster counts.
+func TestP2ARefusalMayBeQuicker(t *testing.T) {
+	b := roster.New(box)
+	b.Settled([]wire.Verdict{{Tap: tap, Verdict: record.VerdictRefused}})
+	must(t, b.Add(entry(1, tap, 7)))
+	if got := find(t, b, 1); got != 0 || b.Len() != 0 {
+		t.Errorf("the bound key is %d and there are %d people, want none: central has refused it", got, b.Len())
+	}
+	// Others' refusals are remembered for long, and not for ever.
+	refuse := func(n int) {
+		verdicts := make([]wire.Verdict, n)
+		for i := range verdicts {
+			verdicts[i] = wire.Verdict{Tap: record.NewTapID(), Verdict: record.VerdictRefused}
+		}
+		b.Settled(verdicts)
+	}
+	refuse(4095)
+	b.Settled([]wire.Verdict{{Tap: tap, Verdict: record.VerdictRefused}}) // twice is once
+	must(t, b.Add(entry(1, tap, 7)))
+	if got := find(t, b, 1); got != 0 {
+		t.Errorf("after 4095 more refusals the bound key is %d, want none", got)
+	}
+	refuse(1)
+	must(t, b.Add(entry(1, tap, 7)))
+	if got := find(t, b, 1); got != 7 {
+		t.Errorf("after 4096 more refusals the bound key is %d, want 7: the memory is bounded", got)
+	}
+}
+
+// P2: who enrols twice in one run is known by the later enrolment, also once central names that one alone.
+func TestP2ALaterEnrolmentSupersedesTheEarlier(t *testing.T) {
+	c, b := newCentral(t), roster.New(box)
+	first, second := record.NewTapID(), record.NewTapID()
+	must(t, b.Add(entry(1, first, 1)))
+	must(t, b.Add(entry(1, second, 2)))
+	if got := find(t, b, 1); got != 2 || b.Len() != 1 {
+		t.Errorf("the bound key is %d of %d people, want the later one's, 2, of one", got, b.Len())
+	}
+	must(t, b.Apply(c, c.set(1, 1, entry(1, second, 3))))
+	if got := find(t, b, 1); got != 3 {
+		t.Errorf("once central names the later one the bound key is %d, want central's, 3", got)
+	}
+}
+
+// What the page shows as the number of people is counted as they come and go.
+func TestLen(t *testing.T) {
+	c, b := newCentral(t), roster.New(box)
+	mine, other := record.NewTapID(), record.NewTapID()
+	for _, step := range []struct {
+		name string
+		do   func() error
+		want int
+	}{
+		{"nobody", func() error { return nil }, 0},
+		{"an enrolment", func() error { return b.Add(entry(1, mine, 1)) }, 1},
+		{"another person's", func() error { return b.Add(entry(2, other, 1)) }, 2},
+		{"central's set, with one of them and a third", func() error { return b.Apply(c, c.set(1, 1, entry(1, mine, 1), entry(3, tap, 1))) }, 3},
+		{"somebody whom central knows again", func() error { return b.Add(entry(3, record.NewTapID(), 2)) }, 3},
+		{"a refusal", func() error { b.Settled([]wire.Verdict{{Tap: other, Verdict: record.VerdictRefused}}); return nil }, 2},
+		{"a set out of force", func() error { b.Review(newCentral(t)); return nil }, 1},
+		{"central's set anew", func() error { return b.Apply(c, c.set(1, 1)) }, 1},
+	} {
+		must(t, step.do())
+		if got := b.Len(); got != step.want {
+			t.Errorf("after %s Len() = %d, want %d", step.name, got, step.want)
+		}
+	}
+}
+
+// meanwhile is keys that know nobody, and before they say so something happens.
+type meanwhile struct{ happens func() }
+
+func (m meanwhile) SigningKey(sign.Purpose, sign.KeyID) (sign.PublicKey, error) {
+	m.happens()
+	return sign.PublicKey{}, sign.ErrUnknownKey
+}
+
+// P9: a set that came while an older one was being reviewed is not the one that was found wanting.
+func TestP9ReviewLeavesANewerSetAlone(t *testing.T) {
+	c, b := newCentral(t), roster.New(box)
+	must(t, b.Apply(c, c.set(1, 1, entry(1, tap, 1))))
+	b.Review(meanwhile{func() { must(t, b.Apply(c, c.set(1, 2, entry(1, tap, 2)))) }})
+	if got, version := find(t, b, 1), b.Version(); got != 2 || version.N != 2 {
+		t.Errorf("after the review the bound key is %d by set %d, want those of the newer, 2 and 2", got, version.N)
 	}
 }
 
