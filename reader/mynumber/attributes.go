@@ -8,6 +8,7 @@ import (
 
 	"kazashi.example/reader/cvc"
 	"kazashi.example/reader/internal/files"
+	"kazashi.example/sync/certid"
 )
 
 // Attributes are the four that the card says of its holder (基本4情報), with their integrity verified. They print as REDACTED.
@@ -16,6 +17,7 @@ type Attributes struct {
 	name, address string
 	birth         BirthDate
 	sex           byte
+	hierarchy     certid.Hierarchy
 }
 
 // Name is 氏名, family and given name with U+3000 between them.
@@ -29,6 +31,10 @@ func (a Attributes) BirthDate() BirthDate { return a.birth }
 
 // Sex is 性別, a digit of JIS X 0303: '1' male, '2' female, '0' not known, '9' not applicable.
 func (a Attributes) Sex() byte { return a.sex }
+
+// Hierarchy is whose card it is: that of the authority that vouches for the signer of the attributes. It says nothing of the certificate's or
+// the face's, which the caller compares.
+func (a Attributes) Hierarchy() certid.Hierarchy { return a.hierarchy }
 
 // ReadAttributes verifies a PIN and reads the four attributes: six commands after ReadAuthCert, five if the card-verifiable certificate is
 // remembered. The PIN is that of the input-assist application; the next card has its authentication PIN for this. The record that their
@@ -59,7 +65,8 @@ func (c *Card) attributes(ctx context.Context) (Attributes, error) {
 		return Attributes{}, fmt.Errorf("reading the attributes: %w", err)
 	}
 	defer clear(plain)
-	if err := c.checkIntegrity(ctx, plain); err != nil {
+	hierarchy, err := c.checkIntegrity(ctx, plain)
+	if err != nil {
 		return Attributes{}, fmt.Errorf("verifying the attributes: %w", err)
 	}
 	a, err := files.ParseAttributes(plain)
@@ -70,20 +77,20 @@ func (c *Card) attributes(ctx context.Context) (Attributes, error) {
 	if err != nil {
 		return Attributes{}, fmt.Errorf("%w: birth date of the attributes", ErrNonsense)
 	}
-	return Attributes{name: a.Name, address: a.Address, birth: birth, sex: a.Sex}, nil
+	return Attributes{name: a.Name, address: a.Address, birth: birth, sex: a.Sex, hierarchy: hierarchy}, nil
 }
 
-// checkIntegrity reads the integrity record, the only place where the guard lets it pass, and overwrites it before it returns (P4).
-func (c *Card) checkIntegrity(ctx context.Context, plain []byte) error {
+// checkIntegrity reads the integrity record, the only place where the guard lets it pass, and overwrites it before it returns (P4). It says
+// whose authority vouches for its signer.
+func (c *Card) checkIntegrity(ctx context.Context, plain []byte) (certid.Hierarchy, error) {
 	record, err := c.readIntegrity(ctx)
 	defer clear(record)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	_, err = c.vouched(ctx, c.layout.input, c.layout.inputCVC, cvc.ForInput, func(signer crypto.PublicKey) error {
+	return c.vouched(ctx, c.layout.input, c.layout.inputCVC, cvc.ForInput, func(signer crypto.PublicKey) error {
 		return files.VerifyIntegrity(plain, bytes.Clone(record), signer) // which overwrites what it is given
 	})
-	return err
 }
 
 func (c *Card) readIntegrity(ctx context.Context) ([]byte, error) {

@@ -13,8 +13,9 @@ const enrolTries = 5
 type EnrolRequest struct {
 	// PIN is that of the authentication key.
 	PIN PIN
-	// InputPIN is that of the input-assist application. It need not be given where SameAsPIN says that the holder uses PIN there too, or
-	// where no attributes are read. The next card has no such PIN, and needs none.
+	// InputPIN is that of the input-assist application. It need not be given where SameAsPIN says that the holder uses PIN there too, where no
+	// attributes are read, or on the next card, which has no such PIN: whether it is needed is known once the certificate is read, before any
+	// value is verified.
 	InputPIN  PIN
 	SameAsPIN bool
 	// Attributes asks for the four attributes.
@@ -50,13 +51,20 @@ type Enrolment struct {
 // remembered.
 //
 // The birth key is tried in era form and then once in Gregorian form, only here and only if five tries are left. What goes wrong with the
-// face proof is FaceErr and not an error, except what another visit may cure: ErrTorn, and the end of ctx.
+// face proof is FaceErr and not an error, except what another visit may cure: ErrTorn, and the end of ctx. Attributes and face that different
+// hierarchies vouch for are not of one card: ErrNotGenuine. Without a face the caller compares [Attributes.Hierarchy] with the certificate's.
 //
 // Errors: *TriesError for a PIN (with ErrNoPINs where all are blocked), ErrFormat, ErrBirthDate, ErrNotGenuine, ErrRefused, and those of
 // ReadAuthCert.
 func (c *Card) Enrol(ctx context.Context, r EnrolRequest) (Enrolment, error) {
 	if err := c.checkRequest(r); err != nil {
 		return Enrolment{}, err
+	}
+	if err := c.know(ctx); err != nil {
+		return Enrolment{}, err
+	}
+	if r.Attributes && !r.SameAsPIN && c.layout.inputRef == RefInputPIN && !isPIN(r.InputPIN.value()) {
+		return Enrolment{}, fmt.Errorf("%w: %s", ErrFormat, RefInputPIN)
 	}
 	if err := c.openAuth(ctx, r.PIN); err != nil {
 		return Enrolment{}, err
@@ -86,19 +94,19 @@ func (c *Card) Enrol(ctx context.Context, r EnrolRequest) (Enrolment, error) {
 		}
 		e.Face, e.Form, e.FaceErr = Face{}, 0, err
 	}
+	if e.Attributes != nil && e.FaceErr == nil && e.Attributes.hierarchy != e.Face.Hierarchy {
+		return Enrolment{}, fmt.Errorf("%w: attributes of the %s hierarchy, face of the %s one", ErrNotGenuine, e.Attributes.hierarchy, e.Face.Hierarchy)
+	}
 	return e, nil
 }
 
-// checkRequest finds what is wrong before anything is sent.
+// checkRequest finds what is wrong with any card before anything is sent.
 func (c *Card) checkRequest(r EnrolRequest) error {
 	if c.options.Authorities == nil {
 		return errNoAuthorities
 	}
 	if !isPIN(r.PIN.value()) {
 		return fmt.Errorf("%w: %s", ErrFormat, RefAuthPIN)
-	}
-	if r.Attributes && !r.SameAsPIN && !isPIN(r.InputPIN.value()) {
-		return fmt.Errorf("%w: %s", ErrFormat, RefInputPIN)
 	}
 	if r.Birth.IsZero() {
 		return nil

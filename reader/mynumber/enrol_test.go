@@ -3,9 +3,12 @@ package mynumber_test
 import (
 	"bytes"
 	"errors"
+	"slices"
 	"testing"
 
+	"kazashi.example/reader/cvc"
 	"kazashi.example/reader/mynumber"
+	"kazashi.example/sync/certid"
 )
 
 // Whether both PINs are the same is what the holder says. Nothing assumes it.
@@ -15,8 +18,8 @@ func TestEnrolWithOnePIN(t *testing.T) {
 	r := enrolRequest(right(t))
 	r.InputPIN = mynumber.PIN{}
 	b := newBench(t, same)
-	if _, err := b.connect().Enrol(t.Context(), r); !errors.Is(err, mynumber.ErrFormat) || len(b.sent) > 0 {
-		t.Errorf("Enrol without the second PIN = %v in %d commands, want ErrFormat in none", err, len(b.sent))
+	if _, err := b.connect().Enrol(t.Context(), r); !errors.Is(err, mynumber.ErrFormat) || verifies(b.sent) > 0 {
+		t.Errorf("Enrol without the second PIN = %v after %d values, want ErrFormat after none", err, verifies(b.sent))
 	}
 	r.SameAsPIN = true
 	if e, err := b.connect().Enrol(t.Context(), r); err != nil || e.Attributes == nil || e.FaceErr != nil {
@@ -26,6 +29,55 @@ func TestEnrolWithOnePIN(t *testing.T) {
 	e, err := b.connect().Enrol(t.Context(), r)
 	if err != nil || e.Attributes != nil || e.AttributesErr != nil || e.FaceErr != nil || e.Birth != r.Birth || len(b.sent) != 10 {
 		t.Errorf("Enrol without attributes = %v, face %v in %d commands, want a proof in 10", err, e.FaceErr, len(b.sent))
+	}
+}
+
+// The next card has one PIN, and is not refused for want of another.
+func TestEnrolTheNextCardWithItsOnePIN(t *testing.T) {
+	r := enrolRequest(right(t))
+	r.InputPIN = mynumber.PIN{}
+	if e, err := newBench(t, nextCard()).connect().Enrol(t.Context(), r); err != nil || e.Attributes == nil || e.FaceErr != nil {
+		t.Errorf("Enrol of the next card with one PIN = %v, face %v, want all of it", err, e.FaceErr)
+	}
+	r.PIN = mynumber.PIN{}
+	b := newBench(t, nextCard())
+	if _, err := b.connect().Enrol(t.Context(), r); !errors.Is(err, mynumber.ErrFormat) || len(b.sent) > 0 {
+		t.Errorf("Enrol without any PIN = %v in %d commands, want ErrFormat in none", err, len(b.sent))
+	}
+}
+
+// Attributes that one hierarchy vouches for, beside a face that another does: each is in order, and they are not one card.
+func TestAttributesOfAnotherHierarchyThanTheFace(t *testing.T) {
+	k, p := rsaKeys(), national()
+	other := keys{ca: newRSA(), municipal: newRSA()}
+	test, subject := keyID("6000033"), keyID("6330001")
+	body := slices.Concat(test[:], subject[:], publicKey(other.municipal.Public()))
+	p.InputCVC = tlv(0x7F21, tlv(0x5F4E, body), tlv(0x5F37, signed(other.ca, body)))
+	file, fields := attributes(birthDay)
+	p.InputAttributes, p.InputIntegrity = file, integrity(other, fields)
+	set, err := cvc.NewAuthorities([]cvc.Authority{
+		{Hierarchy: certid.HierarchyPractice, ID: keyID(faceIssuer), Key: k.ca.Public()},
+		{Hierarchy: certid.HierarchyTest, ID: test, Key: other.ca.Public()},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := newBench(t, p)
+	b.options.Authorities = set
+	for range 2 { // by the card's certificate, and by the signers remembered
+		e, err := b.connect().Enrol(t.Context(), enrolRequest(right(t)))
+		if !errors.Is(err, mynumber.ErrNotGenuine) || e.Attributes != nil || e.Face.Key != nil {
+			t.Errorf("Enrol = %v, attributes %v, want ErrNotGenuine and nothing", err, e.Attributes != nil)
+		}
+		a, err := b.connect().ReadAttributes(t.Context(), right(t).input)
+		if err != nil || a.Hierarchy() != certid.HierarchyTest {
+			t.Errorf("ReadAttributes = hierarchy %s, %v, want test", a.Hierarchy(), err)
+		}
+	}
+	without := enrolRequest(right(t))
+	without.FaceMessage = nil
+	if e, err := b.connect().Enrol(t.Context(), without); err != nil || e.Attributes == nil || e.Attributes.Hierarchy() != certid.HierarchyTest {
+		t.Errorf("Enrol without the face = %v, want the attributes, and whose they are", err)
 	}
 }
 
