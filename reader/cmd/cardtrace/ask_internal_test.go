@@ -95,7 +95,7 @@ func TestP3TerminalHidesWhatIsTyped(t *testing.T) {
 	}
 }
 
-// The question ends with its context, and leaves neither a terminal without echo nor half a PIN for the shell to read.
+// The question ends with its context, and leaves no terminal without echo behind.
 func TestQuestionEndsWithItsContext(t *testing.T) {
 	x := newTerminal(t)
 	before := x.settings(t)
@@ -112,7 +112,7 @@ func TestQuestionEndsWithItsContext(t *testing.T) {
 	if after := x.settings(t); after != before {
 		t.Errorf("terminal after the end = %+v, want %+v", after, before)
 	}
-	x.press(t, "next\n") // goes to the read that is left, without the digits before it
+	x.press(t, "next\n") // ends the read that is left
 	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
@@ -124,23 +124,32 @@ func TestQuestionEndsWithItsContext(t *testing.T) {
 	}
 }
 
-// The real program at a real terminal: each key that ends a program ends it by the first stroke, in order, with the echo on again.
+// The real program at a real terminal: each key that ends a program ends it by the first stroke, in order, with
+// the echo on again and nothing of a PIN left for the shell to read.
 func TestKeysThatEndTheProgram(t *testing.T) {
 	for name, end := range map[string]func(terminal, *os.Process) error{
-		"^C":      func(x terminal, _ *os.Process) error { _, err := x.keys.WriteString("12\x03"); return err },
+		"^C":      func(x terminal, _ *os.Process) error { _, err := x.keys.WriteString("zzz\x03"); return err },
 		"SIGTERM": func(_ terminal, p *os.Process) error { return p.Signal(syscall.SIGTERM) },
 		"SIGHUP":  func(_ terminal, p *os.Process) error { return p.Signal(syscall.SIGHUP) },
-		// Without their meaning while a value is typed; the value is none then.
-		"^\\ and ^Z": func(x terminal, _ *os.Process) error { _, err := x.keys.WriteString("12\x1C\x1A\n"); return err },
+		// Without their meaning while a value is typed. There is no card, which ends the program after it.
+		"^\\ and ^Z": func(x terminal, _ *os.Process) error { _, err := x.keys.WriteString("zzz\x1C\x1A\n"); return err },
 	} {
 		t.Run(name, func(t *testing.T) {
 			x := newTerminal(t)
 			before := x.settings(t)
+			x.press(t, "yyy") // typed ahead, and shown
+			if _, err := io.ReadFull(x.keys, make([]byte, 3)); err != nil {
+				t.Fatal(err)
+			}
 			said := runAtTerminal(t, x, end)
 			if after := x.settings(t); after != before {
 				t.Errorf("terminal after the end = %+v, want %+v", after, before)
 			}
-			if !strings.Contains(said, "cardtrace: ") || strings.Contains(said, "12") {
+			x.press(t, "\n")
+			if left, err := bufio.NewReader(x.tty).ReadString('\n'); left != "\n" || err != nil {
+				t.Errorf("%q, %v is left for the shell, want nothing", left, err)
+			}
+			if !strings.Contains(said, "cardtrace: ") || strings.Contains(said, "yyy") {
 				t.Errorf("the program says %q", said)
 			}
 		})
