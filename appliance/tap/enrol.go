@@ -139,6 +139,10 @@ func wrongDate(err error) bool {
 // enrolProved writes down what the visit left, after the PIN was proved. Without a birth date there is nothing to enrol by.
 func (t *taken) enrolProved(got mynumber.Enrolment, era mynumber.Era) {
 	t.enrolled = &localapi.Enrolled{Attested: got.Attributes != nil, PINEachTime: t.eachTime()}
+	if a := got.Attributes; a != nil && !t.vouched(a.Hierarchy()) { // nor is the birth date worth more that came with them
+		t.enrolled.Attested, t.enrolled.Hindrance = false, record.ReasonCardNotGenuine
+		return
+	}
 	if t.eachTime() && got.Attributes == nil {
 		return
 	}

@@ -258,21 +258,25 @@ func TestRuleThatWantsThePIN(t *testing.T) {
 	c.tries("with the PIN", card, full)
 }
 
-// A phone keeps its certificate behind the PIN; nobody here knows its authority.
-func TestPhone(t *testing.T) {
+// P5: a phone keeps its certificate behind the PIN. Nobody here knows its authority, so that it would be refused after the PIN as well: no
+// value is sent to it, right or wrong, whatever the next card was laid for.
+func TestP5PhoneNeverGetsThePIN(t *testing.T) {
 	c := newCounter(t)
-	c.demand(record.EvidenceCard)
 	p, phone := c.card("sumire")
-	c.fails("without the PIN", phone, localapi.FailurePINProtected, 0)
-	c.arm(withPIN(p.AuthPIN))
-	c.want("with the PIN", phone, refused(record.ReasonPhone), record.EvidencePIN)
-	c.arm(shortEnrolment(p))
-	if e := c.want("enrolling", phone, refused(record.ReasonPhone), record.EvidencePIN); e.Enrol == nil || e.Enrol.Bound {
-		t.Errorf("enrolled %+v, want not bound", e.Enrol)
+	for _, e := range []record.Evidence{record.EvidenceCertificate, record.EvidenceCard, record.EvidencePIN} {
+		c.demand(e)
+		c.fails("without the PIN for "+e.String(), phone, localapi.FailurePINProtected, 0)
+		for name, q := range map[string]localapi.NextCardRequest{
+			"the PIN": withPIN(p.AuthPIN), "a wrong PIN": withPIN("0000"), "a birth date": shortEnrolment(p), "attributes": enrolment(p),
+		} {
+			c.arm(q)
+			c.fails(name+" for "+e.String(), phone, localapi.FailurePINProtected, 0)
+		}
 	}
-	if n := c.last().Certificate; len(n) == 0 {
-		t.Error("the certificate of an unknown authority does not travel")
+	if n := phone.verified(); n != 0 || len(c.opened()) != 0 {
+		t.Errorf("%d values were sent to the phone, and %d records written, want none", n, len(c.opened()))
 	}
+	c.tries("at the end", phone, map[string]uint8{"jpki/0018": 3})
 }
 
 // What a card cannot prove by its face application.

@@ -41,12 +41,10 @@ func (c *Counter) read(ctx context.Context, reader string, t *taken) error {
 }
 
 // ask reads the certificate and then as much more as the tap needs. Where the certificate alone is reason to refuse, no try of a
-// PIN or a birth date is spent on the card (P5), and the reason stands for why no more was proved.
+// PIN or a birth date is spent on the card (P5), and the reason stands for why no more was proved. So it is with a phone, which shows its
+// certificate after the PIN only: it never gets the one that was typed in, because its issuer would be refused all the same.
 func (c *Counter) ask(ctx context.Context, card *mynumber.Card, t *taken) error {
 	cert, err := card.ReadAuthCert(ctx)
-	if errors.Is(err, mynumber.ErrPINNeeded) && t.next != nil && t.ruled {
-		return c.askPhone(ctx, card, t)
-	}
 	if err != nil {
 		return fmt.Errorf("reading the certificate: %w", err)
 	}
@@ -58,26 +56,6 @@ func (c *Counter) ask(ctx context.Context, card *mynumber.Card, t *taken) error 
 		return nil
 	}
 	return c.prove(ctx, card, t)
-}
-
-// askPhone reads a certificate that is behind the PIN. A phone holds nothing else that could be proved or enrolled.
-func (c *Counter) askPhone(ctx context.Context, card *mynumber.Card, t *taken) error {
-	signature, message, err := c.signAuth(ctx, card, t)
-	if err != nil {
-		return err
-	}
-	cert, err := card.ReadAuthCert(ctx)
-	if err != nil {
-		return fmt.Errorf("reading the certificate: %w", err)
-	}
-	if err := c.examine(t, cert.DER()); err != nil {
-		return err
-	}
-	t.pinProved(message, signature)
-	if t.next.card.Kind == localapi.NextEnrol {
-		t.enrolled = &localapi.Enrolled{Hindrance: record.ReasonPhone}
-	}
-	return nil
 }
 
 // examine says what the certificate is, and what the lists held here say of it.

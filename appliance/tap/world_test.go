@@ -243,17 +243,21 @@ func anchorsOf(t *testing.T, w *world.World) *jpki.Anchors {
 
 func authoritiesOf(t *testing.T, w *world.World) *cvc.Authorities {
 	t.Helper()
+	authorities, err := cvc.NewAuthorities(authorityList(t, w))
+	must(t, err)
+	return authorities
+}
+
+func authorityList(t *testing.T, w *world.World) (list []cvc.Authority) {
+	t.Helper()
 	all, err := w.CardAnchors()
 	must(t, err)
-	var list []cvc.Authority
 	for _, a := range all {
 		key, err := x509.ParsePKIXPublicKey(a.Key)
 		must(t, err)
 		list = append(list, cvc.Authority{Hierarchy: a.Hierarchy, ID: a.KeyID, Key: key})
 	}
-	authorities, err := cvc.NewAuthorities(list)
-	must(t, err)
-	return authorities
+	return list
 }
 
 // lists is the box's cache with the practice authority's own list in it.

@@ -94,8 +94,16 @@ func TestParseResponse(t *testing.T) {
 		t.Fatalf("ParseResponse = %v, %v, want 2 octets and 63C2", r, err)
 	}
 	for _, in := range [][]byte{
-		nil, {0x90}, append(make([]byte, apdu.MaxResponseLen-1), 0x90, 0x00),
-		{0x30, 0x00, 0x00}, {0x5F, 0xFF}, {0x60, 0x00}, {0x70, 0x00}, {1, 2, 3, 0x8F, 0xFF}, {0xA0, 0x00}, {0xFF, 0xFF},
+		nil,
+		{0x90},
+		append(make([]byte, apdu.MaxResponseLen-1), 0x90, 0x00),
+		{0x30, 0x00, 0x00},
+		{0x5F, 0xFF},
+		{0x60, 0x00},
+		{0x70, 0x00},
+		{1, 2, 3, 0x8F, 0xFF},
+		{0xA0, 0x00},
+		{0xFF, 0xFF},
 	} {
 		if _, err := apdu.ParseResponse(in); !errors.Is(err, apdu.ErrResponse) {
 			t.Errorf("ParseResponse(%d octets) = %v, want ErrResponse", len(in), err)
