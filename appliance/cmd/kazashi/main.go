@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 
@@ -20,6 +21,7 @@ import (
 
 func main() {
 	pcsc.Main()
+	undumpable(slog.New(slog.NewJSONHandler(os.Stderr, nil)))
 	os.Exit(command.Run(newRoot(), os.Args[1:]))
 }
 
