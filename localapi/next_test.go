@@ -184,9 +184,9 @@ func TestGoldenNext(t *testing.T) {
 	golden(t, "next_card_reader.json", marshal(t, localapi.NextState{Next: &next}))
 	golden(t, "next_card_none.json", marshal(t, localapi.NextState{}))
 	for name, r := range map[string]localapi.NextCardRequest{
-		"next_card_request_pin.json":        {Kind: "pin", PIN: secret(madeUpPIN)},
-		"next_card_request_enrol.json":      {Kind: "enrol", PIN: secret(madeUpPIN), Birth: secret(madeUpBirth)},
-		"next_card_request_era.json":        {Kind: "enrol", PIN: secret(madeUpPIN), Birth: secret("19890100"), Era: localapi.EraHeisei},
+		"next_card_request_pin.json":   {Kind: "pin", PIN: secret(madeUpPIN)},
+		"next_card_request_enrol.json": {Kind: "enrol", PIN: secret(madeUpPIN), Birth: secret(madeUpBirth)},
+		"next_card_request_era.json":   {Kind: "enrol", PIN: secret(madeUpPIN), Birth: secret("19890100"), Era: localapi.EraHeisei},
 		"next_card_request_reader.json": {
 			Kind: "enrol", PIN: secret(madeUpPIN), Birth: secret(madeUpBirth), BirthSure: true, Reader: "Virtual PCD 00 01",
 		},
@@ -210,7 +210,7 @@ func TestGoldenNext(t *testing.T) {
 			Type: localapi.EventVerdict, Time: scene.Noon, Tap: &tap, Enrol: &localapi.Enrolled{PINEachTime: true, Attested: true},
 		},
 		"event_read_failed_doubt.json": {Type: localapi.EventReadFailed, Time: scene.Noon, Failure: localapi.FailureBirthDoubt},
-		"event_read_failed_era.json": {Type: localapi.EventReadFailed, Time: scene.Noon, Failure: localapi.FailureBirthEra},
+		"event_read_failed_era.json":   {Type: localapi.EventReadFailed, Time: scene.Noon, Failure: localapi.FailureBirthEra},
 		"event_read_failed_pin.json": {
 			Type: localapi.EventReadFailed, Time: scene.Noon, Failure: localapi.FailurePINWrong,
 			Tries: 2, TriesOf: localapi.PINInputAssist,

@@ -125,15 +125,29 @@ var labels = map[string]Text{
 	"next_left":      {"残り {n} 秒", "{n} s left"},
 	"next_wait":      {"カードを待っています", "Waiting for the card"},
 	"next_wait_say": {
-		"リーダーに置いてください。時間が過ぎると、入力した暗証番号を消して、ふだんのかざしに戻ります。",
-		"Place it on the reader. When the time is over, the PIN is wiped and the next card is an ordinary tap.",
+		"リーダーに置いてください。すでに置いてあるカードは、一度外して置き直してください。時間が過ぎると、入力した暗証番号を消して、ふだんのかざしに戻ります。",
+		"Place it on the reader. A card that lies there already: lift it and lay it again. When the time is over, the PIN is wiped and the next card is an ordinary tap.",
 	},
 	"next_cancelled": {"中止しました。暗証番号は消しました。", "Cancelled. The PIN was wiped."},
 	"next_over":      {"カードを待つのをやめました。暗証番号は消しました。", "No longer waiting for a card. The PIN was wiped."},
 	"next_idle":      {"入力がないため閉じました。暗証番号は消しました。", "Closed, since nothing was typed in. The PIN was wiped."},
+	"next_late":      {"カードを読み取っているため、中止できません。結果をお待ちください。", "Too late to cancel: the card is being read. Wait for the result."},
 	"next_failed": {
-		"装置に伝わりませんでした。暗証番号は消しました。もう一度入力してください。",
-		"It did not reach the box. The PIN was wiped; type it in again.",
+		"装置はカードを待っていません。もう一度入力してください。",
+		"The box is not waiting for a card. Type in again.",
+	},
+	"next_unsure": {
+		"装置から返事がありません。届いていれば、装置は長くて1分カードを待ち、その後に暗証番号を消します。",
+		"No answer from the box. If it was reached, it waits for a card for a minute at most, and then wipes the PIN.",
+	},
+	"next_lost": {
+		"装置とつながらないため閉じました。この画面に入力した内容は消しました。",
+		"Closed, since the box does not answer. What was typed in here was wiped.",
+	},
+	"next_lift": {"カードを外してください", "Lift the card first"},
+	"next_lift_say": {
+		"すでに置いてあるカードには、暗証番号を送りません。一度外し、ご本人のカードを置き直してください。",
+		"No PIN is sent to a card that lies there already. Lift it, then lay the person's own card.",
 	},
 	"next_self": {"暗証番号は、ご本人が入力してください。職員は見たり聞いたりしません。", "The person types in the PIN. Staff neither look at it nor ask for it."},
 
@@ -156,8 +170,13 @@ var labels = map[string]Text{
 		"Many people set one number for both when they got the card. A next-generation card has one PIN only: choose the same. " +
 			"If you do not know, choose not to agree above.",
 	},
-	"same_yes":  {"同じ", "The same"},
-	"same_no":   {"違う", "Different"},
+	"same_yes": {"同じ", "The same"},
+	"same_no":  {"違う", "Different"},
+	"reader":   {"カードを置くリーダー", "Reader for the card"},
+	"reader_say": {
+		"カードリーダーが2台以上あります。ご本人がカードを置くリーダーを選んでください。ほかのリーダーのカードには、暗証番号を送りません。",
+		"There is more than one card reader. Choose the one on which the person lays the card; no PIN is sent to a card on another.",
+	},
 	"four":      {"数字4桁", "4 digits"},
 	"birth":     {"生年月日（西暦8桁）", "Birth date (8 digits, western year)"},
 	"birth_say": {"カードの表の生年月日を、西暦で続けて入力します。例：1980年2月17日は 19800217。月や日が不明なら 00。", "As on the face of the card, with the western year. For example 19800217 for 17 February 1980. 00 for an unknown month or day."},
@@ -165,6 +184,15 @@ var labels = map[string]Text{
 	"birth_part": {
 		"{t}年（月日の一部が不明）",
 		"{t} (month or day unknown)",
+	},
+	"birth_sure": {
+		"カードの表をもう一度見ました。生年月日は正しいです。",
+		"I have looked at the face of the card again: the birth date is right.",
+	},
+	"birth_sure_say": {
+		"先ほどの生年月日は、証明書の有効期限（ふつうは誕生日）と合いませんでした。まちがいなら直し、正しいときだけ印を付けてください。在留期間などで、期限が誕生日でない方もいます。",
+		"The birth date did not fit the certificate, which as a rule ends on a birthday. Correct it, or tick this only if it is right: " +
+			"some certificates end earlier, with a permit of residence for example.",
 	},
 	"era": {"元号", "Era"},
 	"era_say": {
@@ -184,6 +212,7 @@ var labels = map[string]Text{
 	"need_same":    {"二つの暗証番号が同じかどうかを選んでください。", "Choose whether the two PINs are the same."},
 	"need_pin":     {"利用者証明用の暗証番号を、数字4桁で入力してください。", "Type in the PIN for user authentication: 4 digits."},
 	"need_input":   {"券面事項入力補助用の暗証番号を、数字4桁で入力してください。", "Type in the PIN for card information input: 4 digits."},
+	"need_reader":  {"カードを置くリーダーを選んでください。", "Choose the reader for the card."},
 	"need_era":     {"生年月日の元号を選んでください。", "Choose the era of the birth date."},
 	"need_birth":   {"生年月日を、西暦から始まる8桁の数字で正しく入力してください。", "Type in a birth date that exists: 8 digits, beginning with the western year."},
 
@@ -194,14 +223,30 @@ var labels = map[string]Text{
 		"かざすだけで受け付ける登録は、できませんでした。次回も暗証番号が必要です。",
 		"Taps without the PIN could not be set up. The PIN is needed next time, too.",
 	},
+	"each_time": {
+		"このサービスは毎回、暗証番号で確認します。かざすだけで受け付ける登録はしていません。",
+		"This service asks for the PIN each time. Nothing was set up for taps without it.",
+	},
+	"no_birth": {"入力した生年月日は使わず、残していません。", "The birth date that was typed in was not used and is not kept."},
+	"enrol_void": {
+		"登録は無効になりました。かざすだけでの受付はできません。",
+		"The registration is void: taps without the PIN are not taken.",
+	},
 	"attested": {"氏名・住所・生年月日・性別を読み取りました。この画面には表示しません。", "Name, address, birth date and sex were read. They are not shown here."},
 
 	"restored":     {"再起動後の表示", "Shown after a restart"},
 	"restored_say": {"装置が再起動しました。これは再起動の前に記録された結果です。", "The box restarted. This result was recorded before it did."},
 
-	"corrections":   {"訂正のお知らせ", "Corrections"},
-	"corrected":     {"訂正", "Corrected"},
-	"correct_stop":  {"受付を取り消してください。", "Take back what was served."},
+	"corrections": {"訂正のお知らせ", "Corrections"},
+	"corrected":   {"訂正", "Corrected"},
+	"correct_stop": {
+		"受付を取り消してください。登録だった場合は、その登録も無効です。",
+		"Take back what was served. If it was a registration, that is void, too.",
+	},
+	"correct_not_enrolled": {
+		"センターには、このカードの有効な登録がありません。「初めての方の登録」で登録し直してください。",
+		"Central holds no registration in force for this card. Register anew under “First-time registration”.",
+	},
 	"correct_serve": {"受付できる方でした。改めてご案内ください。", "This person could have been served. Please follow up."},
 	"dismiss":       {"確認しました", "Noted"},
 

@@ -297,7 +297,7 @@ func TestBrowserForgetsThePIN(t *testing.T) {
 	forgot(t, b, "box gone")
 }
 
-// instant is a box on whose reader the card lies already: it is done before the status can say that it waits.
+// instant is a box on which the card is laid at once: it is done before the status can say that the box waits.
 type instant struct{ *scene.Box }
 
 func (i instant) NextCard(_ context.Context, r localapi.NextCardRequest) (localapi.NextCard, error) {
@@ -307,7 +307,7 @@ func (i instant) NextCard(_ context.Context, r localapi.NextCardRequest) (locala
 	return localapi.NextCard{Kind: r.Kind, Until: scene.Noon.Add(localapi.NextLasts)}, nil
 }
 
-func TestBrowserTakesACardThatLiesThere(t *testing.T) {
+func TestBrowserTakesACardThatIsQuickerThanTheStatus(t *testing.T) {
 	b := browser.Start(t)
 	box := instant{scene.New()}
 	s := serveHandler(t, server.New(server.Config{Box: box, Log: discard}))

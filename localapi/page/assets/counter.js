@@ -28,6 +28,8 @@ import { procedures } from "/assets/next.js";
   const label = (name) => book.labels[name][lang];
   const fill = (name, values) => label(name).replace(/\{(\w)\}/g, (_, k) => values[k]);
   const verdictOf = (o) => book.verdicts[o.verdict] || book.unknown;
+  // because is what a reason means. What central found out later is not what this box knew then.
+  const because = (o, corrected) => (corrected && book.labels["correct_" + o.reason]) || reasonOf(o).say;
   const reasonOf = (o) => book.reasons[o.reason] || book.unknown;
 
   function el(tag, attrs, ...children) {
@@ -84,6 +86,7 @@ import { procedures } from "/assets/next.js";
     if (problem) return failure(problem);
     const next = staff.waits();
     if (staff.typing()) return panel("typing", "①", book.labels.typing, book.labels.typing_say); // a card now would be an ordinary tap
+    if (next && lying(next.reader)) return panel("next", "②", book.labels.next_lift, book.labels.next_lift_say);
     if (next) return panel("next", "②", book.labels.idle, book.labels["next_" + next.kind + "_say"]);
     if (laid.size) return panel("left", "▣", book.labels.left, book.labels.left_say);
     panel("idle", "▢", book.labels.idle, lying() ? book.labels.idle_lying : book.labels.idle_say);
@@ -91,7 +94,7 @@ import { procedures } from "/assets/next.js";
 
   // A card of whose arrival this page knows is somebody's, and was left. One that lay there before may belong to the reader.
   const laid = new Set();
-  const lying = () => Boolean(status) && (status.readers || []).some((r) => r.card);
+  const lying = (reader) => Boolean(status) && (status.readers || []).some((r) => r.card && (!reader || r.name === reader));
   function moved(reader, card) {
     if (card) laid.add(reader);
     else laid.delete(reader);
@@ -130,9 +133,13 @@ import { procedures } from "/assets/next.js";
   }
 
   // What an enrolment came to: the name it gets on the panel, and what the next visit needs.
-  function enrolment(o) {
-    if (!panelEnrol || o.verdict === "refused") return { name: verdictOf(o).name, why: null };
+  function enrolment(o, corrected) {
+    if (!panelEnrol) return { name: verdictOf(o).name, why: null };
+    if (o.verdict === "refused") return { name: verdictOf(o).name, why: corrected && book.labels.enrol_void };
     const attested = panelEnrol.attributes && book.labels.attested;
+    if (panelEnrol.pin_each_time) {
+      return { name: (attested ? book.labels.enrolled : verdictOf(o).name), why: said(book.labels.each_time, attested || book.labels.no_birth) };
+    }
     if (panelEnrol.bound) {
       return { name: o.verdict === "provisional" ? book.labels.enrolled_now : book.labels.enrolled, why: said(book.labels.bound, attested) };
     }
@@ -145,8 +152,8 @@ import { procedures } from "/assets/next.js";
     panelEnrol = enrol || (panelTap === tap.tap ? panelEnrol : null);
     const o = tap.corrected && tap.final ? tap.final : tap.first;
     const s = verdictOf(o);
-    const { name, why } = enrolment(o);
-    panel(o.verdict, symbols[o.verdict] || "？", name, s.say, said(o.reason !== "in_order" && reasonOf(o).say, why), foot(tap));
+    const { name, why } = enrolment(o, tap.corrected);
+    panel(o.verdict, symbols[o.verdict] || "？", name, s.say, said(o.reason !== "in_order" && because(o, tap.corrected), why), foot(tap));
     panelTap = tap.tap;
     seen.add(tap.tap);
     idleTimer = setTimeout(idle, verdictStays);
@@ -170,8 +177,8 @@ import { procedures } from "/assets/next.js";
       el("div", {},
         el("p", {}, el("span", { class: "spoken" }, tap.spoken), " ", el("span", { class: "time" }, when(tap.time, clockFormat)), "  ",
           mark(tap.first), " → ", mark(tap.final)),
-        el("p", {}, el("strong", {}, label(todo)), " ", reasonOf(tap.final).say[lang]),
-        el("p", { lang: other }, el("strong", {}, book.labels[todo][other]), " ", reasonOf(tap.final).say[other])),
+        el("p", {}, el("strong", {}, label(todo)), " ", because(tap.final, true)[lang]),
+        el("p", { lang: other }, el("strong", {}, book.labels[todo][other]), " ", because(tap.final, true)[other])),
       button);
   }
 
@@ -315,11 +322,11 @@ import { procedures } from "/assets/next.js";
 
   const handlers = {
     status: (e) => { drawStatus(e.status); refreshTaps(); },
-    card_present: (e) => { moved(e.reader, true); panel("reading", "▣", book.labels.present, book.labels.reading_say); },
+    card_present: (e) => { staff.laid(e.reader); moved(e.reader, true); panel("reading", "▣", book.labels.present, book.labels.reading_say); },
     reading: () => panel("reading", "▣", book.labels.reading, book.labels.reading_say),
     card_removed: (e) => { moved(e.reader, false); if (["reading", "left", "idle", "next", "typing"].includes(panelKind)) idle(); },
-    read_failed: (e) => { staff.answered(e.failure); failure(e.failure, e.tries, e.tries_of); },
-    verdict: (e) => { staff.answered(); showTap(e.tap, e.rests, e.enrolled); keep(e.tap); },
+    read_failed: (e) => { staff.answered(e.reader, e.failure); failure(e.failure, e.tries, e.tries_of); },
+    verdict: (e) => { staff.answered(e.reader); showTap(e.tap, e.rests, e.enrolled); keep(e.tap); },
     settled: (e) => {
       if (e.ppid) ppids.set(e.tap.tap, e.ppid);
       if (panelTap === e.tap.tap) showTap(e.tap);

@@ -3,7 +3,7 @@
 
 const forgetAfter = 60_000; // ms without a key once something was typed in; then the form closes
 const awayAfter = 20_000; // ms with the focus elsewhere, likewise
-const eraAsked = 120_000; // ms after a card that could not tell its era: the next enrolment is that person's
+const askedAgain = 120_000; // ms after a card that failed for its era or birth date: the next enrolment is that person's
 
 // eras and their first days, as reader/mynumber has them.
 const eras = [["meiji", "18680125"], ["taisho", "19120730"], ["showa", "19261225"], ["heisei", "19890108"], ["reiwa", "20190501"]];
@@ -19,7 +19,11 @@ export function procedures({ book, lang, other, $, el, label, fill, changed }) {
   let kind = ""; // of the open form
   let next = null; // what the box waits for
   let ahead = 0; // ms that the box's clock is ahead of this one
+  let readers = []; // names
+  let lastReader = ""; // on which a card was laid last, or that was chosen last
   let asked = false; // this page asked for it
+  let own = false; // the box waits for what this page asked, or may
+  let abandoned = false; // the form was closed while the request was under way
   let answered = false; // a card came for it, be it before the status said so
   let cancelled = false;
   let sending = false;
@@ -29,6 +33,9 @@ export function procedures({ book, lang, other, $, el, label, fill, changed }) {
   let eraUntil = 0; // a form that opens before then asks for the era, of whatever birth date the card has
   let eraOpen = false; // the open form does
   let eraSent = false; // a card is waited for with an era
+  let sureUntil = 0; // a form that opens before then has the birth date confirmed
+  let sureOpen = false; // the open form does
+  let sureSent = false; // a card is waited for with a birth date that was confirmed
 
   const both = (t) => [el("span", {}, t[lang]), " ", el("small", { lang: other }, t[other])];
   const said = (id, t) => $(id).replaceChildren(...(t ? both(t) : []));
@@ -49,7 +56,7 @@ export function procedures({ book, lang, other, $, el, label, fill, changed }) {
     wipe();
     form.reset();
     kind = "";
-    eraOpen = false;
+    eraOpen = sureOpen = false;
     draw();
     fault(null);
     said("next-notice", notice);
@@ -57,11 +64,20 @@ export function procedures({ book, lang, other, $, el, label, fill, changed }) {
     changed();
   }
 
+  // quit is close by a person: what is on its way to the box is taken back.
+  function quit() {
+    abandoned = sending;
+    close(sending ? null : book.labels.next_cancelled);
+  }
+
   function open(k) {
-    if (kind) close();
+    if (kind) quit();
     kind = k;
     eraOpen = Date.now() < eraUntil;
-    eraUntil = 0;
+    sureOpen = Date.now() < sureUntil;
+    eraUntil = sureUntil = 0;
+    drawReaders();
+    for (const radio of readerRadios()) radio.checked = radio.value === lastReader;
     said("next-notice", null);
     said("next-form-title", book.labels["next_" + k]);
     draw();
@@ -83,7 +99,19 @@ export function procedures({ book, lang, other, $, el, label, fill, changed }) {
     $("ask-birth").hidden = consent !== "no";
     $("ask-same").hidden = consent !== "yes";
     $("ask-input").hidden = consent !== "yes" || chosen("same") !== "no";
+    $("ask-sure").hidden = consent !== "no" || !sureOpen;
     drawEra();
+  }
+
+  const readerRadios = () => [...$("reader-choices").querySelectorAll("input")];
+
+  // drawReaders offers the readers, where there are several, and keeps what was chosen.
+  function drawReaders() {
+    const before = chosen("reader");
+    $("ask-reader").hidden = readers.length < 2;
+    $("reader-choices").replaceChildren(...(readers.length < 2 ? [] : readers).map((name) =>
+      el("label", {}, el("input", { type: "radio", name: "reader", value: name }), el("span", {}, name))));
+    for (const radio of readerRadios()) radio.checked = radio.value === before;
   }
 
   // erasToAsk are those that the birth date leaves open. Of a date that only the card says, every era.
@@ -151,6 +179,7 @@ export function procedures({ book, lang, other, $, el, label, fill, changed }) {
     const enrol = kind === "enrol";
     const consent = chosen("consent");
     const four = (field) => /^\d{4}$/.test(field.value);
+    if (readers.length > 1 && !chosen("reader")) return [book.labels.need_reader, readerRadios()[0]];
     if (enrol && !consent) return [book.labels.need_consent, form.elements.consent[0]];
     if (enrol && consent === "no" && !birthDate()) return [book.labels.need_birth, $("birth")];
     if (erasToAsk().length && !chosen("era")) return [book.labels.need_era, [...form.elements.era].find((radio) => !radio.closest("label").hidden)];
@@ -162,9 +191,11 @@ export function procedures({ book, lang, other, $, el, label, fill, changed }) {
 
   function request() {
     const r = { kind, pin: pins[0].value };
+    if (readers.length > 1) r.reader = lastReader = chosen("reader");
     if (kind !== "enrol") return r;
     r.attributes = chosen("consent") === "yes";
     if (chosen("era")) r.era = chosen("era");
+    if (sureOpen && !r.attributes && $("birth-sure").checked) r.birth_sure = true;
     if (!r.attributes) return { ...r, birth: $("birth").value };
     r.same_pin = chosen("same") === "yes";
     return r.same_pin ? r : { ...r, input_pin: pins[1].value };
@@ -178,37 +209,66 @@ export function procedures({ book, lang, other, $, el, label, fill, changed }) {
     const asking = request();
     const body = JSON.stringify(asking);
     eraSent = Boolean(asking.era);
+    sureSent = Boolean(asking.birth_sure);
     wipe(); // before it leaves
-    sending = asked = true;
-    answered = false;
+    sending = asked = own = true;
+    answered = abandoned = false;
     let refused = null;
     try {
-      refused = await ask("PUT", body);
+      ({ refused } = await call("PUT", body));
     } catch {
-      refused = book.labels.next_failed;
+      refused = await unheard();
     }
     sending = false;
-    if (refused) asked = false;
+    const gone = refused && refused !== book.labels.next_unsure;
+    if (gone) asked = own = false;
+    if (abandoned) return gone ? said("next-notice", book.labels.next_cancelled) : cancel();
     if (!kind) return; // the status was quicker
-    if (!refused) return close(); // a card that lay there may be done with already
+    if (!refused) return close(); // a quick card may be done with already
     fault([refused]);
     stir();
     pins[0].focus();
   }
 
-  // ask returns null, or the reason for which the box refuses.
-  async function ask(method, body) {
+  // unheard asks what became of a request that was not answered: the box may wait all the same.
+  async function unheard() {
+    try {
+      const state = await call("GET");
+      if (state.next) return null;
+      return state.refused ? book.labels.next_unsure : book.labels.next_failed;
+    } catch {
+      return book.labels.next_unsure;
+    }
+  }
+
+  // call returns what the box waits for, or the reason for which it refuses.
+  async function call(method, body) {
     const headers = body ? { "Content-Type": "application/json" } : {};
     const answer = await fetch("/v1/next-card", { method, headers, body, cache: "no-store", signal: AbortSignal.timeout(5000) });
     const a = await answer.json();
-    return answer.ok ? null : { ja: a.message_ja, en: a.message_en };
+    return answer.ok ? { next: a.next } : { refused: { ja: a.message_ja, en: a.message_en } };
   }
 
   // waiting
 
-  function cancel() {
+  async function cancel() {
     cancelled = true;
-    ask("DELETE").catch(() => book.labels.next_failed).then((refused) => { if (refused) said("next-notice", refused); });
+    let notice = null;
+    try {
+      const state = await call("DELETE");
+      if (state.next) cancelled = false; // the card is being read, to its end
+      notice = state.refused || (state.next ? book.labels.next_late : next || answered ? null : book.labels.next_cancelled);
+    } catch {
+      notice = book.labels.next_unsure;
+    }
+    if (notice) said("next-notice", notice);
+  }
+
+  // leave takes back what nobody at this page will lay a card for.
+  function leave() {
+    wipe();
+    if (own) fetch("/v1/next-card", { method: "DELETE", keepalive: true }).catch(() => {});
+    own = false;
   }
 
   const left = () => Math.max(0, Math.ceil((Date.parse(next.until) - Date.now() - ahead) / 1000));
@@ -226,8 +286,9 @@ export function procedures({ book, lang, other, $, el, label, fill, changed }) {
     if (!asked) answered = false;
     asked = cancelled = false;
     close();
-    said("next-what", { ja: book.labels.next_wait.ja + "：" + book.labels["next_" + next.kind].ja,
-      en: book.labels.next_wait.en + ": " + book.labels["next_" + next.kind].en });
+    const where = next.reader ? { ja: "（" + next.reader + "）", en: " (" + next.reader + ")" } : { ja: "", en: "" };
+    said("next-what", { ja: book.labels.next_wait.ja + "：" + book.labels["next_" + next.kind].ja + where.ja,
+      en: book.labels.next_wait.en + ": " + book.labels["next_" + next.kind].en + where.en });
     ticking = setInterval(tick, 1000);
     if (inside) show($("next-cancel"));
   }
@@ -235,6 +296,7 @@ export function procedures({ book, lang, other, $, el, label, fill, changed }) {
   function end(was) {
     const inside = $("next").contains(document.activeElement);
     clearInterval(ticking);
+    own = false;
     said("next-notice", answered ? null : cancelled ? book.labels.next_cancelled : book.labels.next_over);
     draw();
     if (inside) show(openers.find((b) => b.dataset.next === was.kind) || openers[0]);
@@ -245,13 +307,18 @@ export function procedures({ book, lang, other, $, el, label, fill, changed }) {
     const was = next;
     next = s.next || null;
     ahead = Date.parse(s.clock.now) - Date.now();
+    const names = (s.readers || []).map((r) => r.name);
+    if (names.join("\n") !== readers.join("\n")) {
+      readers = names;
+      drawReaders();
+    }
     if (next && !was) begin();
     tick();
     if (!next && was) end(was);
     if (Boolean(next) !== Boolean(was)) changed();
   }
 
-  for (const b of openers) b.addEventListener("click", () => (kind === b.dataset.next ? close() : open(b.dataset.next)));
+  for (const b of openers) b.addEventListener("click", () => (kind === b.dataset.next ? quit() : open(b.dataset.next)));
   form.addEventListener("submit", (e) => { e.preventDefault(); submit(); });
   form.addEventListener("change", draw);
   form.addEventListener("input", (e) => {
@@ -261,28 +328,34 @@ export function procedures({ book, lang, other, $, el, label, fill, changed }) {
       const digits = e.target.value.normalize("NFKC").replace(/\D/g, "").slice(0, e.target.dataset.digits);
       if (digits !== e.target.value) e.target.value = digits;
     }
+    if (e.target === $("birth")) $("birth-sure").checked = false; // it was said of another date
     drawEcho();
   });
-  form.addEventListener("keydown", (e) => { if (e.key === "Escape") close(book.labels.next_cancelled); else stir(); });
+  form.addEventListener("keydown", (e) => { if (e.key === "Escape") quit(); else stir(); });
   form.addEventListener("focusin", () => clearTimeout(away));
   form.addEventListener("focusout", (e) => {
     if (!form.contains(e.relatedTarget)) away = setTimeout(forget, awayAfter);
   });
-  $("next-close").addEventListener("click", () => close(book.labels.next_cancelled));
+  $("next-close").addEventListener("click", quit);
   $("next-cancel").addEventListener("click", cancel);
-  addEventListener("pagehide", wipe);
+  addEventListener("pagehide", leave);
   document.addEventListener("visibilitychange", () => { if (document.hidden) wipe(); });
   draw();
   return {
     status,
     waits: () => next,
     typing: () => Boolean(kind) && !next,
-    // answered takes why a card failed; nothing where it became a tap.
-    answered: (failure) => {
+    laid: (reader) => { lastReader = reader; },
+    // answered takes where a card was handled, and why it failed; nothing where it became a tap.
+    answered: (reader, failure) => {
+      if (next && next.reader && next.reader !== reader) return; // an ordinary tap beside the one that is waited for
       answered = true;
-      eraUntil = failure === "birth_era" || (failure && eraSent) ? Date.now() + eraAsked : 0;
-      eraSent = false;
+      if (!next) own = false;
+      const until = (word, sent) => (failure === word || (failure && sent) ? Date.now() + askedAgain : 0);
+      eraUntil = until("birth_era", eraSent);
+      sureUntil = until("birth_doubt", sureSent);
+      eraSent = sureSent = false;
     },
-    lost: () => { if (kind) close(book.labels.next_failed); },
+    lost: () => { if (kind) close(sending ? book.labels.next_unsure : book.labels.next_lost); },
   };
 }
