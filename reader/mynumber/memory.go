@@ -25,7 +25,9 @@ const (
 )
 
 // Memory is what the process remembers of readers and cards: which readers refuse extended lengths, which values a card took for wrong,
-// and which card-verifiable certificates were verified. It is bounded, lives in RAM only, and is safe to use from any goroutine.
+// and which card-verifiable certificates were verified. It is bounded, the oldest being forgotten, lives in RAM only, and is safe to use from
+// any goroutine. A card is known by its authentication certificate, so that a renewed one is another card. Before a phone has shown its own
+// it is one of many: a value is refused that left some card without a name with as many tries as this one has, or more.
 // Cards and values stand in it as HMACs under a random key of this Memory; it prints as REDACTED.
 type Memory struct {
 	redaction
@@ -146,8 +148,8 @@ func (m *Memory) passed(k tryKey) {
 }
 
 // told takes what a card said of its counter, to a query or to a value. A value whose outcome was not known was wrong if the counter fell, and only then: a card
-// that calls it wrong and does not count may be a copy that teaches wrong things of another. If the counter rose or is full, somebody
-// gave the right one, and what was wrong before may be right now.
+// that calls it wrong and does not count may be a copy that teaches wrong things of another. If the counter rose, as a full one has since any
+// value was wrong, somebody gave the right one, and what was wrong before may be right now.
 func (m *Memory) told(k tryKey, left int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -155,8 +157,8 @@ func (m *Memory) told(k tryKey, left int) {
 	switch {
 	case s == nil:
 	case left < s.left:
-		m.condemn(k, s, left)
-	case left > s.left, left >= maxTries[k.ref]:
+		s.condemn(left)
+	case left > s.left:
 		m.acquit(k, s)
 		delete(m.tries, k)
 	default:
@@ -167,13 +169,10 @@ func (m *Memory) told(k tryKey, left int) {
 	}
 }
 
-// condemn keeps the value that was sent as wrong. The caller holds mu.
-func (m *Memory) condemn(k tryKey, s *tryState, left int) {
+// condemn keeps the value that was sent as wrong. For a nameless card it was so from its sending on.
+func (s *tryState) condemn(left int) {
 	if s.pending != nil {
 		s.add(*s.pending)
-		if k.nameless {
-			m.leaves(*s.pending, max(left, s.before))
-		}
 	}
 	s.left, s.pending = left, nil
 }

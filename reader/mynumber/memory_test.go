@@ -1,6 +1,7 @@
 package mynumber_test
 
 import (
+	"bytes"
 	"errors"
 	"testing"
 
@@ -130,6 +131,67 @@ func TestP5PhonesWithLostAnswers(t *testing.T) {
 	}
 }
 
+// P5: what other things without a name say of a value does not make it right on this phone: one whose right password it is, and one that
+// counts as it likes.
+func TestP5PhonesBesideOthers(t *testing.T) {
+	bad := wrong(t).password
+	twin := phone()
+	twin.SignPassword = "WRONG999"
+	for name, change := range map[string]func(*bench){
+		"its right password": func(*bench) {},
+		"counts four at once": func(o *bench) {
+			o.spoil = func(_ int, cmd []byte) ([]byte, error, bool) {
+				return []byte{0x63, map[bool]byte{true: 0xC5, false: 0xC1}[len(cmd) == 4]}, nil, cmd[1] == 0x20
+			}
+		},
+	} {
+		b, o := newBench(t, phone()), newBench(t, twin)
+		o.options = b.options
+		if _, err := b.connect().ReadSignCert(t.Context(), bad); !errors.Is(err, mynumber.ErrWrongPIN) {
+			t.Fatalf("ReadSignCert with a wrong password = %v, want ErrWrongPIN", err)
+		}
+		change(o)
+		if _, err := o.connect().ReadSignCert(t.Context(), bad); verifies(o.sent) != 1 {
+			t.Fatalf("%s: ReadSignCert of the other = %v, want the value sent", name, err)
+		}
+		if _, err := b.connect().ReadSignCert(t.Context(), bad); !errors.Is(err, mynumber.ErrSameWrong) {
+			t.Errorf("%s: ReadSignCert again = %v, want ErrSameWrong", name, err)
+		}
+	}
+}
+
+// P5: a lost answer under the name that a phone had is settled when it gets the name again.
+func TestP5LostAnswersAreSettledWithTheName(t *testing.T) {
+	for seen, want := range map[bool]error{true: mynumber.ErrSameWrong, false: mynumber.ErrWrongPIN} {
+		b, v, bad := newBench(t, phone()), right(t), wrong(t)
+		c := b.connect()
+		if _, err := c.SignAuth(t.Context(), v.pin, message); err != nil {
+			t.Fatal(err)
+		}
+		b.spoil = func(_ int, cmd []byte) ([]byte, error, bool) {
+			lost := cmd[1] == 0x20 && len(cmd) > 4
+			if lost && seen {
+				b.card.Transmit(cmd)
+			}
+			return nil, errGone, lost
+		}
+		if _, err := c.ReadSignCert(t.Context(), bad.password); !errors.Is(err, mynumber.ErrTorn) {
+			t.Fatalf("ReadSignCert torn = %v, want ErrTorn", err)
+		}
+		b.spoil = nil
+		c = b.connect()
+		if _, err := c.ReadSignCert(t.Context(), pass(t, "WRONG998")); !errors.Is(err, mynumber.ErrWrongPIN) {
+			t.Fatalf("ReadSignCert with another = %v, want ErrWrongPIN", err)
+		}
+		if _, err := c.SignAuth(t.Context(), v.pin, message); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.ReadSignCert(t.Context(), bad.password); !errors.Is(err, want) {
+			t.Errorf("ReadSignCert with the first again, seen by the card: %v = %v, want %v", seen, err, want)
+		}
+	}
+}
+
 // P5: a right value does not become wrong by being right on a card without a name.
 func TestP5PhonesForgetWhatPassed(t *testing.T) {
 	b, v := newBench(t, phone()), right(t)
@@ -209,7 +271,9 @@ func TestP5NoTryLostNoBlame(t *testing.T) {
 func TestP5BlockedByAValueAndOpenedAgain(t *testing.T) {
 	for _, sw := range [][]byte{{0x69, 0x83}, {0x69, 0x84}, {0x63, 0xC0}} {
 		b := newBench(t, national())
-		b.spoil = func(_ int, cmd []byte) ([]byte, error, bool) { return sw, nil, cmd[1] == 0x20 && len(cmd) > 4 }
+		b.spoil = func(_ int, cmd []byte) ([]byte, error, bool) {
+			return bytes.Clone(sw), nil, cmd[1] == 0x20 && len(cmd) > 4
+		}
 		if _, err := b.connect().SignAuth(t.Context(), pin(t, authPIN), message); !errors.Is(err, mynumber.ErrBlocked) {
 			t.Fatalf("SignAuth answered %X = %v, want ErrBlocked", sw, err)
 		}

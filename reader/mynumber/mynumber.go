@@ -3,7 +3,7 @@
 // Below every procedure sits the guard: each command is parsed again just before it leaves. One that is not on the allow-list
 // ([Permissions]) ends with ErrForbidden and never reaches the card; the list cannot name the Individual Number or anything that it can be
 // computed from (promise P4). A value is verified only just after the card said how many tries are left, only while more are left than
-// are kept for the holder, and never twice if the card took it for wrong (promise P5).
+// are kept for the holder, and never twice if the card took it for wrong, as far as the [Memory] knows the card (promise P5).
 //
 // Every procedure sends the fewest commands that its evidence needs, and only what was not read or selected on the connection before.
 // Where extended lengths are refused it goes on with short ones, and the [Memory] knows it for the next card on that reader.

@@ -153,7 +153,6 @@ func (c *Card) sign(ctx context.Context, p2 byte, message []byte) ([]byte, error
 	}
 	switch {
 	case r.SW != apdu.SWOK:
-		clear(r.Data)
 		return nil, fmt.Errorf("%w: %w", ErrRefused, said(r, cmd))
 	case len(r.Data) != c.layout.sigLen:
 		return nil, fmt.Errorf("%w: signature of %d octets", ErrNonsense, len(r.Data))
