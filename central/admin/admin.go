@@ -83,6 +83,7 @@ type Status struct {
 	Boxes        int64     `json:"boxes"`
 	Quarantined  int64     `json:"quarantined"`
 	Waiting      int64     `json:"waiting"`   // received, not yet settled
+	Awaiting     int64     `json:"awaiting"`  // not in waiting: an enrolment or a renewal must come first
 	SetAside     int64     `json:"set_aside"` // envelopes that do not open
 	Proved       Proved    `json:"proved"`
 	Records      int64     `json:"records"`

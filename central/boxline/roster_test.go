@@ -147,7 +147,7 @@ func full(t *testing.T, c *simcentral.Central, b store.Box, more int) {
 			serial, err := certid.ParseSerial([]byte{0x45, byte(i >> 8), byte(i)})
 			c.Check(err)
 			id := certid.CertID{Scope: certid.Scope{Hierarchy: certid.HierarchyPractice, Purpose: certid.PurposeAuth}, Serial: serial}
-			who, err := c.People.Meet(tx, simbox.Verifier, id, c.World.Now())
+			who, err := c.People.Meet(tx, simbox.Verifier, id, nil, c.World.Now())
 			c.Check(err)
 			e := store.Enrolment{
 				Tap: record.TapID{ID128: record.ID128{byte(i >> 8), byte(i), 3}}, Verifier: simbox.Verifier, Person: who.Row, Box: b.ID, Site: b.Site,

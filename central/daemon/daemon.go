@@ -208,7 +208,7 @@ func (d *Daemon) settle(made *policy.Policy) {
 	}
 	d.opener = opener.New(opener.Config{
 		Store: d.db, SealKeys: sealKeys{d.keys.Seal}, Rows: d.keys.Rows, Identity: d.names,
-		Services: services{rules: made.Rules, sectors: sectors}, Validity: d.status, Examiner: made.Anchors, Bells: d.bells,
+		Services: services{rules: made.Rules, sectors: sectors}, Renewals: d.renewals, Validity: d.status, Examiner: made.Anchors, Bells: d.bells,
 		Now: d.now, Log: d.log,
 	})
 }

@@ -34,6 +34,7 @@ func newMetrics(release string) *metrics {
 	add("boxes_quarantined", "Boxes that somebody must look at.", func(s admin.Status) int64 { return s.Quarantined })
 	add("records", "Records applied.", func(s admin.Status) int64 { return s.Records })
 	add("records_waiting", "Records received and not yet applied.", func(s admin.Status) int64 { return s.Waiting })
+	add("records_awaiting", "Records that wait for an enrolment or a renewal to come.", func(s admin.Status) int64 { return s.Awaiting })
 	add("records_set_aside", "Envelopes that do not open.", func(s admin.Status) int64 { return s.SetAside })
 	add("records_settled", "Records whose final verdict the box holds durably.", func(s admin.Status) int64 { return s.Settled })
 	add("records_corrected", "Records whose final verdict differs from the first.", func(s admin.Status) int64 { return s.Corrected })

@@ -38,8 +38,9 @@ func (d *Daemon) count(ctx context.Context) (admin.Status, error) {
 			return err
 		}
 		n, err := tx.Counts()
-		s.Boxes, s.Quarantined, s.Waiting, s.SetAside = n.Boxes, n.Quarantined, n.Ready+n.Held, n.Aside
+		s.Boxes, s.Quarantined, s.Waiting, s.SetAside = n.Boxes, n.Quarantined, n.Ready+n.Held-n.Awaiting, n.Aside
 		s.Records, s.Settled, s.Corrected, s.Persons, s.Reports = n.Records, n.Settled, n.Corrected, n.Persons, n.Reports
+		s.Awaiting = n.Awaiting
 		s.Gaps, s.Enrolments, s.Renewals, s.Conflicts = n.Gaps, n.Enrolments, n.Renewals, n.Conflicts
 		s.Proved = admin.Proved{PIN: n.ProvedPIN, Card: n.ProvedCard, CardBound: n.ProvedCardBound, Certificate: n.ProvedCertificate}
 		if err != nil {

@@ -29,7 +29,8 @@ type finding struct {
 	pin      bool            // the PIN was proved: this certificate's key signed the tap's challenge
 	bound    []byte          // card key of an enrolment, proved by its own signature; nil if there is none
 	proved   record.Evidence // what the signatures proved here; none where the card was refused before they were looked at
-	awaits   record.TapID    // the enrolment without which nobody can say; zero if it is here
+	awaits   []byte          // what must come before anybody can say: the tap of an enrolment, or a renewal; nil if nothing must
+	pair     bool            // it is a renewal
 	rule     rule.Rule
 	ruled    bool
 	decision gate.Decision
@@ -61,7 +62,7 @@ func (o *Opener) examine(ctx context.Context, e store.Epoch, v store.Envelope, p
 	if f.decision = gate.Decide(in); f.decision.Verdict != record.VerdictProvisional {
 		return f, true, nil
 	}
-	if in.Shown, err = o.proved(ctx, e.Box, &f, shown); err != nil || !f.awaits.IsZero() {
+	if in.Shown, err = o.proved(ctx, e.Box, &f, shown); err != nil || len(f.awaits) > 0 {
 		return f, false, err
 	}
 	f.proved = in.Shown.Evidence

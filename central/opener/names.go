@@ -1,42 +1,86 @@
 package opener
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"kazashi.example/central/person"
 	"kazashi.example/central/store"
 	"kazashi.example/sync/record"
+	"kazashi.example/sync/roster"
 )
 
 // names writes down whom an accepted record is about: the person, the pseudonym, and what an enrolment leaves. It names the boxes whose
 // roster changes. A person begins with a PIN that was verified here; a weaker tap finds one who is known, or nobody.
-func (o *Opener) names(tx store.Tx, e store.Epoch, v store.Envelope, f finding, r *store.Record) ([]record.BoxID, error) {
+func (o *Opener) names(tx store.Tx, e store.Epoch, v store.Envelope, f finding, r *store.Record) (n news, err error) {
 	if f.decision.Verdict != record.VerdictAccepted || !f.ruled {
-		return nil, nil
+		return n, nil
 	}
 	who, err := o.who(tx, f, r.Applied)
 	if errors.Is(err, store.ErrNone) {
-		return nil, nil
+		return n, nil
 	}
 	if err != nil {
-		return nil, err
+		return n, err
 	}
-	if r.Subject, err = o.subject(tx, who, f.record.Service, r.Applied); err != nil {
-		return nil, err
+	if r.Subject, err = o.subject(tx, who.Person, f.record.Service, r.Applied); err != nil || !f.pin {
+		return n, err
 	}
-	if !f.pin || f.record.Enrolment == nil {
-		return nil, nil
+	n.parted = who.Parted
+	// Whoever waits for a renewal of this certificate is looked at again: it leads to somebody now.
+	if _, err := tx.Awaken(o.people.Awaited(f.cert)); err != nil {
+		return n, err
 	}
-	return o.enrol(tx, e, v, f, who)
+	sites := who.Sites
+	if f.record.Enrolment != nil {
+		changed, err := o.enrol(tx, e, v, f, who.Person)
+		if err != nil {
+			return n, err
+		}
+		sites = append(sites, changed...)
+	}
+	n.ring, err = boxesAt(tx, sites)
+	return n, err
 }
 
-func (o *Opener) who(tx store.Tx, f finding, now time.Time) (store.Person, error) {
-	if f.pin {
-		return o.people.Meet(tx, f.rule.Verifier, f.cert, now)
+func (o *Opener) who(tx store.Tx, f finding, now time.Time) (m person.Met, err error) {
+	if !f.pin {
+		m.Person, err = o.people.Find(tx, f.rule.Verifier, f.cert)
+		return m, err
 	}
-	return o.people.Find(tx, f.rule.Verifier, f.cert)
+	var born *roster.Birth
+	if e := f.record.Enrolment; e != nil {
+		born = &e.Birth
+	}
+	return o.people.Meet(tx, f.rule.Verifier, f.cert, born, now)
+}
+
+// newcomer reports whether a record may be applied: whom nobody met before is made a person only after the service of renewals had its
+// say, or a renewed certificate would make a second person of one. While it is silent, the record waits.
+func (o *Opener) newcomer(ctx context.Context, v store.Envelope, f finding) (bool, error) {
+	if !f.pin || f.decision.Verdict != record.VerdictAccepted || !o.renews(&f) {
+		return true, nil
+	}
+	err := o.Store.View(ctx, func(tx store.Tx) error { _, err := o.people.Find(tx, f.rule.Verifier, f.cert); return err })
+	if !errors.Is(err, store.ErrNone) {
+		return err == nil, err
+	}
+	if err := o.Renewals.Current(ctx, f.shown.NotBefore); err != nil {
+		if v.Tries == 0 {
+			o.Log.WarnContext(ctx, "a record waits: nobody says whether its certificate took another's place", slog.String("record", v.ID.String()),
+				slog.Any("error", err))
+		}
+		return false, ctx.Err()
+	}
+	return true, nil
+}
+
+// renews reports whether renewals of the record's certificate are told.
+func (o *Opener) renews(f *finding) bool {
+	return o.Renewals != nil && o.Renewals.Tells(f.cert.Scope.Hierarchy)
 }
 
 // subject finds or makes a person's pseudonym; 0 if the service issues none.
@@ -68,7 +112,7 @@ func (o *Opener) subject(tx store.Tx, who store.Person, service record.ServiceID
 
 // enrol keeps what an enrolment leaves. It is ordered among the person's others by the latest moment at which it can have been: by its
 // arrival, unless the clock was checked. A time after the arrival is wrong, and the arrival counts.
-func (o *Opener) enrol(tx store.Tx, e store.Epoch, v store.Envelope, f finding, who store.Person) ([]record.BoxID, error) {
+func (o *Opener) enrol(tx store.Tx, e store.Epoch, v store.Envelope, f finding, who store.Person) ([]record.SiteID, error) {
 	box, err := tx.Box(e.Box)
 	if err != nil {
 		return nil, err
@@ -82,7 +126,10 @@ func (o *Opener) enrol(tx store.Tx, e store.Epoch, v store.Envelope, f finding, 
 	if err != nil {
 		return nil, fmt.Errorf("keeping an enrolment: %w", err)
 	}
-	var ring []record.BoxID
+	return sites, nil
+}
+
+func boxesAt(tx store.Tx, sites []record.SiteID) (ring []record.BoxID, err error) {
 	for _, site := range sites {
 		at, err := tx.BoxesAt(site)
 		if err != nil {

@@ -46,7 +46,7 @@ const (
 	lastPause  = 5 * time.Minute
 )
 
-// awaitPause is when a record that waits for another tap is looked at again although that tap did not come: its coming alone makes
+// awaitPause is when a record that waits for another tap or a renewal is looked at again although that did not come: its coming alone makes
 // the record due, so this is for nothing but a fault of ours.
 const awaitPause = 6 * time.Hour
 
@@ -106,6 +106,15 @@ type Bells interface {
 	Ring(id record.BoxID)
 }
 
+// Renewals asks which certificates took the place of others.
+type Renewals interface {
+	// Tells reports whether anybody is asked about certificates of a hierarchy.
+	Tells(h certid.Hierarchy) bool
+	// Current returns once everything was told that there was to tell of a certificate that began then; an error means that this
+	// cannot be said now. It does not block for long, however often it is called.
+	Current(ctx context.Context, began time.Time) error
+}
+
 // Config is what an opener works with.
 type Config struct {
 	Store    store.Store
@@ -115,6 +124,7 @@ type Config struct {
 	Services Services
 	Validity Validity
 	Examiner Examiner
+	Renewals Renewals // nil: nobody is asked
 	Bells    Bells
 	Now      func() time.Time
 	Log      *slog.Logger
@@ -284,15 +294,16 @@ func (o *Opener) postpone(ctx context.Context, e store.Envelope) error {
 	return nil
 }
 
-// await puts a record off until the tap that it names was applied. It may have been since this record was examined.
-func (o *Opener) await(ctx context.Context, e store.Envelope, tap record.TapID) error {
+// await puts a record off until what it waits for is here: the tap that it names, or a renewal. It may have come since this record was
+// examined.
+func (o *Opener) await(ctx context.Context, e store.Envelope, f finding) error {
 	err := o.Store.Update(ctx, func(tx store.Tx) error {
-		_, err := tx.RecordByTap(tap)
+		err := o.arrived(tx, f)
 		switch {
 		case err == nil:
 			return tx.Postpone(e.Row, o.Now(), e.Tries)
 		case errors.Is(err, store.ErrNone):
-			return tx.Await(e.Row, tap, o.Now().Add(awaitPause), e.Tries+1)
+			return tx.Await(e.Row, f.awaits, o.Now().Add(awaitPause), e.Tries+1)
 		default:
 			return err
 		}
@@ -301,6 +312,16 @@ func (o *Opener) await(ctx context.Context, e store.Envelope, tap record.TapID) 
 		return fmt.Errorf("putting a record off until another one comes: %w", err)
 	}
 	return nil
+}
+
+// arrived is store.ErrNone while what a record waits for is not here.
+func (o *Opener) arrived(tx store.Tx, f finding) error {
+	if f.pair {
+		_, err := o.people.Find(tx, f.rule.Verifier, f.cert)
+		return err
+	}
+	_, err := tx.RecordByTap(f.record.Card.Enrolled)
+	return err
 }
 
 // authenticate notes that an envelope is genuine, before anything is asked about it: what it says of forks must not wait for

@@ -65,7 +65,8 @@ func pinFault(box record.BoxID, f *finding) record.Reason {
 }
 
 // cardFault verifies the signature of the card's key that is bound by the enrolment which the record names. The enrolment must be of
-// this verifier, and of the person to whom the certificate leads.
+// this verifier, and of the person to whom the certificate leads. Where it leads to nobody and the bound card signed, the renewal is
+// awaited, as the box knew it: central may have lost it in a restore.
 func (o *Opener) cardFault(tx store.Tx, box record.BoxID, f *finding) (record.Reason, error) {
 	p := f.record.Card
 	if p.Enrolled == f.tap {
@@ -75,7 +76,7 @@ func (o *Opener) cardFault(tx store.Tx, box record.BoxID, f *finding) (record.Re
 	if errors.Is(err, store.ErrNone) {
 		_, err := tx.RecordByTap(p.Enrolled)
 		if errors.Is(err, store.ErrNone) {
-			f.awaits, err = p.Enrolled, nil
+			f.awaits, err = p.Enrolled.ID128[:], nil
 		}
 		return record.ReasonNotEnrolled, err // what it names was no enrolment, or central did not accept it
 	}
@@ -85,24 +86,31 @@ func (o *Opener) cardFault(tx store.Tx, box record.BoxID, f *finding) (record.Re
 	if e.Verifier != f.rule.Verifier {
 		return record.ReasonNotEnrolled, nil
 	}
-	who, err := o.people.Find(tx, f.rule.Verifier, f.cert)
-	if errors.Is(err, store.ErrNone) {
-		return record.ReasonNotEnrolled, nil
-	}
-	if err != nil {
-		return 0, err
-	}
 	k, err := o.people.Kept(e)
 	if err != nil {
 		return 0, err
 	}
-	return boundFault(box, f, who.Row == e.Person, k), nil
+	who, err := o.people.Find(tx, f.rule.Verifier, f.cert)
+	if errors.Is(err, store.ErrNone) {
+		fault := boundFault(box, f, k)
+		if fault == 0 {
+			if fault = record.ReasonNotEnrolled; o.renews(f) {
+				f.awaits, f.pair = o.people.Awaited(f.cert), true
+			}
+		}
+		return fault, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	if same, err := o.people.Same(tx, who, f.cert, e, k); err != nil || !same {
+		return record.ReasonCardDiffers, err // another person's card with this certificate
+	}
+	return boundFault(box, f, k), nil
 }
 
-func boundFault(box record.BoxID, f *finding, same bool, k person.Kept) record.Reason {
+func boundFault(box record.BoxID, f *finding, k person.Kept) record.Reason {
 	switch {
-	case !same:
-		return record.ReasonCardDiffers // another person's card with this certificate
 	case len(k.Key) == 0:
 		return record.ReasonNotEnrolled // the enrolment bound no card
 	case !cardSigned(box, f, k.Key):

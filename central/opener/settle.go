@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"kazashi.example/central/intake/lineage"
@@ -31,66 +32,80 @@ func (o *Opener) settle(ctx context.Context, e store.Epoch, v store.Envelope, pl
 	if err != nil {
 		return err
 	}
+	if settled {
+		if settled, err = o.newcomer(ctx, v, f); err != nil {
+			return err
+		}
+	}
 	if !settled {
 		err := o.Store.Update(ctx, func(tx store.Tx) error { return authenticate(tx, e, v.Row, o.Now()) })
 		if err != nil {
 			return fmt.Errorf("noting that record %s is genuine: %w", v.ID, err)
 		}
-		if !f.awaits.IsZero() {
-			return o.await(ctx, v, f.awaits)
+		if len(f.awaits) > 0 {
+			return o.await(ctx, v, f)
 		}
 		return o.postpone(ctx, v)
 	}
-	var ring []record.BoxID
-	err = o.Store.Update(ctx, func(tx store.Tx) (err error) { ring, err = o.apply(tx, e, v, f, plain); return err })
+	var n news
+	err = o.Store.Update(ctx, func(tx store.Tx) (err error) { n, err = o.apply(tx, e, v, f, plain); return err })
 	if err != nil {
 		return fmt.Errorf("applying record %s: %w", v.ID, err)
 	}
-	for _, b := range append(ring, e.Box) {
+	if c := n.parted; c != nil {
+		o.Log.ErrorContext(ctx, "somebody with another birth date enrolled with a renewed certificate: a new person, and a renewal may be false",
+			slog.String("verifier", string(c.Verifier)), slog.Int64("person", c.Person), slog.Int64("other", c.Other))
+	}
+	for _, b := range append(n.ring, e.Box) {
 		o.Bells.Ring(b)
 	}
 	return nil
 }
 
-// apply writes one record, and names other boxes that it concerns. It is done at most once for each record id: whoever comes second
+// news is what others are to hear of a record that was applied.
+type news struct {
+	ring   []record.BoxID  // boxes whose roster changed
+	parted *store.Conflict // a renewal that may be false
+}
+
+// apply writes one record, and says whom else it concerns. It is done at most once for each record id: whoever comes second
 // finds the row and leaves.
-func (o *Opener) apply(tx store.Tx, e store.Epoch, v store.Envelope, f finding, plain []byte) ([]record.BoxID, error) {
+func (o *Opener) apply(tx store.Tx, e store.Epoch, v store.Envelope, f finding, plain []byte) (n news, err error) {
 	now := o.Now()
 	if state, err := tx.FindEnvelope(v.ID, v.Sum); err != nil || state != store.EnvelopeReady {
-		return nil, err // another opener was quicker, or the box was revoked meanwhile
+		return n, err // another opener was quicker, or the box was revoked meanwhile
 	}
 	if err := authenticate(tx, e, v.Row, now); err != nil {
-		return nil, err
+		return n, err
 	}
 	if old, err := tx.Record(v.ID); err == nil {
-		return nil, rival(tx, e, v, old, now)
+		return n, rival(tx, e, v, old, now)
 	} else if !errors.Is(err, store.ErrNone) {
-		return nil, err
+		return n, err
 	}
 	if _, err := tx.RecordByTap(f.tap); err == nil {
 		f.decision = gate.Decision{Verdict: record.VerdictRefused, Reason: record.ReasonTapReplayed}
 	} else if !errors.Is(err, store.ErrNone) {
-		return nil, err
+		return n, err
 	}
 	r := o.row(e, v, f, plain, now)
-	ring, err := o.names(tx, e, v, f, &r)
-	if err != nil {
-		return nil, err
+	if n, err = o.names(tx, e, v, f, &r); err != nil {
+		return n, err
 	}
 	if err := tx.AddRecord(r); err != nil {
-		return nil, err
+		return n, err
 	}
-	if _, err := tx.Awaken(f.tap); err != nil {
-		return nil, err
+	if _, err := tx.Awaken(f.tap.ID128[:]); err != nil {
+		return n, err
 	}
 	if err := tx.SetEnvelope(v.Row, store.EnvelopeApplied); err != nil {
-		return nil, err
+		return n, err
 	}
 	_, err = tx.AddVerdict(e.Box, wire.Verdict{
 		Epoch: v.ID.Epoch, Seq: v.ID.Seq, Tap: f.tap, Verdict: f.decision.Verdict, Reason: f.decision.Reason, Answer: f.answer,
 		Source: f.source, Settled: now.UnixMilli(),
 	})
-	return ring, err
+	return n, err
 }
 
 // rival keeps a second genuine record under a number that was applied: the box sealed twice under one number, which only a
@@ -124,6 +139,15 @@ func (o *Opener) row(e store.Epoch, v store.Envelope, f finding, plain []byte, n
 // SubjectRow names a pseudonym in the sealed columns: the person's number as 64 bits, big-endian, then the sector.
 func SubjectRow(person int64, sector string) []byte {
 	return append(binary.BigEndian.AppendUint64(nil, uint64(person)), sector...) //nolint:gosec // row numbers are positive
+}
+
+// Reseal closes a stored pseudonym for another person, who has it from now on.
+func Reseal(rows Rows, s store.Subject, person int64) ([]byte, error) {
+	p, err := PPID(rows, s)
+	if err != nil {
+		return nil, err
+	}
+	return rows.Seal(labelPPID, SubjectRow(person, s.Sector), []byte(p.Reveal())), nil
 }
 
 // PPID opens a stored pseudonym.

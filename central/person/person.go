@@ -17,6 +17,7 @@ import (
 	"kazashi.example/central/store"
 	"kazashi.example/sync/certid"
 	"kazashi.example/sync/record"
+	"kazashi.example/sync/roster"
 )
 
 // Labels bind keyed and sealed columns to their place. They are part of the database's format.
@@ -83,25 +84,133 @@ func (p *People) Find(tx store.Tx, v record.VerifierID, id certid.CertID) (store
 	return store.Person{}, store.ErrNone
 }
 
-// Meet is Find after a verified PIN: it makes the person if there is none, and lets the certificate lead there from now on.
-func (p *People) Meet(tx store.Tx, v record.VerifierID, id certid.CertID, now time.Time) (store.Person, error) {
-	who, err := p.Find(tx, v, id)
-	if errors.Is(err, store.ErrNone) {
-		who, err = p.add(tx, v, id, now)
-	}
-	if err != nil {
-		return store.Person{}, err
-	}
-	return who, p.link(tx, p.Index(v, id), who.Row)
+// Met is whom a verified PIN leads to.
+type Met struct {
+	store.Person
+	// Parted is set if renewals led to somebody else, who has another birth date: this is a new person then.
+	Parted *store.Conflict
+	// Sites are those whose roster changed over that.
+	Sites []record.SiteID
 }
 
-// link lets a keyed serial lead to a person unless it leads somewhere already.
-func (p *People) link(tx store.Tx, index []byte, person int64) error {
-	if _, err := tx.PersonBySerial(index); !errors.Is(err, store.ErrNone) {
+// Meet is Find after a verified PIN: it makes the person if there is none, and lets the certificate lead there from now on. born is the
+// birth date with which somebody enrols, nil if nobody does. Where the certificate leads to a person over renewals alone, and that person
+// enrolled with another birth date, a renewal is false: nothing of that person is handed over.
+func (p *People) Meet(tx store.Tx, v record.VerifierID, id certid.CertID, born *roster.Birth, now time.Time) (m Met, err error) {
+	index := p.Index(v, id)
+	way := store.WayRenewal
+	switch l, err := tx.LinkOf(index); {
+	case err == nil && l.Way != store.WayRenewal:
+		m.Person, err = tx.Person(l.Person)
+		return m, err
+	case err != nil && !errors.Is(err, store.ErrNone):
+		return m, err
+	}
+	m.Person, err = p.Find(tx, v, id)
+	switch {
+	case errors.Is(err, store.ErrNone):
+		if m.Person, err = p.add(tx, v, id, now); err != nil {
+			return m, err
+		}
+		way = store.WayShown
+	case err != nil:
+		return m, err
+	case born != nil:
+		differs, err := p.bornOtherwise(tx, m.Person, *born)
+		if err != nil {
+			return m, err
+		}
+		if differs {
+			return p.part(tx, v, id, m.Person, now)
+		}
+		way = store.WayEnrolled
+	}
+	return m, relink(tx, index, store.SerialLink{Person: m.Row, Way: way})
+}
+
+func relink(tx store.Tx, index []byte, l store.SerialLink) error {
+	if err := tx.UnlinkSerial(index); err != nil {
 		return err
 	}
-	return tx.LinkSerial(index, person)
+	return tx.LinkSerial(index, l)
 }
+
+// bornOtherwise reports whether a person enrolled with birth dates, and none of them is this one.
+func (p *People) bornOtherwise(tx store.Tx, who store.Person, born roster.Birth) (bool, error) {
+	all, err := tx.CurrentEnrolments(who.Row)
+	if err != nil {
+		return false, err
+	}
+	differs := false
+	for _, e := range all {
+		k, err := p.Kept(e)
+		switch {
+		case errors.Is(err, store.ErrDamaged) || err == nil && k.Birth == nil:
+		case err != nil:
+			return false, err
+		case k.Birth.Date == born.Date:
+			return false, nil
+		default:
+			differs = true
+		}
+	}
+	return differs, nil
+}
+
+// part makes a new person for a certificate that renewals join to somebody else's, and reports both. What took the certificate's place
+// since, and nobody enrolled with, goes along.
+func (p *People) part(tx store.Tx, v record.VerifierID, id certid.CertID, from store.Person, now time.Time) (m Met, err error) {
+	if m.Person, err = p.add(tx, v, id, now); err != nil {
+		return m, err
+	}
+	_, after, err := p.renewals(tx, id)
+	if err != nil {
+		return m, err
+	}
+	for _, next := range after {
+		index := p.Index(v, next)
+		l, err := tx.LinkOf(index)
+		if errors.Is(err, store.ErrNone) || err == nil && l != (store.SerialLink{Person: from.Row, Way: store.WayRenewal}) {
+			continue
+		}
+		if err != nil {
+			return m, err
+		}
+		if err := relink(tx, index, store.SerialLink{Person: m.Row, Way: store.WayRenewal}); err != nil {
+			return m, err
+		}
+	}
+	m.Parted = &store.Conflict{Kind: store.ConflictBirth, Verifier: v, Person: from.Row, Other: m.Row, At: now}
+	if _, err := tx.AddConflict(*m.Parted); err != nil {
+		return m, err
+	}
+	var out Outcome
+	if err := raise(tx, from.Row, &out); err != nil {
+		return m, err
+	}
+	m.Sites = out.Sites
+	return m, relink(tx, p.Index(v, id), store.SerialLink{Person: m.Row, Way: store.WayShown})
+}
+
+// Same reports whether a certificate that leads to a person is that of an enrolment's person: they are one, or renewals join them and
+// nothing is known against it.
+func (p *People) Same(tx store.Tx, who store.Person, id certid.CertID, e store.Enrolment, k Kept) (bool, error) {
+	if who.Row == e.Person {
+		return true, nil
+	}
+	kept, err := k.cert()
+	if err != nil {
+		return false, fmt.Errorf("reading enrolment %s: %w", e.Tap, errors.Join(err, store.ErrDamaged))
+	}
+	if same, err := p.SameLine(tx, id, kept); err != nil || !same {
+		return false, err
+	}
+	parted, err := tx.Parted(who.Row, e.Person)
+	return !parted, err
+}
+
+// Awaited names a certificate of which a renewal may be told, for store.Tx.Await; Renew makes due what waits for it.
+func (p *People) Awaited(id certid.CertID) []byte { return p.renewalIndex(id) }
 
 func (p *People) add(tx store.Tx, v record.VerifierID, first certid.CertID, now time.Time) (store.Person, error) {
 	h, err := p.identity.Handle(v, first)

@@ -52,7 +52,7 @@ func (w *town) update(f func(tx store.Tx) error) {
 func (w *town) meet(v record.VerifierID, id certid.CertID) (row int64) {
 	w.Helper()
 	w.update(func(tx store.Tx) error {
-		p, err := w.c.People.Meet(tx, v, id, w.c.World.Now())
+		p, err := w.c.People.Meet(tx, v, id, nil, w.c.World.Now())
 		row = p.Row
 		return err
 	})
@@ -341,7 +341,7 @@ func TestARosterHasRoomForSoMany(t *testing.T) {
 	w.update(func(tx store.Tx) error {
 		for i := range fits + 3 {
 			id := cert(0x20, byte(i>>8), byte(i))
-			who, err := w.c.People.Meet(tx, simbox.Verifier, id, w.c.World.Now())
+			who, err := w.c.People.Meet(tx, simbox.Verifier, id, nil, w.c.World.Now())
 			w.c.Check(err)
 			_, err = w.c.People.Enrol(tx, store.Enrolment{
 				Tap: record.TapID{ID128: record.ID128{byte(i >> 8), byte(i), 1}}, Verifier: simbox.Verifier, Person: who.Row, Box: w.box.ID,

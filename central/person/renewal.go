@@ -96,7 +96,7 @@ func (p *People) open(row store.Renewal, s certid.Scope) (Renewal, error) {
 }
 
 // Renew keeps a renewal, lets its certificates lead to the person who was met with one of them, and notes that the rosters change on which
-// that person stands. A renewal that is known does nothing. ErrContradicts; nothing was changed then.
+// that person stands. A renewal that is known, or was withdrawn, does nothing. ErrContradicts; nothing was changed then.
 func (p *People) Renew(tx store.Tx, r Renewal, now time.Time) (out Outcome, err error) {
 	known, err := p.keep(tx, r, now)
 	if err != nil || known {
@@ -109,6 +109,11 @@ func (p *People) Renew(tx store.Tx, r Renewal, now time.Time) (out Outcome, err 
 	}
 	slices.Reverse(before)
 	line := append(append(before, r.New), after...) // oldest first
+	for _, id := range line {
+		if _, err := tx.Awaken(p.Awaited(id)); err != nil {
+			return out, err
+		}
+	}
 	verifiers, err := tx.Verifiers()
 	if err != nil {
 		return out, err
@@ -124,6 +129,9 @@ func (p *People) Renew(tx store.Tx, r Renewal, now time.Time) (out Outcome, err 
 // keep reports whether the renewal was known.
 func (p *People) keep(tx store.Tx, r Renewal, now time.Time) (known bool, err error) {
 	row := store.Renewal{Old: p.renewalIndex(r.Old), New: p.renewalIndex(r.New), Learned: now}
+	if gone, err := tx.Withdrawn(row.Old, row.New); err != nil || gone {
+		return true, err // an operator took it back: it does not come again by itself
+	}
 	if is, err := tx.RenewalOf(row.Old); err == nil {
 		if slices.Equal(is.New, row.New) {
 			return true, nil
@@ -185,7 +193,7 @@ func (p *People) join(tx store.Tx, v record.VerifierID, line []certid.CertID, no
 
 func linkAll(tx store.Tx, unmet [][]byte, person int64) error {
 	for _, index := range unmet {
-		if err := tx.LinkSerial(index, person); err != nil {
+		if err := tx.LinkSerial(index, store.SerialLink{Person: person, Way: store.WayRenewal}); err != nil {
 			return err
 		}
 	}
@@ -194,7 +202,7 @@ func linkAll(tx store.Tx, unmet [][]byte, person int64) error {
 
 func conflict(tx store.Tx, v record.VerifierID, met []int64, now time.Time, out *Outcome) error {
 	for _, other := range met[1:] {
-		c := store.Conflict{Verifier: v, Person: met[0], Other: other, At: now}
+		c := store.Conflict{Kind: store.ConflictTwo, Verifier: v, Person: met[0], Other: other, At: now}
 		news, err := tx.AddConflict(c)
 		if err != nil {
 			return err

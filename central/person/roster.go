@@ -75,6 +75,9 @@ func (p *People) entry(tx store.Tx, e store.Enrolment) (roster.Entry, error) {
 	if err != nil {
 		return roster.Entry{}, err
 	}
+	if since, err = p.undisputed(tx, e, since); err != nil {
+		return roster.Entry{}, err
+	}
 	if len(since) > 0 {
 		id = since[len(since)-1]
 	}
@@ -86,6 +89,23 @@ func (p *People) entry(tx store.Tx, e store.Enrolment) (roster.Entry, error) {
 		return roster.Entry{}, fmt.Errorf("reading enrolment %s: %w", e.Tap, errors.Join(err, store.ErrDamaged))
 	}
 	return entry, nil
+}
+
+// undisputed cuts off what took a certificate's place from where somebody with another birth date enrolled with it.
+func (p *People) undisputed(tx store.Tx, e store.Enrolment, since []certid.CertID) ([]certid.CertID, error) {
+	for i, id := range since {
+		l, err := tx.LinkOf(p.Index(e.Verifier, id))
+		if errors.Is(err, store.ErrNone) || err == nil && l.Person == e.Person {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		if parted, err := tx.Parted(e.Person, l.Person); err != nil || parted {
+			return since[:i], err
+		}
+	}
+	return since, nil
 }
 
 // fitting takes the first of each certificate, as many as a set has room for.

@@ -18,7 +18,7 @@ func (w *town) crowd(v record.VerifierID, first, n, keyLen int) {
 	w.update(func(tx store.Tx) error {
 		for i := first; i < first+n; i++ {
 			id := cert(0x21, byte(i>>8), byte(i))
-			who, err := w.c.People.Meet(tx, v, id, w.c.World.Now())
+			who, err := w.c.People.Meet(tx, v, id, nil, w.c.World.Now())
 			if err != nil {
 				return err
 			}

@@ -1,7 +1,7 @@
 // Package renewal asks the old→new service which certificates took the place of others, so that people keep their person and
 // their place on the rosters over a renewal.
 //
-// An [Asker] asks when it starts and then again and again. How far it came is kept with what it learned; what it hears twice, or in
+// An [Asker] asks when it starts and then again and again, and whenever somebody is to become a person. How far it came is kept with what it learned; what it hears twice, or in
 // another order, ends in the same state, so each question overlaps the one before. Everything learned from a part of an answer is
 // durable before the next part is looked at, and a stop in between costs nothing. It logs counts and the numbers of rows, never a
 // serial. It does not decide whom a certificate leads to; package person does. The answer is not signed: the connection is all that
@@ -74,6 +74,10 @@ type Asker struct {
 
 	first chan struct{}
 	once  sync.Once
+	turn  chan struct{} // of a round
+
+	mu    sync.Mutex // guards until
+	until time.Time  // nobody is asked for a caller's sake before
 }
 
 // New makes an asker; Run starts it.
@@ -83,7 +87,7 @@ func New(c Config) *Asker {
 		h.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 		c.HTTP = &h
 	}
-	return &Asker{Config: c, first: make(chan struct{})}
+	return &Asker{Config: c, first: make(chan struct{}), turn: make(chan struct{}, 1)}
 }
 
 // Asked is closed after the first round, however it ended.
@@ -113,9 +117,19 @@ func (a *Asker) Run(ctx context.Context) error {
 	}
 }
 
-// Round asks for everything since the last round. What was learned before an error stays. ErrStatus, ErrStuck, ErrAnswer, ErrLarge, or an
+// Round asks for everything since the last round, after any that is under way. What was learned before an error stays. ErrStatus, ErrStuck, ErrAnswer, ErrLarge, or an
 // error of the connection or the store.
-func (a *Asker) Round(ctx context.Context) (sum Sum, err error) {
+func (a *Asker) Round(ctx context.Context) (Sum, error) {
+	done, err := a.take(ctx)
+	if err != nil {
+		return Sum{}, fmt.Errorf("waiting for a round about renewals to end: %w", err)
+	}
+	defer done()
+	return a.round(ctx)
+}
+
+func (a *Asker) round(ctx context.Context) (sum Sum, err error) {
+	defer func() { a.rest(err != nil) }()
 	var asked store.Asked
 	if err := a.Store.View(ctx, func(tx store.Tx) (err error) { asked, err = tx.RenewalsAsked(); return err }); err != nil {
 		return sum, fmt.Errorf("looking how far renewals were read: %w", err)
@@ -194,7 +208,9 @@ func (a *Asker) learn(ctx context.Context, got Answer, sum *Sum) error {
 		if through := earlier(got.Last, now); through.After(asked.Through) {
 			asked.Through = through
 		}
-		asked.At = now
+		if asked.At = now; !got.More {
+			asked.Whole = now
+		}
 		return tx.SetRenewalsAsked(asked)
 	})
 	if err != nil {

@@ -167,6 +167,7 @@ type Person struct {
 	Index    []byte // keyed handle
 	Handle   []byte // sealed
 	Made     time.Time
+	Merged   int64 // the person who this one turned out to be; 0: nobody else
 }
 
 // Subject is one person's pseudonym in one sector.
@@ -203,14 +204,48 @@ type Renewal struct {
 type Asked struct {
 	Through time.Time // of the newest renewal that was read; zero: none yet
 	At      time.Time // when the source answered last; zero: never
+	Whole   time.Time // when it had told all that it had to tell; zero: never
 }
 
-// Conflict says that one person's certificates lead to two persons, because somebody enrolled with the new one before the renewal
-// was known. Neither is changed; an operator decides.
+// Way is how a serial came to lead to a person. Numbers stand in databases.
+type Way uint8
+
+// Ways.
+const (
+	WayShown    Way = 0 // its PIN was proved, and the person began with it or was merged
+	WayRenewal  Way = 1 // over a renewal; nobody has enrolled with it since
+	WayEnrolled Way = 2 // over a renewal, and whoever enrolled with it since has the person's birth date, as far as there is one
+)
+
+// SerialLink is where a serial leads.
+type SerialLink struct {
+	Person int64
+	Way    Way
+}
+
+// ConflictKind says what is wrong with two persons. Strings stand in databases.
+type ConflictKind string
+
+// Kinds of conflicts.
+const (
+	ConflictTwo   ConflictKind = "two"   // a PIN with the new certificate made a person before the renewal was known
+	ConflictBirth ConflictKind = "birth" // who enrolled with the new certificate has another birth date: the renewal may be false
+)
+
+// Conflict says that certificates which renewals join lead to two persons. Neither is changed; an operator decides.
 type Conflict struct {
+	Row           int64 // set by the store
+	Kind          ConflictKind
 	Verifier      record.VerifierID
 	Person, Other int64 // the one met with the older certificate, and the other
 	At            time.Time
+}
+
+// Act is what an operator did to people or renewals: numbers of rows, and nothing that names anybody.
+type Act struct {
+	What   string
+	Detail string
+	At     time.Time
 }
 
 // ReportKind groups reports. Strings stand in databases.
@@ -238,10 +273,11 @@ type Counts struct {
 	Boxes, Quarantined, Revoked          int64
 	Epochs, HeldHeaders                  int64
 	Held, Ready, Applied, Aside, Rivals  int64 // envelopes by state
+	Awaiting                             int64 // of Ready: wait for an enrolment or a renewal, and for nobody's work
 	Records, Settled, Corrected, Persons int64 // settled: the box holds the record's last verdict; corrected: it differs from the first
 	Reports                              int64
 	Gaps                                 int64 // epochs of which something is missing
-	Enrolments, Renewals, Conflicts      int64 // current enrolments; renewals that are known; persons that are two
+	Enrolments, Renewals, Conflicts      int64 // current enrolments; renewals that are known; conflicts that are not settled
 	// Records by what central found proved.
 	ProvedPIN, ProvedCard, ProvedCardBound, ProvedCertificate int64
 }

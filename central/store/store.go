@@ -152,10 +152,10 @@ type Envelopes interface {
 	SetEnvelope(id int64, s EnvelopeState) error
 	// Postpone makes an envelope due later.
 	Postpone(id int64, until time.Time, tries int) error
-	// Await is Postpone for an envelope that waits for the record of another tap.
-	Await(id int64, tap record.TapID, until time.Time, tries int) error
-	// Awaken makes due what waits for a tap, and returns how many.
-	Awaken(tap record.TapID) (int64, error)
+	// Await is Postpone for an envelope that waits for something to come: a tap id, or a keyed serial of which a renewal is to be told.
+	Await(id int64, what []byte, until time.Time, tries int) error
+	// Awaken makes due what waits for that, and returns how many.
+	Awaken(what []byte) (int64, error)
 	// Authenticate notes that an envelope's tag verified, and reports whether that is news.
 	Authenticate(id int64) (bool, error)
 	// LastAuthentic is the greatest seq of an epoch whose tag verified; 0 if none.
@@ -188,14 +188,26 @@ type People interface {
 	PersonBySerial(index []byte) (Person, error)
 	// PersonByHandle finds a person by a keyed handle; ErrNone.
 	PersonByHandle(index []byte) (Person, error)
+	// Person finds a person by its number; ErrNone.
+	Person(row int64) (Person, error)
+	// MergePerson lets everything that leads to gone lead to kept from now on, but for enrolments and pseudonyms, and settles their conflict.
+	MergePerson(gone, kept int64, at time.Time) error
 	// Verifiers are those who have met anybody.
 	Verifiers() ([]record.VerifierID, error)
 	// AddPerson keeps a person and returns its number.
 	AddPerson(p Person) (int64, error)
 	// LinkSerial lets a keyed serial lead to a person; ErrTaken.
-	LinkSerial(index []byte, person int64) error
+	LinkSerial(index []byte, l SerialLink) error
+	// LinkOf is where a keyed serial leads; ErrNone.
+	LinkOf(index []byte) (SerialLink, error)
+	// UnlinkSerial lets a keyed serial lead to nobody.
+	UnlinkSerial(index []byte) error
 	// Subject finds a person's pseudonym in a sector; ErrNone.
 	Subject(person int64, sector string) (Subject, error)
+	// Subjects are a person's pseudonyms.
+	Subjects(person int64) ([]Subject, error)
+	// MoveSubject gives a pseudonym, sealed anew, to another person.
+	MoveSubject(row, person int64, sealed []byte) error
 	// AddSubject keeps a pseudonym and returns its number.
 	AddSubject(s Subject) (int64, error)
 	// SubjectOfTap finds the pseudonym issued for one of a box's taps; ErrNone.
@@ -215,6 +227,8 @@ type Enrolments interface {
 	EnrolmentsAt(site record.SiteID, of []record.VerifierID, limit int) (all []Enrolment, count int, err error)
 	// VerifiersAt are those who have current enrolments at a site.
 	VerifiersAt(site record.SiteID) ([]record.VerifierID, error)
+	// MoveEnrolments gives all of a person's to another, who has no current one at the same sites.
+	MoveEnrolments(from, to int64) error
 	// Supersede ends an enrolment's being current, and replaces what it keeps.
 	Supersede(tap record.TapID, kept []byte) error
 }
@@ -237,20 +251,30 @@ type Renewals interface {
 	RenewalOf(old []byte) (Renewal, error)
 	// RenewalTo finds what a certificate took the place of, by its keyed serial; ErrNone.
 	RenewalTo(next []byte) (Renewal, error)
+	// WithdrawRenewal takes a renewal back, for good: it is remembered as withdrawn.
+	WithdrawRenewal(old, next []byte, at time.Time) error
+	// Withdrawn reports whether a renewal was taken back.
+	Withdrawn(old, next []byte) (bool, error)
 	// RenewalsAsked says how far the source was read.
 	RenewalsAsked() (Asked, error)
 	// SetRenewalsAsked notes how far the source was read.
 	SetRenewalsAsked(a Asked) error
 	// AddConflict keeps a conflict, and reports whether it is news.
 	AddConflict(c Conflict) (bool, error)
-	// Conflicts lists them, oldest first.
+	// Conflicts lists those that are not settled, oldest first.
 	Conflicts(limit int) ([]Conflict, error)
+	// Parted reports whether two persons are known to be different people, although renewals join their certificates.
+	Parted(a, b int64) (bool, error)
 }
 
 // Reports are what an operator must know: forks and damage.
 type Reports interface {
 	// AddReport keeps a report; the same one again is no error.
 	AddReport(r Report) error
+	// AddAct keeps what an operator did to people or renewals.
+	AddAct(a Act) error
+	// Acts lists them, newest first.
+	Acts(limit int) ([]Act, error)
 	// ReportsOf lists a box's reports, oldest first.
 	ReportsOf(box record.BoxID) ([]Report, error)
 }

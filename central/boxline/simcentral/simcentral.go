@@ -208,6 +208,7 @@ type Central struct {
 	DB     *sqlite.DB
 	Store  store.Store
 	Bells  *notice.Bells
+	Told   *Renewals
 	Intake *intake.Intake
 	Boxes  *registry.Registry
 	Opener *opener.Opener
@@ -246,8 +247,9 @@ func Open(tb testing.TB, dir string, k *Keys, w *World, wrap func(store.Store) s
 	c.Boxes = registry.New(registry.Config{
 		Store: c.Store, Sealer: k.Rows, Trust: w, Adopter: c.Intake, Root: Root, TLS: []sign.PublicKey{Public(tb, k.TLS)}, Now: w.Now,
 	})
+	c.Told = &Renewals{c: c}
 	c.Opener = opener.New(opener.Config{
-		Store: c.Store, SealKeys: k, Rows: k.Rows, Identity: k.Identity, Services: w, Validity: w, Examiner: w, Bells: c.Bells,
+		Renewals: c.Told, Store: c.Store, SealKeys: k, Rows: k.Rows, Identity: k.Identity, Services: w, Validity: w, Examiner: w, Bells: c.Bells,
 		Now: w.Now, Log: log,
 	})
 	c.Line = boxline.New(boxline.Config{
@@ -258,6 +260,35 @@ func Open(tb testing.TB, dir string, k *Keys, w *World, wrap func(store.Store) s
 		Database: db, Dir: filepath.Join(dir, "backups"), Keep: 2, Safe: c.Bells.RingAll, Now: w.Now, Log: log,
 	})
 	return c
+}
+
+// Renewals is opener.Renewals as the test says; nobody is asked unless it sets Ask.
+type Renewals struct {
+	c *Central
+
+	// Ask is called for each newcomer and may fail or learn renewals; nil: nobody is asked.
+	Ask func() error
+}
+
+// Tells reports whether anybody is asked.
+func (r *Renewals) Tells(certid.Hierarchy) bool { return r.Ask != nil }
+
+// Current asks.
+func (r *Renewals) Current(context.Context, time.Time) error { return r.Ask() }
+
+// Learn makes central know that one serial took another's place.
+func (r *Renewals) Learn(older, newer []byte) (out person.Outcome) {
+	r.c.TB.Helper()
+	id := func(b []byte) certid.CertID {
+		s, err := certid.ParseSerial(b)
+		r.c.Check(err)
+		return certid.CertID{Scope: certid.Scope{Hierarchy: certid.HierarchyPractice, Purpose: certid.PurposeAuth}, Serial: s}
+	}
+	r.c.Check(r.c.Store.Update(r.c.TB.Context(), func(tx store.Tx) (err error) {
+		out, err = r.c.People.Renew(tx, person.Renewal{Old: id(older), New: id(newer)}, r.c.World.Now())
+		return err
+	}))
+	return out
 }
 
 // Check ends the test on an error.

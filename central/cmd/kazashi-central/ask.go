@@ -157,8 +157,9 @@ func newStatus(s *settings) *cobra.Command {
 		Use:   "status",
 		Short: "Ask the running central how it is, in numbers",
 		Long: `status counts. Records are applied once they were opened and judged, settled once the box holds the final
-verdict durably, corrected where that verdict differs from the first; waiting ones are not applied yet,
-and set aside are envelopes that do not open. Gaps are epochs of which records or the beginning are missing:
+verdict durably, corrected where that verdict differs from the first; waiting ones are not applied yet;
+awaiting are those that name an enrolment or stand for a renewal which did not come; and set aside are
+envelopes that do not open. Gaps are epochs of which records or the beginning are missing:
 "box show" says which.`,
 		Example: `  kazashi-central status
   kazashi-central status --json | jq .records`,
@@ -178,8 +179,8 @@ and set aside are envelopes that do not open. Gaps are epochs of which records o
 			fmt.Fprintf(out, "release        %s, since %s\n", st.Release, command.Stamp(st.Started))
 			fmt.Fprintf(out, "central epoch  %d\n", st.CentralEpoch)
 			fmt.Fprintf(out, "boxes          %d, %d quarantined\n", st.Boxes, st.Quarantined)
-			fmt.Fprintf(out, "records        %d applied, %d settled, %d corrected; %d waiting, %d set aside\n",
-				st.Records, st.Settled, st.Corrected, st.Waiting, st.SetAside)
+			fmt.Fprintf(out, "records        %d applied, %d settled, %d corrected; %d waiting, %d awaiting others, %d set aside\n",
+				st.Records, st.Settled, st.Corrected, st.Waiting, st.Awaiting, st.SetAside)
 			fmt.Fprintf(out, "proved         %d by PIN, %d by card, %d by bound key alone, %d by certificate\n",
 				st.Proved.PIN, st.Proved.Card, st.Proved.CardBound, st.Proved.Certificate)
 			fmt.Fprintf(out, "persons        %d\n", st.Persons)

@@ -49,6 +49,10 @@ func (t *tx) VerifiersAt(site record.SiteID) ([]record.VerifierID, error) {
 		string(site))
 }
 
+func (t *tx) MoveEnrolments(from, to int64) error {
+	return t.exec("UPDATE enrolments SET person = ? WHERE person = ?", to, from)
+}
+
 func (t *tx) Supersede(tap record.TapID, kept []byte) error {
 	return t.exec("UPDATE enrolments SET current = 0, kept_sealed = ? WHERE tap = ?", kept, tap.ID128[:])
 }

@@ -80,12 +80,12 @@ func (t *tx) Postpone(row int64, until time.Time, tries int) error {
 	return t.exec("UPDATE envelopes SET due = ?, tries = ?, awaits = NULL WHERE row = ?", ms(until), tries, row)
 }
 
-func (t *tx) Await(row int64, tap record.TapID, until time.Time, tries int) error {
-	return t.exec("UPDATE envelopes SET due = ?, tries = ?, awaits = ? WHERE row = ?", ms(until), tries, tap.ID128[:], row)
+func (t *tx) Await(row int64, what []byte, until time.Time, tries int) error {
+	return t.exec("UPDATE envelopes SET due = ?, tries = ?, awaits = ? WHERE row = ?", ms(until), tries, what, row)
 }
 
-func (t *tx) Awaken(tap record.TapID) (int64, error) {
-	return t.changed("UPDATE envelopes SET due = 0, awaits = NULL WHERE awaits = ?", tap.ID128[:])
+func (t *tx) Awaken(what []byte) (int64, error) {
+	return t.changed("UPDATE envelopes SET due = 0, awaits = NULL WHERE awaits = ?", what)
 }
 
 func (t *tx) Authenticate(row int64) (bool, error) {

@@ -1,14 +1,16 @@
 package sqlite
 
 import (
+	"time"
+
 	"kazashi.example/central/store"
 	"kazashi.example/sync/record"
 )
 
-const personColumns = "SELECT p.row, p.verifier, p.handle_index, p.handle_sealed, p.made FROM persons p "
+const personColumns = "SELECT p.row, p.verifier, p.handle_index, p.handle_sealed, p.made, coalesce(p.merged, 0) FROM persons p "
 
 func scanPerson(s scanner) (p store.Person, err error) {
-	return p, s.Scan(&p.Row, &p.Verifier, &p.Index, &p.Handle, millis{&p.Made})
+	return p, s.Scan(&p.Row, &p.Verifier, &p.Index, &p.Handle, millis{&p.Made}, &p.Merged)
 }
 
 func (t *tx) PersonBySerial(index []byte) (store.Person, error) {
@@ -30,8 +32,41 @@ func (t *tx) AddPerson(p store.Person) (int64, error) {
 		string(p.Verifier), p.Index, p.Handle, ms(p.Made))
 }
 
-func (t *tx) LinkSerial(index []byte, person int64) error {
-	return t.exec("INSERT INTO serials (serial_index, person) VALUES (?, ?)", index, person)
+func (t *tx) Person(row int64) (store.Person, error) {
+	return one(t.row(personColumns+"WHERE p.row = ?", row), scanPerson)
+}
+
+func (t *tx) LinkSerial(index []byte, l store.SerialLink) error {
+	return t.exec("INSERT INTO serials (serial_index, person, way) VALUES (?, ?, ?)", index, l.Person, int64(l.Way))
+}
+
+func scanWay(s scanner) (l store.SerialLink, err error) { return l, s.Scan(&l.Person, &l.Way) }
+
+func (t *tx) LinkOf(index []byte) (store.SerialLink, error) {
+	return one(t.row("SELECT person, way FROM serials WHERE serial_index = ?", index), scanWay)
+}
+
+func (t *tx) UnlinkSerial(index []byte) error {
+	return t.exec("DELETE FROM serials WHERE serial_index = ?", index)
+}
+
+func (t *tx) MergePerson(gone, kept int64, at time.Time) error {
+	for _, step := range []struct {
+		q    string
+		args []any
+	}{
+		{"UPDATE serials SET person = ?, way = 0 WHERE person = ?", []any{kept, gone}},
+		{"UPDATE persons SET merged = ? WHERE row = ? OR merged = ?", []any{kept, gone, gone}},
+		{"UPDATE conflicts SET settled = ? WHERE settled = 0 AND person IN (?, ?) AND other IN (?, ?)", []any{ms(at), gone, kept, gone, kept}},
+		{"UPDATE OR IGNORE conflicts SET person = ? WHERE settled = 0 AND person = ?", []any{kept, gone}},
+		{"UPDATE OR IGNORE conflicts SET other = ? WHERE settled = 0 AND other = ?", []any{kept, gone}},
+		{"UPDATE conflicts SET settled = ? WHERE settled = 0 AND (person = ? OR other = ?)", []any{ms(at), gone, gone}}, // told of kept already
+	} {
+		if err := t.exec(step.q, step.args...); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 const subjectColumns = "SELECT s.row, s.person, s.sector, s.key_epoch, s.ppid_sealed, s.made FROM subjects s "
@@ -42,6 +77,14 @@ func scanSubject(s scanner) (v store.Subject, err error) {
 
 func (t *tx) Subject(person int64, sector string) (store.Subject, error) {
 	return one(t.row(subjectColumns+"WHERE s.person = ? AND s.sector = ?", person, sector), scanSubject)
+}
+
+func (t *tx) Subjects(person int64) ([]store.Subject, error) {
+	return each(t, scanSubject, subjectColumns+"WHERE s.person = ? ORDER BY s.sector", person)
+}
+
+func (t *tx) MoveSubject(row, person int64, sealed []byte) error {
+	return t.exec("UPDATE subjects SET person = ?, ppid_sealed = ? WHERE row = ?", person, sealed, row)
 }
 
 func (t *tx) AddSubject(s store.Subject) (int64, error) {

@@ -199,7 +199,7 @@ func TestRenewals(t *testing.T) {
 		}
 		return err
 	})
-	two := store.Conflict{Verifier: "kiyose", Person: 1, Other: 2, At: now}
+	two := store.Conflict{Row: 1, Kind: store.ConflictTwo, Verifier: "kiyose", Person: 1, Other: 2, At: now}
 	h.do(func(tx store.Tx) error {
 		for _, want := range []bool{true, false} {
 			if news, err := tx.AddConflict(two); err != nil || news != want {
@@ -234,7 +234,7 @@ func TestAnEnvelopeWaitsForATap(t *testing.T) {
 			ID: record.ID{Epoch: record.EpochID{ID128: record.ID128{1}}, Seq: 1}, Sum: epoch.Hash{1}, Bytes: []byte{1}, Received: now,
 			State: store.EnvelopeReady,
 		})
-		return errors.Join(err, tx.Await(1, tap, now.Add(time.Hour), 1))
+		return errors.Join(err, tx.Await(1, tap.ID128[:], now.Add(time.Hour), 1))
 	})
 	for _, k := range []struct {
 		tap  record.TapID
@@ -242,7 +242,7 @@ func TestAnEnvelopeWaitsForATap(t *testing.T) {
 		want time.Time
 	}{{other, 0, now.Add(time.Hour)}, {tap, 1, time.UnixMilli(0)}, {tap, 0, time.UnixMilli(0)}} {
 		h.do(func(tx store.Tx) error {
-			n, err := tx.Awaken(k.tap)
+			n, err := tx.Awaken(k.tap.ID128[:])
 			if n != k.n {
 				t.Errorf("Awaken = %d, want %d", n, k.n)
 			}
@@ -253,10 +253,10 @@ func TestAnEnvelopeWaitsForATap(t *testing.T) {
 		}
 	}
 	h.do(func(tx store.Tx) error {
-		return errors.Join(tx.Await(1, tap, now.Add(time.Hour), 1), tx.Postpone(1, now.Add(time.Minute), 2))
+		return errors.Join(tx.Await(1, tap.ID128[:], now.Add(time.Hour), 1), tx.Postpone(1, now.Add(time.Minute), 2))
 	})
 	h.do(func(tx store.Tx) error {
-		if n, err := tx.Awaken(tap); err != nil || n != 0 {
+		if n, err := tx.Awaken(tap.ID128[:]); err != nil || n != 0 {
 			t.Errorf("Awaken after Postpone = %d, %v, want 0: it waits for nobody any more", n, err)
 		}
 		return nil

@@ -78,18 +78,18 @@ const counts = `SELECT
 	(SELECT count(*) FROM epochs), (SELECT count(*) FROM held_headers),
 	(SELECT count(*) FROM envelopes WHERE state = 1), (SELECT count(*) FROM envelopes WHERE state = 2),
 	(SELECT count(*) FROM envelopes WHERE state = 3), (SELECT count(*) FROM envelopes WHERE state = 4),
-	(SELECT count(*) FROM envelopes WHERE state = 5),
+	(SELECT count(*) FROM envelopes WHERE state = 5), (SELECT count(*) FROM envelopes WHERE awaits IS NOT NULL AND state = 2),
 	(SELECT count(*) FROM records),
 	(SELECT count(*) FROM records r JOIN boxes b ON b.box = r.box WHERE r.verdict BETWEEN 1 AND b.holds),
 	(SELECT count(*) FROM records WHERE (first_verdict = 3) <> (final_verdict = 3)),
-	(SELECT count(*) FROM persons), (SELECT count(*) FROM reports),
+	(SELECT count(*) FROM persons WHERE merged IS NULL), (SELECT count(*) FROM reports),
 	(` + incomplete + `),
-	(SELECT count(*) FROM enrolments WHERE current = 1), (SELECT count(*) FROM renewals), (SELECT count(*) FROM conflicts),
+	(SELECT count(*) FROM enrolments WHERE current = 1), (SELECT count(*) FROM renewals), (SELECT count(*) FROM conflicts WHERE settled = 0),
 	(SELECT count(*) FROM records WHERE proved = 4), (SELECT count(*) FROM records WHERE proved = 3),
 	(SELECT count(*) FROM records WHERE proved = 2), (SELECT count(*) FROM records WHERE proved = 1)`
 
 func scanCounts(s scanner) (c store.Counts, err error) {
-	err = s.Scan(&c.Boxes, &c.Quarantined, &c.Revoked, &c.Epochs, &c.HeldHeaders, &c.Held, &c.Ready, &c.Applied, &c.Aside, &c.Rivals,
+	err = s.Scan(&c.Boxes, &c.Quarantined, &c.Revoked, &c.Epochs, &c.HeldHeaders, &c.Held, &c.Ready, &c.Applied, &c.Aside, &c.Rivals, &c.Awaiting,
 		&c.Records, &c.Settled, &c.Corrected, &c.Persons, &c.Reports, &c.Gaps,
 		&c.Enrolments, &c.Renewals, &c.Conflicts, &c.ProvedPIN, &c.ProvedCard, &c.ProvedCardBound, &c.ProvedCertificate)
 	return c, err

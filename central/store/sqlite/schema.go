@@ -21,7 +21,8 @@ CREATE TABLE meta (
 	rosters_epoch INTEGER NOT NULL DEFAULT 0,
 	rosters_n INTEGER NOT NULL DEFAULT 0,
 	renewals_through INTEGER NOT NULL DEFAULT 0,
-	renewals_at INTEGER NOT NULL DEFAULT 0
+	renewals_at INTEGER NOT NULL DEFAULT 0,
+	renewals_whole INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE TABLE boxes (
 	row INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -141,12 +142,15 @@ CREATE TABLE persons (
 	verifier TEXT NOT NULL,
 	handle_index BLOB NOT NULL UNIQUE,
 	handle_sealed BLOB NOT NULL,
-	made INTEGER NOT NULL
+	made INTEGER NOT NULL,
+	merged INTEGER REFERENCES persons (row)
 ) STRICT;
 CREATE TABLE serials (
 	serial_index BLOB PRIMARY KEY,
-	person INTEGER NOT NULL REFERENCES persons (row)
+	person INTEGER NOT NULL REFERENCES persons (row),
+	way INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX serials_by_person ON serials (person);
 CREATE TABLE subjects (
 	row INTEGER PRIMARY KEY AUTOINCREMENT,
 	person INTEGER NOT NULL REFERENCES persons (row),
@@ -167,6 +171,7 @@ CREATE TABLE enrolments (
 	bound INTEGER NOT NULL,
 	kept_sealed BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX enrolments_by_person ON enrolments (person);
 CREATE UNIQUE INDEX enrolments_current ON enrolments (person, site) WHERE current = 1;
 CREATE INDEX enrolments_by_site ON enrolments (site, verifier, at) WHERE current = 1 AND bound = 1;
 CREATE TABLE rosters (
@@ -179,8 +184,22 @@ CREATE TABLE renewals (
 	pair_sealed BLOB NOT NULL,
 	learned INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE withdrawn (
+	old_index BLOB NOT NULL,
+	new_index BLOB NOT NULL,
+	at INTEGER NOT NULL,
+	PRIMARY KEY (old_index, new_index)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE acts (
+	row INTEGER PRIMARY KEY AUTOINCREMENT,
+	what TEXT NOT NULL,
+	detail TEXT NOT NULL,
+	at INTEGER NOT NULL
+) STRICT;
 CREATE TABLE conflicts (
 	row INTEGER PRIMARY KEY AUTOINCREMENT,
+	kind TEXT NOT NULL,
+	settled INTEGER NOT NULL DEFAULT 0,
 	verifier TEXT NOT NULL,
 	person INTEGER NOT NULL REFERENCES persons (row),
 	other INTEGER NOT NULL REFERENCES persons (row),
