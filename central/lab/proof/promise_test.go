@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"kazashi.example/central/lab/proof/rig"
-	"kazashi.example/central/lab/world"
 	"kazashi.example/central/lab/world/people"
 	"kazashi.example/localapi"
 	"kazashi.example/reader/jpki"
