@@ -94,7 +94,7 @@ type Status struct {
 	Gaps         int64     `json:"gaps"` // epochs of which something is missing
 	Enrolments   int64     `json:"enrolments"`
 	Renewals     int64     `json:"renewals"`  // certificates known to have taken another's place
-	Conflicts    int64     `json:"conflicts"` // people who enrolled as two, before and after a renewal; the log names both numbers
+	Conflicts    int64     `json:"conflicts"` // that nobody settled: `person conflicts` lists them
 	// RenewalsAsked is when the service of renewals answered last; zero: never.
 	RenewalsAsked time.Time `json:"renewals_asked,omitzero"`
 }
@@ -115,6 +115,8 @@ type Backup struct {
 
 // Operator is what stands behind the handler.
 type Operator interface {
+	Mender
+
 	// Status counts.
 	Status(ctx context.Context) (Status, error)
 	// Boxes lists every box.
@@ -165,6 +167,7 @@ func Handler(o Watched, log *slog.Logger) http.Handler {
 	mux.Handle("POST "+pathBoxes+"/state", call(log, func(ctx context.Context, c change) (struct{}, error) {
 		return struct{}{}, o.SetState(ctx, c.ID, c.State)
 	}))
+	mending(mux, o, log)
 	return mux
 }
 

@@ -3,6 +3,7 @@ package admin_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -53,6 +54,24 @@ func (o *operator) SetState(_ context.Context, id record.BoxID, state string) er
 	return o.err
 }
 
+func (o *operator) Conflicts(context.Context) ([]admin.Conflict, error) {
+	return []admin.Conflict{{Kind: "two", Verifier: "kiyose", Person: 17, Other: 42}}, o.err
+}
+
+func (o *operator) Acts(context.Context) ([]admin.Act, error) {
+	return []admin.Act{{What: "persons merged", Detail: "person 42 into 17"}}, o.err
+}
+
+func (o *operator) Merge(_ context.Context, q admin.Merge) (admin.Mended, error) {
+	o.asked = append(o.asked, fmt.Sprint("merge ", q.Person, q.Other, q.Keep))
+	return admin.Mended{Kept: 17, Gone: 42, Moved: 1}, o.err
+}
+
+func (o *operator) Withdraw(_ context.Context, q admin.Pair) (admin.Mended, error) {
+	o.asked = append(o.asked, "withdraw "+q.Old+" "+q.New)
+	return admin.Mended{Certificates: 2}, o.err
+}
+
 func (o *operator) Backup(_ context.Context, name string) (admin.Backup, error) {
 	o.asked = append(o.asked, "backup "+name)
 	return admin.Backup{Name: name, File: "/b/" + name + ".json"}, o.err
@@ -97,6 +116,9 @@ func TestHandlerRefuses(t *testing.T) {
 		{"a box by no id", "GET", "/v1/boxes/state", ``, 400, "hex"},
 		{"writing to a box", "POST", "/v1/boxes/" + box, `{}`, 405, ""},
 		{"unknown path", "GET", "/v1/persons", ``, 404, ""},
+		{"merging by reading", "GET", "/v1/persons/merge", ``, 405, ""},
+		{"a person by no number", "POST", "/v1/persons/merge", `{"person":"hanako","other":2}`, 400, "cannot unmarshal"},
+		{"a pair with more", "POST", "/v1/renewals/withdraw", `{"old":"01","new":"02","all":true}`, 400, "unknown field"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			o := &operator{}
@@ -114,9 +136,14 @@ func TestHandlerRefuses(t *testing.T) {
 func TestReadOnlyChangesNothing(t *testing.T) {
 	metrics := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "kazashi 1\n") })
 	h := admin.ReadOnly(&operator{}, metrics, discard())
-	for path, want := range map[string]int{"/v1/codes": 404, "/v1/backups": 404, "/v1/boxes/state": 405} {
+	for path, want := range map[string]int{"/v1/codes": 404, "/v1/backups": 404, "/v1/boxes/state": 405, "/v1/persons/merge": 404, "/v1/renewals/withdraw": 404} {
 		if status, _ := ask(t, h, "POST", path, `{}`); status != want {
 			t.Errorf("POST %s = %d, want %d", path, status, want)
+		}
+	}
+	for _, path := range []string{"/v1/conflicts", "/v1/acts"} {
+		if status, _ := ask(t, h, "GET", path, ""); status != http.StatusNotFound {
+			t.Errorf("GET %s = %d, want 404: it is for the operator alone", path, status)
 		}
 	}
 	for path, says := range map[string]string{
@@ -209,7 +236,19 @@ func TestClientAsks(t *testing.T) {
 	if b, err := c.Box(ctx, id); err != nil || b.ID != id || len(b.Gaps) != 1 || b.Gaps[0] != (admin.Gap{Epoch: "e", First: 5, Last: 9}) {
 		t.Errorf("Box() = %+v, %v, want it with its gap", b, err)
 	}
-	want := "code branch-1 one;backup monday;state " + id.String() + " revoked"
+	if all, err := c.Conflicts(ctx); err != nil || len(all) != 1 || all[0].Person != 17 || all[0].Other != 42 {
+		t.Errorf("Conflicts() = %+v, %v, want one", all, err)
+	}
+	if all, err := c.Acts(ctx); err != nil || len(all) != 1 || all[0].Detail != "person 42 into 17" {
+		t.Errorf("Acts() = %+v, %v, want one", all, err)
+	}
+	if m, err := c.Merge(ctx, admin.Merge{Person: 17, Other: 42, Keep: 17}); err != nil || m.Kept != 17 || m.Moved != 1 {
+		t.Errorf("Merge() = %+v, %v, want what it changed", m, err)
+	}
+	if m, err := c.Withdraw(ctx, admin.Pair{Old: "01", New: "02"}); err != nil || m.Certificates != 2 {
+		t.Errorf("Withdraw() = %+v, %v, want what it changed", m, err)
+	}
+	want := "code branch-1 one;backup monday;state " + id.String() + " revoked;merge 17 42 17;withdraw 01 02"
 	if got := strings.Join(o.asked, ";"); got != want {
 		t.Errorf("the operator was asked %q, want %q", got, want)
 	}

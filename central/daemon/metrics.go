@@ -46,7 +46,7 @@ func newMetrics(release string) *metrics {
 	add("epochs_with_gaps", "Epochs of which records or the header are missing.", func(s admin.Status) int64 { return s.Gaps })
 	add("enrolments", "Enrolments that are current.", func(s admin.Status) int64 { return s.Enrolments })
 	add("renewals", "Certificates known to have taken another's place.", func(s admin.Status) int64 { return s.Renewals })
-	add("conflicts", "People who enrolled as two, before and after a renewal.", func(s admin.Status) int64 { return s.Conflicts })
+	add("conflicts", "Pairs of persons whom renewals join and nobody merged or parted.", func(s admin.Status) int64 { return s.Conflicts })
 	add("renewals_asked_timestamp_seconds", "When the service of renewals answered last; 0: never.", func(s admin.Status) int64 {
 		if s.RenewalsAsked.IsZero() {
 			return 0
