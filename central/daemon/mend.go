@@ -46,7 +46,7 @@ func (d *Daemon) Acts(ctx context.Context) ([]admin.Act, error) {
 // Merge makes one person of two.
 func (d *Daemon) Merge(ctx context.Context, q admin.Merge) (admin.Mended, error) {
 	reseal := func(s store.Subject, to int64) ([]byte, error) { return opener.Reseal(d.keys.Rows, s, to) }
-	return d.mend(ctx, "two persons were merged", func(tx store.Tx) (person.Mended, error) {
+	return d.mend(ctx, "merge", func(tx store.Tx) (person.Mended, error) {
 		return d.people.Merge(tx, q.Person, q.Other, q.Keep, reseal, d.now())
 	})
 }
@@ -64,7 +64,7 @@ func (d *Daemon) Withdraw(ctx context.Context, q admin.Pair) (admin.Mended, erro
 	}
 	scope := certid.Scope{Hierarchy: h, Purpose: certid.PurposeAuth}
 	r := person.Renewal{Old: certid.CertID{Scope: scope, Serial: older}, New: certid.CertID{Scope: scope, Serial: newer}}
-	return d.mend(ctx, "a renewal was withdrawn", func(tx store.Tx) (person.Mended, error) {
+	return d.mend(ctx, "withdraw", func(tx store.Tx) (person.Mended, error) {
 		return d.people.Withdraw(tx, r, d.now())
 	})
 }
@@ -81,7 +81,7 @@ func (d *Daemon) mend(ctx context.Context, what string, do func(store.Tx) (perso
 	if err != nil {
 		return admin.Mended{}, err
 	}
-	d.log.InfoContext(ctx, what, slog.Int64("kept", m.Kept), slog.Int64("gone", m.Gone), slog.Int("certificates", m.Cut),
+	d.log.InfoContext(ctx, "an operator put right who is who", slog.String("what", what), slog.Int64("kept", m.Kept), slog.Int64("gone", m.Gone), slog.Int("certificates", m.Cut),
 		slog.Int("enrolments", m.Enrolments))
 	d.bells.RingAll() // rosters may have changed anywhere
 	return admin.Mended{Kept: m.Kept, Gone: m.Gone, Moved: m.Moved, Ended: m.Ended, Certificates: m.Cut, Enrolments: m.Enrolments}, nil

@@ -83,23 +83,31 @@ func (p *People) prevails(tx store.Tx, e store.Enrolment, k Kept, old store.Enro
 	if e.Bound == old.Bound {
 		return after(e, old), nil
 	}
-	was, err := p.Kept(old)
-	if errors.Is(err, store.ErrDamaged) {
-		return after(e, old), nil
-	}
-	if err != nil {
-		return false, err
-	}
-	one, errOne := k.cert()
-	other, errOther := was.cert()
-	if errOne != nil || errOther != nil {
-		return after(e, old), nil
-	}
-	same, err := p.SameLine(tx, one, other)
+	same, err := p.joined(tx, k, old)
 	if err != nil || !same {
 		return after(e, old), err
 	}
 	return e.Bound, nil
+}
+
+// joined reports whether two enrolments' certificates are of one line; they are not where the older cannot be read.
+func (p *People) joined(tx store.Tx, k Kept, old store.Enrolment) (bool, error) {
+	was, err := p.Kept(old)
+	if errors.Is(err, store.ErrDamaged) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	one, err := k.cert()
+	if err != nil {
+		return false, err
+	}
+	other, err := was.cert()
+	if err != nil {
+		return false, err
+	}
+	return p.SameLine(tx, one, other)
 }
 
 // after orders enrolments by their times; by tap id where both were at once.

@@ -85,8 +85,9 @@ func Decode(b []byte) (Answer, error) {
 	out := Answer{More: w.More}
 	for _, raw := range w.Renewals {
 		var l wireLine
-		line, ok := Line{}, json.Unmarshal(raw, &l) == nil
-		if line, ok = l.read(ok); l.At.After(out.Last) {
+		parsed := json.Unmarshal(raw, &l) == nil
+		line, ok := l.read(parsed)
+		if l.At.After(out.Last) {
 			out.Last = l.At.UTC() // of a bad line too: asking goes on behind it
 		}
 		switch {
