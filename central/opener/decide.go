@@ -31,6 +31,7 @@ type finding struct {
 	proved   record.Evidence // what the signatures proved here; none where the card was refused before they were looked at
 	awaits   []byte          // what must come before anybody can say: the tap of an enrolment, or a renewal; nil if nothing must
 	pair     bool            // it is a renewal
+	told     bool            // the service of renewals had its say since the record came
 	rule     rule.Rule
 	ruled    bool
 	decision gate.Decision
@@ -62,7 +63,7 @@ func (o *Opener) examine(ctx context.Context, e store.Epoch, v store.Envelope, p
 	if f.decision = gate.Decide(in); f.decision.Verdict != record.VerdictProvisional {
 		return f, true, nil
 	}
-	if in.Shown, err = o.proved(ctx, e.Box, &f, shown); err != nil || len(f.awaits) > 0 {
+	if in.Shown, err = o.proved(ctx, e.Box, v.Received, &f, shown); err != nil || len(f.awaits) > 0 {
 		return f, false, err
 	}
 	f.proved = in.Shown.Evidence

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"time"
 
 	"kazashi.example/central/person"
 	"kazashi.example/central/store"
@@ -30,14 +31,18 @@ func hindrance(said record.Reason) record.Reason {
 
 // proved is what the card showed with no more evidence than its signatures prove here; a signature that is false stands in its way
 // whatever the rule asks for. f.awaits is set where that cannot be said before the enrolment came that the record names.
-func (o *Opener) proved(ctx context.Context, box record.BoxID, f *finding, s gate.Shown) (gate.Shown, error) {
+func (o *Opener) proved(ctx context.Context, box record.BoxID, came time.Time, f *finding, s gate.Shown) (gate.Shown, error) {
 	var fault record.Reason
 	var err error
 	switch f.record.Evidence {
 	case record.EvidencePIN:
 		fault = pinFault(box, f)
 	case record.EvidenceCard, record.EvidenceCardBound:
-		err = o.Store.View(ctx, func(tx store.Tx) (err error) { fault, err = o.cardFault(tx, box, f); return err })
+		look := func(tx store.Tx) (err error) { fault, err = o.cardFault(tx, box, f); return err }
+		if err = o.Store.View(ctx, look); err == nil && f.pair && o.Renewals.Current(ctx, came) == nil {
+			f.awaits, f.pair, f.told = nil, false, true
+			err = o.Store.View(ctx, look)
+		}
 	case record.EvidenceCertificate, record.EvidenceNone:
 	}
 	if err != nil {
@@ -66,7 +71,8 @@ func pinFault(box record.BoxID, f *finding) record.Reason {
 
 // cardFault verifies the signature of the card's key that is bound by the enrolment which the record names. The enrolment must be of
 // this verifier, and of the person to whom the certificate leads. Where it leads to nobody and the bound card signed, the renewal is
-// awaited, as the box knew it: central may have lost it in a restore.
+// awaited until the service of renewals had its say: the box knew it from central, which may have lost it in a restore, and is then
+// told it again by the next whole round.
 func (o *Opener) cardFault(tx store.Tx, box record.BoxID, f *finding) (record.Reason, error) {
 	p := f.record.Card
 	if p.Enrolled == f.tap {
@@ -94,7 +100,7 @@ func (o *Opener) cardFault(tx store.Tx, box record.BoxID, f *finding) (record.Re
 	if errors.Is(err, store.ErrNone) {
 		fault := boundFault(box, f, k)
 		if fault == 0 {
-			if fault = record.ReasonNotEnrolled; o.renews(f) {
+			if fault = record.ReasonNotEnrolled; o.renews(f) && !f.told {
 				f.awaits, f.pair = o.people.Awaited(f.cert), true
 			}
 		}

@@ -65,7 +65,7 @@ func TestP2ANewcomerWaitsForTheRenewals(t *testing.T) {
 }
 
 // P2, P6: a card tap that was accepted at the counter waits for the renewal by which the box knew its certificate, and is settled with it;
-// one whose card did not sign is refused at once.
+// one whose card did not sign is refused at once, and so is one of whose renewal the service does not know.
 func TestP2ACardTapWaitsForItsRenewal(t *testing.T) {
 	for _, k := range []struct {
 		name   string
@@ -75,6 +75,7 @@ func TestP2ACardTapWaitsForItsRenewal(t *testing.T) {
 		want   gate.Decision
 	}{
 		{"in order", silent, func(*content.Record) {}, true, inOrder},
+		{"the service knows of none", func() error { return nil }, func(*content.Record) {}, false, refused(record.ReasonNotEnrolled)},
 		{"forged", silent, func(r *content.Record) { r.Card.Signature[5] ^= 1 }, false, refused(record.ReasonCardNotGenuine)},
 		{"nobody tells of renewals", nil, func(*content.Record) {}, false, refused(record.ReasonNotEnrolled)},
 	} {
