@@ -291,3 +291,36 @@ func TestOpenRefusesAnotherRelease(t *testing.T) {
 		}
 	}
 }
+
+// What leads to a person who was merged leads to the other, and of conflicts with third persons each stays once.
+func TestMergePerson(t *testing.T) {
+	h := newHome(t)
+	h.do(func(tx store.Tx) error {
+		third, err := tx.AddPerson(store.Person{Verifier: "kiyose", Index: []byte("third"), Handle: []byte("h"), Made: now})
+		errs := []error{err, tx.LinkSerial([]byte("s"), store.SerialLink{Person: 2, Way: store.WayEnrolled})}
+		for _, c := range []store.Conflict{
+			{Kind: store.ConflictTwo, Person: 1, Other: 2}, {Kind: store.ConflictBirth, Person: 2, Other: third}, {Kind: store.ConflictTwo, Person: 1, Other: third},
+		} {
+			_, err := tx.AddConflict(c)
+			errs = append(errs, err)
+		}
+		if parted, err := tx.Parted(third, 2); !parted || err != nil {
+			t.Errorf("Parted = %v, %v, want true either way round", parted, err)
+		}
+		if parted, err := tx.Parted(1, 2); parted || err != nil {
+			t.Errorf("Parted(two who are one) = %v, %v, want false", parted, err)
+		}
+		errs = append(errs, tx.MergePerson(2, 1, now))
+		if l, err := tx.LinkOf([]byte("s")); err != nil || l != (store.SerialLink{Person: 1, Way: store.WayShown}) {
+			t.Errorf("LinkOf = %+v, %v, want the person who stays", l, err)
+		}
+		if p, err := tx.Person(2); err != nil || p.Merged != 1 {
+			t.Errorf("Person(2) = merged into %d, %v, want 1", p.Merged, err)
+		}
+		all, err := tx.Conflicts(10)
+		if len(all) != 1 || all[0].Person != 1 || all[0].Other != third {
+			t.Errorf("Conflicts = %+v, want the one with the third person", all)
+		}
+		return errors.Join(append(errs, err)...)
+	})
+}
