@@ -65,7 +65,7 @@ func (c *conn) send(what byte, body ...[]byte) error {
 }
 
 // receive reads one frame, mostly in one piece. Its body is a fresh slice that the caller wipes if need be. What follows a
-// frame unasked is an error.
+// frame unasked in the same piece is an error; a pipe's next piece is looked at when it is read.
 func (c *conn) receive() (what byte, body []byte, err error) {
 	if c.inBuf == nil {
 		c.inBuf = make([]byte, firstRead)
