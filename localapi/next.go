@@ -86,9 +86,9 @@ type NextCardRequest struct {
 	// SamePIN says that the input-assist PIN is the same; asked of the person, never assumed. InputPIN is it otherwise. Both
 	// count only with Attributes.
 	SamePIN    bool   `json:"same_pin,omitempty"`
-	InputPIN   Secret `json:"input_pin,omitempty"`
+	InputPIN   Secret `json:"input_pin"`
 	Attributes bool   `json:"attributes,omitempty"` // the person consents to name, address, birth date and sex being read
-	Birth      Secret `json:"birth,omitempty"`      // BirthLen digits YYYYMMDD, for an enrolment without Attributes
+	Birth      Secret `json:"birth"`                // BirthLen digits YYYYMMDD, for an enrolment without Attributes
 	// Era is that of the birth date, typed in or read from the card, where month or day of it are not known and the year has two. An
 	// enrolment that lacks it fails as FailureBirthEra. Where the date alone tells, it is not needed and must fit.
 	Era Era `json:"era,omitempty"`

@@ -392,12 +392,13 @@ func TestP3CertificatePrintsNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	said := string(js) + c.String() + c.LogValue().String()
+	var said strings.Builder
+	said.WriteString(string(js) + c.String() + c.LogValue().String())
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%x", "%q"} {
-		said += fmt.Sprintf(verb, c) + fmt.Sprintf(verb, &c)
+		said.WriteString(fmt.Sprintf(verb, c) + fmt.Sprintf(verb, &c))
 	}
-	if strings.Contains(said, "482012") || strings.Contains(said, "34383230") {
-		t.Errorf("a certificate prints as %s", said)
+	if strings.Contains(said.String(), "482012") || strings.Contains(said.String(), "34383230") {
+		t.Errorf("a certificate prints as %s", said.String())
 	}
 }
 

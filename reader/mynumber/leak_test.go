@@ -69,8 +69,8 @@ func (p plant) inside(v reflect.Value, seen map[uintptr]bool) bool {
 		}
 		return p.inside(v.Elem(), seen)
 	case reflect.Struct:
-		for i := range v.NumField() {
-			if p.inside(v.Field(i), seen) {
+		for _, field := range v.Fields() {
+			if p.inside(field, seen) {
 				return true
 			}
 		}

@@ -116,9 +116,7 @@ func TestMessagesAreAsWrittenByHand(t *testing.T) {
 	}
 	values["content"], values["content, issuer unknown"] = contentValue(), unknownIssuer()
 	values["ack"], values["rules"], values["verdicts"] = ackValue(), rulesValue(), verdictsValue()
-	for name, v := range proofValues() {
-		values[name] = v
-	}
+	maps.Copy(values, proofValues())
 	values["root set"], values["bundle"] = rootValues()[0], bundleValue()
 	hand := byHand()
 	maps.Copy(hand, proofsByHand())

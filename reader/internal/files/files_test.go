@@ -380,20 +380,21 @@ func TestP3NothingPrints(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	said := age.LogValue().String() + attributes.LogValue().String()
+	var said strings.Builder
+	said.WriteString(age.LogValue().String() + attributes.LogValue().String())
 	for _, v := range []any{age, &age, attributes, &attributes} {
 		js, err := json.Marshal(v)
 		if err != nil {
 			t.Fatal(err)
 		}
-		said += string(js)
+		said.WriteString(string(js))
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%x", "%q"} {
-			said += fmt.Sprintf(verb, v)
+			fmt.Fprintf(&said, verb, v)
 		}
 	}
 	for _, leak := range []string{"19800217", "3139383030323137", "花子", "架空"} {
-		if strings.Contains(said, leak) {
-			t.Errorf("printing shows %q: %s", leak, said)
+		if strings.Contains(said.String(), leak) {
+			t.Errorf("printing shows %q: %s", leak, said.String())
 		}
 	}
 }
