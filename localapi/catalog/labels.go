@@ -82,6 +82,8 @@ var labels = map[string]Text{
 	"lost_say": {"表示は最新ではありません。自動で接続し直しています。", "What you see is not up to date. Connecting again by itself."},
 
 	"idle":        {"カードを置いてください", "Place a card"},
+	"todo":        {"登録が必要です", "Registration needed"},
+	"todo_say":    {"まだ受付していません。下の「暗証番号を使う手続き」に進んでください。", "Not accepted yet. Go on under “With the PIN” below."},
 	"idle_say":    {"マイナンバーカードをリーダーに置いてください。", "Please place your My Number Card on the reader."},
 	"idle_lying":  {"置いたままのカードは、一度外して置き直してください。", "A card that lies there already: take it off and place it again."},
 	"left":        {"カードが置いたままです", "Card left on the reader"},

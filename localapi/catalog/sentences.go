@@ -262,8 +262,8 @@ var failures = map[localapi.ReadFailure]Sentence{
 	localapi.FailurePINProtected: {
 		Text{"暗証番号が必要なカードです", "This card needs its PIN"},
 		Text{
-			"このカードの証明書は暗証番号なしでは読めません。カードをお返しし、別の方法で受け付けてください。",
-			"The certificate in this card cannot be read without the PIN. Give the card back and serve another way.",
+			"このカードやスマートフォンの証明書は、暗証番号なしでは読めません。スマートフォンはここではまだ登録できません。お返しし、別の方法で受け付けてください。",
+			"The certificate in this card or phone cannot be read without the PIN. Phones cannot be registered here yet. Give it back and serve another way.",
 		},
 	},
 	localapi.FailureReaderGone: {

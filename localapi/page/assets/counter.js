@@ -27,6 +27,7 @@ import { procedures } from "/assets/next.js";
   const $ = (id) => document.getElementById(id);
   const label = (name) => book.labels[name][lang];
   const fill = (name, values) => label(name).replace(/\{(\w)\}/g, (_, k) => values[k]);
+  const unregistered = new Set(["not_enrolled", "card_renewed"]);
   const verdictOf = (o) => book.verdicts[o.verdict] || book.unknown;
   // because is what a reason means. What central found out later is not what this box knew then.
   const because = (o, corrected) => (corrected && book.labels["correct_" + o.reason]) || reasonOf(o).say;
@@ -65,6 +66,8 @@ import { procedures } from "/assets/next.js";
 
   // panel
 
+  const results = new Set(["accepted", "provisional", "refused", "recorded", "todo", "failure"]);
+
   function panel(kind, symbol, name, say, why, foot) {
     clearTimeout(idleTimer);
     panelKind = kind;
@@ -78,6 +81,7 @@ import { procedures } from "/assets/next.js";
     if (why) second.push(why[other]);
     $("second").replaceChildren(...second);
     $("foot").replaceChildren(...(foot || []));
+    if (results.has(kind)) window.scrollTo({ top: 0 }); // a form before it may have moved the page down
   }
 
   function idle() {
@@ -153,7 +157,10 @@ import { procedures } from "/assets/next.js";
     const o = tap.corrected && tap.final ? tap.final : tap.first;
     const s = verdictOf(o);
     const { name, why } = enrolment(o, tap.corrected);
-    panel(o.verdict, symbols[o.verdict] || "？", name, s.say, said(o.reason !== "in_order" && because(o, tap.corrected), why), foot(tap));
+    const reason = o.reason !== "in_order" && because(o, tap.corrected);
+    // Nothing is wrong with somebody who has yet to register: no red cross for them.
+    if (unregistered.has(o.reason) && !tap.corrected) panel("todo", "▷", book.labels.todo, book.labels.todo_say, said(reason, why), foot(tap));
+    else panel(o.verdict, symbols[o.verdict] || "？", name, s.say, said(reason, why), foot(tap));
     panelTap = tap.tap;
     seen.add(tap.tap);
     idleTimer = setTimeout(idle, verdictStays);

@@ -310,6 +310,7 @@ export function procedures({ book, lang, other, $, el, label, fill, changed }) {
     const names = (s.readers || []).map((r) => r.name);
     if (names.join("\n") !== readers.join("\n")) {
       readers = names;
+      if (!names.includes(lastReader)) lastReader = names[0] || "";
       drawReaders();
     }
     if (next && !was) begin();
@@ -345,7 +346,10 @@ export function procedures({ book, lang, other, $, el, label, fill, changed }) {
     status,
     waits: () => next,
     typing: () => Boolean(kind) && !next,
-    laid: (reader) => { lastReader = reader; },
+    laid: (reader) => {
+      lastReader = reader;
+      if (!next) said("next-notice", null); // that was the person before
+    },
     // answered takes where a card was handled, and why it failed; nothing where it became a tap.
     answered: (reader, failure) => {
       if (next && next.reader && next.reader !== reader) return; // an ordinary tap beside the one that is waited for

@@ -123,13 +123,14 @@ Five things to try:
                  and lay her card. The counter says that her card is registered, and shows the PPID a moment later.
   2. Every day.  Take the card away and lay it again: no PIN. Somebody who did not register is told so.
   3. A fraud.    Lay 証明書を写した装置 (a device with a copied certificate): Hanako's certificate on somebody else's genuine card is refused.
-                 Renew Hanako's certificate on the tray, on the same card or on a new one, and see what the next tap says.
+                 Renew Hanako's certificate on the tray, on the same card or on a new one, wait five seconds for the news to reach the
+                 box, and see what the next tap says.
   4. An outage.  Cut the line and go on: taps, and first-time registrations too. Press 失効させる (Revoke) under somebody registered and
                  lay that card: the box cannot know. After some ten seconds the counter says that it is off-line.
   5. A recovery. Restore the line. Everything settles by itself; the revoked card's tap shows as corrected.
 
   bin/kazashi --config %[3]s/box/kazashi.toml status       (or: taps)
-  %[4]s bin/kazashi card pin-status       (or: card info)
+  %[4]s bin/kazashi card --config %[3]s/box/kazashi.toml pin-status       (or: info, read)
   bin/kazashi-central --config %[3]s/central/central.toml status
   logs in %[3]s/log; Ctrl-C ends everything
 
