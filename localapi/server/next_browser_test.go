@@ -218,8 +218,10 @@ func TestBrowserChecksWithThePIN(t *testing.T) {
 			reason record.Reason
 			kind   string // who has yet to register is not shown a red cross
 		}{
-			{record.ReasonCardDiffers, "refused"}, {record.ReasonNotEnrolled, "todo"},
-			{record.ReasonCardDiffers, "refused"}, {record.ReasonCardRenewed, "todo"},
+			{record.ReasonCardDiffers, "refused"},
+			{record.ReasonNotEnrolled, "todo"},
+			{record.ReasonCardDiffers, "refused"},
+			{record.ReasonCardRenewed, "todo"},
 		} {
 			box.Publish(verdict(uint64(10+n), record.VerdictRefused, c.reason, nil))
 			b.Wait(panelKind, c.kind)

@@ -19,8 +19,18 @@ import (
 	"kazashi.example/reader/pcsc"
 )
 
+const usage = `cardtime times procedures on cards, for "kazashi-lab bench reader". It takes no arguments: requests come on standard input,
+a JSON object a line, for example
+  {"reader":"Virtual PCD 00 00","procedure":"certificate"}
+and answers go to standard output. To look at a card, use "kazashi card"; to record one, "cardtrace".
+`
+
 func main() {
 	pcsc.Main()
+	if len(os.Args) > 1 {
+		fmt.Fprint(os.Stderr, usage)
+		os.Exit(2)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	t := &timer{open: connect, memory: mynumber.NewMemory()}
 	err := t.serve(ctx, os.Stdin, os.Stdout)
