@@ -135,7 +135,7 @@ func samePseudonyms(t *testing.T, before, after map[string]name) {
 // renew gives somebody a new certificate, on the card that they have or on a new one, and waits until the box has heard of it.
 func renew(t *testing.T, r *rig.Rig, b *rig.Box, key string, newCard bool) {
 	t.Helper()
-	before := b.Status().Roster
+	people, heard := b.Status().Roster.People, r.Central.Status().Renewals
 	do := r.World.Renew
 	if newCard {
 		do = r.World.Reissue
@@ -143,5 +143,24 @@ func renew(t *testing.T, r *rig.Rig, b *rig.Box, key string, newCard bool) {
 	if _, err := do(key, time.Now()); err != nil {
 		t.Fatal(err)
 	}
-	b.Knows(before.People, before.Number)
+	heardOfRenewal(r, heard)
+	b.Knows(people, r.Central.Roster()) // an earlier change may still be on its way to the box
+}
+
+// heardOfRenewal waits until central knows of more renewals than before, and has asked once more since: both certificates of a card are
+// renewed, and the first of the two lines may be known alone.
+func heardOfRenewal(r *rig.Rig, before int64) {
+	r.Eventually(func() string {
+		if r.Central.Status().Renewals == before {
+			return "central has not heard of the renewal"
+		}
+		return ""
+	})
+	asked := r.Central.Status().RenewalsAsked
+	r.Eventually(func() string {
+		if r.Central.Status().RenewalsAsked.Equal(asked) {
+			return "central has not asked about renewals again"
+		}
+		return ""
+	})
 }

@@ -134,9 +134,9 @@ func (s *story) failAtPIN(ctx context.Context, card, pin string, want localapi.R
 
 // renew gives a person another certificate and waits until the box has heard of it.
 func (s *story) renew(ctx context.Context, card string, onNewCard bool) error {
-	before, err := s.client.Status(ctx)
+	heard, err := s.central().Status(ctx)
 	if err != nil {
-		return fmt.Errorf("asking the box before a renewal: %w", err)
+		return fmt.Errorf("asking central before a renewal: %w", err)
 	}
 	if _, err := s.tray.Tray.Renew(ctx, card, onNewCard); err != nil {
 		return fmt.Errorf("renewing the certificate of %s: %w", card, err)
@@ -146,7 +146,7 @@ func (s *story) renew(ctx context.Context, card string, onNewCard bool) error {
 		where = "a new card"
 	}
 	s.say("%s has a new certificate on %s", card, where)
-	return s.awaitRoster(ctx, before.Roster.Number)
+	return s.awaitRenewal(ctx, heard.Renewals)
 }
 
 // oneName checks that every served tap of a card since the last restart has one PPID.

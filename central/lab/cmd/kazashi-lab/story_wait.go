@@ -2,9 +2,14 @@ package main
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
+	"net/url"
 	"path/filepath"
 	"time"
+
+	_ "modernc.org/sqlite" // to read central's tables as the count does
 
 	"kazashi.example/central/admin"
 	"kazashi.example/central/daemon"
@@ -29,6 +34,62 @@ func (s *story) awaitOffline(ctx context.Context) error {
 			return fmt.Errorf("%w: the counter says %q %s after the line was cut: %w", context.Cause(ctx), st.Mode, noticedWithin, err)
 		}
 	}
+}
+
+func (s *story) central() *admin.Client {
+	return admin.NewClient(filepath.Join(s.path("central"), daemon.Socket))
+}
+
+// awaitRenewal waits until central knows of more renewals than before and has asked once more since (both certificates of a card are
+// renewed, and the first of the two lines may be known alone), and the box holds a roster that has the news. The roster's number is
+// read from central's database: an earlier change may still be on its way to the box.
+func (s *story) awaitRenewal(ctx context.Context, before int64) error {
+	first, err := s.awaitCentral(ctx, func(st admin.Status) bool { return st.Renewals > before })
+	if err != nil {
+		return err
+	}
+	if _, err := s.awaitCentral(ctx, func(st admin.Status) bool { return !st.RenewalsAsked.Equal(first.RenewalsAsked) }); err != nil {
+		return err
+	}
+	n, err := s.newestRoster(ctx)
+	if err != nil {
+		return err
+	}
+	return s.awaitRoster(ctx, n)
+}
+
+// awaitCentral waits until central's status fits.
+func (s *story) awaitCentral(ctx context.Context, fits func(admin.Status) bool) (admin.Status, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, settledWithin, errStory)
+	defer cancel()
+	poll := time.NewTicker(100 * time.Millisecond)
+	defer poll.Stop()
+	for {
+		st, err := s.central().Status(ctx)
+		if err == nil && fits(st) {
+			return st, nil
+		}
+		select {
+		case <-poll.C:
+		case <-ctx.Done():
+			return st, fmt.Errorf("%w: central has not heard of a renewal %s later: %w", context.Cause(ctx), settledWithin, err)
+		}
+	}
+}
+
+// newestRoster is how often the roster has changed; the box is sent it under the next number.
+func (s *story) newestRoster(ctx context.Context) (n uint64, err error) {
+	db, err := sql.Open("sqlite", (&url.URL{
+		Scheme: "file", OmitHost: true, Path: s.path("central", "central.db"), RawQuery: "_pragma=query_only(1)&_pragma=busy_timeout(10000)",
+	}).String())
+	if err == nil {
+		err = db.QueryRowContext(ctx, "SELECT coalesce(max(n), 0) FROM rosters").Scan(&n)
+		err = errors.Join(err, db.Close())
+	}
+	if err != nil {
+		return 0, fmt.Errorf("reading the number of central's roster: %w", err)
+	}
+	return n, nil
 }
 
 // awaitRoster waits until the box holds a roster of a later number than after, and returns when it does.
@@ -56,7 +117,7 @@ func (s *story) mustWait(ctx context.Context, when string) error {
 	if err != nil {
 		return fmt.Errorf("asking the box %s: %w", when, err)
 	}
-	central, err := admin.NewClient(filepath.Join(s.path("central"), daemon.Socket)).Status(ctx)
+	central, err := s.central().Status(ctx)
 	if err != nil {
 		return fmt.Errorf("asking central %s: %w", when, err)
 	}

@@ -63,6 +63,15 @@ func (c *Central) Rows(table string) (n int) {
 	return n
 }
 
+// Roster is how often the roster of the site that changed most has changed; a box is sent it under the next number.
+func (c *Central) Roster() (n uint64) {
+	c.r.tb.Helper()
+	db := c.database()
+	c.r.must(db.QueryRowContext(c.r.tb.Context(), "SELECT coalesce(max(n), 0) FROM rosters").Scan(&n))
+	c.r.must(db.Close())
+	return n
+}
+
 func (c *Central) database() *sql.DB {
 	c.r.tb.Helper()
 	db, err := sql.Open("sqlite", (&url.URL{
