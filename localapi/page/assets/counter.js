@@ -221,10 +221,10 @@ import { procedures } from "/assets/next.js";
   }
 
   let drawing = false;
-  function drawSoon() { // once a frame, however many records settle at once
+  function drawSoon() { // once for all records that settle at once; by the clock, since a covered window gets no frames
     if (drawing) return;
     drawing = true;
-    requestAnimationFrame(() => { drawing = false; drawTaps(); });
+    setTimeout(() => { drawing = false; drawTaps(); }, 16);
   }
 
   function list(newest) {
