@@ -193,7 +193,9 @@ func publicKeys(k *keys.Keys) ([]trust.Key, error) {
 		return nil, err
 	}
 	return []trust.Key{
-		{Purposes: []sign.Purpose{sign.PurposeAck, sign.PurposeVerdicts, sign.PurposeRules, sign.PurposeRoster}, Public: signKey.DER()},
+		{Purposes: []sign.Purpose{
+			sign.PurposeAck, sign.PurposeVerdicts, sign.PurposeRules, sign.PurposeRoster, sign.PurposeSet, sign.PurposeDelta,
+		}, Public: signKey.DER()},
 		{Purposes: []sign.Purpose{trust.UseTLS}, Public: tlsKey.DER()},
 		{Purposes: []sign.Purpose{trust.UseSeal}, Public: k.Seal.Public().Bytes()},
 	}, nil

@@ -48,6 +48,8 @@ const (
 	PurposeVerdicts Purpose = "kazashi/verdicts/v1" // final verdicts, by C-sign
 	PurposeRules    Purpose = "kazashi/rules/v1"    // rule set, by C-sign
 	PurposeRoster   Purpose = "kazashi/roster/v1"   // roster of a box, by C-sign
+	PurposeSet      Purpose = "kazashi/crlset/v1"   // head of a revocation set, by C-sign
+	PurposeDelta    Purpose = "kazashi/crldelta/v1" // head of a delta between two sets, by C-sign
 	PurposeTrust    Purpose = "kazashi/trust/v1"    // trust bundle, by R
 	PurposeRoot     Purpose = "kazashi/root/v1"     // root set, by R
 )

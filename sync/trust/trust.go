@@ -26,6 +26,9 @@ const (
 // uses are what a box of this release needs a key for.
 var uses = []sign.Purpose{UseTLS, UseSeal, sign.PurposeAck, sign.PurposeVerdicts, sign.PurposeRules}
 
+// more are what a box can do without: it then has no roster, and no revocation set.
+var more = []sign.Purpose{sign.PurposeRoster, sign.PurposeSet, sign.PurposeDelta}
+
 // maxKeys bounds every list of a bundle.
 const maxKeys = 256
 
@@ -177,7 +180,7 @@ func (k Key) check() error {
 	if k.may(sign.PurposeTrust) || k.may(sign.PurposeRoot) || k.may(sign.PurposeEpoch) {
 		return fmt.Errorf("%w: central's key may not be a root or a device", ErrBundle)
 	}
-	if !slices.ContainsFunc(k.Purposes, func(p sign.Purpose) bool { return p == sign.PurposeRoster || slices.Contains(uses, p) }) {
+	if !slices.ContainsFunc(k.Purposes, func(p sign.Purpose) bool { return slices.Contains(more, p) || slices.Contains(uses, p) }) {
 		return nil // of a later release, in a form that is not known here
 	}
 	_, err := sign.ParsePublicKey(k.Public)

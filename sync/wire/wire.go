@@ -6,6 +6,9 @@
 package wire
 
 import (
+	"encoding/hex"
+
+	"kazashi.example/sync/canon"
 	"kazashi.example/sync/certid"
 	"kazashi.example/sync/record"
 	"kazashi.example/sync/rule"
@@ -63,6 +66,52 @@ type Poll struct {
 	Waiting  uint64           `cbor:"10,keyasint"`          // records not yet received by central
 	Release  string           `cbor:"11,keyasint"`
 	Roster   rule.Version     `cbor:"12,keyasint,omitzero"` // roster held, in memory; absent if none
+	Sets     []HeldSet        `cbor:"13,keyasint,omitempty"`
+}
+
+// HeldSet names a revocation set that a box has in use.
+type HeldSet struct {
+	Hierarchy certid.Hierarchy `cbor:"1,keyasint"`
+	Purpose   certid.Purpose   `cbor:"2,keyasint"`
+	Number    rule.Version     `cbor:"3,keyasint"`
+	Root      BlobID           `cbor:"4,keyasint"` // of its file
+}
+
+// BlobID names a file by its content. Of a file in chunks (a set, a delta) it is the root of the chunk digests (crlset.Root),
+// of any other the SHA-256.
+type BlobID [32]byte
+
+// String is hex, as it stands in paths.
+func (b BlobID) String() string { return hex.EncodeToString(b[:]) }
+
+// MarshalCBOR writes a 32-octet byte string.
+func (b BlobID) MarshalCBOR() ([]byte, error) { return canon.EncodeFixed(b[:]) }
+
+// UnmarshalCBOR takes a byte string of exactly 32 octets.
+func (b *BlobID) UnmarshalCBOR(x []byte) error { return canon.DecodeFixed(b[:], x) }
+
+// Blob is a file that central serves by ranges of octets; see uplink.
+type Blob struct {
+	ID   BlobID `cbor:"1,keyasint"`
+	Size uint64 `cbor:"2,keyasint"` // octets
+}
+
+// SetOffer says which revocation set of a scope is the newest and where its parts are. It is not signed: what is fetched is.
+type SetOffer struct {
+	Hierarchy certid.Hierarchy `cbor:"1,keyasint"`
+	Purpose   certid.Purpose   `cbor:"2,keyasint"`
+	Number    rule.Version     `cbor:"3,keyasint"`
+	Manifest  Blob             `cbor:"4,keyasint"`           // manifest.Manifest
+	Set       Blob             `cbor:"5,keyasint"`           // the set's file
+	Deltas    []DeltaOffer     `cbor:"6,keyasint,omitempty"` // the chain from the set that the box holds, oldest first; empty if there is none
+}
+
+// DeltaOffer is one step of the chain.
+type DeltaOffer struct {
+	Base  rule.Version `cbor:"1,keyasint"`
+	Next  rule.Version `cbor:"2,keyasint"`
+	Head  Blob         `cbor:"3,keyasint"` // manifest.DeltaHead, signed
+	Delta Blob         `cbor:"4,keyasint"` // the delta's file
 }
 
 // RelayedList is a certificate authority's own signed list, passed on as it is.
@@ -89,6 +138,7 @@ type Polled struct {
 	Subjects     []Subject     `cbor:"7,keyasint,omitempty"`
 	Time         int64         `cbor:"8,keyasint,omitempty"` // central's clock when it answered, Unix milliseconds
 	Roster       []byte        `cbor:"9,keyasint,omitempty"` // roster.Set, signed
+	Sets         []SetOffer    `cbor:"10,keyasint,omitempty"`
 }
 
 // Failure is the body of every answer that is not 200.
