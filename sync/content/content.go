@@ -60,6 +60,8 @@ type Said struct {
 	ListNumber uint64            `cbor:"5,keyasint,omitempty"` // 0: no list
 	ListTime   int64             `cbor:"6,keyasint,omitempty"` // thisUpdate, Unix seconds
 	Clock      record.Confidence `cbor:"7,keyasint"`
+	// ListEpoch is the central epoch of a revocation set's number, whose n is ListNumber; 0: an authority's own list, numbered by it.
+	ListEpoch uint64 `cbor:"8,keyasint,omitempty"`
 }
 
 // Record is one tap.
