@@ -2,23 +2,26 @@
 //
 // A [Head] names scope, number, age, coverage and digest root of a set, signed by C-sign. A [Manifest] is the head with what its
 // digests cover: the chunk digests and the table of partitions. A [DeltaHead] turns one set's head into another's. Values and
-// pure functions; nothing is read or written here.
+// pure functions, for any goroutine; nothing is read or written here, and nothing here looks at a set's entries.
 package manifest
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
 	"errors"
-	"time"
+	"fmt"
 
 	"kazashi.example/sync/canon"
-	"kazashi.example/sync/certid"
 	"kazashi.example/sync/crlset"
-	"kazashi.example/sync/rule"
+	"kazashi.example/sync/sign"
 )
 
 // Caps.
 const (
 	MaxManifest   = 16 << 20 // octets of a manifest or delta head; 450 MB of set need 220 KB of digests
 	MaxPartitions = 4096
+	MaxPoint      = 1 << 10 // octets of a distribution point's name
+	MaxIssuers    = 64
 	MaxSize       = 4 << 30 // octets of a set or delta
 )
 
@@ -41,53 +44,58 @@ func (d Digest) MarshalCBOR() ([]byte, error) { return canon.EncodeFixed(d[:]) }
 // UnmarshalCBOR takes a byte string of exactly 32 octets.
 func (d *Digest) UnmarshalCBOR(b []byte) error { return canon.DecodeFixed(d[:], b) }
 
-// Head says what a set is. It is signed for sign.PurposeSet.
-type Head struct {
-	Version    uint8            `cbor:"1,keyasint"`
-	Hierarchy  certid.Hierarchy `cbor:"2,keyasint"`
-	Purpose    certid.Purpose   `cbor:"3,keyasint"`
-	Number     rule.Version     `cbor:"4,keyasint"` // ours: central epoch and n; rises
-	ThisUpdate int64            `cbor:"5,keyasint"` // the oldest partition's, Unix seconds: the set's age
-	NextUpdate int64            `cbor:"6,keyasint"` // the earliest partition's, Unix seconds
-	Issuers    [][]byte         `cbor:"7,keyasint"` // certid.KeyIDs whose certificates an absence speaks of, rising
-	Columns    crlset.Columns   `cbor:"8,keyasint"`
-	Entries    uint64           `cbor:"9,keyasint"`
-	Size       uint64           `cbor:"10,keyasint"` // octets of the set's file
-	Root       Digest           `cbor:"11,keyasint"` // of its chunk digests, see crlset/DESIGN.md
-	Rows       uint32           `cbor:"12,keyasint"` // partitions
-	Table      Digest           `cbor:"13,keyasint"` // SHA-256 of the deterministic CBOR of []Row
-}
-
-// Scope is what the set speaks of.
-func (h Head) Scope() certid.Scope { return certid.Scope{Hierarchy: h.Hierarchy, Purpose: h.Purpose} }
-
-// At is ThisUpdate as a time, UTC.
-func (h Head) At() time.Time { return time.Unix(h.ThisUpdate, 0).UTC() }
-
-// Row is one list that a set was made from: the whole list of a scope, or one partition of it.
-type Row struct {
-	Point      []byte `cbor:"1,keyasint,omitempty"` // directory name (DER) of the issuing distribution point; empty: the whole list
-	Key        []byte `cbor:"2,keyasint"`           // certid.KeyID of the key that signed it
-	Number     uint64 `cbor:"3,keyasint"`           // CRL number, RFC 5280 §5.2.3
-	ThisUpdate int64  `cbor:"4,keyasint"`           // Unix seconds
-	NextUpdate int64  `cbor:"5,keyasint"`           // Unix seconds
-}
-
 // Manifest is a head with what its digests cover. It travels as deterministic CBOR.
 type Manifest struct {
 	Signed  []byte `cbor:"1,keyasint"` // COSE_Sign1 of the Head
 	Digests []byte `cbor:"2,keyasint"` // of all chunks, 32 octets each
-	Table   []Row  `cbor:"3,keyasint"` // in rising order of Point
+	Table   []Row  `cbor:"3,keyasint"` // in rising order of Point, then Key
 }
 
-// DeltaHead says what turns one set into the next. It is signed for sign.PurposeDelta.
-type DeltaHead struct {
-	Version uint8        `cbor:"1,keyasint"`
-	Base    rule.Version `cbor:"2,keyasint"` // number of the set that it applies to
-	Root    Digest       `cbor:"3,keyasint"` // and its root
-	Next    []byte       `cbor:"4,keyasint"` // COSE_Sign1 of the next set's Head
-	Changed []Row        `cbor:"5,keyasint,omitempty"`
-	Gone    [][]byte     `cbor:"6,keyasint,omitempty"` // points of partitions that are no more
-	Size    uint64       `cbor:"7,keyasint"`           // octets of the delta's file
-	Digests []byte       `cbor:"8,keyasint"`           // of its chunks
+// Encode writes the manifest as it travels.
+func (m Manifest) Encode() ([]byte, error) { return canon.Encode(m) }
+
+// Decode reads a manifest and opens it.
+func Decode(keys sign.Keys, b []byte) (Manifest, Head, error) {
+	var m Manifest
+	if err := canon.Decode(b, &m, MaxManifest); err != nil {
+		return Manifest{}, Head{}, fmt.Errorf("%w: %w", ErrManifest, err)
+	}
+	h, err := m.Open(keys)
+	if err != nil {
+		return Manifest{}, Head{}, err
+	}
+	return m, h, nil
+}
+
+// Open verifies the head's signature and compares everything with it: errors of package sign, or ErrManifest.
+func (m Manifest) Open(keys sign.Keys) (Head, error) {
+	h, err := OpenHead(keys, m.Signed)
+	if err != nil {
+		return Head{}, err
+	}
+	if err := checkDigests(h.Size, m.Digests); err != nil {
+		return Head{}, err
+	}
+	if root(h.Size, m.Digests) != h.Root {
+		return Head{}, fault("chunk digests do not make the root")
+	}
+	if err := h.checkTable(m.Table); err != nil {
+		return Head{}, err
+	}
+	return h, nil
+}
+
+// checkDigests wants one digest for each chunk of a file.
+func checkDigests(size uint64, digests []byte) error {
+	if chunks := (size + crlset.ChunkSize - 1) / crlset.ChunkSize; uint64(len(digests)) != 32*chunks {
+		return fault("digests of another number of chunks")
+	}
+	return nil
+}
+
+func fault(what string) error { return fmt.Errorf("%w: %s", ErrManifest, what) }
+
+func root(size uint64, digests []byte) Digest {
+	b := binary.LittleEndian.AppendUint64([]byte("kazashi/crlset/root/v1"), size)
+	return sha256.Sum256(append(b, digests...))
 }
