@@ -6,6 +6,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"io"
 	"log/slog"
 	"path/filepath"
 	"sync"
@@ -157,6 +158,11 @@ func (*central) Join(context.Context, sign.PublicKey, wire.JoinRequest) (wire.Jo
 
 // Known lets everybody speak: these tests have one box.
 func (*central) Known(context.Context, sign.PublicKey) error { return nil }
+
+// Blob has nothing.
+func (*central) Blob(context.Context, sign.PublicKey, wire.BlobID) (io.ReadSeekCloser, error) {
+	return nil, &uplink.Refusal{Code: wire.CodeUnknownBlob, Message: "not here"}
+}
 
 // Push stores and acknowledges everything held of the epochs touched.
 func (c *central) Push(_ context.Context, _ sign.PublicKey, p wire.Push) (out wire.Pushed, err error) {

@@ -11,8 +11,11 @@ import (
 	"crypto"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"log/slog"
 	"maps"
+	"os"
 	"sync"
 	"time"
 
@@ -39,6 +42,11 @@ type Desired interface {
 	Bundle() (number uint64, travelling []byte)
 	// Lists are the newest revocation lists, each as its authority signed it.
 	Lists() []List
+	// Offers are the revocation sets that are newer than what a box holds, at most one a scope, with the deltas that lead from
+	// there if there are any.
+	Offers(held []wire.HeldSet) []wire.SetOffer
+	// OpenBlob opens a file that was offered. fs.ErrNotExist for what is not there, or no longer.
+	OpenBlob(id wire.BlobID) (*os.File, error)
 	// Serves reports whether any service in force is of a verifier.
 	Serves(v record.VerifierID) bool
 }
@@ -97,6 +105,8 @@ type Peer struct {
 type peer struct {
 	Peer
 	told told
+
+	offered map[certid.Scope]offered
 }
 
 // told is what the box holds of acknowledgements if it holds version.
@@ -170,6 +180,30 @@ func (l *Line) box(ctx context.Context, device sign.PublicKey) (b store.Box, err
 func (l *Line) Known(ctx context.Context, device sign.PublicKey) error {
 	_, err := l.box(ctx, device)
 	return err
+}
+
+// Blob opens a file for a box in service.
+func (l *Line) Blob(ctx context.Context, device sign.PublicKey, id wire.BlobID) (io.ReadSeekCloser, error) {
+	if _, err := l.serving(ctx, device); err != nil {
+		return nil, err
+	}
+	f, err := l.Desired.OpenBlob(id)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, &uplink.Refusal{Code: wire.CodeUnknownBlob, Message: "there is no such file, or no longer; poll for what there is"}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("opening blob %s: %w", id, err)
+	}
+	return f, nil
+}
+
+// serving finds whose connection this is, if the box is in service.
+func (l *Line) serving(ctx context.Context, device sign.PublicKey) (store.Box, error) {
+	b, err := l.box(ctx, device)
+	if err == nil && b.State == store.BoxRevoked {
+		return b, &uplink.Refusal{Code: wire.CodeRevokedBox, Message: "this box was taken out of service"}
+	}
+	return b, err
 }
 
 // Push stores what a box brought, its own or another's. A box out of service may still bring: it is held.

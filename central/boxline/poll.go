@@ -24,18 +24,17 @@ const listRoom = wire.MaxPolled - roster.MaxSet - (4 << 20)
 
 // Poll answers with what the box lacks, and waits up to p.Wait seconds if it lacks nothing.
 func (l *Line) Poll(ctx context.Context, device sign.PublicKey, p wire.Poll) (wire.Polled, error) {
-	if len(p.Epochs) > wire.MaxEpochs || len(p.Subjects) > wire.MaxSubjects {
-		return wire.Polled{}, &uplink.Refusal{Code: wire.CodeBadMessage, Message: "a poll asks about at most 256 epochs and 256 taps"}
+	if len(p.Epochs) > wire.MaxEpochs || len(p.Subjects) > wire.MaxSubjects || len(p.Sets) > wire.MaxOffers {
+		return wire.Polled{}, &uplink.Refusal{
+			Code: wire.CodeBadMessage, Message: "a poll asks about at most 256 epochs and 256 taps, and names 16 revocation sets",
+		}
 	}
 	timer := time.NewTimer(time.Duration(min(p.Wait, wire.MaxWait)) * time.Second)
 	defer timer.Stop()
 	for last := p.Wait == 0; ; {
-		b, err := l.box(ctx, device)
+		b, err := l.serving(ctx, device)
 		if err != nil {
 			return wire.Polled{}, err
-		}
-		if b.State == store.BoxRevoked {
-			return wire.Polled{}, &uplink.Refusal{Code: wire.CodeRevokedBox, Message: "this box was taken out of service"}
 		}
 		bell := l.Bells.Box(b.ID)
 		answer, news, err := l.answer(ctx, b, p)
@@ -90,8 +89,9 @@ func (l *Line) answer(ctx context.Context, b store.Box, p wire.Poll) (wire.Polle
 		l.with(b.ID, func(p *peer) { p.told.learn(held) })
 	}
 	l.desired(&out, p)
+	out.Sets = l.offers(b.ID, p)
 	news := out.Ack != nil || out.Verdicts != nil || out.Rules != nil || out.Bundle != nil || out.Lists != nil || out.Subjects != nil ||
-		out.Roster != nil
+		out.Roster != nil || out.Sets != nil
 	return out, news, nil
 }
 

@@ -2,6 +2,8 @@ package daemon
 
 import (
 	"fmt"
+	"io/fs"
+	"os"
 	"slices"
 
 	"kazashi.example/central/boxline"
@@ -14,6 +16,7 @@ import (
 	"kazashi.example/sync/rule"
 	"kazashi.example/sync/seal"
 	"kazashi.example/sync/sign"
+	"kazashi.example/sync/wire"
 )
 
 // wanted is what every box is to have.
@@ -41,6 +44,12 @@ func (w wanted) Lists() []boxline.List {
 	}
 	return all
 }
+
+// Offers are none: no sets are built.
+func (wanted) Offers([]wire.HeldSet) []wire.SetOffer { return nil }
+
+// OpenBlob finds nothing.
+func (wanted) OpenBlob(wire.BlobID) (*os.File, error) { return nil, fs.ErrNotExist }
 
 // Serves looks for a rule of the verifier.
 func (w wanted) Serves(v record.VerifierID) bool {

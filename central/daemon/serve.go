@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log"
 	"log/slog"
 	"net"
@@ -172,11 +173,39 @@ func (d *Daemon) serve(ctx context.Context, g *errgroup.Group, s *http.Server, r
 	})
 }
 
-// leaving answers polls that are held when central stops, so that no box has to find out by itself.
+// leaving ends what would last when central stops: it answers polls that are held, so that no box has to find out by itself, and
+// cuts files short.
 type leaving struct {
 	uplink.Service
 
 	stop <-chan struct{}
+}
+
+// Blob is the service's; what is still to come of it when central stops is not waited for.
+func (l leaving) Blob(ctx context.Context, device sign.PublicKey, id wire.BlobID) (io.ReadSeekCloser, error) {
+	f, err := l.Service.Blob(ctx, device, id)
+	if err != nil {
+		return nil, err
+	}
+	return left{f, l.stop}, nil
+}
+
+// errStopping is why a blob ends early.
+var errStopping = errors.New("central is stopping")
+
+type left struct {
+	io.ReadSeekCloser
+
+	stop <-chan struct{}
+}
+
+func (l left) Read(p []byte) (int, error) {
+	select {
+	case <-l.stop:
+		return 0, errStopping
+	default:
+		return l.ReadSeekCloser.Read(p)
+	}
 }
 
 // Poll is the service's, and does not wait any longer once central stops.

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -37,6 +38,7 @@ const (
 type Refusal struct {
 	Code    string
 	Message string
+	After   time.Duration // how long central asks to wait before the next try, in whole seconds; 0 if it does not say
 }
 
 func (r *Refusal) Error() string { return fmt.Sprintf("central refused (%s): %s", r.Code, r.Message) }
@@ -53,6 +55,7 @@ type Config struct {
 type Client struct {
 	http *http.Client
 	base string
+	blob chan struct{} // holds one while a blob is read
 }
 
 // NewClient opens nothing yet.
@@ -86,7 +89,7 @@ func newClient(c Config, check func(sign.PublicKey) error) (*Client, error) {
 	if c.Proxy != nil {
 		t.Proxy = http.ProxyURL(c.Proxy)
 	}
-	return &Client{http: &http.Client{Transport: t}, base: "https://" + c.Address}, nil
+	return &Client{http: &http.Client{Transport: t}, base: "https://" + c.Address, blob: make(chan struct{}, 1)}, nil
 }
 
 // Close drops idle connections.
@@ -179,5 +182,17 @@ func refusal(resp *http.Response) error {
 	if err := canon.Decode(b, &f, wire.MaxErrorBody); err != nil {
 		return fmt.Errorf("reading central's answer with status %d: %w", resp.StatusCode, err)
 	}
-	return &Refusal{f.Code, f.Message}
+	return &Refusal{Code: f.Code, Message: f.Message, After: retryAfter(resp)}
+}
+
+// maxAfter bounds what central can make a box wait.
+const maxAfter = time.Hour
+
+// retryAfter reads delay-seconds of Retry-After (RFC 9110 §10.2.3); 0 for anything else.
+func retryAfter(resp *http.Response) time.Duration {
+	n, err := strconv.ParseUint(resp.Header.Get("Retry-After"), 10, 16)
+	if err != nil {
+		return 0
+	}
+	return min(time.Duration(n)*time.Second, maxAfter) //nolint:gosec // at most 65535
 }

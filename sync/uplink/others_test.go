@@ -10,6 +10,7 @@ import (
 	"crypto/sha256"
 	"crypto/tls"
 	"errors"
+	"io"
 	"strings"
 	"sync"
 	"testing"
@@ -61,6 +62,10 @@ func (relay) Push(context.Context, sign.PublicKey, wire.Push) (wire.Pushed, erro
 
 func (relay) Poll(context.Context, sign.PublicKey, wire.Poll) (wire.Polled, error) {
 	return wire.Polled{}, errors.New("joins only")
+}
+
+func (relay) Blob(context.Context, sign.PublicKey, wire.BlobID) (io.ReadSeekCloser, error) {
+	return nil, errors.New("joins only")
 }
 
 // liar lets every box in without knowing any code.

@@ -3,6 +3,7 @@ package uplink
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"net/http"
 	"time"
@@ -26,6 +27,9 @@ type Service interface {
 	Push(ctx context.Context, device sign.PublicKey, p wire.Push) (wire.Pushed, error)
 	// Poll may block for p.Wait seconds.
 	Poll(ctx context.Context, device sign.PublicKey, p wire.Poll) (wire.Polled, error)
+	// Blob opens a file for a box that is in service. *Refusal with CodeUnknownBox or CodeRevokedBox for anybody else, and with
+	// CodeUnknownBlob for what is not there.
+	Blob(ctx context.Context, device sign.PublicKey, id wire.BlobID) (io.ReadSeekCloser, error)
 }
 
 // Handler serves the uplink's methods. It must sit behind ServerConfig.
@@ -35,8 +39,9 @@ func Handler(s Service, log *slog.Logger) http.Handler {
 	mux.Handle(pathJoin, method(log, terms{wire.MaxJoin, shortest, anybody}, s.Join))
 	mux.Handle(pathPush, method(log, terms{wire.MaxPush, longest, s.Known}, s.Push))
 	mux.Handle(pathPoll, method(log, terms{wire.MaxPoll, longest, s.Known}, s.Poll))
+	mux.Handle(pathBlob+"{id}", &blobs{s, log, &streams{each: map[sign.KeyID]int{}}})
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		fail(r.Context(), log, w, http.StatusNotFound, &Refusal{wire.CodeUnknownRoute, "no such method"})
+		fail(r.Context(), log, w, http.StatusNotFound, &Refusal{Code: wire.CodeUnknownRoute, Message: "no such method"})
 	})
 	return mux
 }
@@ -57,12 +62,12 @@ func method[In, Out any](log *slog.Logger, read terms, do func(context.Context, 
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx := r.Context()
 		if r.Method != http.MethodPost || r.Header.Get("Content-Type") != mediaType || r.TLS == nil {
-			fail(ctx, log, w, http.StatusBadRequest, &Refusal{wire.CodeBadMessage, "POST " + mediaType + " over TLS"})
+			fail(ctx, log, w, http.StatusBadRequest, &Refusal{Code: wire.CodeBadMessage, Message: "POST " + mediaType + " over TLS"})
 			return
 		}
 		device, err := peerKey(*r.TLS)
 		if err != nil {
-			fail(ctx, log, w, http.StatusForbidden, &Refusal{wire.CodeUnknownBox, err.Error()})
+			fail(ctx, log, w, http.StatusForbidden, &Refusal{Code: wire.CodeUnknownBox, Message: err.Error()})
 			return
 		}
 		if err := read.from(ctx, device); err != nil {
@@ -76,7 +81,7 @@ func method[In, Out any](log *slog.Logger, read terms, do func(context.Context, 
 			err = canon.Decode(b, &in, int(read.limit))
 		}
 		if err != nil {
-			fail(ctx, log, w, http.StatusBadRequest, &Refusal{wire.CodeBadMessage, err.Error()})
+			fail(ctx, log, w, http.StatusBadRequest, &Refusal{Code: wire.CodeBadMessage, Message: err.Error()})
 			return
 		}
 		out, err := do(ctx, device, in)
@@ -88,14 +93,19 @@ func method[In, Out any](log *slog.Logger, read terms, do func(context.Context, 
 	})
 }
 
+func asRefusal(err error) (*Refusal, bool) {
+	var r *Refusal
+	return r, errors.As(err, &r)
+}
+
 // fail sends a refusal; an error that is none stays here.
 func fail(ctx context.Context, log *slog.Logger, w http.ResponseWriter, status int, err error) {
-	var r *Refusal
-	if !errors.As(err, &r) {
+	r, ok := asRefusal(err)
+	if !ok {
 		if ctx.Err() == nil {
 			log.ErrorContext(ctx, "uplink request failed", slog.Any("error", err))
 		}
-		r, status = &Refusal{wire.CodeInternal, "central could not do it; try again"}, http.StatusInternalServerError
+		r, status = &Refusal{Code: wire.CodeInternal, Message: "central could not do it; try again"}, http.StatusInternalServerError
 	}
 	answer(ctx, log, w, status, wire.Failure{Code: r.Code, Message: r.Message})
 }
@@ -110,7 +120,7 @@ func answer(ctx context.Context, log *slog.Logger, w http.ResponseWriter, status
 	w.Header().Set("Content-Type", mediaType)
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
-	if err := writeAll(w, b); err != nil {
+	if _, err := newPaced(w).Write(b); err != nil {
 		log.DebugContext(ctx, "the box left before its answer", slog.Any("error", err))
 	}
 }

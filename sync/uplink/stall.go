@@ -18,8 +18,8 @@ const (
 	chunk        = 16 << 10         // octets written between two deadlines
 )
 
-// errStalled is why a context ended in which nothing moved for too long.
-var errStalled = fmt.Errorf("the line is silent: %w", context.DeadlineExceeded)
+// ErrStalled says that nothing moved on the line for too long.
+var ErrStalled = fmt.Errorf("the line is silent: %w", context.DeadlineExceeded)
 
 // watch is a context that ends when nothing has moved for a while.
 type watch struct {
@@ -32,7 +32,7 @@ func watched(ctx context.Context, first time.Duration) (context.Context, *watch,
 	ctx, stop := context.WithTimeout(ctx, longest)
 	ctx, cancel := context.WithCancelCause(ctx)
 	w := &watch{cancel: cancel}
-	w.timer = time.AfterFunc(first, func() { cancel(errStalled) })
+	w.timer = time.AfterFunc(first, func() { cancel(ErrStalled) })
 	return ctx, w, func() {
 		w.timer.Stop()
 		cancel(nil)
@@ -53,7 +53,7 @@ func (w *watch) moving(r io.Reader, d time.Duration) io.Reader {
 
 // because names the silence where that is why an exchange failed.
 func because(ctx context.Context, err error) error {
-	if cause := context.Cause(ctx); errors.Is(cause, errStalled) {
+	if cause := context.Cause(ctx); errors.Is(cause, ErrStalled) {
 		return fmt.Errorf("%w (%w)", cause, err)
 	}
 	return err
@@ -80,20 +80,29 @@ func readAll(w http.ResponseWriter, r *http.Request, of terms) ([]byte, error) {
 	return b, c.SetReadDeadline(time.Time{})
 }
 
-// writeAll sends an answer as long as it moves, and not for ever.
-func writeAll(w http.ResponseWriter, b []byte) error {
-	c, end := http.NewResponseController(w), time.Now().Add(longest)
-	for len(b) > 0 {
-		if err := c.SetWriteDeadline(earlier(time.Now().Add(stallTimeout), end)); err != nil {
-			return err
+// paced is an answer that is sent as long as it moves, and not for ever.
+type paced struct {
+	w   http.ResponseWriter
+	c   *http.ResponseController
+	end time.Time
+}
+
+func newPaced(w http.ResponseWriter) *paced {
+	return &paced{w, http.NewResponseController(w), time.Now().Add(longest)}
+}
+
+// Write sends b.
+func (p *paced) Write(b []byte) (sent int, err error) {
+	for sent < len(b) {
+		if err := p.c.SetWriteDeadline(earlier(time.Now().Add(stallTimeout), p.end)); err != nil {
+			return sent, err
 		}
-		n, err := w.Write(b[:min(chunk, len(b))])
-		if err != nil {
-			return err
+		n, err := p.w.Write(b[sent:min(sent+chunk, len(b))])
+		if sent += n; err != nil {
+			return sent, err
 		}
-		b = b[n:]
 	}
-	return nil
+	return sent, nil
 }
 
 func earlier(a, b time.Time) time.Time {

@@ -40,7 +40,7 @@ func TestSlowIsNotDead(t *testing.T) {
 		ctx, w, stop := watched(t.Context(), requestTimeout)
 		defer stop()
 		got, err := io.ReadAll(w.moving(&dripping{ctx, requestTimeout - time.Second, 30}, requestTimeout))
-		if len(got) != 30 || !errors.Is(err, errStalled) || !errors.Is(err, context.DeadlineExceeded) {
+		if len(got) != 30 || !errors.Is(err, ErrStalled) || !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("ReadAll = %d octets, %v, want 30 and the silence after them", len(got), err)
 		}
 		if want := 30*(requestTimeout-time.Second) + requestTimeout; time.Since(began) != want {
@@ -94,7 +94,7 @@ func serve(t *testing.T, hold, whole time.Duration) (dial func() net.Conn) {
 			return
 		case <-time.After(hold):
 		}
-		_ = writeAll(w, b)
+		_, _ = newPaced(w).Write(b)
 	})}
 	ended := make(chan error, 1)
 	go func() { ended <- s.Serve(l) }()

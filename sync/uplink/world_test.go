@@ -40,6 +40,8 @@ type central struct {
 	pushed int
 	fail   error
 	lookup error // of Known
+	blobs  map[wire.BlobID]func() io.ReadSeekCloser
+	files  sync.WaitGroup // blobs that are open
 }
 
 func (c *central) Join(_ context.Context, device sign.PublicKey, r wire.JoinRequest) (wire.JoinAnswer, error) {
@@ -75,6 +77,20 @@ func (c *central) Poll(ctx context.Context, _ sign.PublicKey, p wire.Poll) (wire
 		<-ctx.Done() // as long as the box stays
 	}
 	return wire.Polled{CentralEpoch: 3}, nil
+}
+
+// Blob opens a blob that the test put here.
+func (c *central) Blob(ctx context.Context, device sign.PublicKey, id wire.BlobID) (io.ReadSeekCloser, error) {
+	if err := c.Known(ctx, device); err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	open, ok := c.blobs[id]
+	if !ok {
+		return nil, &uplink.Refusal{Code: wire.CodeUnknownBlob, Message: "not here"}
+	}
+	return open(), nil
 }
 
 // server runs the uplink of a service under a TLS key on loopback and returns its address.

@@ -23,6 +23,8 @@ const (
 	MaxPolled    = 64 << 20 // a relayed list dominates
 	MaxSubjects  = 256      // asked for, or given, in one poll
 	MaxEpochs    = 256      // asked about in one poll
+	MaxOffers    = 16       // revocation sets held, or offered, in one poll: one a scope
+	MaxDeltas    = 31       // of one offer; a box further behind takes the set
 	MaxWait      = 55       // seconds a poll may be held open
 	MaxErrorBody = 4 << 10
 )
@@ -156,4 +158,6 @@ const (
 	CodeInternal     = "internal"       // central's fault; try again
 	CodeUnavailable  = "unavailable"    // central is starting, stopping or full; try again
 	CodeUnknownRoute = "unknown_method" // no such method here
+	CodeUnknownBlob  = "unknown_blob"   // no such file here, or no longer
+	CodeBadRange     = "bad_range"      // the file has no such octet
 )

@@ -10,8 +10,11 @@ import (
 	"crypto/ecdsa"
 	"crypto/rand"
 	"errors"
+	"io/fs"
 	"log/slog"
+	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -107,6 +110,8 @@ type World struct {
 	rules    rule.Set
 	signed   []byte
 	lists    []boxline.List
+	offers   []wire.SetOffer
+	blobs    map[wire.BlobID]string
 	examined func([]byte) (jpki.AuthCert, error)
 }
 
@@ -170,6 +175,31 @@ func (w *World) Bundle() (uint64, []byte) { return 7, []byte("bundle of a test")
 
 // Lists is boxline.Desired.
 func (w *World) Lists() []boxline.List { w.mu.Lock(); defer w.mu.Unlock(); return w.lists }
+
+// Offers is boxline.Desired: all that were set, whatever is held.
+func (w *World) Offers([]wire.HeldSet) []wire.SetOffer {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.offers)
+}
+
+// OpenBlob is boxline.Desired.
+func (w *World) OpenBlob(id wire.BlobID) (*os.File, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	path, ok := w.blobs[id]
+	if !ok {
+		return nil, fs.ErrNotExist
+	}
+	return os.Open(path)
+}
+
+// SetOffers sets what is offered to every box, and the paths of its files.
+func (w *World) SetOffers(blobs map[wire.BlobID]string, offers ...wire.SetOffer) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.offers, w.blobs = offers, blobs
+}
 
 // Serves is boxline.Desired.
 func (w *World) Serves(v record.VerifierID) bool { return v == simbox.Verifier }

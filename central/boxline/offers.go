@@ -1,0 +1,63 @@
+package boxline
+
+import (
+	"time"
+
+	"kazashi.example/sync/certid"
+	"kazashi.example/sync/record"
+	"kazashi.example/sync/rule"
+	"kazashi.example/sync/wire"
+)
+
+// offerAgain is how long an offer that a box was told is not repeated to it: a set takes its time on a thin line, and the box knows. An
+// answer that was lost is made good then.
+const offerAgain = time.Minute
+
+// offered is what a box was told to fetch, and what it held then.
+type offered struct {
+	number   rule.Version
+	manifest wire.BlobID
+	from     rule.Version
+	at       time.Time
+}
+
+// offers are the sets that the box lacks and was not told of just now. A poll that does not wait is that of a box that has started or had no
+// line, and may know of nothing: it is told everything.
+func (l *Line) offers(id record.BoxID, p wire.Poll) (fresh []wire.SetOffer) {
+	held := map[certid.Scope]rule.Version{}
+	for _, s := range p.Sets {
+		held[certid.Scope{Hierarchy: s.Hierarchy, Purpose: s.Purpose}] = s.Number
+	}
+	now := l.Now()
+	for _, o := range l.Desired.Offers(p.Sets) {
+		scope := certid.Scope{Hierarchy: o.Hierarchy, Purpose: o.Purpose}
+		if o.Number.Compare(held[scope]) <= 0 || len(fresh) == wire.MaxOffers {
+			continue
+		}
+		if len(o.Deltas) > wire.MaxDeltas {
+			o.Deltas = nil
+		}
+		tell := offered{o.Number, o.Manifest.ID, held[scope], now}
+		if l.untold(id, scope, tell) || p.Wait == 0 {
+			fresh = append(fresh, o)
+		}
+	}
+	return fresh
+}
+
+// untold reports whether a box was not told of an offer lately, and notes that it is.
+func (l *Line) untold(id record.BoxID, scope certid.Scope, tell offered) (news bool) {
+	l.with(id, func(p *peer) {
+		was := p.offered[scope]
+		same := was.number == tell.number && was.manifest == tell.manifest && was.from == tell.from
+		news = !same || tell.at.Sub(was.at).Abs() >= offerAgain
+		if !news {
+			return
+		}
+		if p.offered == nil {
+			p.offered = map[certid.Scope]offered{}
+		}
+		p.offered[scope] = tell
+	})
+	return news
+}
