@@ -3,15 +3,19 @@
 package server_test
 
 import (
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"kazashi.example/central/lab/stage/browser"
 	"kazashi.example/localapi"
 	"kazashi.example/localapi/internal/scene"
+	"kazashi.example/localapi/server"
 	"kazashi.example/sync/record"
 )
 
@@ -201,4 +205,48 @@ func TestBrowserShowsTheLineWhateverThePanelSays(t *testing.T) {
 		s.Mode, s.Line = localapi.ModeOnline, localapi.Line{Up: true, Since: scene.Noon}
 	})
 	b.Wait(trouble+".hidden", "true")
+}
+
+// P6: a list of taps that was asked for before a correction came must not undo it when it arrives after; the page asks again.
+func TestBrowserKeepsWhatIsNewerThanAnOldList(t *testing.T) {
+	b := browser.Start(t)
+	box := scene.New()
+	inner := server.New(server.Config{Box: box, Log: discard})
+	var slow, late atomic.Bool
+	made, settled, again := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	s := serveHandler(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.URL.Path == "/v1/taps" && slow.CompareAndSwap(true, false):
+			old := httptest.NewRecorder()
+			inner.ServeHTTP(old, r)
+			close(made)
+			<-settled
+			w.Header().Set("Content-Type", old.Header().Get("Content-Type"))
+			_, _ = w.Write(old.Body.Bytes())
+		case r.URL.Path == "/v1/taps" && late.CompareAndSwap(true, false):
+			close(again)
+			fallthrough
+		default:
+			inner.ServeHTTP(w, r)
+		}
+	}))
+	b.Visit(s.url+"/", 1280, 900)
+	b.Wait(panelKind, "idle")
+	tap := scene.Tap(5, record.VerdictAccepted, record.ReasonInOrder)
+	box.Say(tap)
+	b.Wait(panelKind, "accepted")
+	slow.Store(true)
+	box.Change(func(*localapi.Status) {}) // has the page ask for the list
+	<-made
+	box.Settle(tap.Tap, localapi.Outcome{Verdict: record.VerdictRefused, Reason: record.ReasonRevoked}, record.Subject{})
+	const corrections = `document.querySelectorAll("#correction-list li").length`
+	b.Wait(corrections, "1")
+	late.Store(true)
+	close(settled)
+	select {
+	case <-again:
+		b.Wait(corrections, "1")
+	case <-time.After(10 * time.Second):
+		t.Error("the page took a list that was older than what it knew")
+	}
 }

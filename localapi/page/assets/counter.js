@@ -235,6 +235,7 @@ import { procedures } from "/assets/next.js";
   }
 
   function keep(tap) {
+    heard++;
     const rest = taps.filter((t) => t.tap !== tap.tap);
     list([tap, ...rest].sort((a, b) => Date.parse(b.time) - Date.parse(a.time)).slice(0, shown));
   }
@@ -299,10 +300,13 @@ import { procedures } from "/assets/next.js";
 
   let asking = null;
   let askAgain = false;
+  let told = 0; // statuses that the box sent by itself
+  let heard = 0; // events that changed a tap; a list that was asked for before one may be older than it
   function refreshTaps() {
     if (asking) { askAgain = true; return asking; }
+    const before = heard;
     asking = ask("/v1/taps?limit=" + shown)
-      .then((answer) => list(answer.taps))
+      .then((answer) => { if (heard === before) list(answer.taps); else askAgain = true; })
       .catch(() => {}) // a dead connection is found by the stream and by the look at the status
       .finally(() => { asking = null; if (askAgain) { askAgain = false; refreshTaps(); } });
     return asking;
@@ -328,7 +332,7 @@ import { procedures } from "/assets/next.js";
   }
 
   const handlers = {
-    status: (e) => { drawStatus(e.status); refreshTaps(); },
+    status: (e) => { told++; drawStatus(e.status); refreshTaps(); },
     card_present: (e) => { staff.laid(e.reader); moved(e.reader, true); panel("reading", "▣", book.labels.present, book.labels.reading_say); },
     reading: () => panel("reading", "▣", book.labels.reading, book.labels.reading_say),
     card_removed: (e) => { moved(e.reader, false); if (["reading", "left", "idle", "next", "typing"].includes(panelKind)) idle(); },
@@ -364,7 +368,8 @@ import { procedures } from "/assets/next.js";
 
   function check() {
     if (!connected) return;
-    ask("/v1/status").then((s) => { if (connected) drawStatus(s); }).catch(() => {
+    const before = told;
+    ask("/v1/status").then((s) => { if (connected && told === before) drawStatus(s); }).catch(() => {
       if (!connected) return;
       stream.close(); // it may be dead without knowing it
       lost();
