@@ -6,15 +6,22 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"kazashi.example/sync/sign"
+	"kazashi.example/sync/uplink"
+	"kazashi.example/sync/wire"
 )
 
 // pipes is a listener in memory, so that the time of a test is the test's own.
@@ -137,5 +144,41 @@ func TestComplaints(t *testing.T) {
 		if !strings.Contains(b.String(), "level="+level) {
 			t.Errorf("Write(%q) logs %q, want level %s", in, b.String(), level)
 		}
+	}
+}
+
+// files is a service that has one.
+type files struct {
+	uplink.Service
+
+	path string
+}
+
+func (f files) Blob(context.Context, sign.PublicKey, wire.BlobID) (io.ReadSeekCloser, error) { return os.Open(f.path) }
+
+// A box on a thin line may read a file for minutes; central's end does not wait for it.
+func TestStoppingEndsFiles(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "set")
+	if err := os.WriteFile(path, []byte("octets"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	stop := make(chan struct{})
+	f, err := leaving{files{path: path}, stop}.Blob(t.Context(), sign.PublicKey{}, wire.BlobID{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := make([]byte, 3)
+	if n, err := f.Read(p); n != 3 || err != nil {
+		t.Errorf("Read = %d, %v, want 3", n, err)
+	}
+	close(stop)
+	if n, err := f.Read(p); n != 0 || !errors.Is(err, errStopping) {
+		t.Errorf("Read after the stop = %d, %v, want errStopping", n, err)
+	}
+	if err := f.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := (leaving{files{path: path + "-gone"}, stop}).Blob(t.Context(), sign.PublicKey{}, wire.BlobID{}); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("Blob of nothing = %v, want the service's error", err)
 	}
 }
