@@ -154,7 +154,9 @@ type files struct {
 	path string
 }
 
-func (f files) Blob(context.Context, sign.PublicKey, wire.BlobID) (io.ReadSeekCloser, error) { return os.Open(f.path) }
+func (f files) Blob(context.Context, sign.PublicKey, wire.BlobID) (io.ReadSeekCloser, error) {
+	return os.Open(f.path)
+}
 
 // A box on a thin line may read a file for minutes; central's end does not wait for it.
 func TestStoppingEndsFiles(t *testing.T) {
