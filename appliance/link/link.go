@@ -65,6 +65,16 @@ type Journal interface {
 	Version() rule.Version
 }
 
+// Sets is what the link needs of the revocation sets, which are fetched by their own loop.
+type Sets interface {
+	// Held names those in use.
+	Held() []wire.HeldSet
+	// Offered says what central has that is newer. It does not wait for any of it.
+	Offered(offers []wire.SetOffer)
+	// Trust looks at what is held anew after the trust bundle changed.
+	Trust(ctx context.Context) error
+}
+
 // Watcher hears what changed, from one goroutine at a time for each method. Its methods must not wait for the link.
 type Watcher interface {
 	// LineChanged says that central answers and serves this box, or no longer does.
@@ -92,6 +102,7 @@ type Config struct {
 	Journal Journal
 	Desired *desired.Store
 	Lists   *revocation.Cache
+	Sets    Sets // nil: none are kept
 	Roster  *roster.Book
 	Watch   Watcher
 	Clock   Clock

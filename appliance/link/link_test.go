@@ -258,6 +258,9 @@ func TestNoAnswerMakesALoopSpin(t *testing.T) {
 		"an acknowledgement in every poll": {func(c *central) {
 			c.spoilPoll = func(p *wire.Polled) error { p.Ack = c.acknowledge(nil); return nil }
 		}, 10, seconds + 20, true},
+		"the same offer in every poll": {func(c *central) {
+			c.spoilPoll = func(p *wire.Polled) error { p.Sets = []wire.SetOffer{offer(5)}; return nil }
+		}, 10, seconds + 20, true},
 		"a broken list in every poll": {func(c *central) {
 			c.spoilPoll = func(p *wire.Polled) error {
 				p.Lists = []wire.RelayedList{{Hierarchy: 3, Purpose: 1, DER: []byte("no list")}}

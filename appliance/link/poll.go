@@ -105,6 +105,9 @@ func (l *Link) question(ctx context.Context) (wire.Poll, error) {
 		Epochs: epochs[:min(len(epochs), wire.MaxEpochs)], Time: l.Now().UnixMilli(), Waiting: waiting, Release: l.Release,
 		Roster: l.Roster.Version(),
 	}
+	if l.Sets != nil {
+		p.Sets = l.Sets.Held()
+	}
 	l.patience(&p)
 	return p, nil
 }
@@ -154,6 +157,9 @@ func (l *Link) apply(ctx context.Context, got wire.Polled) (news bool, err error
 	if len(got.Roster) > 0 {
 		note("the roster", l.Roster.Apply(l.Desired.Trust(), got.Roster))
 	}
+	if l.Sets != nil && len(got.Sets) > 0 {
+		l.Sets.Offered(got.Sets) // what comes of it is news when it is in use
+	}
 	news = l.named(ctx, got.Subjects) || news
 	if len(got.Ack) > 0 {
 		if err := l.applyAck(ctx, got.Ack); err != nil {
@@ -179,6 +185,11 @@ func (l *Link) applyTrust(ctx context.Context, bundle []byte) error {
 	}
 	l.Client.Close()
 	l.Roster.Review(l.Desired.Trust())
+	if l.Sets != nil {
+		if err := l.Sets.Trust(ctx); err != nil {
+			return err
+		}
+	}
 	return l.Lists.Trust(ctx, l.Desired.Anchors())
 }
 

@@ -255,7 +255,7 @@ func (c *central) lacking(p wire.Poll) (out wire.Polled, news bool, again <-chan
 		if err := c.spoilPoll(&out); err != nil {
 			return out, false, nil, err
 		}
-		news = out.Ack != nil || out.Rules != nil || out.Bundle != nil || out.Lists != nil || out.Verdicts != nil
+		news = out.Ack != nil || out.Rules != nil || out.Bundle != nil || out.Lists != nil || out.Sets != nil || out.Verdicts != nil
 	}
 	if c.bundle > p.Trust {
 		out.Bundle, news = c.trust(), true
@@ -387,6 +387,7 @@ type box struct {
 	desired *desired.Store
 	lists   *revocation.Cache
 	roster  *roster.Book
+	sets    *sets
 	watch   *watcher
 	link    *link.Link
 	checks  chan time.Time
@@ -413,7 +414,7 @@ func newBox(t testing.TB, c *central, to link.Central, log *slog.Logger) *box {
 	t.Helper()
 	root, err := trust.FingerprintOf(c.rootSet)
 	must(t, err)
-	b := &box{t: t, central: c, dir: t.TempDir(), watch: newWatcher(), roster: roster.New(c.box), checks: make(chan time.Time, 1)}
+	b := &box{t: t, central: c, dir: t.TempDir(), watch: newWatcher(), roster: roster.New(c.box), sets: &sets{}, checks: make(chan time.Time, 1)}
 	must(t, desired.Create(b.dir, desired.Place{Box: c.box, Site: "honmachi", Name: "counter 1", Root: root}, c.trust()))
 	b.desired, err = desired.Open(t.Context(), b.dir, quiet)
 	must(t, err)
@@ -424,8 +425,8 @@ func newBox(t testing.TB, c *central, to link.Central, log *slog.Logger) *box {
 	})
 	must(t, err)
 	b.link = link.New(link.Config{
-		Client: to, Journal: b.journal, Desired: b.desired, Lists: b.lists, Roster: b.roster, Watch: b.watch, Clock: b, Now: time.Now,
-		Release: "test", Log: log,
+		Client: to, Journal: b.journal, Desired: b.desired, Lists: b.lists, Sets: b.sets, Roster: b.roster, Watch: b.watch, Clock: b,
+		Now: time.Now, Release: "test", Log: log,
 	})
 	return b
 }

@@ -1,0 +1,60 @@
+package link_test
+
+import (
+	"context"
+	"reflect"
+	"sync"
+	"testing"
+	"time"
+
+	"kazashi.example/sync/certid"
+	"kazashi.example/sync/rule"
+	"kazashi.example/sync/wire"
+)
+
+// sets notes what the link says of sets, and holds what the test says.
+type sets struct {
+	mu      sync.Mutex // guards what follows
+	held    []wire.HeldSet
+	offered []wire.SetOffer
+	trusted int
+}
+
+func (s *sets) Held() []wire.HeldSet { s.mu.Lock(); defer s.mu.Unlock(); return s.held }
+
+func (s *sets) Offered(o []wire.SetOffer) { s.mu.Lock(); defer s.mu.Unlock(); s.offered = o }
+
+func (s *sets) Trust(context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.trusted++
+	return nil
+}
+
+func offer(n uint64) wire.SetOffer {
+	return wire.SetOffer{Hierarchy: certid.HierarchyPractice, Purpose: certid.PurposeAuth, Number: rule.Version{CentralEpoch: 1, N: n}}
+}
+
+func TestSetsAreNamedAndOffersHandedOn(t *testing.T) {
+	onLine(t, func(t *testing.T, c *central, b *box) {
+		b.until(time.Minute, func() bool { return len(b.watch.lines) == 1 })
+		held := []wire.HeldSet{{Hierarchy: certid.HierarchyPractice, Purpose: certid.PurposeAuth, Number: rule.Version{CentralEpoch: 1, N: 4}}}
+		b.sets.mu.Lock()
+		b.sets.held = held
+		b.sets.mu.Unlock()
+		time.Sleep(11 * time.Second) // a poll that is held ends
+		c.change(func() {
+			if p := c.polls[len(c.polls)-1]; !reflect.DeepEqual(p.Sets, held) {
+				t.Errorf("the poll names %+v, want %+v", p.Sets, held)
+			}
+			c.bundle = 2
+			c.spoilPoll = func(p *wire.Polled) error { p.Sets = []wire.SetOffer{offer(5)}; return nil }
+		})
+		time.Sleep(time.Second)
+		b.sets.mu.Lock()
+		defer b.sets.mu.Unlock()
+		if len(b.sets.offered) != 1 || b.sets.offered[0].Number.N != 5 || b.sets.trusted != 1 {
+			t.Errorf("offered %+v, trust changed %d times, want set 5 and once", b.sets.offered, b.sets.trusted)
+		}
+	})
+}
