@@ -2,15 +2,12 @@ package crlgen_test
 
 import (
 	"bytes"
-	"crypto"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/rsa"
 	"crypto/x509"
 	"errors"
 	"io"
 	"math"
+	"os"
+	"path/filepath"
 	"slices"
 	"sync"
 	"testing"
@@ -18,27 +15,13 @@ import (
 
 	"kazashi.example/central/lab/crlgen"
 	"kazashi.example/central/lab/world/pki"
-	"kazashi.example/sync/certid"
 	"kazashi.example/sync/crlset"
 )
 
-var rsaAuthority = sync.OnceValues(func() (*pki.Authority, error) {
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
-	return authority(key, err)
-})
-
-var curveAuthority = sync.OnceValues(func() (*pki.Authority, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
-	return authority(key, err)
-})
-
-func authority(key crypto.Signer, err error) (*pki.Authority, error) {
-	if err != nil {
-		return nil, err
-	}
-	from := crlgen.DefaultThisUpdate.AddDate(-1, 0, 0)
-	return pki.NewAuthority(certid.PurposeAuth, 3, 1, from, from.AddDate(10, 0, 0), key)
-}
+var (
+	rsaAuthority   = sync.OnceValues(func() (*pki.Authority, error) { return crlgen.NewAuthority(false) })
+	curveAuthority = sync.OnceValues(func() (*pki.Authority, error) { return crlgen.NewAuthority(true) })
+)
 
 func newList(t *testing.T, s crlgen.Spec) *crlgen.List {
 	t.Helper()
@@ -260,6 +243,27 @@ func TestRefuses(t *testing.T) {
 type refusing struct{ err error }
 
 func (r refusing) Write([]byte) (int, error) { return 0, r.err }
+
+func TestOpenAuthority(t *testing.T) {
+	for _, curve := range []bool{false, true} {
+		dir := filepath.Join(t.TempDir(), "ca")
+		made, err := crlgen.OpenAuthority(dir, curve)
+		if err != nil {
+			t.Fatalf("OpenAuthority = %v", err)
+		}
+		again, err := crlgen.OpenAuthority(dir, !curve)
+		if err != nil || !again.Cert.Equal(made.Cert) || again.Generation != made.Generation {
+			t.Errorf("OpenAuthority of a folder that is there = %v, want the same authority", err)
+		}
+		readBack(t, "of a folder", newList(t, crlgen.Spec{Entries: 3}), again)
+		if err := os.WriteFile(filepath.Join(dir, crlgen.CertFile), []byte("no PEM"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := crlgen.OpenAuthority(dir, curve); !errors.Is(err, crlgen.ErrSpec) {
+			t.Errorf("OpenAuthority of a damaged folder = %v, want ErrSpec", err)
+		}
+	}
+}
 
 func TestEntropy(t *testing.T) {
 	if got := crlgen.DefaultMix().Entropy(); math.Abs(got-2.05) > .01 {

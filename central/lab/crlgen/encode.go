@@ -69,6 +69,9 @@ func appendSerial(b []byte, k crlset.Key) []byte {
 	binary.BigEndian.PutUint64(octets[5:], k.B)
 	binary.BigEndian.PutUint64(octets[13:], k.C)
 	skip := 0
+	if k.A == 0 && k.B == 0 {
+		skip = 12
+	}
 	for skip < 20 && octets[skip] == 0 && octets[skip+1] < 0x80 {
 		skip++
 	}

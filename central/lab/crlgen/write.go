@@ -17,6 +17,7 @@ import (
 	der "golang.org/x/crypto/cryptobyte/asn1"
 
 	"kazashi.example/central/lab/world/pki"
+	"kazashi.example/sync/crlset"
 )
 
 // Object identifiers of RFC 5280 §5.2 and of the algorithms in RFC 4055 §5 and RFC 5758 §3.2.
@@ -45,7 +46,12 @@ type Head struct {
 // Write writes a list, signed by the authority (RSA with SHA-256, or P-384 with SHA-384), and says how many octets it has. It walks the
 // entries twice or, with P-384, three times, and every walk must give the same. Entries are written as they come, wrong or right.
 func Write(w io.Writer, a *pki.Authority, h Head, entries iter.Seq[Entry]) (int64, error) {
-	p, err := newPaper(a, h, entries)
+	return write(w, a, h, entries, sizeOf(entries))
+}
+
+// write is Write of entries whose size is known.
+func write(w io.Writer, a *pki.Authority, h Head, entries iter.Seq[Entry], size uint64) (int64, error) {
+	p, err := newPaper(a, h, entries, size)
 	if err != nil {
 		return 0, err
 	}
@@ -60,7 +66,30 @@ func Write(w io.Writer, a *pki.Authority, h Head, entries iter.Seq[Entry]) (int6
 
 // Write writes the list, see the function [Write].
 func (l *List) Write(w io.Writer, a *pki.Authority) (int64, error) {
-	return Write(w, a, l.Head(), l.Entries())
+	return write(w, a, l.Head(), l.Entries(), l.octets())
+}
+
+// octets is the size of all entries. Where they differ by their serials only, nothing else of them is worked out.
+func (l *List) octets() uint64 {
+	if len(l.over) > 0 || l.tell.noReason|l.tell.invalidity|l.tell.duplicates != 0 {
+		return sizeOf(l.rising())
+	}
+	var size uint64
+	var buf [maxEntry]byte
+	rest := len(appendEntry(buf[:0], l.tell.tell(crlset.Key{C: 1}, false))) - len(appendSerial(nil, crlset.Key{C: 1}))
+	for k := range l.keys() {
+		size += uint64(rest + len(appendSerial(buf[:0], k)))
+	}
+	return size
+}
+
+func sizeOf(entries iter.Seq[Entry]) uint64 {
+	var size uint64
+	var buf [maxEntry]byte
+	for e := range entries {
+		size += uint64(len(appendEntry(buf[:0], e)))
+	}
+	return size
 }
 
 // paper is a list with everything but its signature.
@@ -74,8 +103,8 @@ type paper struct {
 	tail      []byte // extensions
 }
 
-func newPaper(a *pki.Authority, h Head, entries iter.Seq[Entry]) (*paper, error) {
-	p := &paper{key: a.Key, hash: crypto.SHA256, entries: entries}
+func newPaper(a *pki.Authority, h Head, entries iter.Seq[Entry], size uint64) (*paper, error) {
+	p := &paper{key: a.Key, hash: crypto.SHA256, entries: entries, size: size}
 	oid := oidRSAWithSHA256
 	if _, ok := a.Key.Public().(*rsa.PublicKey); !ok {
 		p.hash, oid = crypto.SHA384, oidECDSAWithSHA384
@@ -96,10 +125,6 @@ func newPaper(a *pki.Authority, h Head, entries iter.Seq[Entry]) (*paper, error)
 	}
 	if p.tail, err = tailOf(a, h); err != nil {
 		return nil, err
-	}
-	var buf [maxEntry]byte
-	for e := range entries {
-		p.size += uint64(len(appendEntry(buf[:0], e)))
 	}
 	return p, nil
 }

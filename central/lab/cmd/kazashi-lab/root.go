@@ -16,6 +16,7 @@ func newRoot() *cobra.Command {
 		newCardCommand(),
 		newRelayCommand(),
 		newTrayCommand(),
+		newCRLCommand(),
 		newBenchCommand(),
 		newDemoCommand(),
 		newSmokeCommand(),
