@@ -2,6 +2,7 @@ package crash
 
 import (
 	"crypto/sha256"
+	"maps"
 	"path"
 	"slices"
 )
@@ -154,9 +155,7 @@ func (p *point) folders(keep map[int]bool) map[*inode]map[string]*inode {
 	in := func(dir *inode) map[string]*inode {
 		if all[dir] == nil {
 			all[dir] = map[string]*inode{}
-			for base, ino := range dir.was {
-				all[dir][base] = ino
-			}
+			maps.Copy(all[dir], dir.was)
 		}
 		return all[dir]
 	}
