@@ -43,15 +43,16 @@ type Purpose string
 
 // Purposes.
 const (
-	PurposeEpoch    Purpose = "kazashi/epoch/v1"    // epoch header, by D
-	PurposeAck      Purpose = "kazashi/ack/v1"      // range acknowledgement, by C-sign
-	PurposeVerdicts Purpose = "kazashi/verdicts/v1" // final verdicts, by C-sign
-	PurposeRules    Purpose = "kazashi/rules/v1"    // rule set, by C-sign
-	PurposeRoster   Purpose = "kazashi/roster/v1"   // roster of a box, by C-sign
-	PurposeSet      Purpose = "kazashi/crlset/v1"   // head of a revocation set, by C-sign
-	PurposeDelta    Purpose = "kazashi/crldelta/v1" // head of a delta between two sets, by C-sign
-	PurposeTrust    Purpose = "kazashi/trust/v1"    // trust bundle, by R
-	PurposeRoot     Purpose = "kazashi/root/v1"     // root set, by R
+	PurposeEpoch       Purpose = "kazashi/epoch/v1"       // epoch header, by D
+	PurposeAck         Purpose = "kazashi/ack/v1"         // range acknowledgement, by C-sign
+	PurposeVerdicts    Purpose = "kazashi/verdicts/v1"    // final verdicts, by C-sign
+	PurposeRules       Purpose = "kazashi/rules/v1"       // rule set, by C-sign
+	PurposeRoster      Purpose = "kazashi/roster/v1"      // roster of a box, by C-sign
+	PurposeSet         Purpose = "kazashi/crlset/v1"      // head of a revocation set, by C-sign
+	PurposeDelta       Purpose = "kazashi/crldelta/v1"    // head of a delta between two sets, by C-sign
+	PurposeCRLOverride Purpose = "kazashi/crloverride/v1" // exception to the numbers of revocation lists, by C-sign
+	PurposeTrust       Purpose = "kazashi/trust/v1"       // trust bundle, by R
+	PurposeRoot        Purpose = "kazashi/root/v1"        // root set, by R
 )
 
 // KeyID is the first 16 octets of the SHA-256 of a key's SubjectPublicKeyInfo (RFC 5280 §4.1.2.7, DER).
