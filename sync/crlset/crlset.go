@@ -167,7 +167,7 @@ type Region struct {
 // Plan is how entries are laid out.
 type Plan struct {
 	Columns  Columns  `cbor:"1,keyasint"`
-	Reasons  []Reason `cbor:"2,keyasint,omitempty"` // rising; only with the reason column
+	Reasons  []Reason `cbor:"2,keyasint,omitempty"` // expected, rising, not empty; without the reason column {0} or {0, 6}
 	DateBase int64    `cbor:"3,keyasint,omitempty"` // Unix seconds; only with the date column
 	DateSpan uint64   `cbor:"4,keyasint,omitempty"` // seconds; only with the date column
 	Regions  []Region `cbor:"5,keyasint"`

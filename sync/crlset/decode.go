@@ -1,0 +1,198 @@
+package crlset
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math/bits"
+	"slices"
+	"sync"
+
+	"kazashi.example/sync/crlset/internal/pack"
+)
+
+// slack is how many octets must be there behind a block for fields to be read by words.
+const slack = 16
+
+// copies are scratch of the decoder: a block with slack behind it.
+var copies = sync.Pool{New: func() any { return new([]byte) }}
+
+// Decode appends the entries of block i, whose octets are b, to dst. It accepts exactly what Encode writes; ErrFormat otherwise.
+func (l *Layout) Decode(dst []Entry, i int, b []byte) ([]Entry, error) {
+	if i < 0 || i >= l.blocks {
+		return nil, fmt.Errorf("%w: block out of range", ErrFormat)
+	}
+	if len(b) == 0 {
+		return dst, nil
+	}
+	r := l.regionOf(i)
+	return r.decode(dst, r.base(i-r.first), b)
+}
+
+// entries is how many entries a block of these octets has, from its head alone.
+func entries(b []byte) int {
+	if len(b) < 2 {
+		return 0
+	}
+	return int(binary.LittleEndian.Uint16(b)&^plainFlag) + 1
+}
+
+// decode reads one block that begins at base.
+func (r *region) decode(dst []Entry, base Key, b []byte) ([]Entry, error) {
+	n := entries(b)
+	if n == 0 {
+		return nil, fmt.Errorf("%w: block without a head", ErrFormat)
+	}
+	f := r.frame(binary.LittleEndian.Uint16(b))
+	if f.quot >= uint(len(b))*8 {
+		return nil, fmt.Errorf("%w: block too short", ErrFormat)
+	}
+	scratch := copies.Get().(*[]byte)
+	defer copies.Put(scratch)
+	s := append((*scratch)[:0], b...)
+	s = append(s, make([]byte, slack)...)
+	*scratch = s
+	at := len(dst)
+	dst = slices.Grow(dst, n)[:at+n]
+	out := dst[at:]
+	if !r.keys(out, s, uint(len(b)), base, &f) || !r.told(out, s, &f) || !f.padded(s) {
+		return nil, fmt.Errorf("%w: block contradicts itself", ErrFormat)
+	}
+	return dst, nil
+}
+
+// padded reports whether the bits between the low dates and the quotients are zero.
+func (f *frame) padded(s []byte) bool {
+	end := f.dates + f.n*f.date
+	return pack.Get(s, end, f.quot-end) == 0
+}
+
+// keys fills the keys of a block of size octets.
+func (r *region) keys(out []Entry, s []byte, size uint, base Key, f *frame) bool {
+	top := pack.Mask(uint(r.shift)) >> f.k // the most that a quotient can be
+	offset, last, low, i := -f.gap, uint(0), uint(lowsAt), 0
+	for at := f.quot >> 3; at < size; at += 8 {
+		word := binary.LittleEndian.Uint64(s[at:])
+		if size-at < 8 {
+			word &= pack.Mask((size - at) * 8)
+		}
+		for first := (at << 3) - f.quot; word != 0; word &= word - 1 {
+			one := first + uint(bits.TrailingZeros64(word))
+			q := uint64(one - last)
+			if i == len(out) || q > top {
+				return false
+			}
+			offset += q<<f.k | pack.Get(s, low, f.k)
+			if offset += f.gap; offset>>r.shift != 0 {
+				return false
+			}
+			out[i].Key = r.key(base, offset)
+			low, last, i = low+f.k, one+1, i+1
+		}
+	}
+	return i == len(out) && (last+7)>>3 == size-f.quot>>3 && out[i-1].Key.Compare(base) >= 0 && (r.tail == 0 || r.tails(out, s, f))
+}
+
+// key is base + offset without the tail.
+func (r *region) key(base Key, offset uint64) Key {
+	if r.tail == 0 {
+		return base.Add(Key{C: offset})
+	}
+	return base.Add(shl(offset, r.tail))
+}
+
+// tails adds the tails to keys; false if the keys do not rise then.
+func (r *region) tails(out []Entry, s []byte, f *frame) bool {
+	for i := range out {
+		out[i].Key = out[i].Key.Add(r.tailAt(s, f, uint(i)))
+		if i > 0 && out[i].Key.Compare(out[i-1].Key) <= 0 {
+			return false
+		}
+	}
+	return true
+}
+
+func (r *region) tailAt(s []byte, f *frame, i uint) Key {
+	t := uint(r.tail)
+	at := f.tails + i*t
+	if t <= 64 {
+		return Key{C: pack.Get(s, at, t)}
+	}
+	return Key{C: pack.Get(s, at, 64), B: pack.Get(s, at+64, t-64)}
+}
+
+// told fills reasons and dates.
+func (r *region) told(out []Entry, s []byte, f *frame) bool {
+	if f.plain {
+		return r.code.plain(out, s, f)
+	}
+	return r.code.split(out, s, f)
+}
+
+// plain reads the plain form; false if the block had no need of it.
+func (c *code) plain(out []Entry, s []byte, f *frame) bool {
+	needed := false
+	for i := range out {
+		out[i].Reason, out[i].Date = c.plainAt(s, f, uint(i))
+		needed = needed || !c.covers(&out[i])
+	}
+	return needed
+}
+
+// plainAt is what the plain form tells of entry i.
+func (c *code) plainAt(s []byte, f *frame, i uint) (reason Reason, date int64) {
+	width := c.plainBits()
+	reason = Reason(pack.Get(s, f.digits+i*width, width))
+	if width == 1 && reason == 1 {
+		reason = CertificateHold
+	}
+	if f.date > 0 {
+		date = int64(pack.Get(s, f.dates+i*f.date, f.date)) - dateBias
+	}
+	return reason, date
+}
+
+// split reads digits and low dates.
+func (c *code) split(out []Entry, s []byte, f *frame) bool {
+	x := c.radix
+	if x.R == 1 {
+		for i := range out {
+			out[i].Reason, out[i].Date = c.reasons[0], c.base
+		}
+	}
+	for at, i := f.digits, uint(0); x.R > 1 && i < f.n; i += x.PerMax {
+		n := min(f.n-i, x.PerMax)
+		word := pack.Get(s, at, uint(x.Width[n]))
+		if !x.Fits(word, n) {
+			return false
+		}
+		for j := i; j < i+n; j++ {
+			var digit uint64
+			word, digit = x.Split(word)
+			out[j].Reason, out[j].Date = c.undigit(digit)
+		}
+		at += uint(x.Width[n])
+	}
+	return c.columns&Dates == 0 || c.lowDates(out, s, f)
+}
+
+// undigit is the reason and the high part of the date that a digit tells.
+func (c *code) undigit(digit uint64) (Reason, int64) {
+	if c.columns&Dates == 0 {
+		return c.reasons[digit], 0
+	}
+	h := digit / uint64(len(c.reasons))
+	return c.reasons[digit-h*uint64(len(c.reasons))], c.base + int64(h<<c.low)
+}
+
+// lowDates adds the low dates; false if a date is outside the range.
+func (c *code) lowDates(out []Entry, s []byte, f *frame) bool {
+	for i := range out {
+		if f.date > 0 {
+			out[i].Date += int64(pack.Get(s, f.dates+uint(i)*f.date, f.date))
+		}
+		if uint64(out[i].Date-c.base) >= c.span {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,316 @@
+package crlset
+
+import (
+	"fmt"
+	"io"
+	"math"
+	"math/bits"
+	"sort"
+)
+
+// How regions are chosen. None of it is part of the format: the plan that comes of it travels in the file.
+const (
+	lookAhead   = MaxBlock // entries
+	aimed       = 256      // entries of a block; a block of 2^shift keys comes within √2 of it
+	drifted     = 4        // times more or fewer entries than aimed make a new region
+	driftBlocks = 16       // over so many blocks
+	emptyRun    = 256      // more empty blocks than this make a new region
+	freeRegions = 64       // and one more each
+	regionCost  = 1 << 16  // entries; past that, regions are as coarse as the look-ahead
+	coarse      = 128      // blocks for a whole look-ahead
+)
+
+// PlanningWriter makes a set's file and its plan from entries as they come. It holds twice the look-ahead in memory and four octets
+// a block. It belongs to one goroutine, and an error is final.
+type PlanningWriter struct {
+	columns Columns
+	out     *Appender
+	layout  Layout // of the regions so far, the open one included
+	code    *code
+	window  []Entry
+	last    Key
+	any     bool
+	done    uint64 // entries written
+	stay    uint64 // until so many are written, the open region stays
+	octets  []byte
+	err     error
+}
+
+// NewPlanningWriter begins a file of these columns.
+func NewPlanningWriter(w io.Writer, c Columns) *PlanningWriter {
+	return &PlanningWriter{columns: c, out: NewAppender(w), window: make([]Entry, 0, 2*lookAhead)}
+}
+
+// Add takes the next entry: ErrOrder if it does not rise, ErrPlan if it is more than any set can tell.
+func (w *PlanningWriter) Add(e Entry) error { return w.AddBatch([]Entry{e}) }
+
+// AddBatch takes the next entries; see Add. The slice may be used again afterwards.
+func (w *PlanningWriter) AddBatch(entries []Entry) error {
+	for len(entries) > 0 && w.err == nil {
+		n := min(len(entries), cap(w.window)-len(w.window))
+		if w.err = w.rise(entries[:n]); w.err != nil {
+			break
+		}
+		w.window = append(w.window, entries[:n]...)
+		if entries = entries[n:]; len(w.window) == cap(w.window) {
+			w.err = w.write(lookAhead)
+		}
+	}
+	return w.err
+}
+
+// rise checks the order.
+func (w *PlanningWriter) rise(entries []Entry) error {
+	if w.any && entries[0].Key.Compare(w.last) <= 0 {
+		return ErrOrder
+	}
+	for i := 1; i < len(entries); i++ {
+		if entries[i].Key.Compare(entries[i-1].Key) <= 0 {
+			return ErrOrder
+		}
+	}
+	w.last, w.any = entries[len(entries)-1].Key, true
+	return nil
+}
+
+// Close writes the rest of the file. The writer below stays open.
+func (w *PlanningWriter) Close() (Summary, error) {
+	if w.err == nil {
+		w.err = w.write(0)
+	}
+	if w.err != nil {
+		return Summary{}, w.err
+	}
+	w.err = errClosed
+	return w.out.Close(w.layout.plan)
+}
+
+// write writes blocks until no more than keep entries are left in the window.
+func (w *PlanningWriter) write(keep int) (err error) {
+	if w.code == nil {
+		if err := w.begin(); err != nil {
+			return err
+		}
+	}
+	rest := w.window
+	for len(rest) > keep {
+		n, err := w.block(rest)
+		if err != nil {
+			return err
+		}
+		rest = rest[n:]
+	}
+	w.window = w.window[:copy(w.window, rest)]
+	return nil
+}
+
+// begin fixes reasons and dates from the first look-ahead.
+func (w *PlanningWriter) begin() (err error) {
+	p := &w.layout.plan
+	p.Columns = w.columns
+	p.Reasons = expectedReasons(w.window, w.columns)
+	if w.columns&Dates != 0 {
+		p.DateBase, p.DateSpan = expectedDates(w.window, len(p.Reasons))
+	}
+	w.code, err = newCode(p.Columns, p.Reasons, p.DateBase, p.DateSpan)
+	return err
+}
+
+// block writes the block of the first entry, and returns how many entries it has.
+func (w *PlanningWriter) block(rest []Entry) (int, error) {
+	b, n, ok := w.next(rest)
+	if !ok {
+		if err := w.open(rest); err != nil {
+			return 0, err
+		}
+		b, n = 0, w.current().count(rest, 0)
+	}
+	r := w.current()
+	for r.first+b > w.out.Blocks() {
+		if err := w.out.Append(nil); err != nil {
+			return 0, err
+		}
+	}
+	var err error
+	if w.octets, err = r.encode(w.octets[:0], r.base(b), rest[:n]); err != nil {
+		return 0, err
+	}
+	r.blocks = b + 1
+	w.layout.plan.Regions[len(w.layout.regions)-1].Blocks = uint32(r.blocks)
+	w.done += uint64(n)
+	return n, w.out.Append(w.octets)
+}
+
+// current is the region that blocks are written to.
+func (w *PlanningWriter) current() *region { return &w.layout.regions[len(w.layout.regions)-1] }
+
+// next is the block of the first entry and how many entries it has, if the open region suits it.
+func (w *PlanningWriter) next(rest []Entry) (b, n int, ok bool) {
+	if len(w.layout.regions) == 0 {
+		return 0, 0, false
+	}
+	r := w.current()
+	hi, ok := r.reach(rest[0].Key)
+	if !ok || hi>>r.shift >= math.MaxUint32 {
+		return 0, 0, false
+	}
+	b = int(hi >> r.shift)
+	n = r.count(rest, b)
+	switch {
+	case n > MaxBlock || b-r.blocks > emptyRun:
+		return 0, 0, false
+	case w.done < w.stay || n > aimed/drifted && n < aimed*drifted:
+		return b, n, true
+	}
+	limit := uint64(b+driftBlocks) << r.shift
+	if limit>>r.shift != uint64(b+driftBlocks) {
+		limit = math.MaxUint64
+	}
+	c := r.within(rest, limit)
+	return b, n, c < driftBlocks*aimed*drifted && (c > driftBlocks*aimed/drifted || c == len(rest))
+}
+
+// reach is the distance of k from the start without its tail; false if it has more than 64 bits.
+func (r *region) reach(k Key) (uint64, bool) {
+	d := k.Sub(r.start)
+	if r.tail > 0 {
+		d = shr(d, r.tail)
+	}
+	return d.C, d.A == 0 && d.B == 0
+}
+
+// count is how many entries from the first on are in block b.
+func (r *region) count(rest []Entry, b int) int {
+	base := r.base(b)
+	for i := range rest {
+		d := rest[i].Key.Sub(base)
+		if r.tail > 0 {
+			d = shr(d, r.tail)
+		}
+		if uint64(d.A)|d.B|d.C>>r.shift != 0 {
+			return i
+		}
+	}
+	return len(rest)
+}
+
+// within is how many entries are less than limit from the start.
+func (r *region) within(rest []Entry, limit uint64) int {
+	return sort.Search(len(rest), func(i int) bool {
+		hi, ok := r.reach(rest[i].Key)
+		return !ok || hi >= limit
+	})
+}
+
+// open begins a region at the first entry.
+func (w *PlanningWriter) open(rest []Entry) error {
+	if len(w.layout.regions) == MaxRegions {
+		return fmt.Errorf("%w: more than %d regions", ErrPlan, MaxRegions)
+	}
+	start := rest[0].Key
+	g := Region{Start: start.octets(), Blocks: 1}
+	if allowed := freeRegions + w.done/regionCost; uint64(len(w.layout.regions)) < allowed {
+		g.Tail, g.Shift = geometry(rest, even(rest), aimed)
+	} else {
+		n := min(len(rest), lookAhead)
+		g.Tail, g.Shift = geometry(rest, n, max(n/coarse, 1))
+		w.stay = w.done + lookAhead
+	}
+	w.layout.plan.Regions = append(w.layout.plan.Regions, g)
+	return w.layout.add(g, w.code)
+}
+
+// even is how many entries from the first on have one density, as far as doubling tells.
+func even(rest []Entry) int {
+	n := min(len(rest), aimed/drifted/4)
+	for n < min(len(rest), lookAhead) {
+		twice := min(2*n, len(rest))
+		if ratio := gap(rest, twice) / gap(rest, n); ratio > 2*drifted || ratio < 1.0/(2*drifted) {
+			break
+		}
+		n = twice
+	}
+	return n
+}
+
+// gap is the mean distance of the first n entries.
+func gap(rest []Entry, n int) float64 {
+	if n < 2 {
+		return 1
+	}
+	return float(rest[n-1].Key.Sub(rest[0].Key)) / float64(n-1)
+}
+
+func float(k Key) float64 {
+	return math.Ldexp(float64(k.A), 128) + math.Ldexp(float64(k.B), 64) + float64(k.C)
+}
+
+// geometry lays out blocks of about per entries by the density of the first n, and never more than MaxBlock in the first.
+func geometry(rest []Entry, n, per int) (tail, shift uint8) {
+	size := int(math.Round(math.Log2(gap(rest, n) * float64(per))))
+	if len(rest) > MaxBlock {
+		size = min(size, rest[MaxBlock].Key.Sub(rest[0].Key).len()-1)
+	}
+	size = max(size, 0)
+	space := Key{1<<32 - 1, math.MaxUint64, math.MaxUint64}.Sub(rest[0].Key)
+	if beyond := min(space.len()-64, size-2*bits.Len(aimed)); beyond > 0 {
+		tail = uint8(beyond)
+	}
+	if size-int(tail) > maxShift {
+		tail = uint8(size - maxShift)
+	}
+	return tail, uint8(size) - tail
+}
+
+// len is the number of bits of k.
+func (k Key) len() int {
+	switch {
+	case k.A != 0:
+		return 128 + bits.Len32(k.A)
+	case k.B != 0:
+		return 64 + bits.Len64(k.B)
+	default:
+		return bits.Len64(k.C)
+	}
+}
+
+// expectedReasons are those seen more than once in the look-ahead: one that is rarer costs less in plain blocks.
+func expectedReasons(window []Entry, c Columns) []Reason {
+	var seen [16]int
+	for i := range window {
+		seen[window[i].Reason&15]++
+	}
+	if c == 0 || c == Dates && seen[CertificateHold] < 2 {
+		return []Reason{Unspecified} // without dates, the plain form has a hold flag at no more than the digits would cost
+	}
+	if c == Dates {
+		return []Reason{Unspecified, CertificateHold}
+	}
+	var out []Reason
+	for r, n := range seen {
+		if n > 1 || n > 0 && len(window) < lookAhead {
+			out = append(out, Reason(r))
+		}
+	}
+	if len(out) == 0 {
+		out = append(out, Unspecified)
+	}
+	return out
+}
+
+// expectedDates is the range of the look-ahead, widened by what later entries and the next weeks' will need.
+func expectedDates(window []Entry, reasons int) (base int64, span uint64) {
+	if len(window) == 0 {
+		return 0, 1
+	}
+	first, last := window[0].Date, window[0].Date
+	for i := range window {
+		first, last = min(first, window[i].Date), max(last, window[i].Date)
+	}
+	seen := last - first
+	first = max(first-seen/512, -dateBias)
+	last = min(last+seen/64, dateBias-1)
+	span = uint64(last - first + 1)
+	low := lowBits(span, reasons)
+	return first, min(((span-1)>>low+1)<<low, uint64(dateBias-first)) // up to here digits cost no more
+}

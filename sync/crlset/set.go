@@ -1,0 +1,207 @@
+package crlset
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"os"
+	"runtime"
+
+	"kazashi.example/sync/canon"
+	"kazashi.example/sync/certid"
+	"kazashi.example/sync/record"
+)
+
+var errClosed = fmt.Errorf("revocation set is closed: %w", os.ErrClosed)
+
+// Set is a revocation set where it lies. It may be used from any goroutine.
+type Set struct {
+	b      []byte
+	t      trailer
+	layout *Layout
+	file   *file // nil for octets that are trusted
+}
+
+// Open reads a set from octets that are trusted, which must not change; ErrFormat if they are none.
+func Open(b []byte) (*Set, error) {
+	s := &Set{b: b}
+	return s, s.open()
+}
+
+// open reads trailer and plan.
+func (s *Set) open() (err error) {
+	size := uint64(len(s.b))
+	if size < uint64(len(magic))+trailerSize {
+		return fmt.Errorf("%w: %d octets", ErrFormat, size)
+	}
+	if err := s.need(0, uint64(len(magic))); err != nil {
+		return err
+	}
+	if err := s.need(size-trailerSize, trailerSize); err != nil {
+		return err
+	}
+	if string(s.b[:len(magic)]) != magic {
+		return fmt.Errorf("%w: magic", ErrFormat)
+	}
+	if s.t, err = trailerOf(s.b[size-trailerSize:], size); err != nil {
+		return err
+	}
+	if err := s.need(s.t.plan, size-trailerSize-s.t.plan); err != nil {
+		return err
+	}
+	return s.plan(s.b[s.t.plan : size-trailerSize])
+}
+
+// plan reads the plan and compares the directory's size with it.
+func (s *Set) plan(b []byte) error {
+	var p Plan
+	if err := canon.Decode(b, &p, maxPlan); err != nil {
+		return fmt.Errorf("%w: reading the plan: %w", ErrFormat, err)
+	}
+	if again, err := canon.Encode(p); err != nil || !bytes.Equal(again, b) {
+		return fmt.Errorf("%w: plan of another version", ErrFormat)
+	}
+	l, err := p.Layout()
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrFormat, err)
+	}
+	groups := uint64(l.blocks+groupBlocks-1) / groupBlocks
+	if groups*s.t.groupSize() != s.t.plan-s.t.directory {
+		return fmt.Errorf("%w: directory does not fit the plan", ErrFormat)
+	}
+	s.layout = l
+	return nil
+}
+
+// Len is how many entries the set says it has.
+func (s *Set) Len() uint64 { return s.t.entries }
+
+// Size is that of the file in octets.
+func (s *Set) Size() uint64 { return uint64(len(s.b)) }
+
+// Columns is what the set tells of its entries.
+func (s *Set) Columns() Columns { return s.layout.plan.Columns }
+
+// Plan is how the set is laid out. It is not to be changed.
+func (s *Set) Plan() Plan { return s.layout.plan }
+
+// Layout codes the set's blocks.
+func (s *Set) Layout() *Layout { return s.layout }
+
+// bounds reads where block i lies; the chunks of the directory are compared, those of the block are not.
+func (s *Set) bounds(i int) (from, to uint64, err error) {
+	size := s.t.groupSize()
+	g := s.t.directory + uint64(i/groupBlocks)*size
+	if err := s.need(g, min(size+8, s.t.plan-g)); err != nil {
+		return 0, 0, err
+	}
+	group := s.b[g:]
+	first := binary.LittleEndian.Uint64(group)
+	j := i % groupBlocks
+	from, to = first+s.relative(group, j), s.t.directory
+	switch {
+	case i+1 == s.layout.blocks:
+	case j+1 < groupBlocks:
+		to = first + s.relative(group, j+1)
+	default:
+		to = binary.LittleEndian.Uint64(group[size:])
+	}
+	if from < uint64(len(magic)) || from > to || to > s.t.directory {
+		return 0, 0, fmt.Errorf("%w: block outside its place", ErrFormat)
+	}
+	return from, to, nil
+}
+
+// relative is the offset of block j of a group from the group's first.
+func (s *Set) relative(group []byte, j int) uint64 {
+	switch {
+	case j == 0:
+		return 0
+	case s.t.width == 2:
+		return uint64(binary.LittleEndian.Uint16(group[8+2*(j-1):]))
+	default:
+		return uint64(binary.LittleEndian.Uint32(group[8+4*(j-1):]))
+	}
+}
+
+// Find returns the entry of a key, and whether there is one. Columns that the set does not have are zero; a reason that is told
+// only as on hold or not is CertificateHold or Unspecified. Errors are ErrFormat, ErrDigest, ErrUnreadable and os.ErrClosed.
+func (s *Set) Find(k Key) (e Entry, ok bool, err error) {
+	if s.file == nil {
+		return s.find(k)
+	}
+	err = s.file.guard(func() (err error) { e, ok, err = s.find(k); return err })
+	runtime.KeepAlive(s)
+	return e, ok && err == nil, err
+}
+
+func (s *Set) find(k Key) (Entry, bool, error) {
+	r := s.layout.region(k)
+	if r == nil {
+		return Entry{}, false, nil
+	}
+	d := k.Sub(r.start)
+	hi, ok := r.high(d)
+	if !ok {
+		return Entry{}, false, nil
+	}
+	from, to, err := s.bounds(r.first + int(hi>>r.shift))
+	if err != nil || from == to {
+		return Entry{}, false, err
+	}
+	if err := s.need(from, to-from); err != nil {
+		return Entry{}, false, err
+	}
+	e := Entry{Key: k}
+	ok, err = r.find(&e, s.b[from:], uint(to-from), hi&(1<<r.shift-1), d)
+	if !ok || err != nil {
+		return Entry{}, false, err
+	}
+	return e, true, nil
+}
+
+// Answer is what the set says of a serial of its scope: not_revoked, revoked or on_hold. With an error, which are Find's, it is
+// unknown.
+func (s *Set) Answer(serial certid.Serial) (record.Answer, error) {
+	e, ok, err := s.Find(KeyOf(serial))
+	switch {
+	case err != nil:
+		return record.AnswerUnknown, err
+	case !ok:
+		return record.AnswerNotRevoked, nil
+	case e.OnHold():
+		return record.AnswerOnHold, nil
+	default:
+		return record.AnswerRevoked, nil
+	}
+}
+
+// Block returns the octets of block i, compared with their digests; none if it is empty. They are not to be changed, nor used
+// after the set is closed. Errors are Find's.
+func (s *Set) Block(i int) (b []byte, err error) {
+	if i < 0 || i >= s.layout.blocks {
+		return nil, fmt.Errorf("%w: block out of range", ErrFormat)
+	}
+	err = s.file.guard(func() (err error) { b, err = s.block(i); return err })
+	runtime.KeepAlive(s)
+	return b, err
+}
+
+func (s *Set) block(i int) ([]byte, error) {
+	from, to, err := s.bounds(i)
+	if err == nil {
+		err = s.need(from, to-from)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return s.b[from:to:to], nil
+}
+
+// need compares the chunks of a stretch of the file, which must lie inside it, if they were not yet.
+func (s *Set) need(from, n uint64) error {
+	if s.file == nil || n == 0 {
+		return nil
+	}
+	return s.file.need(from, n)
+}
