@@ -11,6 +11,9 @@ import (
 // chunk is how much a pump carries at once, in octets.
 const chunk = 32 << 10
 
+// errBroken is why a connection ends that has carried what it may.
+var errBroken = errors.New("the line broke")
+
 // link is one connection through the relay.
 type link struct {
 	near, far net.Conn      // far is nil for a link accepted while the line was down
@@ -37,8 +40,13 @@ func (l *link) close() {
 // is lost, as on a real line.
 func (r *Relay) pump(l *link, src, dst net.Conn, passed *atomic.Uint64) {
 	buf := make([]byte, chunk)
+	carried := uint64(0)
 	for {
 		n, err := src.Read(buf)
+		if most := r.breakAfter.Load(); most > 0 && passed == &r.fromTarget && carried+uint64(n) >= most { //nolint:gosec // n is not negative
+			n, err = int(most-min(carried, most)), errBroken //nolint:gosec // below n
+		}
+		carried += uint64(n) //nolint:gosec // as above
 		if n > 0 {
 			passed.Add(uint64(n)) //nolint:gosec // n > 0. Before the write: who has received an octet finds it counted
 			if w, werr := dst.Write(buf[:n]); werr != nil {

@@ -3,8 +3,8 @@
 //
 // While the line is cut ([Relay.Cut]) open connections stay open and no octet passes in either direction; new connections are
 // accepted and then ignored: no answer, no FIN, no RST. [Relay.Restore] drops every connection that lived through the cut and
-// lets new ones pass. All methods may be called from any goroutine. Nothing is stored. It does not delay, reorder or lose
-// single packets, and it does not look into what it carries.
+// lets new ones pass. [Relay.BreakAfter] breaks connections off in the middle. All methods may be called from any goroutine.
+// Nothing is stored. It does not delay, reorder or lose single packets, and it does not look into what it carries.
 package relay
 
 import (
@@ -36,6 +36,7 @@ type Relay struct {
 	log    *slog.Logger
 
 	toTarget, fromTarget atomic.Uint64
+	breakAfter           atomic.Uint64 // octets back on one connection; 0 is no limit
 
 	mu     sync.Mutex // guards what follows
 	down   bool
@@ -128,6 +129,10 @@ func (r *Relay) Restore() {
 	clear(r.held)
 	r.log.Info("line restored", slog.Int("dropped", n))
 }
+
+// BreakAfter makes every connection break once so many octets have come back on it from the target, as on a line that never holds
+// for long; 0 ends that. It counts for octets that pass from now on.
+func (r *Relay) BreakAfter(octets uint64) { r.breakAfter.Store(octets) }
 
 // close ends every connection; links that register later are refused.
 func (r *Relay) close() {
