@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"kazashi.example/sync/canon"
+	"kazashi.example/sync/crlset"
 	"kazashi.example/sync/rule"
 	"kazashi.example/sync/sign"
 )
@@ -196,4 +197,4 @@ func OpenDelta(keys sign.Keys, msg []byte) (DeltaHead, Head, error) {
 }
 
 // BlobID is the root of the delta's file, by which it is fetched.
-func (d DeltaHead) BlobID() Digest { return root(d.Size, d.Digests) }
+func (d DeltaHead) BlobID() Digest { return crlset.Root(d.Size, d.Digests) }

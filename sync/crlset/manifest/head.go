@@ -53,6 +53,23 @@ func (h Head) Is(s certid.Scope) error {
 	return nil
 }
 
+// Describe fills what follows from a set's file and from the lists that it was made of: version, entries, size, root, columns,
+// rows, table and both times. The rows are sorted in place.
+func (h Head) Describe(s crlset.Summary, table []Row) (Head, error) {
+	if len(table) == 0 {
+		return Head{}, fault("no partition")
+	}
+	slices.SortFunc(table, Row.compare)
+	sum, err := digestOf(table)
+	if err != nil {
+		return Head{}, err
+	}
+	h.Version, h.Columns, h.Entries, h.Size, h.Root = Version, s.Plan.Columns, s.Entries, s.Size, s.Root
+	h.Rows, h.Table = uint32(len(table)), sum
+	h.ThisUpdate, h.NextUpdate = ages(table)
+	return h, h.checkTable(table)
+}
+
 // Check returns ErrManifest, with the fault, unless the head agrees with itself.
 func (h Head) Check() error {
 	switch {

@@ -6,8 +6,6 @@
 package manifest
 
 import (
-	"crypto/sha256"
-	"encoding/binary"
 	"errors"
 	"fmt"
 
@@ -76,7 +74,7 @@ func (m Manifest) Open(keys sign.Keys) (Head, error) {
 	if err := checkDigests(h.Size, m.Digests); err != nil {
 		return Head{}, err
 	}
-	if root(h.Size, m.Digests) != h.Root {
+	if Digest(crlset.Root(h.Size, m.Digests)) != h.Root {
 		return Head{}, fault("chunk digests do not make the root")
 	}
 	if err := h.checkTable(m.Table); err != nil {
@@ -94,8 +92,3 @@ func checkDigests(size uint64, digests []byte) error {
 }
 
 func fault(what string) error { return fmt.Errorf("%w: %s", ErrManifest, what) }
-
-func root(size uint64, digests []byte) Digest {
-	b := binary.LittleEndian.AppendUint64([]byte("kazashi/crlset/root/v1"), size)
-	return sha256.Sum256(append(b, digests...))
-}
