@@ -1,0 +1,232 @@
+package scan
+
+import (
+	"errors"
+	"fmt"
+
+	"golang.org/x/crypto/cryptobyte"
+	"golang.org/x/crypto/cryptobyte/asn1"
+
+	"kazashi.example/sync/certid"
+	"kazashi.example/sync/crlset"
+)
+
+// Object identifiers, as the octets that stand in DER.
+const (
+	oidReasonCode        = "\x55\x1d\x15" // 2.5.29.21, RFC 5280 §5.3.1
+	oidCertificateIssuer = "\x55\x1d\x1d" // 2.5.29.29, RFC 5280 §5.3.3
+)
+
+// walker takes the list apart as it comes.
+type walker struct {
+	head  *head
+	sink  Sink
+	batch []crlset.Entry
+	count uint64
+	rest  []byte // the beginning of an entry that goes on in the next chunk
+	tail  []byte
+}
+
+// walk reads what stands in one chunk, and keeps nothing of it but copies.
+func (w *walker) walk(b *buffer) error {
+	if part := within(b, w.head.entriesStart, w.head.entriesEnd); len(part) > 0 {
+		whole := part
+		if len(w.rest) > 0 { // then the chunk begins with entries
+			whole = b.after(w.rest)[:len(w.rest)+len(part)]
+		}
+		n, err := w.entries(whole)
+		if err != nil {
+			return err
+		}
+		w.rest = append(w.rest[:0], whole[n:]...)
+	}
+	if tail := within(b, w.head.entriesEnd, w.head.total); len(tail) > 0 {
+		if len(w.rest) > 0 {
+			return w.fault(fmt.Errorf("%w: it is longer than the list of entries", ErrDER))
+		}
+		w.tail = append(w.tail, tail...) // at most maxTail
+	}
+	return nil
+}
+
+// entries reads whole entries and returns where the first that is not whole begins.
+func (w *walker) entries(b []byte) (int, error) {
+	at := 0
+	for {
+		var n int
+		w.batch, n = common(b[at:], w.batch)
+		at += n
+		if len(w.batch) == cap(w.batch) {
+			if err := w.flush(); err != nil {
+				return 0, err
+			}
+		}
+		e, n, err := readEntry(b[at:])
+		switch {
+		case errors.Is(err, errShort):
+			return at, nil
+		case err != nil:
+			return 0, w.fault(err)
+		}
+		w.batch = append(w.batch, e)
+		at += n
+	}
+}
+
+// fault says at which entry something is wrong, counted from 0. It names no serial (P3).
+func (w *walker) fault(err error) error {
+	return fmt.Errorf("reading entry %d: %w", w.count+uint64(len(w.batch)), err)
+}
+
+func (w *walker) flush() error {
+	if len(w.batch) == 0 {
+		return nil
+	}
+	w.count += uint64(len(w.batch))
+	err := w.sink(w.batch)
+	w.batch = w.batch[:0]
+	return err
+}
+
+// readEntry reads one entry of revokedCertificates (RFC 5280 §5.1, §5.3) of any accepted shape and returns its length in octets. errShort
+// if b ends before it does.
+func readEntry(b []byte) (crlset.Entry, int, error) {
+	var e crlset.Entry
+	n, size, err := header(b, asn1.SEQUENCE)
+	if err != nil {
+		return e, 0, err
+	}
+	if size > int64(maxEntry-n) {
+		return e, 0, fmt.Errorf("%w: entry of more than %d octets", ErrDER, maxEntry)
+	}
+	n += int(size)
+	if len(b) < n {
+		return e, 0, errShort
+	}
+	s := cryptobyte.String(b[n-int(size) : n])
+	if e.Key, err = readSerial(&s); err != nil {
+		return e, 0, err
+	}
+	if e.Date, err = readTime(&s); err != nil {
+		return e, 0, fmt.Errorf("reading revocationDate: %w", err)
+	}
+	if s.Empty() {
+		return e, n, nil
+	}
+	e.Reason, err = readEntryExtensions(&s)
+	return e, n, err
+}
+
+func readSerial(s *cryptobyte.String) (crlset.Key, error) {
+	var v cryptobyte.String
+	switch {
+	case !s.ReadASN1(&v, asn1.INTEGER) || !shortest(v):
+		return crlset.Key{}, fmt.Errorf("%w: serial is no INTEGER in its shortest form", ErrDER)
+	case v[0]&0x80 != 0:
+		return crlset.Key{}, fmt.Errorf("%w: negative", ErrSerial)
+	case v[0] == 0:
+		v = v[1:]
+	}
+	serial, err := certid.ParseSerial(v)
+	if err != nil {
+		return crlset.Key{}, ErrSerial
+	}
+	return crlset.KeyOf(serial), nil
+}
+
+// shortest reports whether v is the content of an INTEGER or ENUMERATED in its shortest form (X.690 §8.3.2).
+func shortest(v []byte) bool {
+	return len(v) == 1 || len(v) > 1 && (v[0] != 0 || v[1]&0x80 != 0) && (v[0] != 0xff || v[1]&0x80 == 0)
+}
+
+func readEntryExtensions(s *cryptobyte.String) (crlset.Reason, error) {
+	var list cryptobyte.String
+	if !s.ReadASN1(&list, asn1.SEQUENCE) || !s.Empty() {
+		return 0, fmt.Errorf("%w: entry's extensions", ErrDER)
+	}
+	reason := crlset.Unspecified
+	var seen idSet
+	for !list.Empty() {
+		x, err := readExtension(&list)
+		if err != nil {
+			return 0, err
+		}
+		switch {
+		case !seen.add(x.id):
+			return 0, ErrDuplicate
+		case string(x.id) == oidCertificateIssuer:
+			return 0, ErrIndirect
+		case string(x.id) == oidReasonCode:
+			if reason, err = readReason(x.value); err != nil {
+				return 0, err
+			}
+		case x.critical:
+			return 0, ErrCritical
+		}
+	}
+	return reason, nil
+}
+
+func readReason(s cryptobyte.String) (crlset.Reason, error) {
+	var v cryptobyte.String
+	if !s.ReadASN1(&v, asn1.ENUM) || !s.Empty() || !shortest(v) {
+		return 0, fmt.Errorf("%w: reasonCode", ErrDER)
+	}
+	if r := crlset.Reason(v[0]); len(v) == 1 && r.Valid() {
+		return r, nil
+	}
+	return 0, ErrReason
+}
+
+type extension struct {
+	id       []byte
+	critical bool
+	value    cryptobyte.String
+}
+
+// readExtension reads one Extension (RFC 5280 §4.2). A critical of FALSE that is written out is taken, as crypto/x509 does.
+func readExtension(s *cryptobyte.String) (extension, error) {
+	var x extension
+	var body, id cryptobyte.String
+	ok := s.ReadASN1(&body, asn1.SEQUENCE) && body.ReadASN1(&id, asn1.OBJECT_IDENTIFIER) && validID(id)
+	if ok && body.PeekASN1Tag(asn1.BOOLEAN) {
+		ok = body.ReadASN1Boolean(&x.critical)
+	}
+	if !ok || !body.ReadASN1(&x.value, asn1.OCTET_STRING) || !body.Empty() {
+		return extension{}, fmt.Errorf("%w: extension", ErrDER)
+	}
+	x.id = id
+	return x, nil
+}
+
+// validID reports whether v is an object identifier (X.690 §8.19) with arcs below 2^31.
+func validID(v []byte) bool {
+	arc, first := uint64(0), true
+	for _, o := range v {
+		if first && o == 0x80 {
+			return false
+		}
+		arc, first = arc<<7|uint64(o&0x7f), o&0x80 == 0
+		if arc >= 1<<31 {
+			return false
+		}
+		if first {
+			arc = 0
+		}
+	}
+	return first && len(v) > 0
+}
+
+// idSet are the extensions of one entry or list.
+type idSet struct{ ids [][]byte }
+
+// add reports whether id was not there yet.
+func (s *idSet) add(id []byte) bool {
+	for _, have := range s.ids {
+		if string(have) == string(id) {
+			return false
+		}
+	}
+	s.ids = append(s.ids, id)
+	return true
+}

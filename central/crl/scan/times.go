@@ -1,0 +1,64 @@
+package scan
+
+import (
+	"time"
+
+	"golang.org/x/crypto/cryptobyte"
+	"golang.org/x/crypto/cryptobyte/asn1"
+)
+
+const (
+	utcTimeLen         = 13 // YYMMDDHHMMSSZ
+	generalizedTimeLen = 15 // YYYYMMDDHHMMSSZ
+	firstYear          = 1950
+	secondsOfDay       = 24 * 60 * 60
+)
+
+// monthStarts are the days from 1970-01-01 to the first of each month that UTCTime can give (RFC 5280 §5.1.2.4: 1950 to 2049), and of
+// the one after.
+var monthStarts = func() (t [100*12 + 1]int32) {
+	for i := range t {
+		t[i] = int32(time.Date(firstYear, time.Month(1+i), 1, 0, 0, 0, 0, time.UTC).Unix() / secondsOfDay)
+	}
+	return t
+}()
+
+// readTime reads UTCTime or GeneralizedTime in the one form that RFC 5280 §4.1.2.5 allows for each, as Unix seconds. ErrTime.
+func readTime(s *cryptobyte.String) (int64, error) {
+	var v cryptobyte.String
+	year, digits := 0, utcTimeLen-1
+	switch {
+	case s.PeekASN1Tag(asn1.UTCTime) && s.ReadASN1(&v, asn1.UTCTime) && len(v) == utcTimeLen:
+	case s.PeekASN1Tag(asn1.GeneralizedTime) && s.ReadASN1(&v, asn1.GeneralizedTime) && len(v) == generalizedTimeLen:
+		digits = generalizedTimeLen - 1
+	default:
+		return 0, ErrTime
+	}
+	if v[digits] != 'Z' {
+		return 0, ErrTime
+	}
+	var pairs [7]int
+	for i := range digits {
+		if v[i] < '0' || v[i] > '9' {
+			return 0, ErrTime
+		}
+		pairs[i/2] = pairs[i/2]*10 + int(v[i]-'0')
+	}
+	rest := pairs[1:]
+	if digits == generalizedTimeLen-1 {
+		year, rest = pairs[0]*100+pairs[1], pairs[2:]
+	} else if year = pairs[0] + 2000; year >= firstYear+100 {
+		year -= 100
+	}
+	return seconds(year, rest)
+}
+
+// seconds takes year and month, day, hour, minute, second.
+func seconds(year int, rest []int) (int64, error) {
+	at := time.Date(year, time.Month(rest[0]), rest[1], rest[2], rest[3], rest[4], 0, time.UTC)
+	if at.Year() != year || int(at.Month()) != rest[0] || at.Day() != rest[1] || at.Hour() != rest[2] ||
+		at.Minute() != rest[3] || at.Second() != rest[4] { // time.Date carries over what there is not
+		return 0, ErrTime
+	}
+	return at.Unix(), nil
+}
