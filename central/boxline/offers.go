@@ -21,9 +21,10 @@ type offered struct {
 	at       time.Time
 }
 
-// offers are the sets that the box lacks and was not told of just now. A poll that does not wait is that of a box that has started or had no
-// line, and may know of nothing: it is told everything.
-func (l *Line) offers(id record.BoxID, p wire.Poll) (fresh []wire.SetOffer) {
+// offers are the sets that the box lacks: all of them, if it was not told of one just now, or none. A poll that does not wait is that of a
+// box that has started or had no line, and may know of nothing: it is told.
+func (l *Line) offers(id record.BoxID, p wire.Poll) (all []wire.SetOffer) {
+	news := p.Wait == 0
 	held := map[certid.Scope]rule.Version{}
 	for _, s := range p.Sets {
 		held[certid.Scope{Hierarchy: s.Hierarchy, Purpose: s.Purpose}] = s.Number
@@ -31,18 +32,19 @@ func (l *Line) offers(id record.BoxID, p wire.Poll) (fresh []wire.SetOffer) {
 	now := l.Now()
 	for _, o := range l.Desired.Offers(p.Sets) {
 		scope := certid.Scope{Hierarchy: o.Hierarchy, Purpose: o.Purpose}
-		if o.Number.Compare(held[scope]) <= 0 || len(fresh) == wire.MaxOffers {
+		if o.Number.Compare(held[scope]) <= 0 || len(all) == wire.MaxOffers {
 			continue
 		}
 		if len(o.Deltas) > wire.MaxDeltas {
 			o.Deltas = nil
 		}
-		tell := offered{o.Number, o.Manifest.ID, held[scope], now}
-		if l.untold(id, scope, tell) || p.Wait == 0 {
-			fresh = append(fresh, o)
-		}
+		news = l.untold(id, scope, offered{o.Number, o.Manifest.ID, held[scope], now}) || news
+		all = append(all, o)
 	}
-	return fresh
+	if !news {
+		return nil
+	}
+	return all
 }
 
 // untold reports whether a box was not told of an offer lately, and notes that it is.
