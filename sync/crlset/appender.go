@@ -29,7 +29,7 @@ type Summary struct {
 // Appender writes a set's file from encoded blocks. It keeps four octets a block. It belongs to one goroutine, and an error is
 // final.
 type Appender struct {
-	out     *Chunker
+	out     sink
 	sizes   []uint32 // of the blocks so far
 	entries uint64
 	err     error

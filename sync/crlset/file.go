@@ -165,3 +165,11 @@ func (s *Set) walk(ctx context.Context) error {
 	}
 	return nil
 }
+
+// release lets go of the pages up to an offset that are not before another; who touches them again has them mapped again.
+func (f *file) release(from, to uint64) {
+	const page = 64 << 10
+	if from, to = from/page*page, to/page*page; f != nil && from < to {
+		_ = syscall.Madvise(f.b[from:to], syscall.MADV_DONTNEED) // a wish
+	}
+}
