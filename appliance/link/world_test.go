@@ -1,6 +1,7 @@
 package link_test
 
 import (
+	"bytes"
 	"context"
 	"crypto"
 	"crypto/ecdsa"
@@ -9,6 +10,7 @@ import (
 	"io"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -82,6 +84,9 @@ type central struct {
 	roster   []shared.Entry
 	pushes   int
 	polls    []wire.Poll
+	offers   []wire.SetOffer
+	blobs    map[wire.BlobID][]byte
+	asked    map[wire.BlobID][]int64 // from which octets each was read
 	// spoil changes an answer before it is sent, or refuses.
 	spoilPush func(*wire.Pushed) error
 	spoilPoll func(*wire.Polled) error
@@ -93,6 +98,7 @@ func newCentral(t testing.TB) *central {
 		t: t, root: newKey(t), tls: newKey(t), device: newKey(t), box: record.NewBoxID(), sign: newKey(t), epoch: 1, bundle: 1, issued: 1,
 		changed: make(chan struct{}), headers: map[record.EpochID]bool{}, held: map[record.EpochID]map[record.Seq][]byte{},
 		subjects: map[record.TapID]string{}, verdict: record.VerdictAccepted,
+		blobs: map[wire.BlobID][]byte{}, asked: map[wire.BlobID][]int64{},
 	}
 	var err error
 	c.seal, err = seal.GenerateKey()
@@ -104,7 +110,9 @@ func newCentral(t testing.TB) *central {
 
 func (c *central) trust() []byte {
 	b := trust.Bundle{Number: c.bundle, Issued: c.issued, Suites: []seal.Suite{seal.Suite1}, Anchors: c.anchors, Keys: []trust.Key{
-		{Purposes: []sign.Purpose{sign.PurposeAck, sign.PurposeVerdicts, sign.PurposeRules, sign.PurposeRoster}, Public: publicOf(c.t, c.sign).DER()},
+		{Purposes: []sign.Purpose{
+			sign.PurposeAck, sign.PurposeVerdicts, sign.PurposeRules, sign.PurposeRoster, sign.PurposeSet, sign.PurposeDelta,
+		}, Public: publicOf(c.t, c.sign).DER()},
 		{Purposes: []sign.Purpose{trust.UseTLS}, Public: publicOf(c.t, c.tls).DER()},
 		{Purposes: []sign.Purpose{trust.UseSeal}, Public: c.seal.Public().Bytes()},
 	}}
@@ -159,10 +167,35 @@ func (*central) Join(context.Context, sign.PublicKey, wire.JoinRequest) (wire.Jo
 // Known lets everybody speak: these tests have one box.
 func (*central) Known(context.Context, sign.PublicKey) error { return nil }
 
-// Blob has nothing.
-func (*central) Blob(context.Context, sign.PublicKey, wire.BlobID) (io.ReadSeekCloser, error) {
-	return nil, &uplink.Refusal{Code: wire.CodeUnknownBlob, Message: "not here"}
+// Blob opens what was put here, and notes from where it is read.
+func (c *central) Blob(_ context.Context, _ sign.PublicKey, id wire.BlobID) (io.ReadSeekCloser, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	b, ok := c.blobs[id]
+	if !ok {
+		return nil, &uplink.Refusal{Code: wire.CodeUnknownBlob, Message: "not here"}
+	}
+	return &blob{bytes.NewReader(b), func(from int64) {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.asked[id] = append(c.asked[id], from)
+	}}, nil
 }
+
+// blob is a file of central's.
+type blob struct {
+	*bytes.Reader
+	asked func(from int64)
+}
+
+func (b *blob) Seek(offset int64, whence int) (int64, error) {
+	if whence == io.SeekStart {
+		b.asked(offset)
+	}
+	return b.Reader.Seek(offset, whence)
+}
+
+func (*blob) Close() error { return nil }
 
 // Push stores and acknowledges everything held of the epochs touched.
 func (c *central) Push(_ context.Context, _ sign.PublicKey, p wire.Push) (out wire.Pushed, err error) {
@@ -272,6 +305,11 @@ func (c *central) lacking(p wire.Poll) (out wire.Polled, news bool, again <-chan
 	}
 	if c.rosterN > p.Roster.N {
 		out.Roster, news = c.enrolled(), true
+	}
+	for _, o := range c.offers {
+		if !slices.ContainsFunc(p.Sets, func(h wire.HeldSet) bool { return h.Number.Compare(o.Number) >= 0 }) {
+			out.Sets, news = append(out.Sets, o), true
+		}
 	}
 	for _, tap := range p.Subjects {
 		if name, ok := c.subjects[tap]; ok {
