@@ -16,36 +16,67 @@ const (
 // place stands for an entry while it is sorted.
 type place struct {
 	key uint64 // as much of it as is compared
-	at  uint32 // where the entry is
+	val uint64 // date and reason, or where the entry is
 }
 
 // An arranger sorts. It keeps its room from one time to the next.
-type arranger struct{ from, to []place }
+type arranger struct {
+	from, to []place
+	entries  []crlset.Entry
+	low      crlset.Key // of them
+	inline   bool       // keys are whole but for low, and val is the rest of the entry: going back to it would miss the cache
+}
 
-// arrange returns the order in which the entries rise. The entries stay where they are.
-func (a *arranger) arrange(entries []crlset.Entry) []place {
-	a.from, a.to = roomFor(a.from, len(entries)), roomFor(a.to, len(entries))
+// arrange sorts entries in rising order, to be read by at. They stay where they are, and those of one key stand in any order.
+func (a *arranger) arrange(entries []crlset.Entry) int {
+	a.from, a.to, a.entries = roomFor(a.from, len(entries)), roomFor(a.to, len(entries)), entries
 	if len(entries) == 0 {
-		return nil
+		return 0
 	}
 	low, high := bounds(entries)
-	span := high.Sub(low)
-	shift := max(0, bitLen(span)-64)
-	for i := range entries {
-		a.from[i] = place{shiftRight(entries[i].Key.Sub(low), shift), uint32(i)} //nolint:gosec // far below 2^32
-	}
-	width, skip := bitLen(span)-shift, 0
-	if shift > 0 { // some bits are not compared anyway: as few passes as tell most entries apart
+	width := bitLen(high.Sub(low))
+	shift := max(0, width-64)
+	a.low, a.inline = low, shift == 0
+	skip := 0
+	if a.inline {
+		a.placeInline()
+	} else { // some bits are not compared anyway: as few passes as tell most entries from each other
+		a.placeWide(shift)
+		width = 64
 		skip = max(0, width-bits.Len(uint(len(entries)))-digitBits)
 	}
 	for digit := skip; digit < width; digit += digitBits {
 		a.pass(digit)
 		a.from, a.to = a.to, a.from
 	}
-	if shift > 0 {
+	if !a.inline {
 		settleTies(a.from, entries, skip)
 	}
-	return a.from
+	return len(entries)
+}
+
+func (a *arranger) placeInline() {
+	for i := range a.entries {
+		e := &a.entries[i]
+		a.from[i] = place{e.Key.C - a.low.C, metaOf(e)} // the difference has no more than 64 bits
+	}
+}
+
+func (a *arranger) placeWide(shift int) {
+	for i := range a.entries {
+		a.from[i] = place{shiftRight(a.entries[i].Key.Sub(a.low), shift), uint64(i)}
+	}
+}
+
+// at is the i-th entry in order.
+func (a *arranger) at(i int, e *crlset.Entry) {
+	p := a.from[i]
+	if !a.inline {
+		*e = a.entries[p.val]
+		return
+	}
+	e.Key = a.low.Add(crlset.Key{C: p.key})
+	setMeta(e, p.val)
 }
 
 // pass distributes by one digit and keeps the order of those that have the same.
@@ -73,7 +104,7 @@ func settleTies(order []place, entries []crlset.Entry, skip int) {
 			j++
 		}
 		if j > i+1 {
-			slices.SortFunc(order[i:j], func(p, q place) int { return entries[p.at].Key.Compare(entries[q.at].Key) })
+			slices.SortFunc(order[i:j], func(p, q place) int { return entries[p.val].Key.Compare(entries[q.val].Key) })
 		}
 		i = j
 	}

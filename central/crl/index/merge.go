@@ -65,24 +65,27 @@ func (s *sorter) merge(ctx context.Context, spare <-chan []crlset.Entry, out cha
 		}
 		heads = slices.DeleteFunc(heads, func(h runHead) bool { return len(h.entries) == 0 })
 		window = takeBelow(window[:0], heads)
-		if batch := resolved((<-spare)[:0], a.arrange(window), window); len(batch) > 0 {
+		if batch := resolved((<-spare)[:0], &a, a.arrange(window)); len(batch) > 0 {
 			out <- batch
 		}
 	}
 	return nil
 }
 
-// resolved appends the entries of the window in order, one for each key.
-func resolved(batch []crlset.Entry, order []place, window []crlset.Entry) []crlset.Entry {
-	for _, p := range order {
-		e := &window[p.at]
-		if n := len(batch); n > 0 && batch[n-1].Key == e.Key {
-			batch[n-1] = crlset.Resolve(batch[n-1], *e)
+// resolved appends the n arranged entries, one for each key.
+func resolved(batch []crlset.Entry, a *arranger, n int) []crlset.Entry {
+	batch = slices.Grow(batch, n)[:n]
+	last := -1
+	for i := range n {
+		e := &batch[last+1]
+		a.at(i, e)
+		if last >= 0 && batch[last].Key == e.Key {
+			batch[last] = crlset.Resolve(batch[last], *e)
 			continue
 		}
-		batch = append(batch, *e)
+		last++
 	}
-	return batch
+	return batch[:last+1]
 }
 
 // runHead is the beginning of what is left of a run.

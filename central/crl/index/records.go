@@ -61,7 +61,7 @@ func (w *runWriter) put(e *crlset.Entry) error {
 	b := w.buf[len(w.buf) : len(w.buf)+w.width]
 	w.buf = w.buf[:len(w.buf)+w.width]
 	binary.LittleEndian.PutUint64(b, e.Key.C)
-	binary.LittleEndian.PutUint64(b[8:], uint64(e.Date)<<8|uint64(e.Reason)) //nolint:gosec // back in readRecord
+	binary.LittleEndian.PutUint64(b[8:], metaOf(e))
 	if w.width == wideRecord {
 		binary.LittleEndian.PutUint64(b[16:], e.Key.B)
 		binary.LittleEndian.PutUint64(b[24:], uint64(e.Key.A))
@@ -80,10 +80,17 @@ func (w *runWriter) flush() error {
 
 // readRecord is the inverse of put.
 func readRecord(b []byte, e *crlset.Entry) {
-	meta := binary.LittleEndian.Uint64(b[8:])
-	e.Key.C, e.Date, e.Reason = binary.LittleEndian.Uint64(b), int64(meta)>>8, crlset.Reason(meta) //nolint:gosec // put made it
-	e.Key.A, e.Key.B = 0, 0
+	e.Key = crlset.Key{C: binary.LittleEndian.Uint64(b)}
+	setMeta(e, binary.LittleEndian.Uint64(b[8:]))
 	if len(b) == wideRecord {
-		e.Key.B, e.Key.A = binary.LittleEndian.Uint64(b[16:]), uint32(binary.LittleEndian.Uint64(b[24:])) //nolint:gosec // put made it
+		e.Key.B, e.Key.A = binary.LittleEndian.Uint64(b[16:]), uint32(binary.LittleEndian.Uint64(b[24:]))
 	}
+}
+
+// metaOf is date and reason in one; a date has far fewer than 56 bits.
+func metaOf(e *crlset.Entry) uint64 { return uint64(e.Date)<<8 | uint64(e.Reason) }
+
+// setMeta is the inverse of metaOf.
+func setMeta(e *crlset.Entry, meta uint64) {
+	e.Date, e.Reason = int64(meta)>>8, crlset.Reason(meta)
 }

@@ -88,9 +88,9 @@ func (s *sorter) spill() error {
 	var a arranger
 	w := newRunWriter(s.file)
 	for entries := range s.full {
-		order := a.arrange(entries)
+		a.arrange(entries)
 		r := w.begin(s.end, widthOf(entries))
-		if err := putInOrder(w, order, entries); err != nil {
+		if err := putInOrder(w, &a, len(entries)); err != nil {
 			return err
 		}
 		if err := s.closeRun(w, r); err != nil {
@@ -102,17 +102,20 @@ func (s *sorter) spill() error {
 }
 
 // putInOrder writes one entry for each key, so that a run rises.
-func putInOrder(w *runWriter, order []place, entries []crlset.Entry) error {
-	for i := 0; i < len(order); {
-		e := &entries[order[i].at]
-		for i++; i < len(order) && entries[order[i].at].Key == e.Key; i++ {
-			*e = crlset.Resolve(*e, entries[order[i].at])
+func putInOrder(w *runWriter, a *arranger, n int) error {
+	var e, next crlset.Entry
+	a.at(0, &e)
+	for i := 1; i < n; i++ {
+		if a.at(i, &next); next.Key == e.Key {
+			e = crlset.Resolve(e, next)
+			continue
 		}
-		if err := w.put(e); err != nil {
+		if err := w.put(&e); err != nil {
 			return err
 		}
+		e = next
 	}
-	return nil
+	return w.put(&e)
 }
 
 // takeRun writes a whole set as one run. The goroutine does not run yet.

@@ -1,7 +1,6 @@
 package scan
 
 import (
-	"errors"
 	"fmt"
 
 	"golang.org/x/crypto/cryptobyte"
@@ -16,77 +15,6 @@ const (
 	oidReasonCode        = "\x55\x1d\x15" // 2.5.29.21, RFC 5280 §5.3.1
 	oidCertificateIssuer = "\x55\x1d\x1d" // 2.5.29.29, RFC 5280 §5.3.3
 )
-
-// walker takes the list apart as it comes.
-type walker struct {
-	head  *head
-	sink  Sink
-	batch []crlset.Entry
-	count uint64
-	rest  []byte // the beginning of an entry that goes on in the next chunk
-	tail  []byte
-}
-
-// walk reads what stands in one chunk, and keeps nothing of it but copies.
-func (w *walker) walk(b *buffer) error {
-	if part := within(b, w.head.entriesStart, w.head.entriesEnd); len(part) > 0 {
-		whole := part
-		if len(w.rest) > 0 { // then the chunk begins with entries
-			whole = b.after(w.rest)[:len(w.rest)+len(part)]
-		}
-		n, err := w.entries(whole)
-		if err != nil {
-			return err
-		}
-		w.rest = append(w.rest[:0], whole[n:]...)
-	}
-	if tail := within(b, w.head.entriesEnd, w.head.total); len(tail) > 0 {
-		if len(w.rest) > 0 {
-			return w.fault(fmt.Errorf("%w: it is longer than the list of entries", ErrDER))
-		}
-		w.tail = append(w.tail, tail...) // at most maxTail
-	}
-	return nil
-}
-
-// entries reads whole entries and returns where the first that is not whole begins.
-func (w *walker) entries(b []byte) (int, error) {
-	at := 0
-	for {
-		var n int
-		w.batch, n = common(b[at:], w.batch)
-		at += n
-		if len(w.batch) == cap(w.batch) {
-			if err := w.flush(); err != nil {
-				return 0, err
-			}
-		}
-		e, n, err := readEntry(b[at:])
-		switch {
-		case errors.Is(err, errShort):
-			return at, nil
-		case err != nil:
-			return 0, w.fault(err)
-		}
-		w.batch = append(w.batch, e)
-		at += n
-	}
-}
-
-// fault says at which entry something is wrong, counted from 0. It names no serial (P3).
-func (w *walker) fault(err error) error {
-	return fmt.Errorf("reading entry %d: %w", w.count+uint64(len(w.batch)), err)
-}
-
-func (w *walker) flush() error {
-	if len(w.batch) == 0 {
-		return nil
-	}
-	w.count += uint64(len(w.batch))
-	err := w.sink(w.batch)
-	w.batch = w.batch[:0]
-	return err
-}
 
 // readEntry reads one entry of revokedCertificates (RFC 5280 §5.1, §5.3) of any accepted shape and returns its length in octets. errShort
 // if b ends before it does.

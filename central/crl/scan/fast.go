@@ -13,6 +13,7 @@ import (
 // It is compared eight octets at a time. All else, wrong or only rare, is left to readEntry, which would say the same of these.
 const (
 	entryBase   = 2 + 2 + 2 + utcTimeLen // without the serial and the reason
+	leastEntry  = entryBase + 1
 	reasonLen   = 14
 	maxSerial   = 21                                     // octets of an INTEGER, with a zero octet before the sign
 	commonReach = entryBase + maxSerial + reasonLen + 10 // octets that may be touched

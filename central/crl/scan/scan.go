@@ -1,8 +1,8 @@
 // Package scan reads an X.509 revocation list (RFC 5280 §5) of any length in one pass and constant memory.
 //
 // The extensions that name the signing key, and the signature, stand after the entries. So entries are handed out while the
-// list is still unproved, and count for nothing until [Read] has returned nil. One goroutine reads and hashes, the caller's
-// parses. Nothing is kept on a disk here, nothing is published, and whether nextUpdate has passed is the caller's question.
+// list is still unproved, and count for nothing until [Read] has returned nil. One goroutine reads and hashes, one parses, the
+// caller's takes the entries. Nothing is kept on a disk here, nothing is published, and whether nextUpdate has passed is the caller's question.
 package scan
 
 import (
@@ -32,15 +32,18 @@ const (
 	maxEntry  = 8 << 10 // also the room before a chunk, for the part of an entry that the chunk before ends with
 )
 
-// batchSize is how many entries a sink gets at a time, at most.
-const batchSize = 2048
+// batchSize is how many entries a sink gets at a time, at most; batches are how many are under way.
+const (
+	batchSize = 4096
+	batches   = 3
+)
 
 // Options say what a list is measured by.
 type Options struct {
 	Anchors   *jpki.Anchors          // whose lists are read
 	Now       time.Time              // what thisUpdate may not lie after; zero: the machine's clock
 	MaxOctets int64                  // the longest list; zero: DefaultMaxOctets
-	Progress  func(octets, of int64) // called every few hundred kilobytes on the goroutine of Read; may be nil
+	Progress  func(octets, of int64) // called between batches of entries, on the goroutine of Read; may be nil
 }
 
 // List is what a list says of itself, verified.
@@ -56,7 +59,7 @@ type List struct {
 	Digest     []byte // what was signed: SHA-256 or SHA-384, by the key, of TBSCertList. It names the list's content
 }
 
-// A Sink takes entries in the order of the list. The batch is valid until it returns. Its error ends the reading.
+// A Sink takes entries in the order of the list. The batch is valid, and the sink's to change, until it returns. Its error ends the reading.
 type Sink func(batch []crlset.Entry) error
 
 // Read reads one list to its end and verifies it as jpki.Anchors.ExamineCRL does, or more strictly. Errors: those of this package;
@@ -87,29 +90,28 @@ func Read(ctx context.Context, r io.Reader, o Options, sink Sink) (List, error) 
 func (h *head) follow(ctx context.Context, r io.Reader, first *buffer, o Options, sink Sink) (List, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	p := startPump(ctx, r, h, first)
-	defer p.wait() // after the cancel
-	defer cancel()
-	w := walker{head: h, sink: sink, batch: make([]crlset.Entry, 0, batchSize)}
-	for b := range p.full {
-		if err := w.walk(b); err != nil {
+	w := startWalker(ctx, h, p)
+	defer p.wait()
+	defer w.wait()
+	defer cancel() // first of these
+	for b := range w.full {
+		if err := sink(b.entries); err != nil {
 			return List{}, err
 		}
 		if o.Progress != nil {
-			o.Progress(b.end(), h.total)
+			o.Progress(b.at, h.total)
 		}
-		p.free <- b
+		b.entries = b.entries[:0]
+		w.free <- b // has room for every batch
 	}
-	if p.err != nil {
-		return List{}, fmt.Errorf("reading a revocation list: %w", p.err)
+	if w.err != nil {
+		return List{}, w.err
 	}
 	return w.finish(o.Anchors, p.hash.Sum(nil))
 }
 
 // finish reads the tail and verifies the signature.
 func (w *walker) finish(anchors *jpki.Anchors, sum []byte) (List, error) {
-	if err := w.flush(); err != nil {
-		return List{}, err
-	}
 	t, err := readTail(w.tail, w.head)
 	if err != nil {
 		return List{}, fmt.Errorf("reading the end of a revocation list: %w", err)
