@@ -1,0 +1,371 @@
+package crl_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"kazashi.example/central/crl"
+	"kazashi.example/sync/crlset"
+	"kazashi.example/sync/crlset/delta"
+	"kazashi.example/sync/crlset/manifest"
+	"kazashi.example/sync/record"
+	"kazashi.example/sync/wire"
+)
+
+func (r *rig) look(n int64) crl.State {
+	r.Helper()
+	st, err := r.store.Lookup(auth, serial(r, n))
+	must(r, err)
+	return st
+}
+
+func (r *rig) blob(b wire.Blob) []byte {
+	r.Helper()
+	f, err := r.store.OpenBlob(b.ID)
+	must(r, err)
+	defer f.Close()
+	octets, err := io.ReadAll(f)
+	must(r, err)
+	if uint64(len(octets)) != b.Size {
+		r.Fatalf("blob has %d octets, want %d", len(octets), b.Size)
+	}
+	return octets
+}
+
+// offer is what a box that holds this is offered; nothing is false.
+func (r *rig) offer(held ...wire.HeldSet) (wire.SetOffer, bool) {
+	r.Helper()
+	all := r.store.Offers(held)
+	if len(all) > 1 {
+		r.Fatalf("Offers = %d sets of one scope", len(all))
+	}
+	if len(all) == 0 {
+		return wire.SetOffer{}, false
+	}
+	return all[0], true
+}
+
+func holding(h manifest.Head) wire.HeldSet {
+	return wire.HeldSet{Hierarchy: h.Hierarchy, Purpose: h.Purpose, Number: h.Number, Root: wire.BlobID(h.Root)}
+}
+
+// history is some days of lists, number n made at hour n*24-1000: which serials stand on each, with dates and reasons.
+func history(days int) [][]entry {
+	rng := rand.New(rand.NewPCG(1, 2))
+	now := map[int64]entry{}
+	var all [][]entry
+	for d := range days {
+		hour := d*24 - 1000
+		for range 12 {
+			now[rng.Int64N(400)+1] = entry{rng.Int64N(400) + 1, 0, 0}
+			n := rng.Int64N(400) + 1
+			now[n] = entry{n, hour - rng.IntN(24), []int{0, 1, 3, 4, 5, 6}[rng.IntN(6)]}
+		}
+		for n, e := range now {
+			if e.serial != n || e.reason == 6 && rng.IntN(2) == 0 || rng.IntN(20) == 0 { // lifted, or expired
+				delete(now, n)
+			}
+		}
+		var list []entry
+		for _, e := range now {
+			list = append(list, e)
+		}
+		all = append(all, list)
+	}
+	return all
+}
+
+// model is what a list says of a serial as of a time.
+func model(list []entry, n int64, at time.Time) record.Answer {
+	for _, e := range list {
+		if e.serial == n && !day.Add(time.Duration(e.hours)*time.Hour).After(at) {
+			if e.reason == 6 {
+				return record.AnswerOnHold
+			}
+			return record.AnswerRevoked
+		}
+	}
+	return record.AnswerNotRevoked
+}
+
+// P7, design §6: what the set in force at any past time said can be told for every serial, holds since lifted included, and the chain
+// of deltas makes of each day's set the newest, octet for octet.
+func TestP7AsOfAndDeltasOverAHistory(t *testing.T) {
+	r := newRig(t, crl.Expect{})
+	lists := history(16)
+	var heads []manifest.Head
+	var sets [][]byte
+	for d, list := range lists {
+		r.now = day.Add(time.Duration(d*24-999) * time.Hour)
+		r.take(r.list(r.by[4], "", int64(d+1), d*24-1000, list...))
+		heads = append(heads, r.build())
+		o, ok := r.offer()
+		if !ok || o.Number != heads[d].Number || len(o.Deltas) != 0 {
+			t.Fatalf("day %d: a box with nothing is offered %+v, %v, want the set alone", d, o, ok)
+		}
+		sets = append(sets, r.blob(o.Set))
+		if d == 8 {
+			r.open()
+		}
+	}
+	r.open()
+	for d := range lists {
+		for hours, want := range map[int]int{0: d, 5: d, 23: d, -1: d - 1} {
+			at := day.Add(time.Duration(d*24-1000+hours) * time.Hour)
+			for n := int64(1); n <= 400; n += 7 {
+				st, err := r.store.AsOf(auth, serial(t, n), at)
+				if want < 0 {
+					if !errors.Is(err, crl.ErrNone) {
+						t.Fatalf("AsOf(%v) = %v, want ErrNone", at, err)
+					}
+					continue
+				}
+				must(t, err)
+				if got, want := st.AnswerAt(at), model(lists[want], n, at); got != want || st.Number != heads[max(d+min(hours, 0), 0)].Number && hours >= 0 {
+					t.Fatalf("day %d %+d hours, serial %d: AsOf = %v of set %v, want %v", d, hours, n, got, st.Number, want)
+				}
+			}
+		}
+	}
+	for d := range heads[:len(heads)-1] {
+		r.follow(heads[d], sets[d], sets[len(sets)-1])
+	}
+	if o, ok := r.offer(holding(heads[len(heads)-1])); ok {
+		t.Errorf("Offers to a box with the newest = %+v, want none", o)
+	}
+}
+
+// follow applies the offered chain to what a box holds.
+func (r *rig) follow(from manifest.Head, base, want []byte) {
+	r.Helper()
+	o, ok := r.offer(holding(from))
+	if !ok || len(o.Deltas) == 0 || o.Deltas[0].Base != from.Number || o.Deltas[len(o.Deltas)-1].Next != o.Number {
+		r.Fatalf("Offers to %v = %+v, %v, want a chain", from.Number, o, ok)
+	}
+	var chain []*delta.Delta
+	m, _, err := manifest.Decode(r.keys(), r.blob(o.Manifest))
+	must(r, err)
+	for i, step := range o.Deltas {
+		head, next, err := manifest.OpenDelta(r.keys(), r.blob(step.Head))
+		must(r, err)
+		if head.Base != step.Base || next.Number != step.Next || wire.BlobID(head.BlobID()) != step.Delta.ID || head.Root != from.Root {
+			r.Fatalf("step %d: delta head is not the one offered", i)
+		}
+		d, err := delta.Open(r.blob(step.Delta))
+		must(r, err)
+		chain, from = append(chain, d), next
+	}
+	set, err := crlset.Open(base)
+	must(r, err)
+	var out bytes.Buffer
+	sum, err := delta.Apply(&out, set, chain...)
+	must(r, err)
+	if !bytes.Equal(out.Bytes(), want) || !bytes.Equal(sum.Digests, m.Digests) {
+		r.Errorf("the chain of %d deltas from %v makes another set", len(chain), from.Number)
+	}
+}
+
+func TestOffersOnlyWhatLeadsOn(t *testing.T) {
+	r := newRig(t, crl.Expect{})
+	var heads []manifest.Head
+	for d := range wire.MaxDeltas + 3 {
+		r.now = day.Add(time.Duration(d) * time.Hour)
+		r.take(r.list(r.by[4], "", int64(d+1), d, entry{int64(d + 1), -100, 1}))
+		heads = append(heads, r.build())
+	}
+	newest := heads[len(heads)-1]
+	for name, try := range map[string]struct {
+		held   wire.HeldSet
+		offer  bool
+		deltas int
+	}{
+		"a set too far back":       {holding(heads[1]), true, 0},
+		"the farthest":             {holding(heads[2]), true, wire.MaxDeltas},
+		"the one before":           {holding(heads[len(heads)-2]), true, 1},
+		"the newest":               {holding(newest), false, 0},
+		"another with that number": {wire.HeldSet{Hierarchy: 3, Purpose: 1, Number: heads[4].Number}, true, 0},
+		"a number never given":     {func() wire.HeldSet { h := holding(heads[4]); h.Number.N--; h.Number.CentralEpoch = 0; return h }(), true, 0},
+		"a newer one":              {func() wire.HeldSet { h := holding(newest); h.Number.N++; return h }(), false, 0},
+		"another scope's":          {wire.HeldSet{Hierarchy: 3, Purpose: 2, Number: newest.Number}, true, 0},
+	} {
+		o, ok := r.offer(try.held)
+		if ok != try.offer || len(o.Deltas) != try.deltas || ok && o.Number != newest.Number {
+			t.Errorf("Offers(%s) = %v with %d deltas, want %v with %d", name, ok, len(o.Deltas), try.offer, try.deltas)
+		}
+	}
+	if _, err := r.store.OpenBlob(wire.BlobID{1}); !errors.Is(err, crl.ErrNone) || !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("OpenBlob(unknown) = %v, want ErrNone", err)
+	}
+	r.now = r.now.AddDate(0, 2, 0)
+	r.take(r.list(r.by[4], "", 100, 1400))
+	r.build()
+	if left := tree(t, filepath.Join(r.dir, "practice-auth", "sets")); strings.Count(left, ".delta") != wire.MaxDeltas+1 || strings.Count(left, ".set") != 2 {
+		t.Errorf("after two months the folder holds %s, want %d deltas and two sets", left, wire.MaxDeltas+1)
+	}
+	if st, err := r.store.AsOf(auth, serial(t, 1), day.Add(30*time.Minute)); err != nil || !st.Listed || st.Number != heads[0].Number {
+		t.Errorf("AsOf the first set = %+v, %v, want it told still", st, err)
+	}
+}
+
+// P7: of partitions either all are in a set or there is none, and the set is as old as the oldest.
+func TestP7NothingIncompleteIsPublished(t *testing.T) {
+	r := newRig(t, crl.Expect{Sources: []string{"http://a.example/", "http://b.example/", "http://c.example/"}})
+	take := func(name string, number int64, hours int, entries ...entry) {
+		t.Helper()
+		der := r.list(r.by[4], name, number, hours, entries...)
+		_, err := r.store.Ingest(t.Context(), bytes.NewReader(der), crl.IngestOptions{Scope: auth, From: "http://" + name + ".example/"})
+		must(t, err)
+	}
+	r.refuse("a whole list", r.list(r.by[4], "", 1, -10), crl.ErrPartition)
+	take("a", 5, -10, entry{10, -30, 6}, entry{30, -30, 4})
+	take("c", 9, -12, entry{20, -30, 1}, entry{10, -29, 1})
+	_, err := r.store.Build(t.Context(), auth)
+	var missing *crl.IncompleteError
+	if !errors.Is(err, crl.ErrIncomplete) || !errors.As(err, &missing) || missing.Have != 2 || missing.Want != 3 ||
+		!slices.Equal(missing.Missing, []string{"http://b.example/"}) {
+		t.Errorf("Build = %v, want b missing", err)
+	}
+	if _, err := r.store.Lookup(auth, serial(t, 10)); !errors.Is(err, crl.ErrNone) {
+		t.Errorf("Lookup = %v, want ErrNone", err)
+	}
+	take("b", 2, -11)
+	h := r.build()
+	if h.Rows != 3 || h.Entries != 3 || h.At() != day.Add(-12*time.Hour).UTC() || h.NextUpdate != day.Add(12*time.Hour).Unix() {
+		t.Errorf("Build = %d rows, %d entries, of %v until %v", h.Rows, h.Entries, h.At(), time.Unix(h.NextUpdate, 0))
+	}
+	if st := r.look(10); st.Reason != crlset.KeyCompromise {
+		t.Errorf("a serial on hold in one partition and revoked in another is %v, want revoked", st.Reason)
+	}
+	take("c", 10, -3)
+	if st := func() crl.State { r.build(); return r.look(10) }(); st.Reason != crlset.CertificateHold || r.look(20).Listed {
+		t.Errorf("after a new list of c: %+v, want what a says alone", st)
+	}
+	r.expect.Sources = r.expect.Sources[:2] // c is no more
+	r.open()
+	if h := r.build(); h.Rows != 2 || h.Entries != 2 {
+		t.Errorf("Build without c = %d rows, %d entries, want 2 and 2", h.Rows, h.Entries)
+	}
+}
+
+func TestP7ManyPartitions(t *testing.T) { assemble(t, 150) }
+
+// assemble makes a set from so many partitions, and then from one newer.
+func assemble(t *testing.T, parts int) {
+	r := newRig(t, crl.Expect{Count: parts})
+	b, err := r.store.Begin(t.Context(), auth)
+	must(t, err)
+	for i := range parts {
+		der := r.list(r.by[4], fmt.Sprintf("municipality %d", i), 1, -10, entry{int64(i + 1), -20, 4})
+		_, err := b.Add(t.Context(), bytes.NewReader(der), crl.IngestOptions{})
+		must(t, err)
+	}
+	must(t, b.Commit())
+	last := int64(parts)
+	if h := r.build(); int(h.Rows) != parts || int(h.Entries) != parts {
+		t.Errorf("Build = %d rows, %d entries, want %d of both", h.Rows, h.Entries, parts)
+	}
+	if !r.look(last).Listed || r.look(last+1).Listed {
+		t.Error("the last serial of all is not listed, or one after it is")
+	}
+	r.take(r.list(r.by[4], "municipality 7", 2, -9, entry{8, -20, 4}, entry{last + 1, -19, 5}))
+	if h := r.build(); int(h.Entries) != parts+1 || !r.look(last+1).Listed {
+		t.Errorf("Build with one partition newer = %d entries, want one more", h.Entries)
+	}
+}
+
+func TestNumbersOnlyRise(t *testing.T) { // P6
+	r := newRig(t, crl.Expect{})
+	r.take(r.list(r.by[4], "", 1, -10))
+	first := r.build()
+	if again := r.build(); again.Number != first.Number {
+		t.Errorf("Build of what has not changed = %v, want %v", again.Number, first.Number)
+	}
+	r.now = r.now.Add(-time.Hour) // a clock that was put right
+	r.take(r.list(r.by[4], "", 2, -9))
+	second := r.build()
+	if second.Number.Compare(first.Number) <= 0 || second.Entries != 0 || second.At().Equal(first.At()) {
+		t.Errorf("Build of a newer list that says the same = %v of %v, want above %v", second.Number, second.At(), first.Number)
+	}
+	r.epoch = 0 // a database that was made anew
+	r.open()
+	r.take(r.list(r.by[4], "", 3, -8))
+	third := r.build()
+	if third.Number.Compare(second.Number) <= 0 {
+		t.Errorf("Build under an older central epoch = %v, want above %v", third.Number, second.Number)
+	}
+	r.epoch = 5
+	r.open()
+	r.take(r.list(r.by[4], "", 4, -7))
+	if h := r.build(); h.Number.CentralEpoch != 5 {
+		t.Errorf("Build after a restore = %v, want epoch 5", h.Number)
+	}
+}
+
+// P7: a set on a disk that lies is made anew from the lists, and only newer numbers go out.
+func TestP7DamageIsMadeGood(t *testing.T) {
+	for _, end := range []string{".set", ".manifest", "state"} {
+		r := newRig(t, crl.Expect{})
+		r.take(r.list(r.by[4], "", 1, -10, entry{5, -20, 1}))
+		first := r.build()
+		path := filepath.Join(r.dir, "practice-auth", "sets", fmt.Sprintf("%d-%d%s", first.Number.CentralEpoch, first.Number.N, end))
+		if end == "state" {
+			path = filepath.Join(r.dir, "practice-auth", "state.cbor")
+		}
+		b, err := os.ReadFile(path)
+		must(t, err)
+		b[len(b)/2] ^= 0x10
+		must(t, os.WriteFile(path, b, 0o600))
+		r.open()
+		if end == "state" {
+			r.take(r.list(r.by[4], "", 1, -10, entry{5, -20, 1}))
+		}
+		if end == ".set" {
+			if _, err := r.store.Lookup(auth, serial(t, 5)); err == nil {
+				t.Error("Lookup in a damaged set answers")
+			}
+		}
+		h := r.build()
+		if st := r.look(5); st.Reason != crlset.KeyCompromise || h.Number.Compare(first.Number) < 0 {
+			t.Errorf("after damage to %s: %v says %+v, want the entry", end, h.Number, st)
+		}
+		if h.Number == first.Number && end != "state" {
+			t.Errorf("after damage to %s: the same number goes out again", end)
+		}
+	}
+}
+
+// An authority that is believed no more takes its lists along.
+func TestP7ListsOfAForgottenKeyDoNotCount(t *testing.T) {
+	r := newRig(t, crl.Expect{})
+	r.take(r.list(r.by[2], "", 1, -10, entry{5, -20, 1}))
+	h := r.build()
+	if len(h.Issuers) != 2 { // generations 1 and 2
+		t.Errorf("a list by generation 2 covers %d keys, want 2", len(h.Issuers))
+	}
+	all := r.anchors
+	r.forget(2)
+	r.open()
+	if _, err := r.store.Lookup(auth, serial(t, 5)); !errors.Is(err, crl.ErrNone) {
+		t.Errorf("Lookup in a set by a forgotten key = %v, want ErrNone", err)
+	}
+	if _, err := r.store.Build(t.Context(), auth); !errors.Is(err, crl.ErrIncomplete) {
+		t.Errorf("Build = %v, want ErrIncomplete", err)
+	}
+	if _, ok := r.offer(); ok {
+		t.Error("a set by a forgotten key is offered")
+	}
+	r.anchors = all
+	r.open()
+	if got := r.build(); got.Number != h.Number {
+		t.Errorf("Build with the key back = %v, want %v", got.Number, h.Number)
+	}
+}

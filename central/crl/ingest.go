@@ -1,0 +1,242 @@
+package crl
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"kazashi.example/central/crl/index"
+	"kazashi.example/central/crl/scan"
+	"kazashi.example/sync/certid"
+	"kazashi.example/sync/crlset"
+	"kazashi.example/sync/crlset/manifest"
+	"kazashi.example/sync/durable"
+)
+
+// clockSkew is how far another clock may be ahead of central's.
+const clockSkew = 5 * time.Minute
+
+// IngestOptions say how a list is taken.
+type IngestOptions struct {
+	// Scope is the one that the list must be of.
+	Scope certid.Scope
+	// From says where the list came from, as Expect.Sources names it. Empty: nobody knows.
+	From string
+	// Progress is called now and then with the octets read and those that the list has in all; nil: nobody looks.
+	Progress func(octets, of int64)
+
+	tag, modified string // of the server's file
+}
+
+// Result is what became of a list.
+type Result struct {
+	// Fresh says that the list was taken; false: it was held already, and nothing changed.
+	Fresh   bool
+	Row     manifest.Row
+	Entries uint64 // serials on the list
+	Octets  int64  // of the list, DER
+	Size    uint64 // octets of its index
+	// Override is the one that let the list in; nil: none was needed.
+	Override *Override
+}
+
+// Batch takes several lists of a scope and makes them durable together. Nothing of a scope can be taken or built until Commit or Drop.
+type Batch struct {
+	s    *Store
+	sc   *scope
+	next state
+	old  []string // indexes that the next state does not name any more
+}
+
+// Begin waits for its turn.
+func (s *Store) Begin(ctx context.Context, of certid.Scope) (*Batch, error) {
+	if s.ReadOnly {
+		return nil, ErrReadOnly
+	}
+	if !of.Valid() {
+		return nil, fmt.Errorf("%w: %s", certid.ErrScope, of)
+	}
+	sc, err := s.scope(ctx, of)
+	if err != nil {
+		return nil, err
+	}
+	sc.work.Lock()
+	return &Batch{s: s, sc: sc, next: sc.state.clone()}, nil
+}
+
+// Drop forgets what was added and not committed. After Commit it does nothing.
+func (b *Batch) Drop() {
+	if b.sc == nil {
+		return
+	}
+	for _, p := range b.next.Parts {
+		if held := b.sc.state.part(p.Row.Point); held == nil || held.File != p.File {
+			_ = remove(filepath.Join(b.sc.dir, dirLists, p.File)) // swept at the next start
+		}
+	}
+	b.sc.work.Unlock()
+	b.sc = nil
+}
+
+// Commit makes what was added durable.
+func (b *Batch) Commit() error {
+	defer b.Drop()
+	if err := durable.SyncDir(filepath.Join(b.sc.dir, dirLists)); err != nil {
+		return fmt.Errorf("keeping lists: %w", err)
+	}
+	if err := b.sc.save(b.next); err != nil {
+		return fmt.Errorf("keeping lists: %w", err)
+	}
+	b.sc.state = b.next
+	return remove(b.old...)
+}
+
+// Ingest reads one list to its end, verifies it and keeps its index, durably. Errors: of packages scan and index; ErrScope,
+// ErrPartition, ErrOlder, ErrSameNumber. A list that is held already is no error.
+func (s *Store) Ingest(ctx context.Context, r io.Reader, o IngestOptions) (Result, error) {
+	if s.ReadOnly {
+		return Result{}, ErrReadOnly
+	}
+	sc, err := s.scope(ctx, o.Scope)
+	if err != nil {
+		return Result{}, err
+	}
+	f, err := sc.temporary(dirLists)
+	if err != nil {
+		return Result{}, err
+	}
+	defer discard(f)
+	list, sum, err := s.index(ctx, sc, r, f, o) // reading can take an hour, and keeps nobody waiting
+	if err != nil {
+		return Result{}, err
+	}
+	b, err := s.Begin(ctx, o.Scope)
+	if err != nil {
+		return Result{}, err
+	}
+	defer b.Drop()
+	res, err := b.take(ctx, f, o, list, sum)
+	if err != nil {
+		return res, err
+	}
+	return res, b.Commit()
+}
+
+// Add is Ingest without making it durable. A list that fails leaves the batch as it was.
+func (b *Batch) Add(ctx context.Context, r io.Reader, o IngestOptions) (Result, error) {
+	f, err := b.sc.temporary(dirLists)
+	if err != nil {
+		return Result{}, err
+	}
+	defer discard(f)
+	o.Scope = b.sc.of
+	list, sum, err := b.s.index(ctx, b.sc, r, f, o)
+	if err != nil {
+		return Result{}, err
+	}
+	return b.take(ctx, f, o, list, sum)
+}
+
+// index makes a list's index and holds the list to its scope.
+func (s *Store) index(ctx context.Context, sc *scope, r io.Reader, f *os.File, o IngestOptions) (scan.List, crlset.Summary, error) {
+	list, sum, err := index.Build(ctx, r, f, index.Options{Anchors: s.Anchors, Now: s.Now(), MaxOctets: s.MaxList, Progress: o.Progress})
+	if err != nil {
+		return list, sum, err
+	}
+	if list.Scope != sc.of {
+		return list, sum, fmt.Errorf("%w: %s instead of %s", ErrScope, list.Scope, sc.of)
+	}
+	return list, sum, s.fits(sc.of, list.Point)
+}
+
+// take decides by number and time, and puts the index in its place.
+func (b *Batch) take(ctx context.Context, f *os.File, o IngestOptions, list scan.List, sum crlset.Summary) (Result, error) {
+	res := Result{Row: rowOf(list), Entries: sum.Entries, Octets: list.Octets, Size: sum.Size}
+	held := b.next.part(list.Point)
+	fresh, over, err := b.admit(ctx, held, list)
+	if err != nil {
+		return res, err
+	}
+	if !fresh {
+		held.noteSource(o)
+		b.next.put(*held)
+		return res, nil
+	}
+	p := part{
+		Row: res.Row, Size: sum.Size, Entries: sum.Entries, Root: sum.Root, Digests: sum.Digests, Content: list.Digest,
+		Taken: b.s.Now().Unix(), Marks: held.marked(res.Row.Key, res.Row.Number),
+		File: strconv.FormatUint(b.next.Next, 10) + endIndex,
+	}
+	p.noteSource(o)
+	if err := seal(f); err != nil {
+		return res, fmt.Errorf("keeping an index: %w", err)
+	}
+	if err := os.Rename(f.Name(), filepath.Join(b.sc.dir, dirLists, p.File)); err != nil {
+		return res, fmt.Errorf("keeping an index: %w", err)
+	}
+	if held != nil {
+		b.old = append(b.old, filepath.Join(b.sc.dir, dirLists, held.File))
+	}
+	b.next.Next++
+	b.next.put(p)
+	if over != nil {
+		b.next.Used = append(b.next.Used, over.id)
+		res.Override = &over.Override
+	}
+	res.Fresh = true
+	return res, nil
+}
+
+// found is an override with its digest.
+type found struct {
+	Override
+
+	id manifest.Digest
+}
+
+// admit holds a list to the numbers and times of those before. fresh is false for a list that is held already.
+func (b *Batch) admit(ctx context.Context, held *part, list scan.List) (fresh bool, _ *found, _ error) {
+	row := rowOf(list)
+	if held == nil {
+		return true, nil, nil
+	}
+	if bytes.Equal(held.Content, list.Digest) && bytes.Equal(held.Row.Key, row.Key) && held.Row.Number == row.Number {
+		return false, nil, nil
+	}
+	if row.ThisUpdate < held.Row.ThisUpdate {
+		return false, nil, fmt.Errorf("%w: made %s, the one held %s", ErrOlder, stamp(row.ThisUpdate), stamp(held.Row.ThisUpdate))
+	}
+	mark, marked := held.number(row.Key)
+	if !marked || row.Number > mark {
+		return true, nil, nil
+	}
+	over, id, ok := b.s.override(ctx, b.sc.of, row, b.next.Used)
+	if ok {
+		b.s.Log.WarnContext(ctx, "a signed override lets in a list whose number does not rise", slog.String("scope", b.sc.of.String()),
+			slog.Uint64("number", row.Number), slog.Uint64("held", mark), slog.String("reason", over.Reason), slog.String("by", over.By))
+		return true, &found{over, id}, nil
+	}
+	if row.Number == mark {
+		return false, nil, fmt.Errorf("%w: number %d", ErrSameNumber, mark)
+	}
+	return false, nil, fmt.Errorf("%w: number %d, the one held has %d", ErrOlder, row.Number, mark)
+}
+
+// noteSource remembers where the list came from and by what the server knows it.
+func (p *part) noteSource(o IngestOptions) {
+	if o.From != "" {
+		p.From, p.Tag, p.Modified = o.From, o.tag, o.modified
+	}
+}
+
+func rowOf(l scan.List) manifest.Row {
+	return manifest.Row{Point: l.Point, Key: l.Key[:], Number: l.Number, ThisUpdate: l.ThisUpdate.Unix(), NextUpdate: l.NextUpdate.Unix()}
+}
+
+func stamp(unix int64) string { return time.Unix(unix, 0).UTC().Format(time.RFC3339) }
