@@ -126,8 +126,12 @@ func (r Reason) String() string {
 	return "unknown"
 }
 
+// valid has a bit for each reason.
+const valid = 1<<Unspecified | 1<<KeyCompromise | 1<<CACompromise | 1<<AffiliationChanged | 1<<Superseded |
+	1<<CessationOfOperation | 1<<CertificateHold | 1<<PrivilegeWithdrawn | 1<<AACompromise
+
 // Valid reports whether a complete list may give this reason.
-func (r Reason) Valid() bool { return reasonNames[r] != "" }
+func (r Reason) Valid() bool { return valid>>r&1 == 1 }
 
 // Entry is one revoked certificate.
 type Entry struct {

@@ -133,7 +133,11 @@ func (c *code) plain(out []Entry, s []byte, f *frame) bool {
 	needed := false
 	for i := range out {
 		out[i].Reason, out[i].Date = c.plainAt(s, f, uint(i))
-		needed = needed || !c.covers(&out[i])
+		if !c.covers(&out[i]) {
+			if needed = true; !c.tells(&out[i]) {
+				return false
+			}
+		}
 	}
 	return needed
 }

@@ -24,8 +24,14 @@ type frame struct {
 const lowsAt = 16
 
 // frame reads a block's head.
-func (r *region) frame(head uint16) frame {
-	f := frame{n: uint(head&^plainFlag) + 1, plain: head&plainFlag != 0, date: uint(r.code.low)}
+func (r *region) frame(head uint16) (f frame) {
+	r.measure(&f, head)
+	return f
+}
+
+// measure is frame without the copy.
+func (r *region) measure(f *frame, head uint16) {
+	f.n, f.plain = uint(head&^plainFlag)+1, head&plainFlag != 0
 	f.k = pack.Rice(uint64(f.n), r.shift)
 	f.tails = lowsAt + f.n*f.k
 	f.digits = f.tails + f.n*uint(r.tail)
@@ -33,13 +39,13 @@ func (r *region) frame(head uint16) frame {
 		f.date = r.code.plainDates()
 		f.dates = f.digits + f.n*r.code.plainBits()
 	} else {
+		f.date = uint(r.code.low)
 		f.dates = f.digits + r.code.radix.Bits(f.n)
 	}
 	f.quot = (f.dates + f.n*f.date + 7) &^ 7
 	if r.tail == 0 {
 		f.gap = 1
 	}
-	return f
 }
 
 // gaps are scratch of the encoder.
@@ -114,7 +120,7 @@ func (r *region) gaps(g []uint64, base Key, entries []Entry) (plain bool, err er
 			less = 1
 		}
 		if !c.covers(e) {
-			if e.Reason >= 16 || c.columns&Dates != 0 && uint64(e.Date+dateBias) >= 1<<dateBits {
+			if !c.tells(e) {
 				return false, fmt.Errorf("%w: reason or date out of range", ErrPlan)
 			}
 			plain = true

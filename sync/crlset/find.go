@@ -11,11 +11,12 @@ import (
 // find looks for the entry at offset of a block that begins at b[0] and has size octets; b goes on for slack octets at least.
 // d is the key's distance from the region's start, for its tail.
 func (r *region) find(e *Entry, b []byte, size uint, offset uint64, d Key) (bool, error) {
-	if size < 2 {
-		return false, fmt.Errorf("%w: block without a head", ErrFormat)
+	// The last octet has the last one bit. It is read first so that its line is on the way while the head's is.
+	if size < 2 || b[size-1] == 0 {
+		return false, fmt.Errorf("%w: block without an end", ErrFormat)
 	}
-	f := r.frame(binary.LittleEndian.Uint16(b))
-	if f.quot >= size*8 {
+	var f frame
+	if r.measure(&f, binary.LittleEndian.Uint16(b)); f.quot >= size*8 {
 		return false, fmt.Errorf("%w: block too short", ErrFormat)
 	}
 	i, one, ok := f.search(b, size, offset)
@@ -29,33 +30,64 @@ func (r *region) find(e *Entry, b []byte, size uint, offset uint64, d Key) (bool
 	return true, nil
 }
 
-// search finds the first entry at offset: its number, and the place of its one bit among the quotients.
+// search finds the first entry at offset: its number, and the place of its one bit among the quotients. It guesses from the
+// quotients alone where to begin, as if lows were of middling size, and begins anew from the front if that was too far.
 func (f *frame) search(b []byte, size uint, offset uint64) (i, one uint, ok bool) {
-	var sum uint64 // of the lows before entry i
-	for at := f.quot >> 3; at < size; at += 8 {
-		word := f.word(b, at, size)
-		base := at<<3 - f.quot // place of the word's first bit
-		n := min(uint(bits.OnesCount64(word)), f.n-i)
-		if n == 0 {
-			continue
-		}
-		lows := f.sum(b, i, n)
-		last := base + 63 - uint(bits.LeadingZeros64(word))
-		if f.offset(last, i+n-1, sum+lows) < offset {
-			i, sum = i+n, sum+lows
-			continue
-		}
-		for ; n > 0; n-- {
-			sum += pack.Get(b, lowsAt+i*f.k, f.k)
-			one = base + uint(bits.TrailingZeros64(word))
-			if o := f.offset(one, i, sum); o >= offset {
+	i, place := f.guess(b[f.quot>>3:size], offset)
+	k, gap := f.k, f.gap
+	sum := pack.Sum(b, lowsAt, k, i) // of the lows before entry i
+	if i > 0 && uint64(place-i)<<k+sum+uint64(i-1)*gap >= offset {
+		i, place, sum = 0, 0, 0
+	}
+	low := lowsAt + i*k
+	for at := (f.quot + place) >> 3; at < size; at += 8 {
+		first := at<<3 - f.quot
+		for word := f.word(b, at, size); word != 0 && i < f.n; word &= word - 1 {
+			if k <= 57 {
+				sum += binary.LittleEndian.Uint64(b[low>>3:]) >> (low & 7) & (1<<(k&63) - 1)
+			} else {
+				sum += pack.Get(b, low, k)
+			}
+			one = first + uint(bits.TrailingZeros64(word))
+			if o := uint64(one-i)<<(k&63) + sum + uint64(i)*gap; o >= offset {
 				return i, one, o == offset
 			}
-			word &= word - 1
-			i++
+			i, low = i+1, low+k
 		}
 	}
 	return 0, 0, false
+}
+
+// guess finds a place among the quotients q, a multiple of 8, from which the entry at offset is not far, and the entries before.
+func (f *frame) guess(q []byte, offset uint64) (i, place uint) {
+	k := f.k & 63
+	each := uint64(1)<<k/2 + f.gap // a little much, so that the guess is rather too near the front
+	if offset <= 4<<k {
+		return 0, 0
+	}
+	offset -= 4 << k
+	for len(q) >= 8 {
+		word := binary.LittleEndian.Uint64(q)
+		j := i + uint(bits.OnesCount64(word))
+		if uint64(place+64-j)<<k+uint64(j)*each < offset {
+			i, place, q = j, place+64, q[8:]
+			continue
+		}
+		for half := uint(32); half >= 16; half >>= 1 {
+			c := uint(bits.OnesCount64(word & (1<<(half&63) - 1)))
+			var on uint // all ones to take the half; no branch, for it would be guessed wrong every other time
+			if uint64(place+half-i-c)<<k+uint64(i+c)*each < offset {
+				on = 1
+			}
+			on = -on
+			i, place, word = i+c&on, place+half&on, word>>(half&on&63)
+		}
+		break
+	}
+	if i > f.n { // not a block that Encode wrote
+		return 0, 0
+	}
+	return i, place
 }
 
 // word is 64 quotient bits from octet at of a block of size octets.
@@ -65,20 +97,6 @@ func (f *frame) word(b []byte, at, size uint) uint64 {
 		word &= pack.Mask((size - at) * 8)
 	}
 	return word
-}
-
-// offset is that of entry i, whose one bit has the place one, with the sum of all lows up to its own.
-func (f *frame) offset(one, i uint, sum uint64) uint64 {
-	return uint64(one-i)<<f.k + sum + uint64(i)*f.gap
-}
-
-// sum adds the lows of n entries from entry i.
-func (f *frame) sum(b []byte, i, n uint) (sum uint64) {
-	for at := lowsAt + i*f.k; n > 0; n-- {
-		sum += pack.Get(b, at, f.k)
-		at += f.k
-	}
-	return sum
 }
 
 // searchTails looks through the entries that share the offset of entry i, whose one bit has the place one.

@@ -3,7 +3,6 @@ package crlset
 import (
 	"fmt"
 	"math/bits"
-	"slices"
 	"sort"
 
 	"kazashi.example/sync/crlset/internal/pack"
@@ -162,7 +161,7 @@ func newCode(columns Columns, reasons []Reason, base int64, span uint64) (*code,
 		c.index[i] = -1
 	}
 	for i, r := range reasons {
-		if r >= 16 || i > 0 && reasons[i-1] >= r || columns&Reasons == 0 && r != Unspecified && r != CertificateHold {
+		if !r.Valid() || i > 0 && reasons[i-1] >= r || columns&Reasons == 0 && r != Unspecified && r != CertificateHold {
 			return nil, fmt.Errorf("%w: reasons", ErrPlan)
 		}
 		c.index[r] = int8(i)
@@ -195,7 +194,12 @@ func lowBits(span uint64, reasons int) (s uint8) {
 
 // covers reports whether the code can tell e without the plain form.
 func (c *code) covers(e *Entry) bool {
-	return e.Reason < 16 && c.index[c.told(e.Reason)] >= 0 && (c.columns&Dates == 0 || uint64(e.Date-c.base) < c.span)
+	return e.Reason < Reason(len(c.index)) && c.index[c.told(e.Reason)] >= 0 && (c.columns&Dates == 0 || uint64(e.Date-c.base) < c.span)
+}
+
+// tells reports whether the plain form can tell e.
+func (c *code) tells(e *Entry) bool {
+	return e.Reason.Valid() && (c.columns&Dates == 0 || uint64(e.Date+dateBias) < 1<<dateBits)
 }
 
 // told is what the set will tell of a reason.
@@ -223,11 +227,6 @@ func (c *code) plainDates() uint {
 		return dateBits
 	}
 	return 0
-}
-
-// same reports whether two plans tell reasons and dates alike.
-func (p Plan) sameCode(q Plan) bool {
-	return p.Columns == q.Columns && p.DateBase == q.DateBase && p.DateSpan == q.DateSpan && slices.Equal(p.Reasons, q.Reasons)
 }
 
 // keyOf takes at most 20 octets, big-endian.

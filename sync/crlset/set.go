@@ -128,36 +128,36 @@ func (s *Set) relative(group []byte, j int) uint64 {
 // only as on hold or not is CertificateHold or Unspecified. Errors are ErrFormat, ErrDigest, ErrUnreadable and os.ErrClosed.
 func (s *Set) Find(k Key) (e Entry, ok bool, err error) {
 	if s.file == nil {
-		return s.find(k)
+		ok, err = s.find(&e, k)
+		return e, ok, err
 	}
-	err = s.file.guard(func() (err error) { e, ok, err = s.find(k); return err })
+	err = s.file.guard(func() (err error) { ok, err = s.find(&e, k); return err })
 	runtime.KeepAlive(s)
 	return e, ok && err == nil, err
 }
 
-func (s *Set) find(k Key) (Entry, bool, error) {
+func (s *Set) find(e *Entry, k Key) (bool, error) {
 	r := s.layout.region(k)
 	if r == nil {
-		return Entry{}, false, nil
+		return false, nil
 	}
 	d := k.Sub(r.start)
 	hi, ok := r.high(d)
 	if !ok {
-		return Entry{}, false, nil
+		return false, nil
 	}
-	from, to, err := s.bounds(r.first + int(hi>>r.shift))
+	from, to, err := s.bounds(r.first + int(hi>>(r.shift&63)))
 	if err != nil || from == to {
-		return Entry{}, false, err
+		return false, err
 	}
 	if err := s.need(from, to-from); err != nil {
-		return Entry{}, false, err
+		return false, err
 	}
-	e := Entry{Key: k}
-	ok, err = r.find(&e, s.b[from:], uint(to-from), hi&(1<<r.shift-1), d)
-	if !ok || err != nil {
-		return Entry{}, false, err
+	ok, err = r.find(e, s.b[from:], uint(to-from), hi&(1<<(r.shift&63)-1), d)
+	if ok {
+		e.Key = k
 	}
-	return e, true, nil
+	return ok, err
 }
 
 // Answer is what the set says of a serial of its scope: not_revoked, revoked or on_hold. With an error, which are Find's, it is

@@ -72,7 +72,13 @@ func (w *Writer) Bytes() []byte {
 // Rice is the parameter for n entries in a stretch of 2^shift keys (DESIGN.md, Region and block); n at least 1, shift at most 63.
 func Rice(n uint64, shift uint8) uint {
 	hi, lo := bits.Mul64(1<<shift, 123)
-	return uint(bits.Len64((hi<<56 | lo>>8) / n)) // 2^63 · 123/256 is below 2^63
+	q := hi<<56 | lo>>8 // 2^63 · 123/256 is below 2^64
+	// The bit length of q/n without the division: it is that of q less that of n, or one more.
+	less := max(bits.Len64(q)-bits.Len64(n), 0)
+	if q>>less >= n {
+		less++
+	}
+	return uint(less)
 }
 
 // Radix is digits of one radix in words of at most 64 bits.
@@ -82,6 +88,7 @@ type Radix struct {
 	Width  [65]uint8 // bits of a word of so many digits
 	Power  [65]uint64
 	magic  uint64
+	words  uint64 // reciprocal of PerMax
 }
 
 // NewRadix makes the words of a radix from 1 to 2^32. Radix 1 takes no room.
@@ -104,6 +111,7 @@ func NewRadix(r uint64) *Radix {
 		}
 		p = lo
 	}
+	x.words = (1<<32-1)/uint64(x.PerMax) + 1
 	x.magic = ^uint64(0)/r + 1 // ceil(2^64 / r), but for r a power of two exactly 2^64 / r
 	return x
 }
@@ -116,12 +124,13 @@ func width(hi, lo uint64) int {
 	return bits.Len64(lo - 1)
 }
 
-// Bits is the room of n digits.
+// Bits is the room of n digits, n at most 2^16.
 func (x *Radix) Bits(n uint) uint {
 	if x.PerMax == 0 {
 		return 0
 	}
-	return n/x.PerMax*uint(x.Width[x.PerMax]) + uint(x.Width[n%x.PerMax])
+	words := uint(uint64(n) * x.words >> 32)
+	return words*uint(x.Width[x.PerMax]) + uint(x.Width[n-words*x.PerMax])
 }
 
 // Fits reports whether w is a word of n digits.
