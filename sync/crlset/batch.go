@@ -20,6 +20,8 @@ type batch struct {
 	err       error
 
 	before, after []Entry // scratch
+	scratch       [2][]byte
+	splicer       splicer
 }
 
 // revised is a block that does not stay as it is.
@@ -88,25 +90,57 @@ func (b *batch) copy(s *Set, from, to int) {
 	}
 }
 
-// revise codes one block anew.
+// revise makes the octets of one block, from those before if that is possible.
 func (b *batch) revise(s *Set, v revised) (err error) {
+	size := len(b.out)
+	entries, ok := b.splice(s, v)
+	if !ok {
+		if entries, err = b.recode(s, v); err != nil {
+			return err
+		}
+	}
+	b.sizes = append(b.sizes, uint32(len(b.out)-size))
+	b.entries += uint64(entries)
+	return nil
+}
+
+// splice applies one revision after the other to the octets.
+func (b *batch) splice(s *Set, v revised) (n int, ok bool) {
+	i := b.first + v.at
+	r := s.layout.regionOf(i)
+	base := r.base(i - r.first)
+	size := uint(b.bounds[v.at+1] - b.bounds[v.at])
+	block := s.b[b.bounds[v.at]:]
+	for x := v.from; x+1 < v.to; x++ {
+		to := &b.scratch[(x-v.from)&1]
+		if *to, ok = b.splicer.splice((*to)[:0], r, base, block, size, &b.revisions[x]); !ok {
+			return 0, false
+		}
+		size = uint(len(*to))
+		*to = append(*to, make([]byte, slack)...)
+		block = *to
+	}
+	begin := len(b.out)
+	if b.out, ok = b.splicer.splice(b.out, r, base, block, size, &b.revisions[v.to-1]); !ok {
+		return 0, false
+	}
+	return entries(b.out[begin:]), true
+}
+
+// recode decodes one block and codes what becomes of it.
+func (b *batch) recode(s *Set, v revised) (n int, err error) {
 	i := b.first + v.at
 	if b.before, err = s.layout.Decode(b.before[:0], i, s.b[b.bounds[v.at]:b.bounds[v.at+1]]); err != nil {
-		return err
+		return 0, err
 	}
 	for _, r := range b.revisions[v.from:v.to] {
 		if b.after, err = r.apply(b.after[:0], b.before); err != nil {
-			return err
+			return 0, err
 		}
 		b.before, b.after = b.after, b.before
 	}
-	size := len(b.out)
-	if b.out, err = s.layout.Encode(b.out, i, b.before); err != nil {
-		return err
-	}
-	b.sizes = append(b.sizes, uint32(len(b.out)-size))
-	b.entries += uint64(len(b.before))
-	return nil
+	b.out, err = s.layout.Encode(b.out, i, b.before)
+	return len(b.before), err
 }
 
 // apply appends what becomes of the entries.
