@@ -18,7 +18,7 @@ type buffer struct {
 	start int64  // where the chunk stands in the list
 }
 
-func newBuffer() *buffer { return &buffer{room: make([]byte, maxEntry+chunkSize)} }
+func newBuffer(size int64) *buffer { return &buffer{room: make([]byte, maxEntry+size)} }
 
 func (b *buffer) data() []byte { return b.room[maxEntry : maxEntry+b.n] }
 
@@ -30,9 +30,9 @@ func (b *buffer) after(before []byte) []byte {
 	return b.room[maxEntry-len(before) : maxEntry+b.n]
 }
 
-// fill reads want octets, at most chunkSize; io.EOF or io.ErrUnexpectedEOF if the source ends before.
+// fill reads want octets, or as many as there is room for; io.EOF if the source ends before.
 func (b *buffer) fill(r io.Reader, want int64) error {
-	n, err := io.ReadFull(r, b.room[maxEntry:maxEntry+min(want, chunkSize)])
+	n, err := io.ReadFull(r, b.room[maxEntry:maxEntry+min(want, int64(len(b.room)-maxEntry))])
 	b.n = n
 	if errors.Is(err, io.ErrUnexpectedEOF) {
 		return io.EOF
@@ -51,8 +51,8 @@ type pump struct {
 
 func startPump(ctx context.Context, r io.Reader, h *head, first *buffer) *pump {
 	p := &pump{full: make(chan *buffer, buffers), free: make(chan *buffer, buffers), done: make(chan struct{}), hash: h.algorithm.hash.New()}
-	for range min(buffers-1, h.total/chunkSize+1) {
-		p.free <- newBuffer()
+	for range buffers - 1 {
+		p.free <- newBuffer(max(0, min(h.total-first.end(), chunkSize)))
 	}
 	go func() {
 		defer close(p.done)

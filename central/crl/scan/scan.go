@@ -75,7 +75,7 @@ func Read(ctx context.Context, r io.Reader, o Options, sink Sink) (List, error) 
 	if err := ctx.Err(); err != nil {
 		return List{}, fmt.Errorf("reading a revocation list: %w", err)
 	}
-	first := newBuffer()
+	first := newBuffer(maxHead)
 	if err := first.fill(r, maxHead); err != nil && !errors.Is(err, io.EOF) {
 		return List{}, fmt.Errorf("reading a revocation list: %w", err)
 	}

@@ -26,12 +26,11 @@ var monthStarts = func() (t [100*12 + 1]int32) {
 // readTime reads UTCTime or GeneralizedTime in the one form that RFC 5280 §4.1.2.5 allows for each, as Unix seconds. ErrTime.
 func readTime(s *cryptobyte.String) (int64, error) {
 	var v cryptobyte.String
-	year, digits := 0, utcTimeLen-1
-	switch {
-	case s.PeekASN1Tag(asn1.UTCTime) && s.ReadASN1(&v, asn1.UTCTime) && len(v) == utcTimeLen:
-	case s.PeekASN1Tag(asn1.GeneralizedTime) && s.ReadASN1(&v, asn1.GeneralizedTime) && len(v) == generalizedTimeLen:
-		digits = generalizedTimeLen - 1
-	default:
+	tag, year, digits := asn1.UTCTime, 0, utcTimeLen-1
+	if s.PeekASN1Tag(asn1.GeneralizedTime) {
+		tag, digits = asn1.GeneralizedTime, generalizedTimeLen-1
+	}
+	if !s.ReadASN1(&v, tag) || len(v) != digits+1 {
 		return 0, ErrTime
 	}
 	if v[digits] != 'Z' {
