@@ -50,7 +50,7 @@ FUZZERS     = { find $(FOLDERS) -name '*_test.go' -exec grep -HoE '^func Fuzz[A-
                 | sed -E 's,^(.*)/[^/]+:func (Fuzz.*)$$,./\1 \2,' | sort -u
 
 .NOTPARALLEL:
-.PHONY: help deps packages packages-run tools build demo smoke test test-plain test-integration lint fmt bench bench-reader fuzz fuzz-list clean
+.PHONY: help deps packages packages-run tools build demo smoke test test-plain test-integration lint fmt bench bench-reader bench-revocation fuzz fuzz-list clean
 
 help: ## print this list
 	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):.*## (.*)$$/\1\t\2/' | expand -t18
@@ -122,6 +122,11 @@ bench: build ## print the measured figures: lines "figure NAME VALUE UNIT"
 bench-reader: build ## print the card side's figures, with OpenSC on the same cards in the same run
 	$(call install_packages,opensc)
 	@bin/kazashi-lab bench reader
+
+# REVOCATIONFLAGS=--quick takes a minute instead of some ten; --large=false leaves out the list of 30 million entries.
+bench-revocation: build ## print the revocation engine's figures, with openssl, crypto/x509, a Go map and SQLite in the same run
+	$(call install_packages,openssl)
+	@bin/kazashi-lab bench revocation $(REVOCATIONFLAGS)
 
 fuzz: ## run each fuzz target for FUZZTIME (60s); a finding does not stop the others
 	@failed=0; while read -r package target; do \
