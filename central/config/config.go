@@ -95,8 +95,13 @@ type JPKI struct {
 	SignAnchors []string `toml:"sign_anchors"`
 	// OCSP is the responder's URL. Empty: lists only.
 	OCSP string `toml:"ocsp"`
-	// AuthCRL is the URL of the authentication CA's list.
+	// AuthCRL is the URL of the authentication CA's list. Empty only where there is AuthPartitions.
 	AuthCRL string `toml:"auth_crl"`
+	// AuthPartitions is a file with the URLs of the partitions of the authentication CA's list, one a line, for where there is no
+	// whole list; blank lines and those that begin with # count for nothing. A set is made only of all of them. Empty: AuthCRL.
+	AuthPartitions string `toml:"auth_partitions"`
+	// SignCRL is the URL of the signature CA's list. Empty: boxes get none.
+	SignCRL string `toml:"sign_crl"`
 	// ListEvery is the pause between two looks at the list. Default "15m".
 	ListEvery *Duration `toml:"list_every"`
 }

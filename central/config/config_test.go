@@ -112,6 +112,7 @@ backup = { dir = "backups", every = "-1s", keep = 0 }
 [[jpki]]
 hierarchy = "national"
 ocsp = "ldap://x"
+sign_crl = "file:///x"
 list_every = "0s"
 [[jpki]]
 hierarchy = "practice"
@@ -148,7 +149,7 @@ hierarchies = ["practice", "lunar"]
 	}
 	for _, key := range []string{
 		"data_dir:", "keys_dir:", "uplink.listen:", "uplink.connections:", "uplink.connections_per_address:", "http.listen:", "backup.dir:", "backup.every:", "backup.keep:",
-		"jpki[0].hierarchy:", "jpki[0].auth_anchors:", "jpki[0].ocsp:", "jpki[0].auth_crl:", "jpki[0].list_every:", "jpki[1].auth_crl:",
+		"jpki[0].hierarchy:", "jpki[0].auth_anchors:", "jpki[0].ocsp:", "jpki[0].auth_crl:", "jpki[0].sign_crl: not", "jpki[0].sign_crl: without", "jpki[0].list_every:", "jpki[1].auth_crl:",
 		"card_ca[0].hierarchy:", "card_ca[0].id:", "card_ca[0].key:", "card_ca[1].id: numbers of practice", "card_ca[2].id: \"3530",
 		"renewals.url: http is for loopback", "renewals.every:", "renewals.hierarchy:",
 		"service[0].basis:", "service[0].evidence:", "service[0].too_old:", "service[0].list_full:", "service[0].list_provisional:",
@@ -173,6 +174,8 @@ func TestOneFaultEach(t *testing.T) {
 		{least + "=", "12| ="},
 		{least + jpki, "jpki[1].hierarchy: \"practice\" stands twice"},
 		{least + service, "service[1].id: \"kiyose.library\" stands twice"},
+		{replace("auth_crl", "auth_partitions = \"/p\"\nauth_crl"), "auth_partitions: beside auth_crl"},
+		{replace("auth_crl = \"http://crl.example/auth.crl\"", "auth_partitions = \"p\""), "auth_partitions: \"p\" is not an absolute path"},
 		{replace("practice = true\n", ""), "practice services have basis drill"},
 		{replace(`"drill"`, `"art38-4"`), "service[0]: "},
 		{replace(`["practice"]`, "[]"), `there is no [[jpki]] of hierarchy "production"`},
@@ -253,4 +256,30 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("Parse(%q) took rules that do not load: %v", text, err)
 		}
 	})
+}
+
+func TestPartitions(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "partitions")
+	for _, try := range []struct{ text, want, fault string }{
+		{"# kiyose\nhttp://a.example/1.crl\n\n  https://a.example/2.crl  ", "http://a.example/1.crl https://a.example/2.crl", ""},
+		{"", "", "names no partition"},
+		{"# none\n", "", "names no partition"},
+		{"http://a.example/\nldap://a.example/\n", "", "line 2: not an HTTP address"},
+		{"http://me:secret@a.example/\n", "", "line 1: not an HTTP address"},
+		{"http://a.example/\nhttp://a.example/\n", "", "line 2: http://a.example/ stands twice"},
+	} {
+		if err := os.WriteFile(path, []byte(try.text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		got, err := config.JPKI{AuthPartitions: path}.Partitions()
+		if strings.Join(got, " ") != try.want || (err == nil) != (try.fault == "") {
+			t.Errorf("Partitions(%q) = %q, %v, want %q", try.text, got, err, try.want)
+		}
+		if err != nil && (!errors.Is(err, config.ErrConfig) || !strings.Contains(err.Error(), try.fault) || strings.Contains(err.Error(), "secret")) {
+			t.Errorf("Partitions(%q) = %v, want %s", try.text, err, try.fault)
+		}
+	}
+	if got, err := (config.JPKI{}).Partitions(); got != nil || err != nil {
+		t.Errorf("Partitions without a file = %q, %v, want none", got, err)
+	}
 }

@@ -95,19 +95,32 @@ func (j JPKI) validate() (f faults) {
 	if len(j.AuthAnchors) == 0 {
 		f.add("auth_anchors: at least one file")
 	}
-	for _, a := range []struct{ key, url string }{{"ocsp", j.OCSP}, {"auth_crl", j.AuthCRL}} {
-		u, err := url.Parse(a.url)
-		if a.url != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil) {
+	for _, a := range []struct{ key, url string }{{"ocsp", j.OCSP}, {"auth_crl", j.AuthCRL}, {"sign_crl", j.SignCRL}} {
+		if a.url != "" && !reachable(a.url) {
 			f.add("%s: not an HTTP address without a name or password", a.key) // what stands there may hold one
 		}
 	}
-	if j.AuthCRL == "" {
+	switch {
+	case j.AuthCRL == "" && j.AuthPartitions == "":
 		f.add("auth_crl: boxes cannot check a tap off-line without a list")
+	case j.AuthCRL != "" && j.AuthPartitions != "":
+		f.add("auth_partitions: beside auth_crl; the list comes whole or in partitions")
+	case j.AuthPartitions != "" && !filepath.IsAbs(j.AuthPartitions):
+		f.add("auth_partitions: %q is not an absolute path", j.AuthPartitions)
+	}
+	if j.SignCRL != "" && len(j.SignAnchors) == 0 {
+		f.add("sign_crl: without sign_anchors nobody can tell whose list it is")
 	}
 	if d := time.Duration(*j.ListEvery); d < time.Second {
 		f.add("list_every: %s is less than 1s", d)
 	}
 	return f
+}
+
+// reachable reports whether s is an HTTP address without a name or password.
+func reachable(s string) bool {
+	u, err := url.Parse(s)
+	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != "" && u.User == nil
 }
 
 // cardCAs looks through the tables [[card_ca]].

@@ -174,7 +174,7 @@ func (b *Batch) take(ctx context.Context, f *os.File, o IngestOptions, list scan
 		File: strconv.FormatUint(b.next.Next, 10) + endIndex,
 	}
 	p.noteSource(o)
-	if err := seal(f); err != nil {
+	if err := f.Close(); err != nil { // index.Build synced it
 		return res, fmt.Errorf("keeping an index: %w", err)
 	}
 	if err := os.Rename(f.Name(), filepath.Join(b.sc.dir, dirLists, p.File)); err != nil {

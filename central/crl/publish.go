@@ -183,21 +183,24 @@ func (s *Store) publish(ctx context.Context, sc *scope, d *draft) error {
 			return fmt.Errorf("keeping %s: %w", filepath.Base(path), err)
 		}
 	}
-	if d.delta != nil {
-		if err := durable.WriteFile(sc.set(d.head.Number, endHead), d.delta, 0o600); err != nil {
-			return err
-		}
-	}
-	if err := sc.keepStep(d.step); err != nil {
+	if err := sc.keepHead(d); err != nil {
 		return err
 	}
-	if err := durable.SyncDir(filepath.Join(sc.dir, dirSets)); err != nil {
+	if err := sc.keepStep(d.step); err != nil {
 		return err
 	}
 	if err := durable.WriteFile(sc.set(d.head.Number, endManifest), d.blob, 0o600); err != nil {
 		return err
 	}
 	return s.install(ctx, sc, d)
+}
+
+// keepHead makes the delta's head durable, if there is one, and with it the names of all that lies beside it.
+func (sc *scope) keepHead(d *draft) error {
+	if d.delta == nil {
+		return durable.SyncDir(filepath.Join(sc.dir, dirSets))
+	}
+	return durable.WriteFile(sc.set(d.head.Number, endHead), d.delta, 0o600)
 }
 
 // install puts what was published in force in memory.
@@ -346,3 +349,20 @@ func (s *Store) Head(of certid.Scope) (manifest.Head, error) {
 	}
 	return sc.pub.head, nil
 }
+
+// Delta is the step that led to the newest set, and its file. ErrNone if boxes can only take the whole set.
+func (s *Store) Delta(of certid.Scope) (base rule.Version, file wire.Blob, err error) {
+	sc, err := s.known(of)
+	if err != nil {
+		return base, file, err
+	}
+	sc.mu.RLock()
+	defer sc.mu.RUnlock()
+	if n := len(sc.pub.steps); n > 0 && sc.pub.steps[n-1].Next == sc.pub.head.Number && sc.pub.steps[n-1].hasDelta() {
+		return sc.pub.steps[n-1].Base, sc.pub.steps[n-1].Delta, nil
+	}
+	return base, file, fmt.Errorf("%w: no delta leads to the newest set of %s", ErrNone, of)
+}
+
+// Number writes a set's number as it stands in file names: "<central epoch>-<n>".
+func Number(v rule.Version) string { return numbered(v, "") }

@@ -2,63 +2,127 @@ package daemon
 
 import (
 	"context"
+	"crypto"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"kazashi.example/central/config"
+	"kazashi.example/central/crl"
 	"kazashi.example/central/opener"
 	"kazashi.example/central/policy"
 	"kazashi.example/central/validity"
 	"kazashi.example/sync/certid"
 	"kazashi.example/sync/content"
+	"kazashi.example/sync/crlset/manifest"
 )
 
 const (
-	fetchTimeout = time.Minute      // bounds getting one list
-	fetchAgain   = 30 * time.Second // after a failure, unless the source is asked more often anyway
+	askTimeout    = time.Minute      // bounds a question to a service; lists take longer and are bounded by stalls
+	fetchAgain    = 30 * time.Second // after a failure, unless the source is asked more often anyway
+	fetchesAtOnce = 4                // of the partitions of one scope
 )
+
+// dirCRL is where the store of revocation lists is, inside the data directory.
+const dirCRL = "crl"
 
 // authorities asks, for each hierarchy, its own responder and lists.
 type authorities struct {
-	lists  *validity.Lists
-	scopes []certid.Scope
-	by     map[certid.Hierarchy]*validity.Authority
-	from   []source
-	http   *http.Client
-	log    *slog.Logger
+	store *crl.Store
+	relay *validity.Lists // for boxes that take no sets
+	by    map[certid.Hierarchy]*validity.Authority
+	from  []source
+	http  *http.Client // for short answers
+	lists *http.Client // without a limit to the whole
+	log   *slog.Logger
 }
 
-// source is where a list comes from.
+// source is where the lists of a scope come from.
 type source struct {
 	scope certid.Scope
-	url   string
+	urls  []string
 	every time.Duration
 }
 
 var _ opener.Validity = (*authorities)(nil)
 
-func newAuthorities(ctx context.Context, c config.Config, p *policy.Policy, now func() time.Time, log *slog.Logger) (*authorities, error) {
-	lists, err := validity.OpenLists(ctx, filepath.Join(c.DataDir, "lists"), p.Anchors, now, log)
+// StoreConfig is how the store of revocation lists is opened for a configuration. ErrConfig if a file of partitions is at fault.
+func StoreConfig(c config.Config, p *policy.Policy, sign crypto.Signer, centralEpoch uint64, now func() time.Time, log *slog.Logger) (crl.Config, error) {
+	from, err := sources(c)
 	if err != nil {
-		return nil, err
+		return crl.Config{}, err
 	}
-	a := &authorities{lists: lists, by: map[certid.Hierarchy]*validity.Authority{}, http: &http.Client{Timeout: fetchTimeout}, log: log}
+	expect := map[certid.Scope]crl.Expect{}
+	for _, s := range from {
+		if len(s.urls) > 1 {
+			expect[s.scope] = crl.Expect{Sources: s.urls}
+		}
+	}
+	return crl.Config{
+		Dir: filepath.Join(c.DataDir, dirCRL), Anchors: p.Anchors, Sign: sign, CentralEpoch: centralEpoch, Expect: expect, Now: now, Log: log,
+	}, nil
+}
+
+// sources are where lists come from, by scope.
+func sources(c config.Config) (all []source, err error) {
 	for _, j := range c.JPKI {
 		h, err := certid.ParseHierarchy(j.Hierarchy)
 		if err != nil {
 			return nil, err
 		}
-		scope := certid.Scope{Hierarchy: h, Purpose: certid.PurposeAuth}
-		a.scopes = append(a.scopes, scope)
-		a.from = append(a.from, source{scope, j.AuthCRL, time.Duration(*j.ListEvery)})
-		a.by[h] = &validity.Authority{Anchors: p.Anchors, Lists: lists, OCSP: j.OCSP, HTTP: a.http, Now: now, Log: log}
+		urls, err := j.Partitions()
+		if err != nil {
+			return nil, err
+		}
+		if urls == nil {
+			urls = []string{j.AuthCRL}
+		}
+		every := time.Duration(*j.ListEvery)
+		all = append(all, source{certid.Scope{Hierarchy: h, Purpose: certid.PurposeAuth}, urls, every})
+		if j.SignCRL != "" {
+			all = append(all, source{certid.Scope{Hierarchy: h, Purpose: certid.PurposeSign}, []string{j.SignCRL}, every})
+		}
+	}
+	return all, nil
+}
+
+func newAuthorities(ctx context.Context, c config.Config, p *policy.Policy, sc crl.Config) (*authorities, error) {
+	from, err := sources(c)
+	if err != nil {
+		return nil, err
+	}
+	store, err := crl.Open(ctx, sc)
+	if err != nil {
+		return nil, err
+	}
+	a := &authorities{
+		store: store, by: map[certid.Hierarchy]*validity.Authority{}, from: from, http: &http.Client{Timeout: askTimeout},
+		lists: &http.Client{}, log: sc.Log,
+	}
+	if a.relay, err = validity.OpenLists(ctx, filepath.Join(c.DataDir, "lists"), p.Anchors, sc.Now, sc.Log); err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
+	for _, j := range c.JPKI {
+		h, err := certid.ParseHierarchy(j.Hierarchy)
+		if err != nil {
+			return nil, errors.Join(err, store.Close())
+		}
+		a.by[h] = &validity.Authority{Anchors: p.Anchors, Lists: store, OCSP: j.OCSP, HTTP: a.http, Now: sc.Now, Log: sc.Log}
 	}
 	return a, nil
+}
+
+// close lets the store go. Nobody asks any more.
+func (a *authorities) close() error {
+	a.http.CloseIdleConnections()
+	a.lists.CloseIdleConnections()
+	return a.store.Close()
 }
 
 // StatusAt asks the certificate's own hierarchy.
@@ -70,7 +134,7 @@ func (a *authorities) StatusAt(ctx context.Context, id certid.CertID, issuer con
 	return of.StatusAt(ctx, id, issuer, at)
 }
 
-// fetch looks for newer lists until ctx ends, and tells when one came.
+// fetch looks for newer lists until ctx ends, and tells when a new set is in force.
 func (a *authorities) fetch(ctx context.Context, came func()) error {
 	g, ctx := errgroup.WithContext(ctx)
 	for _, s := range a.from {
@@ -93,16 +157,59 @@ func (a *authorities) fetch(ctx context.Context, came func()) error {
 	return g.Wait()
 }
 
-// fetchOne reports whether the source could be asked.
+// fetchOne takes what is newer of a scope and makes the next set. It reports whether every source could be asked, and the set is whole.
 func (a *authorities) fetchOne(ctx context.Context, s source, came func()) bool {
-	fresh, err := a.lists.Fetch(ctx, a.http, s.scope, s.url)
+	asked := a.fetchAll(ctx, s)
+	if fresh, err := a.relay.Fetch(ctx, a.http, s.scope, s.urls[0]); err == nil && fresh {
+		defer came()
+	}
+	before, _ := a.store.Head(s.scope)
+	head, err := a.store.Build(ctx, s.scope)
 	switch {
-	case err != nil && ctx.Err() == nil:
-		a.log.WarnContext(ctx, "no newer revocation list could be had", slog.String("scope", s.scope.String()), slog.Any("error", err))
-	case fresh:
-		a.log.InfoContext(ctx, "a new revocation list is in force", slog.String("scope", s.scope.String()),
-			slog.Uint64("number", a.lists.Newest(s.scope).Number))
+	case ctx.Err() != nil:
+	case errors.Is(err, crl.ErrNone) || errors.Is(err, crl.ErrIncomplete) && !asked: // told above
+	case err != nil:
+		a.log.ErrorContext(ctx, "no new revocation set could be made", slog.String("scope", s.scope.String()), slog.Any("error", err))
+	case head.Number != before.Number:
+		a.tell(ctx, s.scope, head)
 		came()
 	}
-	return err == nil
+	return asked && err == nil
+}
+
+// fetchAll asks every source of a scope and reports whether all could be asked.
+func (a *authorities) fetchAll(ctx context.Context, s source) bool {
+	var g errgroup.Group
+	g.SetLimit(fetchesAtOnce)
+	var failed atomic.Int64
+	var first atomic.Pointer[error]
+	for _, url := range s.urls {
+		g.Go(func() error {
+			res, err := a.store.Fetch(ctx, a.lists, url, crl.IngestOptions{Scope: s.scope})
+			if err != nil {
+				failed.Add(1)
+				first.CompareAndSwap(nil, &err)
+			} else if res.Fresh {
+				a.log.InfoContext(ctx, "a new revocation list was taken", slog.String("scope", s.scope.String()),
+					slog.Uint64("number", res.Row.Number), slog.Uint64("entries", res.Entries), slog.Int64("octets", res.Octets))
+			}
+			return nil
+		})
+	}
+	_ = g.Wait() // reports no errors
+	if n := failed.Load(); n > 0 && ctx.Err() == nil {
+		a.log.WarnContext(ctx, "no newer revocation list could be had", slog.String("scope", s.scope.String()),
+			slog.Int64("failed", n), slog.Int("of", len(s.urls)), slog.Any("error", *first.Load()))
+	}
+	return failed.Load() == 0
+}
+
+// tell logs what is in force now.
+func (a *authorities) tell(ctx context.Context, of certid.Scope, head manifest.Head) {
+	octets := uint64(0) // of the delta; 0: boxes take the whole set
+	if _, d, err := a.store.Delta(of); err == nil {
+		octets = d.Size
+	}
+	a.log.InfoContext(ctx, "a new revocation set is in force", slog.String("scope", of.String()), slog.String("number", crl.Number(head.Number)),
+		slog.Time("made", head.At()), slog.Uint64("entries", head.Entries), slog.Uint64("octets", head.Size), slog.Uint64("delta_octets", octets))
 }

@@ -85,7 +85,7 @@ func Open(ctx context.Context, conf config.Config, release string, log *slog.Log
 		return nil, err
 	}
 	if err := d.assemble(ctx); err != nil {
-		return nil, errors.Join(err, d.db.Close())
+		return nil, errors.Join(err, d.Close())
 	}
 	return d, nil
 }
@@ -119,10 +119,14 @@ func (d *Daemon) assemble(ctx context.Context) error {
 	for _, file := range made.Damaged {
 		d.log.ErrorContext(ctx, "a signed file was damaged, is set aside and was made anew", slog.String("file", file))
 	}
-	if d.status, err = newAuthorities(ctx, d.conf, made, d.now, d.log); err != nil {
+	sc, err := StoreConfig(d.conf, made, d.keys.Sign, centralEpoch, d.now, d.log)
+	if err != nil {
 		return err
 	}
-	d.wanted = wanted{policy: made, lists: d.status.lists, scopes: d.status.scopes}
+	if d.status, err = newAuthorities(ctx, d.conf, made, sc); err != nil {
+		return err
+	}
+	d.wanted = wanted{policy: made, sets: d.status.store, relay: d.status.relay, from: d.status.from}
 	taking := intake.New(d.db, intake.Limits{}, d.now)
 	if err := d.register(taking); err != nil {
 		return err
@@ -139,7 +143,7 @@ func (d *Daemon) assemble(ctx context.Context) error {
 		Database: d.db, Dir: d.conf.Backup.Dir, Every: time.Duration(*d.conf.Backup.Every), Keep: d.conf.Backup.Keep,
 		Safe: d.bells.RingAll, Now: d.now, Log: d.log,
 	})
-	d.metrics = newMetrics(d.release)
+	d.metrics = newMetrics(d.release, newSetMetrics(d.status.store, d.now))
 	return nil
 }
 
@@ -213,8 +217,11 @@ func (d *Daemon) settle(made *policy.Policy) {
 	})
 }
 
-// Close closes the database. Run has ended.
+// Close closes database and store. Run has ended.
 func (d *Daemon) Close() error {
-	d.status.http.CloseIdleConnections()
-	return d.db.Close()
+	var err error
+	if d.status != nil {
+		err = d.status.close()
+	}
+	return errors.Join(err, d.db.Close())
 }

@@ -1,7 +1,9 @@
 package daemon_test
 
 import (
+	"crypto/sha256"
 	"errors"
+	"io"
 	"io/fs"
 	"net"
 	"os"
@@ -117,17 +119,28 @@ func TestRunRefusesATakenPort(t *testing.T) {
 	}
 }
 
-func TestListsAreFetchedAndRelayed(t *testing.T) {
+func TestListsBecomeSetsThatBoxesFetch(t *testing.T) {
 	p := setUp(t)
 	p.run(t)
 	box := p.join(t)
-	eventually(t, "a box is given the list", func() bool {
+	var offer wire.SetOffer
+	eventually(t, "a box is offered the set", func() bool {
 		got, err := box.Poll(t.Context(), wire.Poll{})
 		must(t, err)
-		return len(got.Lists) == 1 && len(got.Lists[0].DER) > 0
+		if len(got.Sets) == 1 {
+			offer = got.Sets[0]
+		}
+		return offer.Number.N > 0
 	})
-	if !strings.Contains(p.log.String(), `"msg":"a new revocation list is in force","scope":"practice/auth","number":1`) {
-		t.Errorf("the log does not tell of the list:\n%s", p.log)
+	if !regexp.MustCompile(`"msg":"a new revocation set is in force","scope":"practice/auth","number":"\d+-\d+".*"entries":0,`).MatchString(p.log.String()) {
+		t.Errorf("the log does not tell of the set:\n%s", p.log)
+	}
+	body, err := box.Blob(t.Context(), offer.Manifest.ID, 0)
+	must(t, err)
+	b, err := io.ReadAll(body)
+	must(t, errors.Join(err, body.Close()))
+	if sum := sha256.Sum256(b); wire.BlobID(sum) != offer.Manifest.ID {
+		t.Errorf("the manifest fetched is not the one offered")
 	}
 }
 
@@ -145,7 +158,10 @@ func TestP1HeldPollsAreAnsweredAtTheEnd(t *testing.T) {
 		for _, l := range got.Lists {
 			ask.Lists = []wire.List{{Hierarchy: l.Hierarchy, Purpose: l.Purpose, Number: 1 << 40}}
 		}
-		return ask.Lists != nil
+		for _, o := range got.Sets {
+			ask.Sets = []wire.HeldSet{{Hierarchy: o.Hierarchy, Purpose: o.Purpose, Number: rule.Version{CentralEpoch: 1 << 40, N: 1}}}
+		}
+		return ask.Lists != nil && ask.Sets != nil
 	})
 	answered := make(chan error, 1)
 	go func() {
@@ -225,8 +241,14 @@ func TestP3MetricsNameNobody(t *testing.T) {
 		t.Errorf("the metrics do not count the box:\n%s", page)
 	}
 	series := regexp.MustCompile(`(?m)^kazashi_central_\w+\{(.*)\} `).FindAllStringSubmatch(page, -1)
-	if len(series) != 1 || series[0][1] != `version="v1.2.3"` {
-		t.Errorf("labelled series = %q, want the version alone", series)
+	allowed := regexp.MustCompile(`^(version="v1\.2\.3"|scope="practice/(auth|sign)")$`)
+	for _, s := range series {
+		if !allowed.MatchString(s[1]) {
+			t.Errorf("labelled series = %q, want version and scopes of lists alone", s)
+		}
+	}
+	if len(series) == 0 {
+		t.Error("no labelled series, want the version at least")
 	}
 	for _, word := range []string{"branch-1", "one", "practice.library", "practice-city"} {
 		if strings.Contains(page, `"`+word+`"`) {

@@ -2,16 +2,15 @@ package daemon
 
 import (
 	"fmt"
-	"io/fs"
 	"os"
 	"slices"
 
 	"kazashi.example/central/boxline"
+	"kazashi.example/central/crl"
 	"kazashi.example/central/keys"
 	"kazashi.example/central/opener"
 	"kazashi.example/central/policy"
 	"kazashi.example/central/validity"
-	"kazashi.example/sync/certid"
 	"kazashi.example/sync/record"
 	"kazashi.example/sync/rule"
 	"kazashi.example/sync/seal"
@@ -22,8 +21,9 @@ import (
 // wanted is what every box is to have.
 type wanted struct {
 	policy *policy.Policy
-	lists  *validity.Lists
-	scopes []certid.Scope
+	sets   *crl.Store
+	relay  *validity.Lists
+	from   []source
 }
 
 var _ boxline.Desired = wanted{}
@@ -37,19 +37,19 @@ func (w wanted) Bundle() (uint64, []byte) { return w.policy.Trust.Number, w.poli
 // Lists are the newest lists.
 func (w wanted) Lists() []boxline.List {
 	var all []boxline.List
-	for _, s := range w.scopes {
-		if l := w.lists.Newest(s); l != nil {
-			all = append(all, boxline.List{Scope: s, Number: l.Number, DER: l.DER})
+	for _, s := range w.from {
+		if l := w.relay.Newest(s.scope); l != nil {
+			all = append(all, boxline.List{Scope: s.scope, Number: l.Number, DER: l.DER})
 		}
 	}
 	return all
 }
 
-// Offers are none: no sets are built.
-func (wanted) Offers([]wire.HeldSet) []wire.SetOffer { return nil }
+// Offers are the sets in force that a box lacks.
+func (w wanted) Offers(held []wire.HeldSet) []wire.SetOffer { return w.sets.Offers(held) }
 
-// OpenBlob finds nothing.
-func (wanted) OpenBlob(wire.BlobID) (*os.File, error) { return nil, fs.ErrNotExist }
+// OpenBlob opens what was offered.
+func (w wanted) OpenBlob(id wire.BlobID) (*os.File, error) { return w.sets.OpenBlob(id) }
 
 // Serves looks for a rule of the verifier.
 func (w wanted) Serves(v record.VerifierID) bool {

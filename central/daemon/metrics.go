@@ -3,12 +3,14 @@ package daemon
 import (
 	"log/slog"
 	"net/http"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"kazashi.example/central/admin"
+	"kazashi.example/central/crl"
 )
 
 // metrics exposes the counts. Nothing names a person, a card, a service, a site or a box (P3).
@@ -23,7 +25,48 @@ type count struct {
 	of    func(admin.Status) int64
 }
 
-func newMetrics(release string) *metrics {
+// setMetrics describe the revocation sets in force, by scope.
+type setMetrics struct {
+	store *crl.Store
+	now   func() time.Time
+
+	number, age, entries *prometheus.Desc
+}
+
+func newSetMetrics(store *crl.Store, now func() time.Time) *setMetrics {
+	desc := func(name, help string) *prometheus.Desc {
+		return prometheus.NewDesc("kazashi_central_revocation_set_"+name, help, []string{"scope"}, nil)
+	}
+	return &setMetrics{
+		store: store, now: now, number: desc("number", "Number of the revocation set in force, within the central epoch."),
+		age:     desc("age_seconds", "Since the oldest list in the revocation set in force was made."),
+		entries: desc("entries", "Serials on the revocation set in force."),
+	}
+}
+
+// Describe and Collect make it a prometheus.Collector.
+func (m *setMetrics) Describe(to chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{m.number, m.age, m.entries} {
+		to <- d
+	}
+}
+
+// Collect tells of every scope that has a set.
+func (m *setMetrics) Collect(to chan<- prometheus.Metric) {
+	for _, of := range m.store.Scopes() {
+		h, err := m.store.Head(of)
+		if err != nil {
+			continue
+		}
+		for d, v := range map[*prometheus.Desc]float64{
+			m.number: float64(h.Number.N), m.age: m.now().Sub(h.At()).Seconds(), m.entries: float64(h.Entries),
+		} {
+			to <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, of.String())
+		}
+	}
+}
+
+func newMetrics(release string, sets *setMetrics) *metrics {
 	m := &metrics{registry: prometheus.NewRegistry()}
 	add := func(name, help string, of func(admin.Status) int64) {
 		g := prometheus.NewGauge(prometheus.GaugeOpts{Name: "kazashi_central_" + name, Help: help})
@@ -57,7 +100,7 @@ func newMetrics(release string) *metrics {
 		Name: "kazashi_central_build_info", Help: "1, with the software's version.", ConstLabels: prometheus.Labels{"version": release},
 	})
 	build.Set(1)
-	m.registry.MustRegister(build, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.registry.MustRegister(build, sets, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 

@@ -18,7 +18,6 @@ import (
 	"kazashi.example/central/validity"
 	"kazashi.example/reader/jpki"
 	"kazashi.example/sync/certid"
-	"kazashi.example/sync/record"
 )
 
 // listRig is lists without a responder.
@@ -148,32 +147,6 @@ func TestAMonthOfListsIsKept(t *testing.T) { // P6: as of any tap of it
 		l = r.open()
 		if got := l.Newest(auth).Number; got != validity.KeepLists+5 {
 			t.Errorf("Newest = %d, want %d", got, validity.KeepLists+5)
-		}
-	}
-}
-
-// A list signed by an older generation says nothing of what a newer one issued.
-func TestAnOldGenerationsListDoesNotCoverANewOne(t *testing.T) { // P7
-	r := newListRig(t)
-	l := r.open()
-	entry := pki.Entry{Serial: mustSerial(t, 100).Int(), At: day.Add(-time.Hour), Reason: pki.Superseded}
-	must(t, l.Add(t.Context(), auth, r.list(r.g2, 7, -1, entry)))
-	a := &validity.Authority{Anchors: r.anchors, Lists: l, Now: func() time.Time { return r.now }, Log: quiet}
-	for _, try := range []struct {
-		name   string
-		by     *pki.Authority
-		serial int64
-		want   record.Answer
-		err    error
-	}{
-		{"the signer's own", r.g2, 7, record.AnswerNotRevoked, nil},
-		{"a newer generation's", r.g3, 7, record.AnswerUnknown, validity.ErrNobody},
-		{"a newer generation's, listed", r.g3, 100, record.AnswerRevoked, nil},
-	} {
-		id := certid.CertID{Scope: auth, Serial: mustSerial(t, try.serial)}
-		got, err := a.StatusAt(t.Context(), id, shortOf(try.by), day)
-		if got.Answer != try.want || !errors.Is(err, try.err) {
-			t.Errorf("StatusAt(%s) = %v, %v, want %v, %v", try.name, got.Answer, err, try.want, try.err)
 		}
 	}
 }

@@ -3,7 +3,7 @@
 //
 // It never says "valid": the best answer is not_revoked. An answer always names its source and the time it is from; when
 // nobody can answer, that is an error and not an answer, and the caller asks again later. [Authority] may be used from any
-// goroutine. Lists are durable; OCSP answers are not kept.
+// goroutine. Package crl keeps the lists; OCSP answers are not kept.
 package validity
 
 import (
@@ -16,6 +16,7 @@ import (
 	"sync"
 	"time"
 
+	"kazashi.example/central/crl"
 	"kazashi.example/reader/jpki"
 	"kazashi.example/sync/certid"
 	"kazashi.example/sync/content"
@@ -41,7 +42,7 @@ type Status struct {
 // Authority asks for one hierarchy.
 type Authority struct {
 	Anchors *jpki.Anchors
-	Lists   *Lists
+	Lists   *crl.Store
 	OCSP    string // responder's URL; empty: lists only
 	HTTP    *http.Client
 	Now     func() time.Time
@@ -61,22 +62,22 @@ func (a *Authority) StatusAt(ctx context.Context, id certid.CertID, issuer conte
 		return Status{}, fmt.Errorf("%w: %s", ErrIssuer, id.Scope)
 	}
 	if !a.speaks() {
-		return a.fromLists(id, cert, at)
+		return a.fromLists(ctx, id, cert, at)
 	}
 	s, err := a.ask(ctx, cert, id.Serial, at)
 	switch {
 	case err == nil:
-		return a.withList(s, id, at), nil
+		return a.withList(ctx, s, id, at), nil
 	case ctx.Err() != nil:
 		return Status{}, fmt.Errorf("%w: %w", ErrNobody, err)
 	case errors.Is(err, errUnknown):
-		if s := a.withList(Status{Answer: record.AnswerNotRevoked}, id, at); s.Answer != record.AnswerNotRevoked {
+		if s := a.withList(ctx, Status{Answer: record.AnswerNotRevoked}, id, at); s.Answer != record.AnswerNotRevoked {
 			return s, nil
 		}
 		return Status{}, fmt.Errorf("%w: %w", ErrNobody, err)
 	}
 	a.silent(ctx, err)
-	return a.fromLists(id, cert, at)
+	return a.fromLists(ctx, id, cert, at)
 }
 
 // speaks reports whether the responder is to be asked now.
@@ -107,40 +108,48 @@ func (a *Authority) issuer(scope certid.Scope, short content.Issuer) *x509.Certi
 }
 
 // withList adds what a responder cannot say: it knows the present, and a hold that was lifted since the tap is gone there. What
-// the list in force at the tap said against the certificate stands.
-func (a *Authority) withList(s Status, id certid.CertID, at time.Time) Status {
+// the set in force at the tap said against the certificate stands.
+func (a *Authority) withList(ctx context.Context, s Status, id certid.CertID, at time.Time) Status {
 	if s.Answer != record.AnswerNotRevoked {
 		return s
 	}
-	_, inForce := a.Lists.at(id.Scope, at)
-	if inForce == nil {
-		return s
-	}
-	if answer := inForce.AnswerAt(id.Serial, at); answer != record.AnswerNotRevoked {
-		return Status{Answer: answer, Source: wire.SourceCRL, ThisUpdate: inForce.ThisUpdate}
+	if inForce, ok := a.inForce(ctx, id, at); ok {
+		if answer := inForce.AnswerAt(at); answer != record.AnswerNotRevoked {
+			return Status{Answer: answer, Source: wire.SourceCRL, ThisUpdate: inForce.ThisUpdate}
+		}
 	}
 	return s
 }
 
-// fromLists answers from the newest list, which knows most, and from the one in force at the tap, which knows holds since
-// lifted. A list whose nextUpdate had passed by the tap cannot vouch for it, nor one whose signer is older than the issuer.
-func (a *Authority) fromLists(id certid.CertID, issuer *x509.Certificate, at time.Time) (Status, error) {
-	newest, inForce := a.Lists.at(id.Scope, at)
-	if newest == nil {
-		return Status{}, fmt.Errorf("%w: no list of %s", ErrNobody, id.Scope)
+// inForce is what the set in force at a time said, if it can be told.
+func (a *Authority) inForce(ctx context.Context, id certid.CertID, at time.Time) (crl.State, bool) {
+	s, err := a.Lists.AsOf(id.Scope, id.Serial, at)
+	if err != nil && !errors.Is(err, crl.ErrNone) {
+		a.Log.ErrorContext(ctx, "what the revocation set in force at a tap said cannot be told", slog.Any("error", err))
 	}
-	for _, l := range []*jpki.List{newest, inForce} {
-		if l == nil {
-			continue
-		}
-		if answer := l.AnswerAt(id.Serial, at); answer != record.AnswerNotRevoked {
-			return Status{Answer: answer, Source: wire.SourceCRL, ThisUpdate: l.ThisUpdate}, nil
+	return s, err == nil
+}
+
+// fromLists answers from the newest set, which knows most, and from the one in force at the tap, which knows holds since
+// lifted. A set whose nextUpdate had passed by the tap cannot vouch for it, nor one whose signer is older than the issuer.
+func (a *Authority) fromLists(ctx context.Context, id certid.CertID, issuer *x509.Certificate, at time.Time) (Status, error) {
+	newest, err := a.Lists.Lookup(id.Scope, id.Serial)
+	if err != nil {
+		return Status{}, fmt.Errorf("%w: %w", ErrNobody, err)
+	}
+	said := []crl.State{newest}
+	if s, ok := a.inForce(ctx, id, at); ok {
+		said = append(said, s)
+	}
+	for _, s := range said {
+		if answer := s.AnswerAt(at); answer != record.AnswerNotRevoked {
+			return Status{Answer: answer, Source: wire.SourceCRL, ThisUpdate: s.ThisUpdate}, nil
 		}
 	}
 	switch {
 	case newest.NextUpdate.Before(at):
 		return Status{}, fmt.Errorf("%w: the newest list of %s was over before the tap", ErrNobody, id.Scope)
-	case !newest.Covers(a.Anchors, jpki.KeyIDOf(issuer)):
+	case !newest.Covers(jpki.KeyIDOf(issuer)):
 		return Status{}, fmt.Errorf("%w: the newest list of %s does not speak of this issuer key", ErrNobody, id.Scope)
 	default:
 		return Status{Answer: record.AnswerNotRevoked, Source: wire.SourceCRL, ThisUpdate: newest.ThisUpdate}, nil

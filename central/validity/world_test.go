@@ -2,6 +2,9 @@ package validity_test
 
 import (
 	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/x509"
 	"errors"
 	"io"
@@ -15,6 +18,7 @@ import (
 
 	"golang.org/x/crypto/ocsp"
 
+	"kazashi.example/central/crl"
 	practice "kazashi.example/central/lab/jpki"
 	"kazashi.example/central/lab/world"
 	"kazashi.example/central/lab/world/people"
@@ -45,7 +49,7 @@ type rig struct {
 	t         *testing.T
 	world     *world.World
 	service   *practice.Service
-	lists     *validity.Lists
+	store     *crl.Store
 	authority *validity.Authority
 	url       string
 
@@ -104,9 +108,8 @@ func newRig(t *testing.T) *rig {
 	t.Cleanup(server.Close)
 	r.url = server.URL
 	anchors := r.anchors()
-	r.lists, err = validity.OpenLists(t.Context(), t.TempDir(), anchors, r.time, quiet)
-	must(t, err)
-	r.authority = &validity.Authority{Anchors: anchors, Lists: r.lists, OCSP: r.url + "/ocsp", HTTP: server.Client(), Now: r.time, Log: quiet}
+	r.store = openStore(t, anchors, r.time)
+	r.authority = &validity.Authority{Anchors: anchors, Lists: r.store, OCSP: r.url + "/ocsp", HTTP: server.Client(), Now: r.time, Log: quiet}
 	return r
 }
 
@@ -121,13 +124,27 @@ func (r *rig) anchors() *jpki.Anchors {
 	return anchors
 }
 
-// fetch publishes a new list and gets it.
+// openStore opens an empty store of revocation lists.
+func openStore(t testing.TB, anchors *jpki.Anchors, now func() time.Time) *crl.Store {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	must(t, err)
+	s, err := crl.Open(t.Context(), crl.Config{Dir: t.TempDir(), Anchors: anchors, Sign: key, CentralEpoch: 1, Now: now, Log: quiet})
+	must(t, err)
+	t.Cleanup(func() { must(t, s.Close()) })
+	return s
+}
+
+// fetch publishes a new list, gets it and makes a set of it.
 func (r *rig) fetch() {
 	r.t.Helper()
 	must(r.t, r.service.Publish())
-	if fresh, err := r.lists.Fetch(r.t.Context(), http.DefaultClient, auth, r.url+"/crl/auth.crl"); err != nil || !fresh {
-		r.t.Fatalf("Fetch = %v, %v, want a new list", fresh, err)
+	res, err := r.store.Fetch(r.t.Context(), http.DefaultClient, r.url+"/crl/auth.crl", crl.IngestOptions{Scope: auth})
+	if err != nil || !res.Fresh {
+		r.t.Fatalf("Fetch = %v, %v, want a new list", res.Fresh, err)
 	}
+	_, err = r.store.Build(r.t.Context(), auth)
+	must(r.t, err)
 }
 
 // someone is a made-up person's certificate with the key of the generation that issued it.
