@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"kazashi.example/central/crl"
 	"kazashi.example/central/intake"
 	"kazashi.example/central/lab/proof/rig"
 	"kazashi.example/central/opener"
@@ -57,10 +58,15 @@ func openers(t *testing.T, r *rig.Rig, db *sqlite.DB, n int) (all []*opener.Open
 	if err != nil {
 		t.Fatal(err)
 	}
-	lists, err := validity.OpenLists(t.Context(), t.TempDir(), anchors, time.Now, log)
+	lists, err := crl.Open(t.Context(), crl.Config{Dir: t.TempDir(), Anchors: anchors, Sign: k.Sign, CentralEpoch: 1, Now: time.Now, Log: log})
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() {
+		if err := lists.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 	status := &validity.Authority{
 		Anchors: anchors, Lists: lists, OCSP: r.AuthorityURL() + "/ocsp", HTTP: http.DefaultClient, Now: time.Now, Log: log,
 	}
