@@ -349,3 +349,20 @@ func (s *Store) Head(of certid.Scope) (manifest.Head, error) {
 	}
 	return sc.pub.head, nil
 }
+
+// Delta is the step that led to the newest set, and its file. ErrNone if boxes can only take the whole set.
+func (s *Store) Delta(of certid.Scope) (base rule.Version, file wire.Blob, err error) {
+	sc, err := s.known(of)
+	if err != nil {
+		return base, file, err
+	}
+	sc.mu.RLock()
+	defer sc.mu.RUnlock()
+	if n := len(sc.pub.steps); n > 0 && sc.pub.steps[n-1].Next == sc.pub.head.Number && sc.pub.steps[n-1].hasDelta() {
+		return sc.pub.steps[n-1].Base, sc.pub.steps[n-1].Delta, nil
+	}
+	return base, file, fmt.Errorf("%w: no delta leads to the newest set of %s", ErrNone, of)
+}
+
+// Number writes a set's number as it stands in file names: "<central epoch>-<n>".
+func Number(v rule.Version) string { return numbered(v, "") }
