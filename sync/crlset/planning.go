@@ -251,7 +251,7 @@ func geometry(rest []Entry, n, per int) (tail, shift uint8) {
 	if len(rest) > MaxBlock {
 		size = min(size, rest[MaxBlock].Key.Sub(rest[0].Key).len()-1)
 	}
-	size = max(size, 0)
+	size = min(max(size, 0), maxTail+maxShift)
 	space := Key{1<<32 - 1, math.MaxUint64, math.MaxUint64}.Sub(rest[0].Key)
 	if beyond := min(space.len()-64, size-2*bits.Len(aimed)); beyond > 0 {
 		tail = uint8(beyond)
