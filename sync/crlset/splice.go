@@ -11,7 +11,8 @@ import (
 // entries that stay are moved as bits, and only what stands next to a change is computed. It gives up where the block must be coded
 // whole: Rice parameter or plain form change, or there are tails. What it makes is what Encode makes.
 type splicer struct {
-	offsets []uint64 // of the entries up to the last change
+	first   int      // entry from which offsets are read
+	offsets []uint64 // of the entries from there up to the last change
 	ones    []uint   // the places of their one bits among the quotients
 	changes []change
 	gaps    []run
@@ -24,8 +25,8 @@ type splicer struct {
 type change struct {
 	at     int // place in the block before; an addition comes before the entry there
 	offset uint64
-	edit   *Edit
-	add    *Entry
+	edit   int // in the revision's edits, or −1
+	add    int // in its additions, or −1
 }
 
 // run is a stretch of entries of the block before whose part stays, or, if from is below 0, a new part.
@@ -56,7 +57,7 @@ func (s *splicer) splice(dst []byte, r *region, base Key, b []byte, size uint, v
 		return dst, false
 	}
 	g := r.frame(uint16(n - 1))
-	if g.k != f.k || !s.plan(r.code, b, &f) {
+	if g.k != f.k || !s.plan(r.code, b, &f, v) {
 		return dst, false
 	}
 	w := pack.NewWriter(binary.LittleEndian.AppendUint16(dst, uint16(n-1)))
@@ -68,68 +69,114 @@ func (s *splicer) splice(dst []byte, r *region, base Key, b []byte, size uint, v
 	return w.Bytes(), true
 }
 
-// order reads offsets as far as there are changes and puts the changes in order; false if they do not fit.
+// order reads offsets where there are changes and puts the changes in order; false if they do not fit.
 func (s *splicer) order(r *region, base Key, b []byte, size uint, f *frame, v *Revision) bool {
 	s.changes = s.changes[:0]
-	last, until := -1, uint64(0)
-	if n := len(v.Edits); n > 0 {
-		last = v.Edits[n-1].Place
-	}
+	from, until := uint64(0), uint64(0)
 	if n := len(v.Added); n > 0 {
-		until = v.Added[n-1].Key.Sub(base).C
+		from, until = v.Added[0].Key.Sub(base).C, v.Added[n-1].Key.Sub(base).C
+		if _, ok := r.block(v.Added[n-1].Key); !ok || until>>r.shift != 0 {
+			return false
+		}
 	}
-	if last >= int(f.n) || !s.scan(b, size, f, last, until) {
+	if !s.scan(b, size, f, v, from, until) {
 		return false
 	}
-	edits, added := v.Edits, v.Added
-	at := 0
-	for len(edits) > 0 || len(added) > 0 {
-		if len(added) > 0 {
-			d := added[0].Key.Sub(base)
-			if d.A != 0 || d.B != 0 || d.C>>r.shift != 0 {
-				return false
-			}
-			for at < len(s.offsets) && s.offsets[at] < d.C {
-				at++
-			}
-			if len(edits) == 0 || at <= edits[0].Place {
-				if at < len(s.offsets) && s.offsets[at] == d.C {
-					return false
-				}
-				s.changes = append(s.changes, change{at: at, offset: d.C, add: &added[0]})
-				added = added[1:]
-				continue
-			}
+	at, next := 0, 0 // an entry less first, an edit
+	for i := range v.Added {
+		offset := v.Added[i].Key.Sub(base).C
+		for at < len(s.offsets) && s.offsets[at] < offset {
+			at++
 		}
-		s.changes = append(s.changes, change{at: edits[0].Place, edit: &edits[0]})
-		edits = edits[1:]
+		for ; next < len(v.Edits) && v.Edits[next].Place < s.first+at; next++ {
+			s.changes = append(s.changes, change{at: v.Edits[next].Place, edit: next, add: -1})
+		}
+		if at < len(s.offsets) && s.offsets[at] == offset {
+			return false
+		}
+		s.changes = append(s.changes, change{at: s.first + at, offset: offset, edit: -1, add: i})
+	}
+	for ; next < len(v.Edits); next++ {
+		s.changes = append(s.changes, change{at: v.Edits[next].Place, edit: next, add: -1})
 	}
 	return true
 }
 
-// scan reads the offsets of the entries up to the one after place last and the first above offset until.
-func (s *splicer) scan(b []byte, size uint, f *frame, last int, until uint64) bool {
-	s.offsets, s.ones = s.offsets[:0], s.ones[:0]
-	offset, before, low := -f.gap, uint(0), uint(lowsAt)
-	for at := f.quot >> 3; at < size; at += 8 {
-		for word := f.word(b, at, size); word != 0; word &= word - 1 {
-			if len(s.offsets) == int(f.n) {
-				return false
-			}
-			one := at<<3 - f.quot + uint(bits.TrailingZeros64(word))
-			offset += (uint64(one-before)<<f.k | pack.Get(b, low, f.k)) + f.gap
-			s.offsets, s.ones = append(s.offsets, offset), append(s.ones, one)
-			if len(s.offsets) > last+2 && offset > until {
-				return true
-			}
-			before, low = one+1, low+f.k
+// scan reads the offsets of the entries from the one before the first change to the one after the last: additions are at offsets from
+// until.
+func (s *splicer) scan(b []byte, size uint, f *frame, v *Revision, from, until uint64) bool {
+	last, i, place := -1, uint(0), uint(0)
+	if n := len(v.Edits); n > 0 {
+		if last = v.Edits[n-1].Place; last >= int(f.n) {
+			return false
+		}
+		i, place = f.skip(b[f.quot>>3:size], uint(v.Edits[0].Place))
+	}
+	if len(v.Added) > 0 {
+		if j, p := f.guess(b[f.quot>>3:size], from); len(v.Edits) == 0 || j < i {
+			i, place = j, p
 		}
 	}
-	return len(s.offsets) == int(f.n)
+	i, place = f.back(b, i, place)
+	done, whole := s.read(b, size, f, i, place, last, until)
+	if i > 0 && len(v.Added) > 0 && (len(s.offsets) == 0 || s.offsets[0] >= from) { // the guess was too far
+		done, whole = s.read(b, size, f, 0, 0, last, until)
+	}
+	return done || whole
+}
+
+// read reads the offsets from entry i, whose one bit is the first from place on, to the one after place last and the first above
+// offset until: done if there is one, whole if there is none because the block has no more.
+func (s *splicer) read(b []byte, size uint, f *frame, i, place uint, last int, until uint64) (done, whole bool) {
+	s.first, s.offsets, s.ones = int(i), s.offsets[:0], s.ones[:0]
+	sum, low := pack.Sum(b, lowsAt, f.k, i), lowsAt+i*f.k
+	hidden := pack.Mask((f.quot + place) & 7)
+	for at := (f.quot + place) >> 3; at < size; at += 8 {
+		word := f.word(b, at, size) &^ hidden
+		hidden = 0
+		for ; word != 0; word &= word - 1 {
+			if i == f.n {
+				return false, false
+			}
+			sum += pack.Get(b, low, f.k)
+			one := at<<3 - f.quot + uint(bits.TrailingZeros64(word))
+			offset := uint64(one-i)<<f.k + sum + uint64(i)*f.gap
+			s.offsets, s.ones = append(s.offsets, offset), append(s.ones, one)
+			if i, low = i+1, low+f.k; int(i) > last+2 && offset > until {
+				return true, false
+			}
+		}
+	}
+	return false, i == f.n
+}
+
+// skip finds a place among the quotients q, a multiple of 64, with at most n entries before it.
+func (f *frame) skip(q []byte, n uint) (i, place uint) {
+	for ; len(q) >= 8; q = q[8:] {
+		c := uint(bits.OnesCount64(binary.LittleEndian.Uint64(q)))
+		if i+c > n {
+			break
+		}
+		i, place = i+c, place+64
+	}
+	return i, place
+}
+
+// back goes from a place among the quotients that is a multiple of 8, with i entries before it, to the last of those.
+func (f *frame) back(b []byte, i, place uint) (uint, uint) {
+	if i == 0 {
+		return 0, 0
+	}
+	for at := (f.quot + place) >> 3; at > f.quot>>3; at-- {
+		if o := b[at-1]; o != 0 {
+			return i - 1, at<<3 - f.quot - 1 - uint(bits.LeadingZeros8(o))
+		}
+	}
+	return 0, 0
 }
 
 // plan makes the runs of gaps and of payload; false if a change is to what is there already or needs the plain form.
-func (s *splicer) plan(c *code, b []byte, f *frame) bool {
+func (s *splicer) plan(c *code, b []byte, f *frame, v *Revision) bool {
 	s.gaps, s.payload = s.gaps[:0], s.payload[:0]
 	n := int(f.n)
 	next, told := 0, 0           // entries of the block before that are still to come
@@ -137,15 +184,16 @@ func (s *splicer) plan(c *code, b []byte, f *frame) bool {
 	gap := func(offset uint64) { s.gaps = append(s.gaps, run{from: -1, gap: offset - last - f.gap}) }
 	keep := func(to int) {
 		if next < to && stale {
-			gap(s.offsets[next])
-			last, stale = s.offsets[next], false
+			o := s.offsets[next-s.first]
+			gap(o)
+			last, stale = o, false
 			next++
 		}
 		if next < to {
 			s.gaps = append(s.gaps, run{from: next, to: to})
 			next = to
-			if to <= len(s.offsets) {
-				last = s.offsets[to-1]
+			if to <= s.first+len(s.offsets) {
+				last = s.offsets[to-1-s.first]
 			}
 		}
 	}
@@ -157,18 +205,18 @@ func (s *splicer) plan(c *code, b []byte, f *frame) bool {
 		}
 		var e Entry
 		switch {
-		case x.add != nil:
+		case x.add >= 0:
 			keep(x.at)
 			gap(x.offset)
 			last, stale = x.offset, true
-			e = *x.add
-		case x.edit.Removed:
+			e = v.Added[x.add]
+		case v.Edits[x.edit].Removed:
 			keep(x.at)
 			next, stale, told = x.at+1, true, x.at+1
 			continue
 		default:
 			c.read(&e, b, f, uint(x.at))
-			if x.edit.apply(&e) != nil {
+			if v.Edits[x.edit].apply(&e) != nil {
 				return false
 			}
 			told = x.at + 1
@@ -199,7 +247,7 @@ func (c *code) part(e *Entry) run {
 func (s *splicer) putLows(w *pack.Writer, b []byte, f *frame) {
 	for i := range s.gaps {
 		if x := &s.gaps[i]; x.from >= 0 {
-			move(w, b, lowsAt+uint(x.from)*f.k, uint(x.to-x.from)*f.k)
+			w.Move(b, lowsAt+uint(x.from)*f.k, uint(x.to-x.from)*f.k)
 		} else {
 			w.Put(x.gap&pack.Mask(f.k), f.k)
 		}
@@ -212,7 +260,7 @@ func (s *splicer) putDates(w *pack.Writer, c *code, b []byte, f *frame) {
 	}
 	for i := range s.payload {
 		if x := &s.payload[i]; x.from >= 0 {
-			move(w, b, f.dates+uint(x.from)*f.date, uint(x.to-x.from)*f.date)
+			w.Move(b, f.dates+uint(x.from)*f.date, uint(x.to-x.from)*f.date)
 		} else {
 			w.Put(x.low, f.date)
 		}
@@ -227,7 +275,7 @@ func (s *splicer) putDigits(w *pack.Writer, c *code, b []byte, f *frame) {
 	}
 	whole := uint(s.changes[0].at) / x.PerMax
 	begin := whole * x.PerMax
-	move(w, b, f.digits, whole*uint(x.Width[x.PerMax]))
+	w.Move(b, f.digits, whole*uint(x.Width[x.PerMax]))
 	s.digits = s.digits[:0]
 	for i, at := begin, f.digits+whole*uint(x.Width[x.PerMax]); i < f.n; i += x.PerMax {
 		n := min(f.n-i, x.PerMax)
@@ -268,21 +316,11 @@ func (s *splicer) putQuotients(w *pack.Writer, b []byte, size uint, f *frame) {
 		}
 		from, to := uint(0), end
 		if x.from > 0 {
-			from = s.ones[x.from-1] + 1
+			from = s.ones[x.from-1-s.first] + 1
 		}
-		if x.to <= len(s.ones) {
-			to = s.ones[x.to-1] + 1
+		if x.to <= s.first+len(s.ones) {
+			to = s.ones[x.to-1-s.first] + 1
 		}
-		move(w, b, f.quot+from, to-from)
-	}
-}
-
-// move copies n bits.
-func move(w *pack.Writer, b []byte, at, n uint) {
-	for ; n >= 64; at, n = at+64, n-64 {
-		w.Put(pack.Get(b, at, 64), 64)
-	}
-	if n > 0 {
-		w.Put(pack.Get(b, at, n), n)
+		w.Move(b, f.quot+from, to-from)
 	}
 }

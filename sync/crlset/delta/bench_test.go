@@ -2,12 +2,18 @@ package delta_test
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"kazashi.example/sync/crlset"
 	"kazashi.example/sync/crlset/delta"
@@ -186,21 +192,76 @@ func BenchmarkDelta(b *testing.B) {
 	b.ReportMetric(limit, "limit-B")
 }
 
+// BenchmarkApply alternates with a plain write and fsync of as many octets, and reports medians of both, their ratio, processor time
+// and peak memory of one run.
 func BenchmarkApply(b *testing.B) {
 	m := measure(b)
 	set, err := crlset.OpenFile(m.base, nil)
 	if err != nil {
 		b.Fatal(err)
 	}
-	d := read(b, m.delta)
-	b.SetBytes(m.size)
-	path := filepath.Join(filepath.Dir(m.base), "next")
-	for b.Loop() {
-		durably(b, path, func(f *os.File) error {
-			_, err := delta.Apply(f, set, d)
-			return err
-		})
+	octets, err := os.ReadFile(m.base)
+	if err != nil {
+		b.Fatal(err)
 	}
+	d := read(b, m.delta)
+	path := filepath.Join(filepath.Dir(m.base), "next")
+	plain := func(f *os.File) error { _, err := f.Write(octets); return err }
+	apply := func(f *os.File) error { _, err := delta.Apply(f, set, d); return err }
+	var walls [2][]float64
+	var cpu []float64
+	b.SetBytes(m.size)
+	for b.Loop() {
+		for i, write := range []func(*os.File) error{plain, apply} {
+			before, began := used(b), time.Now()
+			durably(b, path, write)
+			walls[i] = append(walls[i], time.Since(began).Seconds()*1e3)
+			if i == 1 {
+				cpu = append(cpu, (used(b)-before)*1e3)
+			}
+		}
+	}
+	b.ReportMetric(median(walls[0]), "plain-ms")
+	b.ReportMetric(median(walls[1]), "apply-ms")
+	b.ReportMetric(median(walls[1])/median(walls[0]), "ratio")
+	b.ReportMetric(median(cpu), "cpu-ms")
+	octets = nil
+	b.ReportMetric(peak(b, func() { durably(b, path, apply) }), "peak-MiB")
+}
+
+func median(x []float64) float64 {
+	slices.Sort(x)
+	return x[len(x)/2]
+}
+
+// used is the processor time of the process in seconds.
+func used(b *testing.B) float64 {
+	b.Helper()
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		b.Fatal(err)
+	}
+	return float64(u.Utime.Nano()+u.Stime.Nano()) / 1e9
+}
+
+// peak is the most resident memory while do runs, mapped files included (proc(5), VmHWM and clear_refs).
+func peak(b *testing.B, do func()) (mib float64) {
+	b.Helper()
+	debug.FreeOSMemory()
+	if err := os.WriteFile("/proc/self/clear_refs", []byte("5"), 0); err != nil {
+		b.Fatal(err)
+	}
+	do()
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		b.Fatal(err)
+	}
+	_, after, _ := strings.Cut(string(status), "VmHWM:")
+	var kib float64
+	if _, err := fmt.Sscan(after, &kib); err != nil {
+		b.Fatal(err)
+	}
+	return kib / 1024
 }
 
 // durably writes and fsyncs a file.
@@ -218,22 +279,5 @@ func durably(b *testing.B, path string, write func(f *os.File) error) {
 	}
 	if err := f.Close(); err != nil {
 		b.Fatal(err)
-	}
-}
-
-// BenchmarkWriteFsync is what Apply is compared with.
-func BenchmarkWriteFsync(b *testing.B) {
-	m := measure(b)
-	octets, err := os.ReadFile(m.base)
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.SetBytes(m.size)
-	path := filepath.Join(filepath.Dir(m.base), "next")
-	for b.Loop() {
-		durably(b, path, func(f *os.File) error {
-			_, err := f.Write(octets)
-			return err
-		})
 	}
 }

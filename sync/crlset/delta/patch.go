@@ -36,7 +36,12 @@ func patch(w io.Writer, base *crlset.Set, deltas []*Delta) (crlset.Summary, erro
 type chain struct {
 	layout *crlset.Layout
 	levels []*level
+	edits  []crlset.Edit  // room for revisions
+	added  []crlset.Entry // the same
 }
+
+// room is how many edits or additions are made room for at once.
+const room = 1 << 12
 
 // level is how far one delta of a chain is.
 type level struct {
@@ -67,7 +72,7 @@ func (c *chain) Revise(dst []crlset.Revision, block, entries int) ([]crlset.Revi
 	for _, l := range c.levels {
 		end := l.rank + uint64(entries)
 		if l.block == block || l.edit && l.edits.now.rank < end {
-			r, err := l.take(c.layout, block, end)
+			r, err := c.take(l, block, end)
 			if err != nil {
 				return nil, err
 			}
@@ -85,18 +90,27 @@ func (c *chain) Revise(dst []crlset.Revision, block, entries int) ([]crlset.Revi
 }
 
 // take gathers what a delta says of a block whose entries rank below end.
-func (l *level) take(layout *crlset.Layout, block int, end uint64) (r crlset.Revision, err error) {
+func (c *chain) take(l *level, block int, end uint64) (r crlset.Revision, err error) {
+	c.edits, c.added = roomy(c.edits), roomy(c.added)
 	for ; l.edit && l.edits.now.rank < end; l.edit = l.edits.next() {
 		x := &l.edits.now
-		r.Edits = append(r.Edits, crlset.Edit{
+		c.edits = append(c.edits, crlset.Edit{
 			Place: int(x.rank - l.rank), Removed: x.removed, Told: x.told, Dated: x.dated, Reason: x.reason, Date: x.date,
 		})
 	}
 	for err == nil && l.block == block {
-		r.Added = append(r.Added, l.additions.now)
-		err = l.add(layout)
+		c.added = append(c.added, l.additions.now)
+		err = l.add(c.layout)
 	}
-	return r, err
+	return crlset.Revision{Edits: c.edits, Added: c.added}, err
+}
+
+// roomy is what is behind s, or new room if little is left there.
+func roomy[T any](s []T) []T {
+	if s = s[len(s):]; cap(s) < room/64 {
+		return make([]T, 0, room)
+	}
+	return s
 }
 
 // done reports whether every delta came to its end.
