@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -57,7 +58,7 @@ func scratch(t *testing.T) string {
 	return dir
 }
 
-func record(t *testing.T, s crash.Scenario) *crash.Run {
+func recorded(t *testing.T, s crash.Scenario) *crash.Run {
 	t.Helper()
 	r, err := crash.Record(t.Context(), s, scratch(t))
 	if err != nil {
@@ -66,8 +67,8 @@ func record(t *testing.T, s crash.Scenario) *crash.Run {
 	return r
 }
 
-// whole demands that no state of a matrix is broken, and prints it.
-func whole(t *testing.T, m crash.Matrix) {
+// all demands that no state of a matrix is broken, and prints it.
+func all(t *testing.T, m crash.Matrix) {
 	t.Helper()
 	t.Log(m)
 	for _, f := range m.Faults[:min(len(m.Faults), 10)] {
@@ -75,6 +76,35 @@ func whole(t *testing.T, m crash.Matrix) {
 	}
 	if m.States == 0 {
 		t.Error("a matrix without states")
+	}
+}
+
+// matrices runs every matrix of a scenario, prints it, and kills in earnest at some ten points.
+func matrices(t *testing.T, s crash.Scenario) {
+	t.Helper()
+	r := recorded(t, s)
+	for i, o := range r.Ops() {
+		t.Logf("%s: %3d %v", s.Name, i+1, o)
+	}
+	all(t, r.Kill(t.Context()))
+	all(t, r.Power(t.Context()))
+	unused := maps.Clone(s.Superfluous)
+	for _, l := range r.Without(t.Context()) {
+		t.Logf("%s: %v", s.Name, l)
+		switch {
+		case l.Fault != nil:
+		case l.Why == "":
+			t.Errorf("%s does not need %v", s.Name, l.Op)
+		default:
+			delete(unused, l.Op.String())
+		}
+	}
+	if len(unused) > 0 {
+		t.Errorf("%s needs what is said to be superfluous: %q", s.Name, unused)
+	}
+	kills, err := r.Slay(t.Context(), 1+len(r.Ops())/10)
+	if t.Logf("%s: killed %d times in earnest", s.Name, kills); err != nil || kills == 0 {
+		t.Errorf("Slay() = %d, %v", kills, err)
 	}
 }
 
@@ -151,24 +181,12 @@ func fileScenario(child string) crash.Scenario {
 }
 
 func TestDurableFilesAreWholeAtEveryPoint(t *testing.T) {
-	r := record(t, fileScenario("durable"))
-	whole(t, r.Kill(t.Context()))
-	whole(t, r.Power(t.Context()))
-	for _, l := range r.Without(t.Context()) {
-		t.Log(l)
-		if l.Fault == nil {
-			t.Error(l)
-		}
-	}
-	kills, err := r.Slay(t.Context(), 2)
-	if t.Logf("%d kills in earnest", kills); err != nil || kills == 0 {
-		t.Errorf("Slay() = %d, %v", kills, err)
-	}
+	matrices(t, fileScenario("durable"))
 }
 
 func TestARenameWithoutFsyncIsFound(t *testing.T) {
-	r := record(t, fileScenario("careless"))
-	whole(t, r.Kill(t.Context()))
+	r := recorded(t, fileScenario("careless"))
+	all(t, r.Kill(t.Context()))
 	m := r.Power(t.Context())
 	if t.Log(m); len(m.Faults) == 0 {
 		t.Errorf("%v: want a fault", m)
@@ -185,7 +203,7 @@ func TestWhatCannotBeFollowedIsRefused(t *testing.T) {
 }
 
 func TestCopiesWithinTheFolderAreFollowed(t *testing.T) {
-	r := record(t, crash.Scenario{Name: "copy", Child: again("copy")})
+	r := recorded(t, crash.Scenario{Name: "copy", Child: again("copy")})
 	if got := fmt.Sprint(r.Ops()); got != "[create a write a @0+5 create b write b @0+5]" {
 		t.Errorf("Ops() = %s", got)
 	}

@@ -90,7 +90,7 @@ func (r *Run) Without(ctx context.Context) (losses []Loss) {
 		found, stop := context.WithCancel(ctx)
 		m := r.matrix(found, "", func(m *muster) {
 			m.broken = stop
-			for k := j + 1; k <= len(r.ops) && found.Err() == nil; k++ {
+			for k := len(r.ops); k > j && found.Err() == nil; k-- { // what was said at the end binds the most
 				m.cut(k, j)
 			}
 		})
