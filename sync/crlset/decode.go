@@ -89,7 +89,8 @@ func (r *region) keys(out []Entry, s []byte, size uint, base Key, f *frame) bool
 			low, last, i = low+f.k, one+1, i+1
 		}
 	}
-	return i == len(out) && (last+7)>>3 == size-f.quot>>3 && out[i-1].Key.Compare(base) >= 0 && (r.tail == 0 || r.tails(out, s, f))
+	return i == len(out) && (last+7)>>3 == size-f.quot>>3 && out[i-1].Key.Compare(base) >= 0 &&
+		(r.tail == 0 || r.tails(out, s, f)) && !r.ends(out[i-1].Key)
 }
 
 // key is base + offset without the tail.

@@ -32,6 +32,7 @@ type Layout struct {
 // region is a Region ready for use.
 type region struct {
 	start  Key
+	end    Key    // the start of the next region; 0 if this is the last
 	size   uint64 // of the region in units of 2^tail keys; 0 is 2^64
 	first  int    // number of its first block
 	blocks int
@@ -75,9 +76,7 @@ func (l *Layout) add(g Region, c *code) error {
 	if n := len(l.regions); n > 0 && r.start.Compare(l.regions[n-1].start) <= 0 {
 		return fmt.Errorf("%w: regions out of order", ErrPlan)
 	} else if n > 0 {
-		if _, ok := l.regions[n-1].block(r.start); ok {
-			return fmt.Errorf("%w: regions overlap", ErrPlan)
-		}
+		l.regions[n-1].end = r.start
 	}
 	if l.blocks += r.blocks; l.blocks > 1<<32-1 {
 		return fmt.Errorf("%w: too many blocks", ErrPlan)
@@ -131,6 +130,9 @@ func (r *region) block(k Key) (int, bool) {
 	hi, ok := r.high(k.Sub(r.start))
 	return int(hi >> r.shift), ok
 }
+
+// ends reports whether k belongs to the next region already.
+func (r *region) ends(k Key) bool { return r.end != Key{} && k.Compare(r.end) >= 0 }
 
 // high is a distance from the start without its tail.
 func (r *region) high(d Key) (uint64, bool) {

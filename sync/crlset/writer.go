@@ -47,6 +47,9 @@ func (w *Writer) fits(entries []Entry) int {
 		return 0
 	}
 	for i := range entries {
+		if w.region.ends(entries[i].Key) {
+			return i
+		}
 		d := entries[i].Key.Sub(w.base)
 		if w.region.tail > 0 {
 			d = shr(d, w.region.tail)
