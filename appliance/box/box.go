@@ -40,7 +40,6 @@ import (
 const (
 	fileJournal = "journal.db"
 	fileClock   = "clock.floor"
-	dirLists    = "lists"
 )
 
 // houseEvery is the pause between two rounds of housekeeping.
@@ -104,7 +103,9 @@ func (b *Box) open(ctx context.Context, built time.Time) (err error) {
 	}
 	b.log.WarnContext(ctx, "this box keeps its keys in a file", slog.String("weakness", vault.Weakness))
 	b.clock = clock.New(ctx, clock.System(), clock.File(filepath.Join(b.conf.DataDir, fileClock)), built, b.log)
-	if b.lists, err = revocation.Open(ctx, filepath.Join(b.conf.DataDir, dirLists), b.desired.Anchors(), b.log); err != nil {
+	if b.lists, err = revocation.Open(ctx, revocation.Config{
+		Dir: b.conf.Lists(), Keys: func() sign.Keys { return b.desired.Trust() }, Learn: b.clock.Learn, Changed: b.changed, Log: b.log,
+	}); err != nil {
 		return err
 	}
 	b.roster = roster.New(b.identity.Box)
@@ -134,7 +135,7 @@ func (b *Box) wire() error {
 		return err
 	}
 	b.link = link.New(link.Config{
-		Client: b.client, Journal: b.journal, Desired: b.desired, Lists: b.lists, Roster: b.roster, Watch: b,
+		Client: b.client, Journal: b.journal, Desired: b.desired, Sets: b.lists, Roster: b.roster, Watch: b,
 		Clock: b.clock, Now: b.now, Release: b.release, Log: b.log,
 	})
 	b.counter, err = tap.New(tap.Config{
@@ -174,6 +175,9 @@ func (b *Box) Close() error {
 	if b.client != nil {
 		b.client.Close()
 	}
+	if b.lists != nil {
+		b.lists.Close()
+	}
 	if b.journal != nil {
 		errs = append(errs, b.journal.Close())
 	}
@@ -198,6 +202,7 @@ func (b *Box) Run(ctx context.Context) error {
 	g.Go(func() error { return server.Serve(run, handler, b.log, page, socket) })
 	g.Go(func() error { return b.counter.Run(run) })
 	g.Go(func() error { return b.link.Run(run) })
+	g.Go(func() error { return b.lists.Run(run, b.client) })
 	g.Go(func() error { return b.keepHouse(run) })
 	g.Go(func() error { return b.tell(run) })
 	b.log.InfoContext(ctx, "box runs", slog.String("box", b.identity.Box.String()), slog.String("counter", "http://"+page.Addr().String()),

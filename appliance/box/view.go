@@ -112,9 +112,9 @@ func (b *Box) service() localapi.Service {
 func (b *Box) list(s localapi.Status) (oldest localapi.List) {
 	r, _, _ := b.desired.For(s.Service.ID)
 	for _, h := range r.Hierarchies {
-		number, at, ok := b.lists.Newest(certid.Scope{Hierarchy: h, Purpose: certid.PurposeAuth})
-		if ok && (oldest.ThisUpdate.IsZero() || at.Before(oldest.ThisUpdate)) {
-			oldest = localapi.List{Number: number, ThisUpdate: at, AgeSeconds: int64(s.Clock.Now.Sub(at).Seconds())}
+		head, ok := b.lists.Newest(certid.Scope{Hierarchy: h, Purpose: certid.PurposeAuth})
+		if at := head.At(); ok && (oldest.ThisUpdate.IsZero() || at.Before(oldest.ThisUpdate)) {
+			oldest = localapi.List{Number: head.Number.N, ThisUpdate: at, AgeSeconds: int64(s.Clock.Now.Sub(at).Seconds())}
 		}
 	}
 	return oldest

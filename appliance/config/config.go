@@ -169,5 +169,8 @@ func (c Config) ProxyURL() (*url.URL, error) {
 	}
 }
 
+// Lists is the folder of revocation sets.
+func (c Config) Lists() string { return filepath.Join(c.DataDir, "lists") }
+
 // Socket is where the CLI reaches the daemon.
 func (c Config) Socket() string { return filepath.Join(c.DataDir, "kazashi.sock") }

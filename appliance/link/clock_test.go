@@ -5,11 +5,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"kazashi.example/appliance/link"
-	"kazashi.example/central/lab/world"
-	"kazashi.example/central/lab/world/worldtest"
-	"kazashi.example/sync/certid"
-	"kazashi.example/sync/trust"
 	"kazashi.example/sync/wire"
 )
 
@@ -61,35 +56,4 @@ func TestP8TheClockLearnsFromWhatWasSigned(t *testing.T) {
 			})
 		})
 	}
-}
-
-// A list from the future moves the clock, when it comes and again after a restart.
-func TestP8AListFromTheFutureMovesTheClock(t *testing.T) {
-	day := time.Date(2027, 3, 1, 12, 0, 0, 0, time.UTC)
-	by, err := worldtest.Open(t, world.Config{Now: day, People: 1}).Authority(certid.PurposeAuth, 3)
-	must(t, err)
-	der, err := by.List(7, day, day.Add(24*time.Hour), nil)
-	must(t, err)
-	inTime(t, func(t *testing.T) { // its time begins in the year 2000
-		c := newCentral(t)
-		c.anchors = []trust.Anchor{{Hierarchy: certid.HierarchyPractice, Purpose: certid.PurposeAuth, Certificate: by.Cert.Raw}}
-		c.spoilPoll = func(p *wire.Polled) error {
-			p.Lists = []wire.RelayedList{{Hierarchy: certid.HierarchyPractice, Purpose: certid.PurposeAuth, DER: der}}
-			return nil
-		}
-		b := newBox(t, c, direct{central: c}, quiet)
-		defer b.close()
-		stop := b.run()
-		time.Sleep(time.Minute)
-		synctest.Wait()
-		stop()
-		if got := b.learnt.Load(); got != day.Unix() {
-			t.Errorf("learnt %d from a list of %d", got, day.Unix())
-		}
-		b.learnt.Store(0)
-		link.New(b.link.Config)
-		if got := b.learnt.Load(); got != day.Unix() {
-			t.Errorf("learnt %d at the start, holding a list of %d", got, day.Unix())
-		}
-	})
 }

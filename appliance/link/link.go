@@ -19,10 +19,8 @@ import (
 
 	"kazashi.example/appliance/desired"
 	"kazashi.example/appliance/journal"
-	"kazashi.example/appliance/revocation"
 	"kazashi.example/appliance/roster"
 	"kazashi.example/sync/ack"
-	"kazashi.example/sync/certid"
 	"kazashi.example/sync/record"
 	"kazashi.example/sync/rule"
 	"kazashi.example/sync/uplink"
@@ -101,8 +99,7 @@ type Config struct {
 	Client  Central
 	Journal Journal
 	Desired *desired.Store
-	Lists   *revocation.Cache
-	Sets    Sets // nil: none are kept
+	Sets    Sets
 	Roster  *roster.Book
 	Watch   Watcher
 	Clock   Clock
@@ -138,15 +135,9 @@ func New(c Config) *Link {
 	return l
 }
 
-// learn tells the clock when the bundle, the rules and the lists in force were signed. None of them can be from the future: a list
-// that is later than the clock moves the clock, and does not count as fresh until its day comes.
+// learn tells the clock when the bundle and the rules in force were signed. None of them can be from the future.
 func (l *Link) learn() {
 	l.Clock.Learn(l.Desired.Issued())
-	for _, list := range l.Lists.Held() {
-		if _, thisUpdate, ok := l.Lists.Newest(certid.Scope{Hierarchy: list.Hierarchy, Purpose: list.Purpose}); ok {
-			l.Clock.Learn(thisUpdate)
-		}
-	}
 }
 
 // Wake says that a record was appended. It never blocks.

@@ -261,9 +261,9 @@ func TestNoAnswerMakesALoopSpin(t *testing.T) {
 		"the same offer in every poll": {func(c *central) {
 			c.spoilPoll = func(p *wire.Polled) error { p.Sets = []wire.SetOffer{offer(5)}; return nil }
 		}, 10, seconds + 20, true},
-		"a broken list in every poll": {func(c *central) {
+		"broken rules in every poll": {func(c *central) {
 			c.spoilPoll = func(p *wire.Polled) error {
-				p.Lists = []wire.RelayedList{{Hierarchy: 3, Purpose: 1, DER: []byte("no list")}}
+				p.Rules = []byte("no rules")
 				return nil
 			}
 		}, 10, 30, true},
@@ -293,12 +293,12 @@ func (c *central) forAnother() []byte {
 	return msg
 }
 
-// A broken list must not keep verdicts out, nor may a record that central never takes keep a new one waiting.
+// Broken rules must not keep verdicts out, nor may a record that central never takes keep a new one waiting.
 func TestOnePartAtFaultKeepsNothingElseOut(t *testing.T) { // P2
 	inTime(t, func(t *testing.T) {
 		c := newCentral(t)
 		c.spoilPoll = func(p *wire.Polled) error {
-			p.Lists = []wire.RelayedList{{Hierarchy: 3, Purpose: 1, DER: []byte("no list")}}
+			p.Rules = []byte("no rules")
 			return nil
 		}
 		b := newBox(t, c, direct{central: c}, quiet)

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"kazashi.example/appliance/desired"
-	"kazashi.example/appliance/revocation"
 	"kazashi.example/appliance/roster"
 	"kazashi.example/sync/wire"
 )
@@ -101,12 +100,9 @@ func (l *Link) question(ctx context.Context) (wire.Poll, error) {
 		return wire.Poll{}, err
 	}
 	p := wire.Poll{
-		Verdicts: held, Acks: l.Journal.Version(), Rules: l.Desired.Rules(), Trust: l.Desired.Trust().Number, Lists: l.Lists.Held(),
+		Verdicts: held, Acks: l.Journal.Version(), Rules: l.Desired.Rules(), Trust: l.Desired.Trust().Number, Sets: l.Sets.Held(),
 		Epochs: epochs[:min(len(epochs), wire.MaxEpochs)], Time: l.Now().UnixMilli(), Waiting: waiting, Release: l.Release,
 		Roster: l.Roster.Version(),
-	}
-	if l.Sets != nil {
-		p.Sets = l.Sets.Held()
 	}
 	l.patience(&p)
 	return p, nil
@@ -137,7 +133,7 @@ func (l *Link) apply(ctx context.Context, got wire.Polled) (news bool, err error
 		switch {
 		case err == nil:
 			news = true
-		case errors.Is(err, desired.ErrOlder), errors.Is(err, revocation.ErrOlder), errors.Is(err, roster.ErrOlder):
+		case errors.Is(err, desired.ErrOlder), errors.Is(err, roster.ErrOlder):
 		default:
 			faults = append(faults, fmt.Errorf("applying %s: %w", what, err))
 		}
@@ -148,16 +144,13 @@ func (l *Link) apply(ctx context.Context, got wire.Polled) (news bool, err error
 	if len(got.Rules) > 0 {
 		note("the rules", l.Desired.ApplyRules(got.Rules))
 	}
-	for _, list := range got.Lists {
-		note("a revocation list", l.Lists.Apply(list))
-	}
 	if len(got.Verdicts) > 0 {
 		note("final verdicts", l.settle(ctx, got.Verdicts))
 	}
 	if len(got.Roster) > 0 {
 		note("the roster", l.Roster.Apply(l.Desired.Trust(), got.Roster))
 	}
-	if l.Sets != nil && len(got.Sets) > 0 {
+	if len(got.Sets) > 0 {
 		l.Sets.Offered(got.Sets) // what comes of it is news when it is in use
 	}
 	news = l.named(ctx, got.Subjects) || news
@@ -185,12 +178,7 @@ func (l *Link) applyTrust(ctx context.Context, bundle []byte) error {
 	}
 	l.Client.Close()
 	l.Roster.Review(l.Desired.Trust())
-	if l.Sets != nil {
-		if err := l.Sets.Trust(ctx); err != nil {
-			return err
-		}
-	}
-	return l.Lists.Trust(ctx, l.Desired.Anchors())
+	return l.Sets.Trust(ctx)
 }
 
 func (l *Link) settle(ctx context.Context, verdicts []byte) error {

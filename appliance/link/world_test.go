@@ -19,7 +19,6 @@ import (
 	"kazashi.example/appliance/desired"
 	"kazashi.example/appliance/journal"
 	"kazashi.example/appliance/link"
-	"kazashi.example/appliance/revocation"
 	"kazashi.example/appliance/roster"
 	"kazashi.example/sync/ack"
 	"kazashi.example/sync/certid"
@@ -288,7 +287,7 @@ func (c *central) lacking(p wire.Poll) (out wire.Polled, news bool, again <-chan
 		if err := c.spoilPoll(&out); err != nil {
 			return out, false, nil, err
 		}
-		news = out.Ack != nil || out.Rules != nil || out.Bundle != nil || out.Lists != nil || out.Sets != nil || out.Verdicts != nil
+		news = out.Ack != nil || out.Rules != nil || out.Bundle != nil || out.Sets != nil || out.Verdicts != nil
 	}
 	if c.bundle > p.Trust {
 		out.Bundle, news = c.trust(), true
@@ -423,7 +422,6 @@ type box struct {
 	dir     string
 	journal *journal.Journal
 	desired *desired.Store
-	lists   *revocation.Cache
 	roster  *roster.Book
 	sets    *sets
 	watch   *watcher
@@ -456,14 +454,12 @@ func newBox(t testing.TB, c *central, to link.Central, log *slog.Logger) *box {
 	must(t, desired.Create(b.dir, desired.Place{Box: c.box, Site: "honmachi", Name: "counter 1", Root: root}, c.trust()))
 	b.desired, err = desired.Open(t.Context(), b.dir, quiet)
 	must(t, err)
-	b.lists, err = revocation.Open(t.Context(), filepath.Join(b.dir, "lists"), b.desired.Anchors(), quiet)
-	must(t, err)
 	b.journal, err = journal.Open(t.Context(), filepath.Join(b.dir, "journal.db"), journal.Options{
 		Device: c.device, Box: c.box, Fresh: true, Recipient: func() (seal.PublicKey, error) { return b.desired.Trust().SealKey() },
 	})
 	must(t, err)
 	b.link = link.New(link.Config{
-		Client: to, Journal: b.journal, Desired: b.desired, Lists: b.lists, Sets: b.sets, Roster: b.roster, Watch: b.watch, Clock: b,
+		Client: to, Journal: b.journal, Desired: b.desired, Sets: b.sets, Roster: b.roster, Watch: b.watch, Clock: b,
 		Now: time.Now, Release: "test", Log: log,
 	})
 	return b

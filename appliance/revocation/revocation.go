@@ -1,173 +1,196 @@
-// Package revocation is the box's copy of the authorities' revocation lists.
+// Package revocation is the box's revocation sets: it keeps them, answers from them, and brings them up to date.
 //
-// A list is the authority's own signed file, relayed by central and verified here against the anchors of the trust bundle;
-// nothing that fails is ever used, and what is in use stays until a newer one has been verified and is durable. A [Cache]
-// may be used from any goroutine; an answer is a look into memory and waits for nothing. It does not judge a list's age: that
-// is the rule's.
+// A set is used only once its head verified against the trust bundle in force and its octets against the digests that the head
+// vouches for; where they came from does not matter: from central in pieces over a bad line, as deltas, or from a folder that
+// somebody carried. Nothing that fails is ever used, and nothing older replaces anything newer, whatever the box's clock says.
+//
+// Concurrency: a [Cache] may be used from any goroutine. An answer is a search in a memory map; it waits for no network, no
+// download and no other set being made ready.
+//
+// Durability: per scope the newest set and the one before it lie in the folder, each as a file and its manifest. A set counts
+// from the moment that its manifest has its name; a crash before that leaves what was in use, and what was fetched is gone on with.
+// If chunks of the newest fail their digests or cannot be read, the one before answers at once and the newest is fetched anew.
+//
+// It does not judge how old a set may be: that is the rule's.
 package revocation
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
-	"strings"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
-	"kazashi.example/reader/jpki"
 	"kazashi.example/sync/certid"
-	"kazashi.example/sync/durable"
+	"kazashi.example/sync/crlset/manifest"
 	"kazashi.example/sync/record"
+	"kazashi.example/sync/rule"
+	"kazashi.example/sync/sign"
 	"kazashi.example/sync/wire"
 )
 
-// Errors of Apply.
+// Errors of sets that came. Those of packages crlset, delta, manifest and sign come with them.
 var (
-	// ErrScope says that a list was relayed as another scope's.
-	ErrScope = errors.New("list is for another scope than it was sent as")
-	// ErrOlder says that the list held is as new or newer.
-	ErrOlder = errors.New("list is not newer than the one held")
+	// ErrOlder says that the set in use is as new or newer.
+	ErrOlder = errors.New("revocation set is not newer than the one in use")
+	// ErrRoot says that base and deltas did not give the set that the signed head names.
+	ErrRoot = errors.New("applied deltas do not give the set that was signed")
+	// ErrName says that what a file holds is not what its name says.
+	ErrName = errors.New("file holds another revocation set than its name says")
+	// ErrFull says that the disk had no room for a set; the one in use stays.
+	ErrFull = errors.New("no room on the disk for a newer revocation set; the one in use stays")
+	// ErrNothing says that a folder holds nothing that could be loaded.
+	ErrNothing = errors.New("no revocation set and no delta in this folder")
 )
 
-// extension ends the name of a list's file.
-const extension = ".crl"
+// Inbox is the folder inside a Cache's from which a running box takes what `kazashi crl load` put there.
+const Inbox = "inbox"
 
-// Cache holds one list a scope.
+// Config is the parts of a Cache. Dir and Keys are required.
+type Config struct {
+	Dir     string           // its own; made if need be
+	Keys    func() sign.Keys // of the trust bundle in force; asked at each verification, and must not block
+	Learn   func(time.Time)  // hears when the lists of a set that came into use were signed; nil: nobody does
+	Changed func()           // hears that other sets are in use; does not block; nil: nobody does
+	Log     *slog.Logger     // nil discards
+}
+
+// Remote is where sets come from.
+type Remote interface {
+	// Blob streams a file from an octet on, to its end. The stream may end early; it is closed before the next is asked for.
+	Blob(ctx context.Context, id wire.BlobID, from uint64) (io.ReadCloser, error)
+}
+
+// Cache holds the sets.
 type Cache struct {
-	dir string
-	log *slog.Logger
+	Config
+	news    chan struct{} // offers changed, or a set was found damaged
+	gained  atomic.Uint64 // octets that were fetched and verified
+	loading sync.Mutex    // lets one folder at a time in
 
-	changing sync.Mutex // lets one change at a time in; held across the disk and the verification
+	changing sync.Mutex // lets one change of the folder at a time in; held across the disk, and no lookup waits for it
 
 	mu      sync.RWMutex // guards what follows; held for moments only, a tap waits for it
-	anchors *jpki.Anchors
-	lists   map[certid.Scope]*jpki.List
+	turn    uint64       // counts changes of trust
+	shelves map[certid.Scope]shelf
+	offers  []wire.SetOffer
+	damaged []manifest.Head          // to be set aside
+	broken  map[manifest.Digest]bool // roots of sets whose octets are as signed and contradict themselves
 }
 
-// Open reads the lists kept in dir and verifies them again. One that no longer verifies is reported and not used.
-func Open(ctx context.Context, dir string, anchors *jpki.Anchors, log *slog.Logger) (*Cache, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("making the folder of lists: %w", err)
+// shelf is what is in use in one scope; both may be nil.
+type shelf struct{ newest, previous *held }
+
+// Open reads what the folder holds, clears up what a crash left, and starts nothing. A set that cannot be used is reported and
+// costs no more than itself. Close it after Run has ended.
+func Open(ctx context.Context, conf Config) (*Cache, error) {
+	if conf.Log == nil {
+		conf.Log = slog.New(slog.DiscardHandler)
 	}
-	c := &Cache{dir: dir, log: log}
-	return c, c.Trust(ctx, anchors)
+	if conf.Learn == nil {
+		conf.Learn = func(time.Time) {}
+	}
+	if conf.Changed == nil {
+		conf.Changed = func() {}
+	}
+	if err := os.MkdirAll(filepath.Join(conf.Dir, Inbox), 0o700); err != nil {
+		return nil, fmt.Errorf("making the folder of revocation sets: %w", err)
+	}
+	c := &Cache{Config: conf, news: make(chan struct{}, 1), shelves: map[certid.Scope]shelf{}, broken: map[manifest.Digest]bool{}}
+	if err := c.tidy(); err != nil {
+		return nil, fmt.Errorf("clearing up the folder of revocation sets: %w", err)
+	}
+	return c, c.recall(ctx)
 }
 
-// Trust takes other anchors and verifies everything on disk against them. A list that they do not vouch for is out of use when
-// it returns, also when it returns an error, and its file stays: other anchors may vouch for it again.
-func (c *Cache) Trust(ctx context.Context, anchors *jpki.Anchors) error {
-	c.changing.Lock()
-	defer c.changing.Unlock()
-	lists := map[certid.Scope]*jpki.List{}
-	files, err := os.ReadDir(c.dir)
-	for _, f := range files {
-		if !strings.HasSuffix(f.Name(), extension) {
-			continue
+// Close lets the sets go. Lookups after it are not covered.
+func (c *Cache) Close() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, s := range c.shelves {
+		s.newest.release()
+		s.previous.release()
+	}
+	clear(c.shelves)
+}
+
+// Answer is what the sets say of one certificate, and the set that says so (P6).
+type Answer struct {
+	Answer     record.Answer
+	Number     rule.Version // zero: no set speaks of it
+	ThisUpdate time.Time    // UTC; zero with a zero number
+}
+
+// Answer looks a certificate up in the set of its scope; issuer is the key that signed it. not_covered and nothing else when there is
+// none, or when the serial is not on the set and the set does not speak of what that key issued (P7). Any entry counts, whatever
+// its date: a set speaks of the present. It is a look into memory that the disk is mapped into.
+func (c *Cache) Answer(id certid.CertID, issuer certid.KeyID) Answer {
+	for {
+		h := c.borrow(id.Scope)
+		if h == nil {
+			return Answer{Answer: record.AnswerNotCovered}
 		}
-		list, err := c.read(f, anchors)
+		a, err := h.set.Answer(id.Serial)
 		if err != nil {
-			c.log.WarnContext(ctx, "a kept revocation list cannot be used", slog.String("file", f.Name()), slog.Any("error", err))
+			c.damage(h, err)
+			h.release()
 			continue
 		}
-		lists[list.Scope] = list
+		said := Answer{a, h.head.Number, h.head.At()}
+		if a == record.AnswerNotRevoked && !h.head.Covers(issuer) {
+			said = Answer{Answer: record.AnswerNotCovered}
+		}
+		h.release()
+		return said
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.anchors, c.lists = anchors, lists
-	if err != nil {
-		return fmt.Errorf("reading the folder of lists: %w", err)
+}
+
+// borrow returns the set that answers for a scope; the caller releases it. nil if there is none.
+func (c *Cache) borrow(s certid.Scope) *held {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.shelves[s].newest.borrow()
+}
+
+// Held names the sets that answer, for asking central for newer ones; in order of their scopes.
+func (c *Cache) Held() []wire.HeldSet {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	var sets []wire.HeldSet
+	for _, s := range c.shelves {
+		if s.newest == nil {
+			continue
+		}
+		h := s.newest.head
+		sets = append(sets, wire.HeldSet{Hierarchy: h.Hierarchy, Purpose: h.Purpose, Number: h.Number, Root: wire.BlobID(h.Root)})
+	}
+	slices.SortFunc(sets, func(a, b wire.HeldSet) int {
+		return cmp.Or(cmp.Compare(a.Hierarchy, b.Hierarchy), cmp.Compare(a.Purpose, b.Purpose))
+	})
+	return sets
+}
+
+// Newest is the head of the set that answers for a scope.
+func (c *Cache) Newest(s certid.Scope) (manifest.Head, bool) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	if h := c.shelves[s].newest; h != nil {
+		return h.head, true
+	}
+	return manifest.Head{}, false
+}
+
+// newer is ErrOlder unless number is above that of the set that answers for the scope.
+func (c *Cache) newer(s certid.Scope, number rule.Version) error {
+	if h, ok := c.Newest(s); ok && number.Compare(h.Number) <= 0 {
+		return fmt.Errorf("%w: %s number %d-%d, in use %d-%d", ErrOlder, s, number.CentralEpoch, number.N, h.Number.CentralEpoch, h.Number.N)
 	}
 	return nil
-}
-
-// read takes a list only from the file that its scope names, so that a copy beside it counts for nothing.
-func (c *Cache) read(f fs.DirEntry, anchors *jpki.Anchors) (*jpki.List, error) {
-	der, err := os.ReadFile(filepath.Join(c.dir, f.Name()))
-	if err != nil {
-		return nil, err
-	}
-	list, err := anchors.OpenList(der)
-	if err != nil {
-		return nil, err
-	}
-	if f.Name() != fileName(list.Scope) {
-		return nil, ErrScope
-	}
-	return list, nil
-}
-
-func fileName(s certid.Scope) string { return strings.ReplaceAll(s.String(), "/", "-") + extension }
-
-// Apply verifies a relayed list and puts it in use. ErrScope, ErrOlder, or an error of package jpki.
-func (c *Cache) Apply(l wire.RelayedList) error {
-	c.changing.Lock()
-	defer c.changing.Unlock()
-	list, err := c.believed().OpenList(l.DER)
-	if err != nil {
-		return fmt.Errorf("verifying a relayed list: %w", err)
-	}
-	if list.Scope != (certid.Scope{Hierarchy: l.Hierarchy, Purpose: l.Purpose}) {
-		return ErrScope
-	}
-	if held, _ := c.held(list.Scope); held != nil && list.Number <= held.Number {
-		return ErrOlder
-	}
-	if err := durable.WriteFile(filepath.Join(c.dir, fileName(list.Scope)), l.DER, 0o600); err != nil {
-		return fmt.Errorf("keeping a list: %w", err)
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.lists[list.Scope] = list
-	return nil
-}
-
-func (c *Cache) believed() *jpki.Anchors {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	return c.anchors
-}
-
-func (c *Cache) held(s certid.Scope) (*jpki.List, *jpki.Anchors) {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	return c.lists[s], c.anchors
-}
-
-// Answer says what the list of the certificate's scope says, with the list's number and thisUpdate. not_covered, 0 and the
-// zero time when there is none, or when the list does not speak of what this issuer key issued and the serial is not on it
-// (P7). Any listed entry counts, whatever its date: a list speaks of the present.
-func (c *Cache) Answer(id certid.CertID, issuer certid.KeyID) (answer record.Answer, number uint64, thisUpdate time.Time) {
-	l, anchors := c.held(id.Scope)
-	if l == nil {
-		return record.AnswerNotCovered, 0, time.Time{}
-	}
-	answer = l.Answer(id.Serial)
-	if answer == record.AnswerNotRevoked && !l.Covers(anchors, issuer) {
-		return record.AnswerNotCovered, 0, time.Time{}
-	}
-	return answer, l.Number, l.ThisUpdate
-}
-
-// Held names the lists, for asking central for newer ones.
-func (c *Cache) Held() []wire.List {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	held := make([]wire.List, 0, len(c.lists))
-	for scope, l := range c.lists {
-		held = append(held, wire.List{Hierarchy: scope.Hierarchy, Purpose: scope.Purpose, Number: l.Number})
-	}
-	return held
-}
-
-// Newest is the list of a scope that taps are decided by: its number and thisUpdate.
-func (c *Cache) Newest(s certid.Scope) (number uint64, thisUpdate time.Time, ok bool) {
-	l, _ := c.held(s)
-	if l == nil {
-		return 0, time.Time{}, false
-	}
-	return l.Number, l.ThisUpdate, true
 }

@@ -28,12 +28,13 @@ func (c *Counter) content(t *taken) content.Record {
 		Hierarchy: t.cert.Hierarchy, Purpose: certid.PurposeAuth, Serial: t.cert.Serial.Bytes(), Issuer: content.IssuerOf(t.cert.Issuer),
 		NotBefore: t.cert.NotBefore.Unix(), NotAfter: notAfter(t.cert).Unix(),
 		Said: content.Said{
-			Verdict: t.decision.Verdict, Reason: t.decision.Reason, Rule: t.set, Answer: t.answer, ListNumber: t.list, Clock: t.confidence,
+			Verdict: t.decision.Verdict, Reason: t.decision.Reason, Rule: t.set, Answer: t.said.Answer, Clock: t.confidence,
+			ListNumber: t.said.Number.N, ListEpoch: t.said.Number.CentralEpoch,
 		},
 		PIN: t.pin, Card: t.card, Enrolment: t.enrolment,
 	})
-	if !t.listTime.IsZero() {
-		r.Said.ListTime = t.listTime.Unix()
+	if !t.said.ThisUpdate.IsZero() {
+		r.Said.ListTime = t.said.ThisUpdate.Unix()
 	}
 	if t.sent() {
 		r.Certificate = t.der
@@ -73,12 +74,12 @@ func (c *Counter) verdict(t *taken, id record.ID, reader string) localapi.Event 
 			First: localapi.Outcome{Verdict: k.Verdict, Reason: k.Reason}, State: localapi.StateWaiting,
 		},
 		Rests: &localapi.Rests{
-			Basis: t.basis(), Evidence: t.evidence, Answer: t.answer, Rule: t.set.N, Confidence: t.confidence,
+			Basis: t.basis(), Evidence: t.evidence, Answer: t.said.Answer, Rule: t.set.N, Confidence: t.confidence,
 		},
 		Enrol: t.enrolled,
 	}
-	if !t.listTime.IsZero() {
-		e.Rests.List = localapi.List{Number: t.list, ThisUpdate: t.listTime, AgeSeconds: int64(t.now.Sub(t.listTime).Seconds())}
+	if at := t.said.ThisUpdate; !at.IsZero() {
+		e.Rests.List = localapi.List{Number: t.said.Number.N, ThisUpdate: at, AgeSeconds: int64(t.now.Sub(at).Seconds())}
 	}
 	return e
 }

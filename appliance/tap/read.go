@@ -69,7 +69,7 @@ func (c *Counter) examine(t *taken, der []byte) error {
 		return &ReadError{localapi.FailureNonsense, errUnusable}
 	}
 	if cert.Chain == jpki.ChainVerified { // another serial has no scope in which anything could be listed
-		t.answer, t.list, t.listTime = c.Revocations.Answer(t.id(), cert.Issuer)
+		t.said = c.Revocations.Answer(t.id(), cert.Issuer)
 	}
 	return nil
 }

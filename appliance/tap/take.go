@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"time"
 
+	"kazashi.example/appliance/revocation"
 	"kazashi.example/localapi"
 	"kazashi.example/reader/jpki"
 	"kazashi.example/sync/content"
@@ -55,11 +56,9 @@ type taken struct {
 	laying     laying
 
 	// Read from the card, and what the lists say of it.
-	der      []byte
-	cert     jpki.AuthCert
-	answer   record.Answer
-	list     uint64
-	listTime time.Time
+	der  []byte
+	cert jpki.AuthCert
+	said revocation.Answer
 
 	proved
 	decision gate.Decision
@@ -80,7 +79,7 @@ type proved struct {
 func (c *Counter) begin(l laying) taken {
 	t := taken{
 		tap: record.NewTapID(), next: l.next, laying: l,
-		answer: record.AnswerNotCovered, proved: proved{evidence: record.EvidenceCertificate},
+		said: revocation.Answer{Answer: record.AnswerNotCovered}, proved: proved{evidence: record.EvidenceCertificate},
 	}
 	t.now, t.confidence = c.Clock.Now()
 	t.now = t.now.Truncate(time.Millisecond)
@@ -116,7 +115,7 @@ func (t *taken) gate(evidence record.Evidence, hindrance record.Reason) gate.Dec
 			Evidence: evidence, Hindrance: hindrance, Chain: chainOf(t.cert.Chain), ProfileOK: t.cert.Profile == nil,
 			Hierarchy: t.cert.Hierarchy, NotBefore: t.cert.NotBefore, NotAfter: notAfter(t.cert), Phone: t.cert.Phone,
 		},
-		Status: gate.Status{Answer: t.answer, ThisTime: t.listTime},
+		Status: gate.Status{Answer: t.said.Answer, ThisTime: t.said.ThisUpdate},
 		Clock:  gate.Clock{Now: t.now, Confidence: t.confidence},
 	})
 }

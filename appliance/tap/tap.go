@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"kazashi.example/appliance/journal"
+	"kazashi.example/appliance/revocation"
 	"kazashi.example/localapi"
 	"kazashi.example/reader/cvc"
 	"kazashi.example/reader/jpki"
@@ -74,11 +75,13 @@ type Certificates interface {
 	Examine(der []byte) (jpki.AuthCert, error)
 }
 
-// Revocations says what the lists held here say: an answer, the number of the list it comes from (0 for none) and its
-// thisUpdate. issuer is the key that signed the certificate. It is a look into memory.
+// Revocations says what the revocation sets held here say. issuer is the key that signed the certificate. It waits for no network
+// and for no newer set.
 type Revocations interface {
-	Answer(id certid.CertID, issuer certid.KeyID) (answer record.Answer, number uint64, thisUpdate time.Time)
+	Answer(id certid.CertID, issuer certid.KeyID) revocation.Answer
 }
+
+var _ Revocations = (*revocation.Cache)(nil)
 
 // Rules finds what a service demands, and the version of the set that says so. It is a look into memory.
 type Rules interface {

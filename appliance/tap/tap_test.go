@@ -86,6 +86,7 @@ func checkRecord(t *testing.T, name people.Case, r content.Record, e localapi.Ev
 		ListNumber: e.Rests.List.Number, Clock: record.ConfidenceChecked,
 	}
 	if !e.Rests.List.ThisUpdate.IsZero() {
+		said.ListEpoch = 1
 		said.ListTime = e.Rests.List.ThisUpdate.Unix()
 	}
 	if r.Said != said {

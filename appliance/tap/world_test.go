@@ -8,7 +8,6 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"io"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"sync"
@@ -17,6 +16,7 @@ import (
 
 	"kazashi.example/appliance/journal"
 	"kazashi.example/appliance/revocation"
+	"kazashi.example/appliance/revocation/settest"
 	"kazashi.example/appliance/roster"
 	"kazashi.example/appliance/tap"
 	"kazashi.example/central/lab/world"
@@ -28,13 +28,13 @@ import (
 	"kazashi.example/reader/mynumber"
 	"kazashi.example/reader/vcard"
 	"kazashi.example/sync/certid"
+	"kazashi.example/sync/crlset"
 	"kazashi.example/sync/content"
 	"kazashi.example/sync/epoch"
 	"kazashi.example/sync/record"
 	"kazashi.example/sync/rule"
 	"kazashi.example/sync/seal"
 	"kazashi.example/sync/sign"
-	"kazashi.example/sync/wire"
 )
 
 const (
@@ -163,7 +163,7 @@ func newCounterIn(t *testing.T, w *world.World, change ...func(*tap.Config)) *co
 	anchors, authorities := anchorsOf(t, w), authoritiesOf(t, w)
 	f := feed.New()
 	conf := tap.Config{
-		Cards: c.readers, Certificates: func() tap.Certificates { return anchors }, Revocations: c.lists(anchors),
+		Cards: c.readers, Certificates: func() tap.Certificates { return anchors }, Revocations: c.lists(),
 		Authorities: func() *cvc.Authorities { return authorities }, Rules: c.rules, Roster: c.roster,
 		Journal: c.journal, Clock: c.clock, Announcer: f, Box: c.box, Desk: desk, Service: service,
 		Changed: func() {
@@ -260,19 +260,34 @@ func authorityList(t *testing.T, w *world.World) (list []cvc.Authority) {
 	return list
 }
 
-// lists is the box's cache with the practice authority's own list in it.
-func (c *counter) lists(anchors *jpki.Anchors) *revocation.Cache {
+// lists is the box's cache with a set in it that says what the practice authority's list says.
+func (c *counter) lists() *revocation.Cache {
 	c.t.Helper()
-	cache, err := revocation.Open(c.t.Context(), c.t.TempDir(), anchors, slog.New(slog.DiscardHandler))
+	const newest = 3 // the list's generation, which knows nothing of later ones
+	var issuers []certid.KeyID
+	for _, a := range c.world.Anchors() {
+		if a.Scope == authScope && a.Generation <= newest {
+			cert, err := x509.ParseCertificate(a.Cert)
+			must(c.t, err)
+			issuers = append(issuers, jpki.KeyIDOf(cert))
+		}
+	}
+	central := settest.New(c.t, authScope, issuers...)
+	var entries []crlset.Entry
+	listed, err := c.world.Entries(certid.PurposeAuth, newest, c.clock.at)
 	must(c.t, err)
-	const newest = 3
-	a, err := c.world.Authority(certid.PurposeAuth, newest)
+	for _, e := range listed {
+		serial, err := certid.SerialOf(e.Serial)
+		must(c.t, err)
+		entries = append(entries, crlset.Entry{Key: crlset.KeyOf(serial), Reason: crlset.Reason(e.Reason), Date: e.At.Unix()})
+	}
+	dir := c.t.TempDir()
+	central.Export(dir, central.Publish(c.clock.at.Add(-time.Hour).Truncate(time.Second), entries...), false)
+	cache, err := revocation.Open(c.t.Context(), revocation.Config{Dir: c.t.TempDir(), Keys: central.Keys})
 	must(c.t, err)
-	entries, err := c.world.Entries(certid.PurposeAuth, newest, c.clock.at)
+	c.t.Cleanup(cache.Close)
+	_, err = cache.Load(c.t.Context(), dir)
 	must(c.t, err)
-	der, err := a.List(42, c.clock.at.Add(-time.Hour).Truncate(time.Second), c.clock.at.Add(24*time.Hour), entries)
-	must(c.t, err)
-	must(c.t, cache.Apply(wire.RelayedList{Hierarchy: authScope.Hierarchy, Purpose: authScope.Purpose, DER: der}))
 	return cache
 }
 

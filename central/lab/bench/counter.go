@@ -56,7 +56,9 @@ func openCounter(ctx context.Context, dir, central string, certs [][]byte) (_ *c
 		return nil, err
 	}
 	c.anchors = func() tap.Certificates { return c.desired.Anchors() }
-	if c.lists, err = revocation.Open(ctx, filepath.Join(dir, "lists"), c.desired.Anchors(), log); err != nil {
+	if c.lists, err = revocation.Open(ctx, revocation.Config{
+		Dir: filepath.Join(dir, "lists"), Keys: func() sign.Keys { return c.desired.Trust() }, Log: log,
+	}); err != nil {
 		return nil, errors.Join(err, c.desired.Close())
 	}
 	now := clock.New(ctx, clock.System(), clock.File(filepath.Join(dir, "clock.floor")), time.Now(), log)
@@ -86,10 +88,8 @@ func (c *counter) learn(ctx context.Context, central string, now *clock.Clock) (
 		return err
 	}
 	now.Check(time.UnixMilli(got.Time))
-	for _, l := range got.Lists {
-		if err := c.lists.Apply(l); err != nil {
-			return err
-		}
+	if err := c.lists.Fetch(ctx, c.client, got.Sets); err != nil {
+		return err
 	}
 	return c.desired.ApplyRules(got.Rules)
 }

@@ -1,0 +1,273 @@
+package revocation
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"kazashi.example/sync/certid"
+	"kazashi.example/sync/crlset/manifest"
+	"kazashi.example/sync/durable"
+	"kazashi.example/sync/rule"
+	"kazashi.example/sync/wire"
+)
+
+// Load takes into use what a folder holds that is newer: whole sets, or chains of deltas from what is in use. The folder's files are
+// named as `kazashi-central crl export` names them, and are only read. It returns the heads that came into use. ErrNothing if
+// there is nothing to load, ErrOlder if nothing is newer, or why each set or delta was refused.
+func (c *Cache) Load(ctx context.Context, folder string) ([]manifest.Head, error) {
+	c.loading.Lock()
+	defer c.loading.Unlock()
+	before := c.Held()
+	faults, err := c.load(ctx, folder)
+	if err != nil {
+		return nil, err
+	}
+	var fresh []manifest.Head
+	for _, s := range c.Held() {
+		if !slices.Contains(before, s) {
+			h, _ := c.Newest(certid.Scope{Hierarchy: s.Hierarchy, Purpose: s.Purpose})
+			fresh = append(fresh, h)
+		}
+	}
+	var all []error
+	for n, err := range faults {
+		all = append(all, fmt.Errorf("%s: %w", n, err))
+	}
+	if err := errors.Join(all...); err != nil || len(fresh) > 0 {
+		return fresh, err
+	}
+	return nil, ErrOlder
+}
+
+// load takes one set or chain after the other until nothing more leads on. The faults are those of what stands in the folder; the error is
+// another's.
+func (c *Cache) load(ctx context.Context, folder string) (faults map[name]error, err error) {
+	for {
+		at, err := c.survey(folder)
+		if err != nil {
+			return nil, err
+		}
+		if at.sets == 0 {
+			return nil, ErrNothing
+		}
+		if len(at.offers) == 0 {
+			return at.faults, nil
+		}
+		for _, o := range at.offers {
+			err := job{c, at, extLoad}.pursue(ctx, o)
+			switch {
+			case ctx.Err() != nil:
+				return nil, ctx.Err()
+			case err != nil:
+				at.faults[offered(o)] = err
+			}
+		}
+		if len(at.faults) > 0 {
+			return at.faults, nil
+		}
+	}
+}
+
+// survey is what a folder offers.
+type survey struct {
+	sets   int // sets and deltas that are there with their heads
+	offers []wire.SetOffer
+	faults map[name]error
+	paths  map[wire.BlobID]string
+	deltas map[certid.Scope][]wire.DeltaOffer
+	wholes map[certid.Scope]wire.SetOffer // the newest
+}
+
+var _ Remote = survey{}
+
+// Blob opens a file of the folder.
+func (s survey) Blob(_ context.Context, id wire.BlobID, from uint64) (io.ReadCloser, error) {
+	f, err := os.Open(s.paths[id])
+	if err != nil {
+		return nil, err
+	}
+	if _, err := f.Seek(int64(from), io.SeekStart); err != nil { //nolint:gosec // below the size of a set
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+// survey reads heads and manifests, which it verifies, and finds out what leads on from what is in use.
+func (c *Cache) survey(folder string) (survey, error) {
+	s := survey{
+		faults: map[name]error{}, paths: map[wire.BlobID]string{},
+		deltas: map[certid.Scope][]wire.DeltaOffer{}, wholes: map[certid.Scope]wire.SetOffer{},
+	}
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		return s, fmt.Errorf("reading the folder: %w", err)
+	}
+	for _, e := range entries {
+		n, ext, ok := parseName(e.Name())
+		if !ok || ext != extManifest && ext != extHead {
+			continue
+		}
+		path := filepath.Join(folder, n.String())
+		body := map[string]string{extManifest: extSet, extHead: extDelta}[ext]
+		if _, err := os.Stat(path + body); err != nil {
+			continue // not all of it is there
+		}
+		s.sets++
+		if c.newer(n.scope, n.number) != nil {
+			continue
+		}
+		add := map[string]func(*Cache, name, string, string) error{extManifest: s.addSet, extHead: s.addDelta}[ext]
+		if err := add(c, n, path+ext, path+body); err != nil {
+			s.faults[n] = err
+		}
+	}
+	s.choose(c)
+	return s, nil
+}
+
+// addSet notes a whole set.
+func (s survey) addSet(c *Cache, n name, path, body string) error {
+	b, err := readFile(path, manifest.MaxManifest)
+	if err != nil {
+		return err
+	}
+	_, head, err := manifest.Decode(c.Keys(), b)
+	if err != nil {
+		return err
+	}
+	if err := named(n, head); err != nil {
+		return err
+	}
+	if s.wholes[n.scope].Number.Compare(n.number) > 0 {
+		return nil
+	}
+	o := wire.SetOffer{
+		Hierarchy: n.scope.Hierarchy, Purpose: n.scope.Purpose, Number: n.number,
+		Manifest: s.blob(path, sha256.Sum256(b), uint64(len(b))), Set: s.blob(body, head.Root, head.Size),
+	}
+	s.wholes[n.scope] = o
+	return nil
+}
+
+// addDelta notes a delta.
+func (s survey) addDelta(c *Cache, n name, path, body string) error {
+	b, err := readFile(path, manifest.MaxManifest)
+	if err != nil {
+		return err
+	}
+	told, head, err := manifest.OpenDelta(c.Keys(), b)
+	if err != nil {
+		return err
+	}
+	if err := named(n, head); err != nil {
+		return err
+	}
+	s.deltas[n.scope] = append(s.deltas[n.scope], wire.DeltaOffer{
+		Base: told.Base, Next: n.number, Head: s.blob(path, sha256.Sum256(b), uint64(len(b))), Delta: s.blob(body, told.BlobID(), told.Size),
+	})
+	return nil
+}
+
+func (s survey) blob(path string, id [32]byte, size uint64) wire.Blob {
+	s.paths[id] = path
+	return wire.Blob{ID: id, Size: size}
+}
+
+func named(n name, head manifest.Head) error {
+	if err := head.Is(n.scope); err != nil {
+		return err
+	}
+	if nameOf(head) != n {
+		return ErrName
+	}
+	return nil
+}
+
+// choose makes one offer a scope: the set or the chain that leads farthest, or both where they lead to the same.
+func (s *survey) choose(c *Cache) {
+	for scope, deltas := range s.deltas {
+		chain, end := c.follows(scope, deltas)
+		o := s.wholes[scope]
+		switch {
+		case len(chain) == 0 && o.Set.Size == 0:
+			s.stray(scope, deltas)
+			continue
+		case end.Compare(o.Number) > 0:
+			o = wire.SetOffer{Hierarchy: scope.Hierarchy, Purpose: scope.Purpose, Number: end, Deltas: chain}
+		case end == o.Number:
+			o.Deltas = chain
+		}
+		s.wholes[scope] = o
+	}
+	for _, o := range s.wholes {
+		s.offers = append(s.offers, o)
+	}
+}
+
+// stray is what is the matter with deltas that lead on from nothing.
+func (s *survey) stray(scope certid.Scope, deltas []wire.DeltaOffer) {
+	for _, d := range deltas {
+		s.faults[name{scope, d.Next}] = manifest.ErrBase
+	}
+}
+
+// follows is the chain of the longest steps from the set in use.
+func (c *Cache) follows(scope certid.Scope, deltas []wire.DeltaOffer) (chain []wire.DeltaOffer, end rule.Version) {
+	h, ok := c.Newest(scope)
+	for end = h.Number; ok; end = chain[len(chain)-1].Next {
+		best := -1
+		for i, d := range deltas {
+			if d.Base == end && (best < 0 || d.Next.Compare(deltas[best].Next) > 0) {
+				best = i
+			}
+		}
+		if best < 0 {
+			break
+		}
+		chain = append(chain, deltas[best])
+	}
+	return chain, end
+}
+
+// takeIn loads what is in the inbox, removes what is no longer needed there, and marks what was refused, with the reason beside it.
+func (c *Cache) takeIn(ctx context.Context) error {
+	dir := filepath.Join(c.Dir, Inbox)
+	c.loading.Lock()
+	defer c.loading.Unlock()
+	faults, err := c.load(ctx, dir)
+	if errors.Is(err, ErrNothing) {
+		faults, err = nil, nil
+	}
+	if err != nil {
+		return err
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, e := range entries {
+		n, ext, ok := parseName(e.Name())
+		if !ok || strings.HasSuffix(ext, extRefused) {
+			continue
+		}
+		path := filepath.Join(dir, e.Name())
+		if c.newer(n.scope, n.number) != nil {
+			errs = append(errs, removeAll(path))
+		} else if why := faults[n]; why != nil {
+			errs = append(errs, refuse(path, filepath.Join(dir, n.String()+extRefused), why))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func refuse(path, reason string, why error) error {
+	return errors.Join(durable.WriteFile(reason, []byte(why.Error()+"\n"), 0o600), rename(path, path+extRefused))
+}

@@ -1,0 +1,185 @@
+package revocation
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"kazashi.example/sync/wire"
+)
+
+// Timing of Run.
+const (
+	retryFirst  = 500 * time.Millisecond // after a line that was cut
+	retryLast   = 5 * time.Minute
+	refuseFirst = time.Minute // after something that was fetched and refused
+	refuseLast  = time.Hour
+	inboxEvery  = 2 * time.Second
+	scrubFirst  = 10 * time.Minute // after the start
+	scrubEvery  = 24 * time.Hour
+)
+
+// Offered takes what central said last of newest sets. It never blocks; whatever is said later replaces it.
+func (c *Cache) Offered(offers []wire.SetOffer) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	same := func(a, b wire.SetOffer) bool {
+		return offered(a) == offered(b) && a.Manifest == b.Manifest && a.Set == b.Set && slices.Equal(a.Deltas, b.Deltas)
+	}
+	if slices.EqualFunc(c.offers, offers, same) {
+		return // what stands in the way of it is not gone by being told again
+	}
+	c.offers = slices.Clone(offers)
+	c.knock()
+}
+
+func (c *Cache) knock() {
+	select {
+	case c.news <- struct{}{}:
+	default:
+	}
+}
+
+// Run fetches and applies what is offered, takes in what is put into the inbox, and compares the sets with their digests, all in
+// the background, until ctx ends; its error is then ctx's. A line that fails, and what is refused, are tried again later, after
+// longer and longer pauses with jitter.
+func (c *Cache) Run(ctx context.Context, remote Remote) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return c.follow(ctx, job{c, remote, extPart}) })
+	g.Go(func() error { return c.watch(ctx) })
+	g.Go(func() error { return c.guard(ctx) })
+	return g.Wait()
+}
+
+// Fetch takes what is offered into use, where that is newer, and returns when that is done: for whoever does not Run.
+func (c *Cache) Fetch(ctx context.Context, remote Remote, offers []wire.SetOffer) error {
+	return c.catchUp(ctx, job{c, remote, extPart}, offers)
+}
+
+// follow keeps up with the offers.
+func (c *Cache) follow(ctx context.Context, j job) error {
+	line, refused := backoff{retryFirst, retryFirst, retryLast}, backoff{refuseFirst, refuseFirst, refuseLast}
+	for ctx.Err() == nil {
+		before := c.gained.Load()
+		err := c.catchUp(ctx, j, c.latest())
+		var wait <-chan time.Time
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case err == nil:
+			line.reset()
+			refused.reset()
+		case errors.Is(err, errLine):
+			if c.gained.Load() > before {
+				line.reset()
+			}
+			wait = line.after()
+			c.Log.InfoContext(ctx, "fetching a revocation set is gone on with later", slog.Any("error", err))
+		default:
+			wait = refused.after()
+			c.Log.WarnContext(ctx, "a newer revocation set could not be taken; it is tried again later", slog.Any("error", err))
+		}
+		select {
+		case <-ctx.Done():
+		case <-c.news:
+		case <-wait:
+		}
+	}
+	return ctx.Err()
+}
+
+func (c *Cache) latest() []wire.SetOffer {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.offers
+}
+
+// catchUp goes once through what is offered, and sets aside what was found damaged.
+func (c *Cache) catchUp(ctx context.Context, j job, offers []wire.SetOffer) error {
+	c.changing.Lock()
+	c.setAside(ctx)
+	c.changing.Unlock()
+	var faults []error
+	for _, o := range offers {
+		n := offered(o)
+		if !n.scope.Valid() || c.newer(n.scope, n.number) != nil {
+			continue
+		}
+		if err := j.pursue(ctx, o); err != nil && !errors.Is(err, ErrOlder) {
+			faults = append(faults, err)
+		}
+	}
+	return errors.Join(faults...)
+}
+
+// backoff is a pause that doubles.
+type backoff struct{ next, first, last time.Duration }
+
+func (b *backoff) reset() { b.next = b.first }
+
+// after is a time in the second half of the pause, so that boxes do not come back in step.
+func (b *backoff) after() <-chan time.Time {
+	d := b.next
+	b.next = min(2*d, b.last)
+	return time.After(d/2 + rand.N(d/2))
+}
+
+// watch looks into the inbox.
+func (c *Cache) watch(ctx context.Context) error {
+	t := time.NewTicker(inboxEvery)
+	defer t.Stop()
+	for {
+		if err := c.takeIn(ctx); err != nil && ctx.Err() == nil {
+			c.Log.WarnContext(ctx, "looking into the inbox for revocation sets failed", slog.Any("error", err))
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-t.C:
+		}
+	}
+}
+
+// guard reads the sets through now and then, so that decay of the disk is found before a tap finds it.
+func (c *Cache) guard(ctx context.Context) error {
+	t := time.NewTimer(scrubFirst)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-t.C:
+		}
+		c.Scrub(ctx)
+		t.Reset(scrubEvery)
+	}
+}
+
+// Scrub compares every chunk of every set with its digest, slowly. What is damaged goes out of use and is fetched anew.
+func (c *Cache) Scrub(ctx context.Context) {
+	for _, h := range c.all() {
+		if err := h.set.Scrub(ctx); err != nil && ctx.Err() == nil {
+			c.damage(h, err)
+		}
+		h.release()
+	}
+}
+
+// all borrows every set.
+func (c *Cache) all() (sets []*held) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	for _, s := range c.shelves {
+		for _, h := range []*held{s.newest, s.previous} {
+			if h != nil {
+				sets = append(sets, h.borrow())
+			}
+		}
+	}
+	return sets
+}
