@@ -65,27 +65,24 @@ func (s *sorter) merge(ctx context.Context, spare <-chan []crlset.Entry, out cha
 		}
 		heads = slices.DeleteFunc(heads, func(h runHead) bool { return len(h.entries) == 0 })
 		window = takeBelow(window[:0], heads)
-		if batch := resolved((<-spare)[:0], &a, a.arrange(window)); len(batch) > 0 {
+		if batch := inOrder((<-spare)[:0], &a, window); len(batch) > 0 {
 			out <- batch
 		}
 	}
 	return nil
 }
 
-// resolved appends the n arranged entries, one for each key.
-func resolved(batch []crlset.Entry, a *arranger, n int) []crlset.Entry {
-	batch = slices.Grow(batch, n)[:n]
-	last := -1
-	for i := range n {
-		e := &batch[last+1]
-		a.at(i, e)
-		if last >= 0 && batch[last].Key == e.Key {
-			batch[last] = crlset.Resolve(batch[last], *e)
-			continue
-		}
-		last++
+// inOrder appends the entries of the window in rising order, one for each key.
+func inOrder(batch []crlset.Entry, a *arranger, window []crlset.Entry) []crlset.Entry {
+	values, packed := a.arrange(window)
+	if !packed {
+		return append(batch, arrangeWide(window)...)
 	}
-	return batch[:last+1]
+	batch = slices.Grow(batch, len(values))[:len(values)]
+	for i, v := range values {
+		a.unpack(v, &batch[i])
+	}
+	return batch
 }
 
 // runHead is the beginning of what is left of a run.
@@ -108,7 +105,7 @@ func (h *runHead) read(from io.ReaderAt) error {
 	h.at += want
 	for ; len(raw) > 0; raw = raw[h.width:] {
 		h.entries = h.entries[:len(h.entries)+1]
-		readRecord(raw[:h.width], &h.entries[len(h.entries)-1])
+		h.record(raw[:h.width], &h.entries[len(h.entries)-1])
 	}
 	return nil
 }

@@ -8,9 +8,10 @@ import (
 	"kazashi.example/sync/crlset"
 )
 
-// Sizes of a record in a run, in octets: the key (8 octets or 20, padded to 24), then date and reason. The file never leaves the machine.
+// Sizes of a record in a run, in octets: a packed entry, or its key (20 octets, padded to 24) with date and reason. The file never leaves
+// the machine.
 const (
-	narrowRecord = 16
+	packedRecord = 8
 	wideRecord   = 32
 )
 
@@ -21,50 +22,49 @@ const runBuffer = 256 << 10
 type run struct {
 	at, end int64
 	width   int
-}
-
-// widthOf is the size of a record that all entries fit in.
-func widthOf(entries []crlset.Entry) int {
-	var high uint64
-	for i := range entries {
-		high |= entries[i].Key.B | uint64(entries[i].Key.A)
-	}
-	if high == 0 {
-		return narrowRecord
-	}
-	return wideRecord
+	packing packing // if the records are packed
 }
 
 // runWriter writes records one after another.
 type runWriter struct {
-	to    io.WriterAt
-	at    int64
-	width int
-	buf   []byte
+	to  io.WriterAt
+	at  int64
+	buf []byte
 }
 
 func newRunWriter(to io.WriterAt) *runWriter {
 	return &runWriter{to: to, buf: make([]byte, 0, runBuffer)}
 }
 
-func (w *runWriter) begin(at int64, width int) run {
-	w.at, w.width = at, width
-	return run{at: at, width: width}
+// begin begins a run.
+func (w *runWriter) begin(at int64) int64 {
+	w.at = at
+	return at
 }
 
-func (w *runWriter) put(e *crlset.Entry) error {
-	if len(w.buf)+w.width > cap(w.buf) {
-		if err := w.flush(); err != nil {
-			return err
+func (w *runWriter) putPacked(values []uint64) error {
+	for _, v := range values {
+		if w.buf = binary.LittleEndian.AppendUint64(w.buf, v); len(w.buf) == cap(w.buf) {
+			if err := w.flush(); err != nil {
+				return err
+			}
 		}
 	}
-	b := w.buf[len(w.buf) : len(w.buf)+w.width]
-	w.buf = w.buf[:len(w.buf)+w.width]
-	binary.LittleEndian.PutUint64(b, e.Key.C)
-	binary.LittleEndian.PutUint64(b[8:], metaOf(e))
-	if w.width == wideRecord {
-		binary.LittleEndian.PutUint64(b[16:], e.Key.B)
-		binary.LittleEndian.PutUint64(b[24:], uint64(e.Key.A))
+	return nil
+}
+
+func (w *runWriter) putWide(entries []crlset.Entry) error {
+	for i := range entries {
+		e := &entries[i]
+		w.buf = binary.LittleEndian.AppendUint64(w.buf, e.Key.C)
+		w.buf = binary.LittleEndian.AppendUint64(w.buf, uint64(e.Date)<<reasonBits|uint64(e.Reason)) // a date has far fewer than 60 bits
+		w.buf = binary.LittleEndian.AppendUint64(w.buf, e.Key.B)
+		w.buf = binary.LittleEndian.AppendUint64(w.buf, uint64(e.Key.A))
+		if len(w.buf) == cap(w.buf) {
+			if err := w.flush(); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }
@@ -78,19 +78,13 @@ func (w *runWriter) flush() error {
 	return nil
 }
 
-// readRecord is the inverse of put.
-func readRecord(b []byte, e *crlset.Entry) {
-	e.Key = crlset.Key{C: binary.LittleEndian.Uint64(b)}
-	setMeta(e, binary.LittleEndian.Uint64(b[8:]))
-	if len(b) == wideRecord {
-		e.Key.B, e.Key.A = binary.LittleEndian.Uint64(b[16:]), uint32(binary.LittleEndian.Uint64(b[24:]))
+// record reads one record.
+func (r *run) record(b []byte, e *crlset.Entry) {
+	if r.width == packedRecord {
+		r.packing.unpack(binary.LittleEndian.Uint64(b), e)
+		return
 	}
-}
-
-// metaOf is date and reason in one; a date has far fewer than 56 bits.
-func metaOf(e *crlset.Entry) uint64 { return uint64(e.Date)<<8 | uint64(e.Reason) }
-
-// setMeta is the inverse of metaOf.
-func setMeta(e *crlset.Entry, meta uint64) {
-	e.Date, e.Reason = int64(meta)>>8, crlset.Reason(meta)
+	meta := binary.LittleEndian.Uint64(b[8:])
+	e.Key.C, e.Key.B, e.Key.A = binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[16:]), uint32(binary.LittleEndian.Uint64(b[24:]))
+	e.Date, e.Reason = int64(meta)>>reasonBits, crlset.Reason(meta&(1<<reasonBits-1))
 }

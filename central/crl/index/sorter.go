@@ -1,6 +1,7 @@
 package index
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -88,12 +89,16 @@ func (s *sorter) spill() error {
 	var a arranger
 	w := newRunWriter(s.file)
 	for entries := range s.full {
-		a.arrange(entries)
-		r := w.begin(s.end, widthOf(entries))
-		if err := putInOrder(w, &a, len(entries)); err != nil {
-			return err
+		values, packed := a.arrange(entries)
+		r := run{at: w.begin(s.end), width: wideRecord}
+		var err error
+		if packed {
+			r.width, r.packing = packedRecord, a.packing
+			err = w.putPacked(values)
+		} else {
+			err = w.putWide(arrangeWide(entries))
 		}
-		if err := s.closeRun(w, r); err != nil {
+		if err := cmp.Or(err, s.closeRun(w, r)); err != nil {
 			return err
 		}
 		s.empty <- entries[:0]
@@ -101,27 +106,10 @@ func (s *sorter) spill() error {
 	return nil
 }
 
-// putInOrder writes one entry for each key, so that a run rises.
-func putInOrder(w *runWriter, a *arranger, n int) error {
-	var e, next crlset.Entry
-	a.at(0, &e)
-	for i := 1; i < n; i++ {
-		if a.at(i, &next); next.Key == e.Key {
-			e = crlset.Resolve(e, next)
-			continue
-		}
-		if err := w.put(&e); err != nil {
-			return err
-		}
-		e = next
-	}
-	return w.put(&e)
-}
-
 // takeRun writes a whole set as one run. The goroutine does not run yet.
 func (s *sorter) takeRun(set *crlset.Set) error {
 	w := newRunWriter(s.file)
-	r := w.begin(s.end, wideRecord)
+	r := run{at: w.begin(s.end), width: wideRecord}
 	from, batch := set.Source().(crlset.BatchSource), make([]crlset.Entry, setBatch) // as it promises
 	for {
 		n, err := from.NextBatch(batch)
@@ -131,10 +119,8 @@ func (s *sorter) takeRun(set *crlset.Set) error {
 		if n == 0 {
 			return s.closeRun(w, r)
 		}
-		for i := range batch[:n] {
-			if err := w.put(&batch[i]); err != nil {
-				return err
-			}
+		if err := w.putWide(batch[:n]); err != nil {
+			return err
 		}
 	}
 }
