@@ -23,11 +23,14 @@ const (
 	reasonEnd  = 0x010A_0304
 	reasonMask = 1<<0 | 1<<1 | 1<<2 | 1<<3 | 1<<4 | 1<<5 | 1<<6 | 1<<9 | 1<<10 // crlset.Reason.Valid
 
+	sixOctets = 0xFFFF_FFFF_FFFF
 	zeros     = 0x3030_3030_3030
 	sixes     = 0x0606_0606_0606
 	highHalfs = 0xF0F0_F0F0_F0F0
-	sixOctets = 0xFFFF_FFFF_FFFF
-	pairsMask = 0x00FF_00FF_00FF
+	lowHalfs  = 0x0F0F_0F0F_0F0F
+	pairs     = 0x00FF_00FF_00FF
+	tooLate   = (128-60)<<32 | (128-60)<<16 | (128 - 24) // makes bit 7 of each pair of HHMMSS that there is not
+	highBits  = 0x0080_0080_0080
 )
 
 // common reads entries of the common shape into batch until one is not, b ends, or batch is full. It returns the octets read.
@@ -45,17 +48,26 @@ func common(b []byte, batch []crlset.Entry) ([]crlset.Entry, int) {
 	return out[:n], at
 }
 
-// commonEntry returns the length of the entry, or 0 if it is not of the common shape.
+// commonEntry returns the length of the entry, or 0 if it is not of the common shape. What is wrong gathers in odd.
 func commonEntry(b *[commonReach]byte, e *crlset.Entry) int {
 	n := uint(b[3])
-	if n-1 >= maxSerial || b[0] != 0x30 || b[2] != 0x02 || !commonSerial(b, n, &e.Key) {
+	if n-1 >= maxSerial || b[0] != 0x30 || b[2] != 0x02 {
 		return 0
+	}
+	if n > 8 {
+		if !wideSerial(b, n, &e.Key) {
+			return 0
+		}
+	} else { // a positive INTEGER in its shortest form: of its first nine bits the first is 0 and another is not
+		v := binary.BigEndian.Uint64(b[4:12])
+		if v>>55 == 0 && n > 1 || int64(v) < 0 || v>>56 == 0 && n == 1 {
+			return 0
+		}
+		e.Key = crlset.Key{C: v >> ((64 - 8*n) & 63)}
 	}
 	t := (*[2 + utcTimeLen + reasonLen]byte)(b[4+n:])
 	day, clock := binary.LittleEndian.Uint64(t[:8]), binary.LittleEndian.Uint64(t[8:16])
-	d, c := day>>16, clock&sixOctets
-	odd := (d&highHalfs ^ zeros) | ((d+sixes)&highHalfs ^ zeros) | (c&highHalfs ^ zeros) | ((c+sixes)&highHalfs ^ zeros) |
-		(day&0xFFFF ^ timeHead) | (clock>>48&0xFF ^ 'Z')
+	odd := (day&0xFFFF ^ timeHead) | (clock>>48&0xFF ^ 'Z')
 	size := entryBase + n
 	e.Reason = crlset.Unspecified
 	if uint(b[1])+2 != size { // then it must be one with a reason
@@ -66,25 +78,21 @@ func commonEntry(b *[commonReach]byte, e *crlset.Entry) int {
 		odd |= uint64(uint(b[1]) + 2 ^ size)
 		e.Reason = crlset.Reason(r)
 	}
-	at, ok := commonTime(d, c)
-	if odd != 0 || !ok {
+	d, c := day>>16, clock&sixOctets
+	odd |= (d&highHalfs ^ zeros) | ((d+sixes)&highHalfs ^ zeros) | (c&highHalfs ^ zeros) | ((c+sixes)&highHalfs ^ zeros)
+	d, c = d&lowHalfs, c&lowHalfs
+	d, c = (d*10+d>>8)&pairs, (c*10+c>>8)&pairs // three numbers of two digits each, the first lowest
+	m := months[d&0x7F<<4|d>>16&0xF]
+	dom := d>>32 - 1
+	odd |= (c+tooLate)&highBits | d>>16&0xF0
+	if odd != 0 || dom >= uint64(m&0x1F) {
 		return 0
 	}
-	e.Date = at
+	e.Date = (int64(m>>5)+int64(dom))*secondsOfDay + int64(c&0xFF*3600+c>>16&0xFF*60+c>>32)
 	return int(size)
 }
 
-// commonSerial reads n octets as a positive INTEGER in its shortest form.
-func commonSerial(b *[commonReach]byte, n uint, key *crlset.Key) bool {
-	if n > 8 {
-		return wideSerial(b, n, key)
-	}
-	bits := 8 * n
-	v := binary.BigEndian.Uint64(b[4:12]) >> (64 - bits)
-	*key = crlset.Key{C: v}
-	return v>>(bits-1)&1 == 0 && v != 0 && (n == 1 || v>>(bits-9) != 0) // bits-9 is below 64 if n > 1
-}
-
+// wideSerial reads n octets, nine or more, as a positive INTEGER in its shortest form.
 func wideSerial(b *[commonReach]byte, n uint, key *crlset.Key) bool {
 	if b[4]&0x80 != 0 || b[4] == 0 && b[5]&0x80 == 0 || n == maxSerial && b[4] != 0 {
 		return false
@@ -101,25 +109,4 @@ func wideSerial(b *[commonReach]byte, n uint, key *crlset.Key) bool {
 		key.A = key.A<<8 | uint32(o)
 	}
 	return true
-}
-
-// commonTime takes YYMMDD and HHMMSS as they stand, the first digit lowest. Of what are no digits it makes some number.
-func commonTime(day, clock uint64) (int64, bool) {
-	day, clock = pairs(day), pairs(clock)
-	year, month, dom := (day&0xFF+50)%100, day>>16&0xFF-1, day>>32&0xFF-1
-	hour, minute, second := clock&0xFF, clock>>16&0xFF, clock>>32&0xFF
-	if month >= 12 || hour >= 24 || minute >= 60 || second >= 60 {
-		return 0, false
-	}
-	start := monthStarts[year*12+month]
-	if dom >= uint64(monthStarts[year*12+month+1]-start) {
-		return 0, false
-	}
-	return (int64(start)+int64(dom))*secondsOfDay + int64(hour*3600+minute*60+second), true
-}
-
-// pairs makes three two-digit numbers of six digits.
-func pairs(digits uint64) uint64 {
-	digits &= 0x0F0F_0F0F_0F0F
-	return (digits*10 + digits>>8) & pairsMask
 }

@@ -14,11 +14,15 @@ const (
 	secondsOfDay       = 24 * 60 * 60
 )
 
-// monthStarts are the days from 1970-01-01 to the first of each month that UTCTime can give (RFC 5280 §5.1.2.4: 1950 to 2049), and of
-// the one after.
-var monthStarts = func() (t [100*12 + 1]int32) {
-	for i := range t {
-		t[i] = int32(time.Date(firstYear, time.Month(1+i), 1, 0, 0, 0, 0, time.UTC).Unix() / secondsOfDay)
+// months are, for the year's last two digits and the month, 16 to a year, the days from 1970-01-01 to its first, and in the lowest five
+// bits how many days it has; none where there is no such month. UTCTime gives the years 1950 to 2049 (RFC 5280 §5.1.2.4).
+var months = func() (t [128 * 16]int32) {
+	for year := firstYear; year < firstYear+100; year++ {
+		for month := time.January; month <= time.December; month++ {
+			first := time.Date(year, month, 1, 0, 0, 0, 0, time.UTC)
+			last := first.AddDate(0, 1, -1)
+			t[year%100*16+int(month)] = int32(first.Unix()/secondsOfDay)<<5 | int32(last.Day())
+		}
 	}
 	return t
 }()
