@@ -5,6 +5,7 @@ import (
 	"io"
 	"math"
 	"math/bits"
+	"slices"
 	"sort"
 )
 
@@ -18,6 +19,7 @@ const (
 	freeRegions = 64       // and one more each
 	regionCost  = 1 << 16  // entries; past that, regions are as coarse as the look-ahead
 	coarse      = 128      // blocks for a whole look-ahead
+	plainCost   = 4000     // bits that a block becomes longer by, about
 )
 
 // PlanningWriter makes a set's file and its plan from entries as they come. It holds twice the look-ahead in memory and four octets
@@ -303,14 +305,30 @@ func expectedDates(window []Entry, reasons int) (base int64, span uint64) {
 	if len(window) == 0 {
 		return 0, 1
 	}
-	first, last := window[0].Date, window[0].Date
-	for i := range window {
-		first, last = min(first, window[i].Date), max(last, window[i].Date)
-	}
+	first, last := usualDates(window)
 	seen := last - first
 	first = max(first-seen/512, -dateBias)
 	last = min(last+seen/64, dateBias-1)
 	span = uint64(last - first + 1)
 	low := lowBits(span, reasons)
 	return first, min(((span-1)>>low+1)<<low, uint64(dateBias-first)) // up to here digits cost no more
+}
+
+// usualDates is the range of dates without the few that would cost all others more than the plain form costs their blocks.
+func usualDates(window []Entry) (first, last int64) {
+	dates := make([]int64, len(window))
+	for i := range window {
+		dates[i] = window[i].Date
+	}
+	slices.Sort(dates)
+	least := math.Inf(1)
+	for a := 0; a <= len(dates)/2048; a = 2*a + 1 {
+		for b := 0; b <= len(dates)/2048; b = 2*b + 1 {
+			from, to := dates[a], dates[len(dates)-1-b]
+			if cost := float64(len(dates))*math.Log2(float64(to-from+1)) + float64(a+b)*plainCost; cost < least {
+				first, last, least = from, to, cost
+			}
+		}
+	}
+	return first, last
 }
