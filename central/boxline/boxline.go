@@ -40,8 +40,6 @@ type Desired interface {
 	Rules() (v rule.Version, signed []byte)
 	// Bundle is the trust bundle in force: its number and its travelling form.
 	Bundle() (number uint64, travelling []byte)
-	// Lists are the newest revocation lists, each as its authority signed it.
-	Lists() []List
 	// Offers are the revocation sets that are newer than what a box holds, at most one a scope, with the deltas that lead from
 	// there if there are any.
 	Offers(held []wire.HeldSet) []wire.SetOffer
@@ -49,13 +47,6 @@ type Desired interface {
 	OpenBlob(id wire.BlobID) (*os.File, error)
 	// Serves reports whether any service in force is of a verifier.
 	Serves(v record.VerifierID) bool
-}
-
-// List is one revocation list.
-type List struct {
-	Scope  certid.Scope
-	Number uint64
-	DER    []byte
 }
 
 // Config is what a line works with.

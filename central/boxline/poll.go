@@ -19,9 +19,6 @@ import (
 	"kazashi.example/sync/wire"
 )
 
-// listRoom leaves space beside lists for everything else in one answer, in octets.
-const listRoom = wire.MaxPolled - roster.MaxSet - (4 << 20)
-
 // Poll answers with what the box lacks, and waits up to p.Wait seconds if it lacks nothing.
 func (l *Line) Poll(ctx context.Context, device sign.PublicKey, p wire.Poll) (wire.Polled, error) {
 	if len(p.Epochs) > wire.MaxEpochs || len(p.Subjects) > wire.MaxSubjects || len(p.Sets) > wire.MaxOffers {
@@ -90,7 +87,7 @@ func (l *Line) answer(ctx context.Context, b store.Box, p wire.Poll) (wire.Polle
 	}
 	l.desired(&out, p)
 	out.Sets = l.offers(b.ID, p)
-	news := out.Ack != nil || out.Verdicts != nil || out.Rules != nil || out.Bundle != nil || out.Lists != nil || out.Subjects != nil ||
+	news := out.Ack != nil || out.Verdicts != nil || out.Rules != nil || out.Bundle != nil || out.Subjects != nil ||
 		out.Roster != nil || out.Sets != nil
 	return out, news, nil
 }
@@ -254,7 +251,7 @@ func (l *Line) subjects(tx store.Tx, b store.Box, taps []record.TapID) (all []wi
 	return all, nil
 }
 
-// desired adds rules, trust and lists that are newer than the box's.
+// desired adds rules and trust that are newer than the box's.
 func (l *Line) desired(out *wire.Polled, p wire.Poll) {
 	if v, signed := l.Desired.Rules(); v.Compare(p.Rules) > 0 {
 		out.Rules = signed
@@ -262,21 +259,4 @@ func (l *Line) desired(out *wire.Polled, p wire.Poll) {
 	if n, b := l.Desired.Bundle(); n > p.Trust {
 		out.Bundle = b
 	}
-	room := listRoom
-	for _, list := range l.Desired.Lists() {
-		if holds(p.Lists, list) || len(list.DER) > room {
-			continue
-		}
-		room -= len(list.DER)
-		out.Lists = append(out.Lists, wire.RelayedList{Hierarchy: list.Scope.Hierarchy, Purpose: list.Scope.Purpose, DER: list.DER})
-	}
-}
-
-func holds(held []wire.List, l List) bool {
-	for _, h := range held {
-		if h.Hierarchy == l.Scope.Hierarchy && h.Purpose == l.Scope.Purpose && h.Number >= l.Number {
-			return true
-		}
-	}
-	return false
 }

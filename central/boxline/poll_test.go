@@ -8,7 +8,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"kazashi.example/central/boxline"
 	"kazashi.example/central/boxline/simcentral"
 	"kazashi.example/central/intake/simbox"
 	"kazashi.example/sync/ack"
@@ -30,20 +29,15 @@ func current(c *simcentral.Central) wire.Poll {
 func TestPollGivesWhatTheBoxLacks(t *testing.T) {
 	c := simcentral.New(t)
 	b := c.Box()
-	scope := certid.Scope{Hierarchy: certid.HierarchyPractice, Purpose: certid.PurposeAuth}
-	c.World.SetLists(boxline.List{Scope: scope, Number: 4, DER: []byte("list 4")})
+	c.World.SetOffers(nil, offer(certid.PurposeAuth, 4))
 	got, _, _ := c.Poll(b, wire.Poll{})
-	if got.Rules == nil || got.Bundle == nil || len(got.Lists) != 1 || got.CentralEpoch == 0 {
-		t.Errorf("Poll(nothing held) = %+v, want rules, bundle and list", got)
+	if got.Rules == nil || got.Bundle == nil || len(got.Sets) != 1 || got.CentralEpoch == 0 {
+		t.Errorf("Poll(nothing held) = %+v, want rules, bundle and an offer", got)
 	}
 	p := current(c)
-	p.Lists = []wire.List{{Hierarchy: scope.Hierarchy, Purpose: scope.Purpose, Number: 4}}
-	if got, _, _ := c.Poll(b, p); got.Rules != nil || got.Bundle != nil || got.Lists != nil || got.Ack != nil {
+	p.Sets = []wire.HeldSet{held(certid.PurposeAuth, 4)}
+	if got, _, _ := c.Poll(b, p); got.Rules != nil || got.Bundle != nil || got.Sets != nil || got.Ack != nil {
 		t.Errorf("Poll(all held) = %+v, want nothing", got)
-	}
-	p.Lists[0].Number = 3
-	if got, _, _ := c.Poll(b, p); len(got.Lists) != 1 || string(got.Lists[0].DER) != "list 4" {
-		t.Errorf("Poll(older list) = %+v, want list 4", got.Lists)
 	}
 }
 

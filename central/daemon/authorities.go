@@ -35,7 +35,6 @@ const dirCRL = "crl"
 // authorities asks, for each hierarchy, its own responder and lists.
 type authorities struct {
 	store *crl.Store
-	relay *validity.Lists // for boxes that take no sets
 	by    map[certid.Hierarchy]*validity.Authority
 	from  []source
 	http  *http.Client // for short answers
@@ -105,9 +104,6 @@ func newAuthorities(ctx context.Context, c config.Config, p *policy.Policy, sc c
 		store: store, by: map[certid.Hierarchy]*validity.Authority{}, from: from, http: &http.Client{Timeout: askTimeout},
 		lists: &http.Client{}, log: sc.Log,
 	}
-	if a.relay, err = validity.OpenLists(ctx, filepath.Join(c.DataDir, "lists"), p.Anchors, sc.Now, sc.Log); err != nil {
-		return nil, errors.Join(err, store.Close())
-	}
 	for _, j := range c.JPKI {
 		h, err := certid.ParseHierarchy(j.Hierarchy)
 		if err != nil {
@@ -160,9 +156,6 @@ func (a *authorities) fetch(ctx context.Context, came func()) error {
 // fetchOne takes what is newer of a scope and makes the next set. It reports whether every source could be asked, and the set is whole.
 func (a *authorities) fetchOne(ctx context.Context, s source, came func()) bool {
 	asked := a.fetchAll(ctx, s)
-	if fresh, err := a.relay.Fetch(ctx, a.http, s.scope, s.urls[0]); err == nil && fresh {
-		defer came()
-	}
 	before, _ := a.store.Head(s.scope)
 	head, err := a.store.Build(ctx, s.scope)
 	switch {

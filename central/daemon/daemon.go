@@ -126,7 +126,7 @@ func (d *Daemon) assemble(ctx context.Context) error {
 	if d.status, err = newAuthorities(ctx, d.conf, made, sc); err != nil {
 		return err
 	}
-	d.wanted = wanted{policy: made, sets: d.status.store, relay: d.status.relay, from: d.status.from}
+	d.wanted = wanted{policy: made, sets: d.status.store}
 	taking := intake.New(d.db, intake.Limits{}, d.now)
 	if err := d.register(taking); err != nil {
 		return err

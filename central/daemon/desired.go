@@ -10,7 +10,6 @@ import (
 	"kazashi.example/central/keys"
 	"kazashi.example/central/opener"
 	"kazashi.example/central/policy"
-	"kazashi.example/central/validity"
 	"kazashi.example/sync/record"
 	"kazashi.example/sync/rule"
 	"kazashi.example/sync/seal"
@@ -22,8 +21,6 @@ import (
 type wanted struct {
 	policy *policy.Policy
 	sets   *crl.Store
-	relay  *validity.Lists
-	from   []source
 }
 
 var _ boxline.Desired = wanted{}
@@ -33,17 +30,6 @@ func (w wanted) Rules() (rule.Version, []byte) { return w.policy.Rules.Version, 
 
 // Bundle is the trust bundle in force.
 func (w wanted) Bundle() (uint64, []byte) { return w.policy.Trust.Number, w.policy.TrustSigned }
-
-// Lists are the newest lists.
-func (w wanted) Lists() []boxline.List {
-	var all []boxline.List
-	for _, s := range w.from {
-		if l := w.relay.Newest(s.scope); l != nil {
-			all = append(all, boxline.List{Scope: s.scope, Number: l.Number, DER: l.DER})
-		}
-	}
-	return all
-}
 
 // Offers are the sets in force that a box lacks.
 func (w wanted) Offers(held []wire.HeldSet) []wire.SetOffer { return w.sets.Offers(held) }

@@ -180,13 +180,11 @@ func uplinkValues() map[string]any {
 		"pushed": wire.Pushed{Ack: []byte("abc"), Refused: []wire.Refused{{Index: 2, Reason: "no header"}}},
 		"poll": wire.Poll{
 			Verdicts: rule.Version{CentralEpoch: 1, N: 9}, Acks: rule.Version{CentralEpoch: 1, N: 5}, Rules: rule.Version{CentralEpoch: 1, N: 4},
-			Trust: 7, Lists: []wire.List{{Hierarchy: certid.HierarchyPractice, Purpose: certid.PurposeAuth, Number: 77}},
-			Epochs: []record.EpochID{epoch1}, Subjects: []record.TapID{tap1}, Wait: 55, Time: 1_795_000_000_123, Waiting: 3, Release: "v1.2.3",
+			Trust: 7, Epochs: []record.EpochID{epoch1}, Subjects: []record.TapID{tap1}, Wait: 55, Time: 1_795_000_000_123, Waiting: 3, Release: "v1.2.3",
 		},
 		"poll with nothing": wire.Poll{},
 		"polled": wire.Polled{
 			CentralEpoch: 1, Ack: []byte{1}, Verdicts: []byte{2}, Rules: []byte{3}, Bundle: []byte{4},
-			Lists:    []wire.RelayedList{{Hierarchy: certid.HierarchyPractice, Purpose: certid.PurposeAuth, DER: []byte{0x30, 0}}},
 			Subjects: []wire.Subject{{Tap: tap1, PPID: "MADEUP"}},
 		},
 		"polled with nothing":         wire.Polled{CentralEpoch: 1},

@@ -261,14 +261,32 @@ func TestContentVector(t *testing.T) {
 	}
 }
 
+// rewritten reads a message and writes it again.
+func rewritten[T any](b []byte) ([]byte, error) {
+	var m T
+	if err := canon.Decode(b, &m, wire.MaxPoll); err != nil {
+		return nil, err
+	}
+	return canon.Encode(m)
+}
+
+// withRetired are the messages that were recorded with a key that is no more: it is passed over.
+var withRetired = map[string]func([]byte) ([]byte, error){"poll": rewritten[wire.Poll], "polled": rewritten[wire.Polled]}
+
 func TestUplinkVector(t *testing.T) {
 	for _, it := range read[itemsFile](t, "uplink").Items {
 		b, err := canon.Encode(uplinkValues()[it.Name])
 		if err != nil {
 			t.Fatal(err)
 		}
-		is(t, it.Name, b, it.CBOR)
 		reads(t, it)
+		recorded := []byte(it.CBOR)
+		if again := withRetired[it.Name]; again != nil {
+			if recorded, err = again(it.CBOR); err != nil || len(recorded) >= len(it.CBOR) {
+				t.Errorf("%s read and written again = %x, %v, want it without the retired key", it.Name, recorded, err)
+			}
+		}
+		is(t, it.Name, b, recorded)
 	}
 }
 

@@ -26,13 +26,12 @@ func samples(tb testing.TB) map[string][]byte {
 		"push":   wire.Push{Headers: [][]byte{{1}}, Envelopes: [][]byte{{2}, {3}}},
 		"pushed": wire.Pushed{Ack: []byte{1}, Refused: []wire.Refused{{Index: 1, Reason: "no header"}}},
 		"poll": wire.Poll{
-			Verdicts: rule.Version{CentralEpoch: 1, N: 2}, Trust: 3, Lists: []wire.List{{Hierarchy: certid.HierarchyPractice, Purpose: certid.PurposeAuth, Number: 4}},
+			Verdicts: rule.Version{CentralEpoch: 1, N: 2}, Trust: 3,
 			Epochs: []record.EpochID{epoch}, Subjects: []record.TapID{tap}, Wait: 55, Time: 6, Waiting: 7, Release: "v1",
 			Sets: []wire.HeldSet{{Hierarchy: certid.HierarchyPractice, Purpose: certid.PurposeAuth, Number: rule.Version{CentralEpoch: 1, N: 8}, Root: wire.BlobID{9}}},
 		},
 		"polled": wire.Polled{
 			CentralEpoch: 1, Ack: []byte{1}, Verdicts: []byte{2}, Rules: []byte{3}, Bundle: []byte{4}, Time: 6,
-			Lists:    []wire.RelayedList{{Hierarchy: certid.HierarchyPractice, Purpose: certid.PurposeAuth, DER: []byte{5}}},
 			Subjects: []wire.Subject{{Tap: tap, PPID: "made-up"}},
 			Sets: []wire.SetOffer{{
 				Hierarchy: certid.HierarchyPractice, Purpose: certid.PurposeAuth, Number: rule.Version{CentralEpoch: 1, N: 9},

@@ -20,12 +20,12 @@ const (
 	MaxPush      = 2 << 20
 	MaxPushed    = 512 // envelopes, and headers, of one push
 	MaxPoll      = 64 << 10
-	MaxPolled    = 64 << 20 // a relayed list dominates
-	MaxSubjects  = 256      // asked for, or given, in one poll
-	MaxEpochs    = 256      // asked about in one poll
-	MaxOffers    = 16       // revocation sets held, or offered, in one poll: one a scope
-	MaxDeltas    = 31       // of one offer; a box further behind takes the set
-	MaxWait      = 55       // seconds a poll may be held open
+	MaxPolled    = 8 << 20 // the roster dominates
+	MaxSubjects  = 256     // asked for, or given, in one poll
+	MaxEpochs    = 256     // asked about in one poll
+	MaxOffers    = 16      // revocation sets held, or offered, in one poll: one a scope
+	MaxDeltas    = 31      // of one offer; a box further behind takes the set
+	MaxWait      = 55      // seconds a poll may be held open
 	MaxErrorBody = 4 << 10
 )
 
@@ -47,28 +47,21 @@ type Refused struct {
 	Reason string `cbor:"2,keyasint"`
 }
 
-// List names a revocation list that a box holds.
-type List struct {
-	Hierarchy certid.Hierarchy `cbor:"1,keyasint"`
-	Purpose   certid.Purpose   `cbor:"2,keyasint"`
-	Number    uint64           `cbor:"3,keyasint"` // CRL number (RFC 5280 §5.2.3)
-}
-
-// Poll says what the box has, so that central can answer with what it lacks.
+// Poll says what the box has, so that central can answer with what it lacks. Key 5 named revocation lists by CRL number and is never
+// used again.
 type Poll struct {
 	Verdicts rule.Version     `cbor:"1,keyasint"`           // newest final verdict held, 0 if none
 	Acks     rule.Version     `cbor:"2,keyasint"`           // newest acknowledgement held
 	Rules    rule.Version     `cbor:"3,keyasint"`           // rule set held
 	Trust    uint64           `cbor:"4,keyasint"`           // trust bundle held
-	Lists    []List           `cbor:"5,keyasint,omitempty"` // revocation lists held
 	Epochs   []record.EpochID `cbor:"6,keyasint,omitempty"` // epochs with records that are not yet safe
 	Subjects []record.TapID   `cbor:"7,keyasint,omitempty"` // taps whose PPID the box has not
 	Wait     uint16           `cbor:"8,keyasint"`           // seconds to wait if there is nothing new
 	Time     int64            `cbor:"9,keyasint"`           // the box's clock, Unix milliseconds
 	Waiting  uint64           `cbor:"10,keyasint"`          // records not yet received by central
 	Release  string           `cbor:"11,keyasint"`
-	Roster   rule.Version     `cbor:"12,keyasint,omitzero"` // roster held, in memory; absent if none
-	Sets     []HeldSet        `cbor:"13,keyasint,omitempty"`
+	Roster   rule.Version     `cbor:"12,keyasint,omitzero"`  // roster held, in memory; absent if none
+	Sets     []HeldSet        `cbor:"13,keyasint,omitempty"` // revocation sets in use
 }
 
 // HeldSet names a revocation set that a box has in use.
@@ -116,31 +109,23 @@ type DeltaOffer struct {
 	Delta Blob         `cbor:"4,keyasint"` // the delta's file
 }
 
-// RelayedList is a certificate authority's own signed list, passed on as it is.
-type RelayedList struct {
-	Hierarchy certid.Hierarchy `cbor:"1,keyasint"`
-	Purpose   certid.Purpose   `cbor:"2,keyasint"`
-	DER       []byte           `cbor:"3,keyasint"`
-}
-
 // Subject is the PPID of one tap, for the live page only.
 type Subject struct {
 	Tap  record.TapID `cbor:"1,keyasint"`
 	PPID string       `cbor:"2,keyasint"`
 }
 
-// Polled is what the box lacks. Every part may be empty.
+// Polled is what the box lacks. Every part may be empty. Key 6 held revocation lists and is never used again.
 type Polled struct {
-	CentralEpoch uint64        `cbor:"1,keyasint"`
-	Ack          []byte        `cbor:"2,keyasint,omitempty"` // ack.Ack, signed
-	Verdicts     []byte        `cbor:"3,keyasint,omitempty"` // Verdicts, signed
-	Rules        []byte        `cbor:"4,keyasint,omitempty"` // rule.Set, signed
-	Bundle       []byte        `cbor:"5,keyasint,omitempty"` // trust bundle as it travels
-	Lists        []RelayedList `cbor:"6,keyasint,omitempty"`
-	Subjects     []Subject     `cbor:"7,keyasint,omitempty"`
-	Time         int64         `cbor:"8,keyasint,omitempty"` // central's clock when it answered, Unix milliseconds
-	Roster       []byte        `cbor:"9,keyasint,omitempty"` // roster.Set, signed
-	Sets         []SetOffer    `cbor:"10,keyasint,omitempty"`
+	CentralEpoch uint64     `cbor:"1,keyasint"`
+	Ack          []byte     `cbor:"2,keyasint,omitempty"` // ack.Ack, signed
+	Verdicts     []byte     `cbor:"3,keyasint,omitempty"` // Verdicts, signed
+	Rules        []byte     `cbor:"4,keyasint,omitempty"` // rule.Set, signed
+	Bundle       []byte     `cbor:"5,keyasint,omitempty"` // trust bundle as it travels
+	Subjects     []Subject  `cbor:"7,keyasint,omitempty"`
+	Time         int64      `cbor:"8,keyasint,omitempty"`  // central's clock when it answered, Unix milliseconds
+	Roster       []byte     `cbor:"9,keyasint,omitempty"`  // roster.Set, signed
+	Sets         []SetOffer `cbor:"10,keyasint,omitempty"` // newer revocation sets; if there are any, these are all
 }
 
 // Failure is the body of every answer that is not 200.

@@ -109,7 +109,6 @@ type World struct {
 	asked    int
 	rules    rule.Set
 	signed   []byte
-	lists    []boxline.List
 	offers   []wire.SetOffer
 	blobs    map[wire.BlobID]string
 	examined func([]byte) (jpki.AuthCert, error)
@@ -173,9 +172,6 @@ func (w *World) Rules() (rule.Version, []byte) { return w.rules.Version, w.signe
 // Bundle is boxline.Desired and registry.Trust. Its bytes are the test's, not a real bundle's.
 func (w *World) Bundle() (uint64, []byte) { return 7, []byte("bundle of a test") }
 
-// Lists is boxline.Desired.
-func (w *World) Lists() []boxline.List { w.mu.Lock(); defer w.mu.Unlock(); return w.lists }
-
 // Offers is boxline.Desired: all that were set, whatever is held.
 func (w *World) Offers([]wire.HeldSet) []wire.SetOffer {
 	w.mu.Lock()
@@ -206,9 +202,6 @@ func (w *World) Serves(v record.VerifierID) bool { return v == simbox.Verifier }
 
 // SetRule changes what the one service demands, here; boxes are not told.
 func (w *World) SetRule(change func(*rule.Rule)) { change(&w.rules.Rules[0]) }
-
-// SetLists sets the newest lists.
-func (w *World) SetLists(l ...boxline.List) { w.mu.Lock(); defer w.mu.Unlock(); w.lists = l }
 
 // NewWorld makes a world with one practice service.
 func NewWorld(tb testing.TB, k *Keys) *World {

@@ -83,15 +83,21 @@ func (c *counter) learn(ctx context.Context, central string, now *clock.Clock) (
 	if err != nil {
 		return err
 	}
-	got, err := c.client.Poll(ctx, wire.Poll{Trust: c.desired.Trust().Number, Time: time.Now().UnixMilli(), Release: "bench"})
+	ask := wire.Poll{Trust: c.desired.Trust().Number, Time: time.Now().UnixMilli(), Release: "bench"}
+	got, err := c.client.Poll(ctx, ask)
 	if err != nil {
 		return err
 	}
 	now.Check(time.UnixMilli(got.Time))
-	if err := c.lists.Fetch(ctx, c.client, got.Sets); err != nil {
+	if err := c.desired.ApplyRules(got.Rules); err != nil {
 		return err
 	}
-	return c.desired.ApplyRules(got.Rules)
+	for ask.Rules, ask.Wait = c.desired.Rules(), wire.MaxWait; len(got.Sets) == 0; { // central makes its first set at its start
+		if got, err = c.client.Poll(ctx, ask); err != nil {
+			return err
+		}
+	}
+	return c.lists.Fetch(ctx, c.client, got.Sets)
 }
 
 // run starts the tap's own code.
