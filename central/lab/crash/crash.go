@@ -43,6 +43,9 @@ type Scenario struct {
 	Check func(State) error
 	// Superfluous names operations (as Run.Points does) whose loss no check can see, each with the reason for keeping it.
 	Superfluous map[string]string
+	// Thorough tries every choice of names with every choice of octets, which takes three times as long. Otherwise one of the two is all
+	// or nothing.
+	Thorough bool
 }
 
 // State is a folder as an interruption leaves it.

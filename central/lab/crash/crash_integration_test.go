@@ -34,6 +34,9 @@ func init() {
 	children["link"] = func(dir string) error { return os.Symlink("a", filepath.Join(dir, "b")) }
 }
 
+// envThorough asks for every combination that the package knows; it takes minutes.
+const envThorough = "CRASH_TEST_THOROUGH"
+
 // again is this program as a scenario's child.
 func again(child string) func(context.Context, string) *exec.Cmd {
 	return func(ctx context.Context, dir string) *exec.Cmd {
@@ -82,6 +85,7 @@ func all(t *testing.T, m crash.Matrix) {
 // matrices runs every matrix of a scenario, prints it, and kills in earnest at some ten points.
 func matrices(t *testing.T, s crash.Scenario) {
 	t.Helper()
+	s.Thorough = os.Getenv(envThorough) != ""
 	r := recorded(t, s)
 	for i, o := range r.Ops() {
 		t.Logf("%s: %3d %v", s.Name, i+1, o)

@@ -160,6 +160,9 @@ func (m *muster) cut(k, without int) {
 	words := said(p.ops)
 	for _, names := range p.nameChoices() {
 		for _, data := range p.dataChoices() {
+			if !names.plain && !data.plain && !m.run.scenario.Thorough {
+				continue
+			}
 			t, digest := p.tree(names.keep, data.pick)
 			m.add(t, fmt.Sprintf("cut %d %x", len(words), digest), State{
 				Power: true, Said: words, Done: p.ops,

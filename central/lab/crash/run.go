@@ -76,7 +76,7 @@ func strace(ctx context.Context, child *exec.Cmd, f *follower, options ...string
 		return err
 	}
 	defer lines.Close()
-	args := append([]string{"-f", "-y", "-xx", "-a", "1", "-s", "16777216", "-e", filter(), "-e", "raw=read,readv", "-e", "signal=none"}, options...)
+	args := append([]string{"-f", "--seccomp-bpf", "-y", "-xx", "-a", "1", "-s", "16777216", "-e", filter(), "-e", "raw=read,readv", "-e", "signal=none"}, options...)
 	args = append(args, "-o", "/proc/self/fd/3", child.Path)
 	cmd := exec.CommandContext(ctx, "strace", append(args, child.Args[1:]...)...)
 	cmd.Env, cmd.Dir, cmd.ExtraFiles = child.Env, child.Dir, []*os.File{out}
