@@ -23,7 +23,7 @@ type Options = scan.Options
 // Serials that stand twice are resolved by crlset.Resolve. Beside the file there may be another, nameless one, four to eight times as
 // large. Errors: those of scan.Read; of the disks, with the system's own error inside (syscall.ENOSPC).
 func Build(ctx context.Context, r io.Reader, to *os.File, o Options) (scan.List, crlset.Summary, error) {
-	b := &builder{ctx: ctx, to: to, set: crlset.NewPlanningWriter(to, crlset.Full)}
+	b := &builder{ctx: ctx, to: to, set: crlset.NewPlanningWriter(&eager{file: to}, crlset.Full)}
 	defer b.release()
 	list, err := scan.Read(ctx, r, o, b.take)
 	if err != nil {
@@ -154,7 +154,7 @@ func (b *builder) startSorting() error {
 	if err := b.takeBack(); err != nil {
 		return fmt.Errorf("taking back what was in order: %w", err)
 	}
-	b.set, b.last = crlset.NewPlanningWriter(b.to, crlset.Full), nil
+	b.set, b.last = crlset.NewPlanningWriter(&eager{file: b.to}, crlset.Full), nil
 	s.start()
 	return nil
 }

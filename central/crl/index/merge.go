@@ -74,13 +74,10 @@ func (s *sorter) merge(ctx context.Context, spare <-chan []crlset.Entry, out cha
 
 // inOrder appends the entries of the window in rising order, one for each key.
 func inOrder(batch []crlset.Entry, a *arranger, window []crlset.Entry) []crlset.Entry {
-	values, packed := a.arrange(window)
-	if !packed {
-		return append(batch, arrangeWide(window)...)
-	}
-	batch = slices.Grow(batch, len(values))[:len(values)]
-	for i, v := range values {
-		a.unpack(v, &batch[i])
+	numbers := a.arrange(window)
+	batch = slices.Grow(batch, len(numbers))[:len(numbers)]
+	for i, v := range numbers {
+		a.entry(v, &batch[i])
 	}
 	return batch
 }

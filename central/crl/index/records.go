@@ -53,18 +53,13 @@ func (w *runWriter) putPacked(values []uint64) error {
 	return nil
 }
 
-func (w *runWriter) putWide(entries []crlset.Entry) error {
-	for i := range entries {
-		e := &entries[i]
-		w.buf = binary.LittleEndian.AppendUint64(w.buf, e.Key.C)
-		w.buf = binary.LittleEndian.AppendUint64(w.buf, uint64(e.Date)<<reasonBits|uint64(e.Reason)) // a date has far fewer than 60 bits
-		w.buf = binary.LittleEndian.AppendUint64(w.buf, e.Key.B)
-		w.buf = binary.LittleEndian.AppendUint64(w.buf, uint64(e.Key.A))
-		if len(w.buf) == cap(w.buf) {
-			if err := w.flush(); err != nil {
-				return err
-			}
-		}
+func (w *runWriter) putWide(e *crlset.Entry) error {
+	w.buf = binary.LittleEndian.AppendUint64(w.buf, e.Key.C)
+	w.buf = binary.LittleEndian.AppendUint64(w.buf, uint64(e.Date)<<reasonBits|uint64(e.Reason)) // a date has far fewer than 60 bits
+	w.buf = binary.LittleEndian.AppendUint64(w.buf, e.Key.B)
+	w.buf = binary.LittleEndian.AppendUint64(w.buf, uint64(e.Key.A))
+	if len(w.buf) == cap(w.buf) {
+		return w.flush()
 	}
 	return nil
 }

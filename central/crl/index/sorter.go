@@ -89,21 +89,25 @@ func (s *sorter) spill() error {
 	var a arranger
 	w := newRunWriter(s.file)
 	for entries := range s.full {
-		values, packed := a.arrange(entries)
-		r := run{at: w.begin(s.end), width: wideRecord}
-		var err error
-		if packed {
-			r.width, r.packing = packedRecord, a.packing
-			err = w.putPacked(values)
-		} else {
-			err = w.putWide(arrangeWide(entries))
-		}
-		if err := cmp.Or(err, s.closeRun(w, r)); err != nil {
+		if err := s.putRun(w, &a, a.arrange(entries)); err != nil {
 			return err
 		}
 		s.empty <- entries[:0]
 	}
 	return nil
+}
+
+func (s *sorter) putRun(w *runWriter, a *arranger, numbers []uint64) error {
+	if r := (run{at: w.begin(s.end), width: packedRecord, packing: a.packing}); a.packed {
+		return cmp.Or(w.putPacked(numbers), s.closeRun(w, r))
+	}
+	r := run{at: w.begin(s.end), width: wideRecord}
+	for _, v := range numbers {
+		if err := w.putWide(&a.entries[place(v)]); err != nil {
+			return err
+		}
+	}
+	return s.closeRun(w, r)
 }
 
 // takeRun writes a whole set as one run. The goroutine does not run yet.
@@ -119,8 +123,10 @@ func (s *sorter) takeRun(set *crlset.Set) error {
 		if n == 0 {
 			return s.closeRun(w, r)
 		}
-		if err := w.putWide(batch[:n]); err != nil {
-			return err
+		for i := range batch[:n] {
+			if err := w.putWide(&batch[i]); err != nil {
+				return err
+			}
 		}
 	}
 }
