@@ -62,7 +62,6 @@ func (h *header) check() error {
 // Delta is what turns one set into the next.
 type Delta struct {
 	head      header
-	plan      []byte // encoded; nil if it is the base's
 	edits     []byte
 	additions []byte
 }
@@ -95,16 +94,22 @@ func Open(b []byte) (*Delta, error) {
 	return d, nil
 }
 
-func (d *Delta) checkPlan() (err error) {
+func (d *Delta) checkPlan() error {
 	if d.head.Plan == nil {
 		return nil
 	}
-	if _, err := d.head.Plan.Layout(); err != nil {
+	l, err := d.head.Plan.Layout()
+	if err != nil {
 		return fmt.Errorf("%w: %w", ErrFormat, err)
 	}
-	d.plan, err = canon.Encode(*d.head.Plan)
-	return err
+	if !moderate(l, d.head.next()) {
+		return fault("plan of too many blocks")
+	}
+	return nil
 }
+
+// moderate reports whether a plan has no more blocks than so many entries may have: what a delta costs must follow from its size.
+func moderate(l *crlset.Layout, entries uint64) bool { return uint64(l.Blocks()) <= 1<<16+4*entries }
 
 // checkEdits reads the edits once through.
 func (d *Delta) checkEdits() error {

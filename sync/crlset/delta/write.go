@@ -19,7 +19,7 @@ type Stats struct {
 }
 
 // Write writes the delta that turns base into the set of next's entries under a plan. It goes through both once and keeps what
-// differs in memory. crlset.ErrPlan if the plan has other columns than the base, crlset.ErrOrder if the entries do not rise; other
+// differs in memory. crlset.ErrPlan if the plan has other columns than the base or far more blocks than entries, crlset.ErrOrder if the entries do not rise; other
 // errors are those of base, next and w.
 func Write(w io.Writer, base *crlset.Set, next crlset.Source, plan crlset.Plan) (Stats, error) {
 	if plan.Columns != base.Columns() {
@@ -34,9 +34,24 @@ func Write(w io.Writer, base *crlset.Set, next crlset.Source, plan crlset.Plan) 
 		return Stats{}, err
 	}
 	if !same {
-		c.head.Plan = &plan
+		if err := c.carry(plan); err != nil {
+			return Stats{}, err
+		}
 	}
 	return c.write(w)
+}
+
+// carry puts a plan into the delta.
+func (c *comparison) carry(p crlset.Plan) error {
+	l, err := p.Layout()
+	if err != nil {
+		return err
+	}
+	if !moderate(l, c.head.Base-c.head.Removed+uint64(len(c.additions))) {
+		return fmt.Errorf("%w: %d blocks", crlset.ErrPlan, l.Blocks())
+	}
+	c.head.Plan = &p
+	return nil
 }
 
 // equal reports whether two plans are the same.
