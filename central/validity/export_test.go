@@ -12,8 +12,5 @@ func (a *Authority) ReadAnswer(b []byte, issuer *x509.Certificate, serial certid
 	return a.read(b, issuer, serial, at)
 }
 
-// KeepLists is how many lists of a scope are kept.
-const KeepLists = keepLists
-
 // QuietFor is how long a silent responder is let alone.
 const QuietFor = quietFor
