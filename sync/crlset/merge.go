@@ -83,7 +83,7 @@ func (p *pair) Next(e *Entry) (bool, error) {
 			return false, err
 		}
 	}
-	order := 0
+	var order int
 	switch {
 	case !p.a.there && !p.b.there:
 		return false, nil
