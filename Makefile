@@ -50,7 +50,7 @@ FUZZERS     = { find $(FOLDERS) -name '*_test.go' -exec grep -HoE '^func Fuzz[A-
                 | sed -E 's,^(.*)/[^/]+:func (Fuzz.*)$$,./\1 \2,' | sort -u
 
 .NOTPARALLEL:
-.PHONY: help deps packages packages-run tools build demo smoke test test-plain test-integration lint fmt bench bench-reader bench-revocation fuzz fuzz-list clean
+.PHONY: help deps packages packages-run tools build demo smoke test test-plain test-integration lint fmt bench bench-reader bench-revocation crash fuzz fuzz-list clean
 
 help: ## print this list
 	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):.*## (.*)$$/\1\t\2/' | expand -t18
@@ -127,6 +127,10 @@ bench-reader: build ## print the card side's figures, with OpenSC on the same ca
 bench-revocation: build ## print the revocation engine's figures, with openssl, crypto/x509, a Go map and SQLite in the same run
 	$(call install_packages,openssl)
 	@bin/kazashi-lab bench revocation $(REVOCATIONFLAGS)
+
+crash: deps ## print what kills, power cuts and full disks leave of revocation sets, at every point, each fsync left out in turn
+	@$(GO) test -tags integration -count 1 -v -run P7 ./central/lab/crash | \
+	    sed -nE 's/^ +[a-z_]+_test\.go:[0-9]+: //p; /^ *--- FAIL|^(FAIL|ok|panic)/p'
 
 fuzz: ## run each fuzz target for FUZZTIME (60s); a finding does not stop the others
 	@failed=0; while read -r package target; do \

@@ -88,7 +88,7 @@ func fetch(dir string) error {
 		return err
 	}
 	defer c.Close()
-	for a := uint32(0); a < 1<<8; a++ { // all chunks are looked into
+	for a := range uint32(1 << 8) { // all chunks are looked into
 		c.Answer(certid.CertID{Scope: scope, Serial: serial(crlset.Key{A: a << 24, C: 1})}, issuer)
 	}
 	if h, ok := c.Newest(scope); ok {
