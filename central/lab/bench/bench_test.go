@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"os"
+	"os/exec"
 	"strings"
 	"testing"
 
@@ -32,5 +33,24 @@ func TestNothingIsMadeUp(t *testing.T) {
 	}
 	if left, err := os.ReadDir(dir); err != nil || len(left) != 0 {
 		t.Errorf("Run left %v behind (%v)", left, err)
+	}
+}
+
+// TestNoRevocationFigureIsMadeUp does the same for the figures of the revocation engine.
+func TestNoRevocationFigureIsMadeUp(t *testing.T) {
+	var out bytes.Buffer
+	dir := t.TempDir()
+	c := bench.Config{Bin: t.TempDir(), Dir: dir, Quick: true, Out: &out, Log: slog.New(slog.DiscardHandler)}
+	err := bench.RunRevocation(t.Context(), bench.RevocationConfig{Config: c, Entries: 50_000})
+	if !errors.Is(err, bench.ErrMemoryDisk) && !errors.Is(err, bench.ErrMissing) && !errors.Is(err, exec.ErrNotFound) {
+		t.Errorf("RunRevocation = %v, want ErrMissing with the names of the figures", err)
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) != 0 {
+		t.Errorf("RunRevocation left %v behind (%v)", left, err)
+	}
+	for line := range strings.Lines(out.String()) { // what needs no program is measured
+		if f := strings.Fields(line); f[0] == "figure" && !strings.HasPrefix(f[1], "set_") && !strings.HasPrefix(f[1], "delta") {
+			t.Errorf("RunRevocation printed %q without a program to measure", line)
+		}
 	}
 }

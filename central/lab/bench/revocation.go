@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,8 +21,9 @@ import (
 // RevocationConfig says how much [RunRevocation] measures.
 type RevocationConfig struct {
 	Config
-	Rounds int  // of everything that is measured in turn; 0: five, or three when quick
-	Large  bool // 30 million entries under GOMEMLIMIT=256MiB, too; not when quick
+	Rounds  int    // of everything that is measured in turn; 0: five, or three when quick
+	Entries uint64 // of the list; 0: ten million, or a million when quick
+	Large   bool   // 30 million entries under GOMEMLIMIT=256MiB, too; not when quick
 }
 
 // Sizes of lists.
@@ -78,17 +80,8 @@ var ErrSame = errors.New("two ways that must come to the same differ")
 // lists made from a seed. Needed in Bin are kazashi-central and kazashi-lab, and openssl on the path. Like [Run] it goes on after a
 // measurement that failed, and its error names what is missing.
 func RunRevocation(ctx context.Context, c RevocationConfig) (err error) {
-	if c.Rounds == 0 {
-		c.Rounds = fullRounds
-		if c.Quick {
-			c.Rounds = quickRounds
-		}
-	}
-	c.Large = c.Large && !c.Quick
-	r := &revocationRun{run: &run{Config: c.Config, owed: RevocationFigures(c.Large)}, rounds: c.Rounds, entries: fullEntries}
-	if c.Quick {
-		r.entries = quickEntries
-	}
+	c = c.completed()
+	r := &revocationRun{run: &run{Config: c.Config, owed: RevocationFigures(c.Large)}, rounds: c.Rounds, entries: c.Entries}
 	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
 		return fmt.Errorf("making the folder to measure in: %w", err)
 	}
@@ -113,6 +106,16 @@ func RunRevocation(ctx context.Context, c RevocationConfig) (err error) {
 		all = append(all, measurement{"a large list", r.measureLarge})
 	}
 	return errors.Join(r.perform(ctx, all), r.missing())
+}
+
+// completed has the defaults.
+func (c RevocationConfig) completed() RevocationConfig {
+	rounds, entries := fullRounds, uint64(fullEntries)
+	if c.Quick {
+		rounds, entries, c.Large = quickRounds, quickEntries, false
+	}
+	c.Rounds, c.Entries = cmp.Or(c.Rounds, rounds), cmp.Or(c.Entries, entries)
+	return c
 }
 
 // describeRevocation says on what machine and against which peers; ErrMemoryDisk.

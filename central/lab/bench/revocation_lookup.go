@@ -80,8 +80,8 @@ func (r *revocationRun) measureLookup(ctx context.Context) error {
 	r.figure("gomap_bytes_per_entry", "%.1f", got.Octets["map"], "B")
 	r.figure("gomap_full_bytes_per_entry", "%.1f", got.Octets["mapfull"], "B")
 	r.figure("sqlite_bytes_per_entry", "%.1f", got.Octets["sqlite"], "B")
-	r.figure("set_serial_bytes_vs_gomap", "1/%.1f", got.Octets["map"]/got.Octets["serials"], "ratio")
-	r.figure("set_full_bytes_vs_gomap", "1/%.1f", got.Octets["mapfull"]/got.Octets["full"], "ratio")
+	r.figure("set_serial_bytes_vs_gomap", "%.4f", got.Octets["serials"]/got.Octets["map"], "ratio")
+	r.figure("set_full_bytes_vs_gomap", "%.4f", got.Octets["full"]/got.Octets["mapfull"], "ratio")
 	return nil
 }
 
