@@ -14,8 +14,8 @@
 //
 // What a program says on standard output, a line a write, is in the trace too, and binds: a check is told what had been said.
 //
-// What the tool cannot follow it refuses ([ErrTrace]) instead of passing over it: writing through a shared map (SQLite's
-// -shm file in WAL mode is one; with locking_mode=EXCLUSIVE there is none, and its pwrite64 and fdatasync are followed), a second
+// What the tool cannot follow it refuses ([ErrTrace]) instead of passing over it: writing through a shared map (SQLite's -shm file, which
+// Scenario.Ignore can leave out, for SQLite makes it anew; of its other files it maps none for writing), a second
 // process, splice, io_uring, symbolic links, exchanging renames. It takes a rename for atomic, a sector of 512 octets for
 // atomic, modes for durable at once, and an fsync that returned for the truth. Owners, times and extended attributes it leaves out.
 //
@@ -43,6 +43,9 @@ type Scenario struct {
 	Check func(State) error
 	// Superfluous names operations (as Run.Points does) whose loss no check can see, each with the reason for keeping it.
 	Superfluous map[string]string
+	// Ignore are patterns (path.Match) of base names of files that are missing in every state, and that the child may do anything with:
+	// what the program makes anew when it finds none, such as *-shm.
+	Ignore []string
 	// Thorough tries every choice of names with every choice of octets, which takes three times as long. Otherwise one of the two is all
 	// or nothing.
 	Thorough bool

@@ -7,7 +7,7 @@ import (
 
 // Replay makes a run from the text of a trace of the folder /data, without running anything.
 func Replay(s Scenario, scratch, trace string) (*Run, error) {
-	f := newFollower("/data", newFolder(".", 0o700))
+	f := newFollower("/data", newFolder(".", 0o700), s.Ignore)
 	err := follow(strings.NewReader(trace), f)
 	return &Run{scenario: s, scratch: scratch, top: f.top, ops: f.ops, verdicts: map[string]error{}}, err
 }

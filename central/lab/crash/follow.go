@@ -20,6 +20,7 @@ type follower struct {
 	lines   lines
 	root    string // absolute, without symbolic links
 	top     *inode
+	ignore  ignored
 	open    map[int]*file
 	shared  map[int64]int64 // begin and end of shared maps that mprotect could make writable
 	ops     []Op
@@ -27,8 +28,8 @@ type follower struct {
 	reached func(ops int)
 }
 
-func newFollower(root string, top *inode) *follower {
-	return &follower{root: root, top: top, open: map[int]*file{}, shared: map[int64]int64{}, reached: func(int) {}}
+func newFollower(root string, top *inode, ignore ignored) *follower {
+	return &follower{root: root, top: top, ignore: ignore, open: map[int]*file{}, shared: map[int64]int64{}, reached: func(int) {}}
 }
 
 // line takes a line of the trace.
@@ -130,7 +131,7 @@ func (f *follower) at(c call, dir, i int) (p place, ok bool, err error) {
 		path = filepath.Join(folder, path)
 	}
 	path = filepath.Clean(path)
-	if !inside(f.root, path) {
+	if !inside(f.root, path) || f.ignore.match(filepath.Base(path)) {
 		return p, false, nil
 	}
 	return f.resolve(strings.TrimPrefix(strings.TrimPrefix(path, f.root), "/"))

@@ -55,12 +55,12 @@ func (r *Run) trace(ctx context.Context, name string, reached func(*follower)) (
 			return nil, fmt.Errorf("preparing: %w", err)
 		}
 	}
-	top, err := snapshot(dir, "")
+	top, err := snapshot(dir, "", r.scenario.Ignore)
 	if err != nil {
 		return nil, err
 	}
 	top.path = "."
-	f := newFollower(dir, top)
+	f := newFollower(dir, top, r.scenario.Ignore)
 	options := []string{}
 	if reached != nil {
 		f.reached = func(int) { reached(f) }
@@ -113,7 +113,7 @@ func follow(lines io.Reader, f *follower) error {
 
 // compare tells how a folder differs from what its trace says; what had begun and not returned may have been done.
 func (r *Run) compare(dir string, f *follower) error {
-	got, err := snapshot(dir, "")
+	got, err := snapshot(dir, "", f.ignore)
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"maps"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 )
@@ -25,8 +26,18 @@ func newFolder(path string, mode fs.FileMode) *inode {
 	return &inode{folder: true, mode: mode, path: path, was: map[string]*inode{}, now: map[string]*inode{}}
 }
 
+// ignored are patterns of base names.
+type ignored []string
+
+func (g ignored) match(base string) bool {
+	return slices.ContainsFunc(g, func(pattern string) bool {
+		ok, err := path.Match(pattern, base)
+		return ok && err == nil
+	})
+}
+
 // snapshot reads a folder, all of which is taken for durable.
-func snapshot(dir, rel string) (*inode, error) {
+func snapshot(dir, rel string, ignore ignored) (*inode, error) {
 	info, err := os.Stat(filepath.Join(dir, rel))
 	if err != nil {
 		return nil, err
@@ -37,7 +48,10 @@ func snapshot(dir, rel string) (*inode, error) {
 		return nil, err
 	}
 	for _, e := range entries {
-		child, err := snapshotEntry(dir, filepath.Join(rel, e.Name()), e)
+		if ignore.match(e.Name()) {
+			continue
+		}
+		child, err := snapshotEntry(dir, filepath.Join(rel, e.Name()), e, ignore)
 		if err != nil {
 			return nil, err
 		}
@@ -46,16 +60,16 @@ func snapshot(dir, rel string) (*inode, error) {
 	return n, nil
 }
 
-func snapshotEntry(dir, path string, e fs.DirEntry) (*inode, error) {
+func snapshotEntry(dir, rel string, e fs.DirEntry, ignore ignored) (*inode, error) {
 	if e.IsDir() {
-		return snapshot(dir, path)
+		return snapshot(dir, rel, ignore)
 	}
 	info, err := e.Info()
 	if err != nil {
 		return nil, err
 	}
-	b, err := os.ReadFile(filepath.Join(dir, path))
-	return &inode{mode: info.Mode().Perm(), path: path, base: b, size: int64(len(b))}, err
+	b, err := os.ReadFile(filepath.Join(dir, rel))
+	return &inode{mode: info.Mode().Perm(), path: rel, base: b, size: int64(len(b))}, err
 }
 
 // tree is a folder's content by relative path; folders have no content.
