@@ -36,3 +36,12 @@ func hold(dir string) (*lock, error) {
 }
 
 func (l *lock) free() error { return l.file.Close() }
+
+// Alone does something in the data directory that a running box would be in the way of; ErrInUse if one runs, or joins.
+func Alone(dir string, do func() error) error {
+	held, err := hold(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(do(), held.free())
+}

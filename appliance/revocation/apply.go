@@ -30,6 +30,10 @@ func (j job) pursue(ctx context.Context, o wire.SetOffer) error {
 	var faults []error
 	for _, w := range j.ways(o) {
 		err := w.take(ctx, o)
+		if err == nil {
+			j.Log.InfoContext(ctx, "a revocation set came", slog.String("set", offered(o).String()), slog.String("by", w.what),
+				slog.Uint64("octets", w.octets))
+		}
 		if err == nil || ctx.Err() != nil || errors.Is(err, errLine) || errors.Is(err, ErrFull) || errors.Is(err, ErrOlder) {
 			return err
 		}

@@ -68,17 +68,27 @@ func (c *Cache) use(h *held, turn uint64) (done bool) {
 // damage takes a set out of use: its octets are not those that were signed, or the disk does not give them. The one before it
 // answers from now on.
 func (c *Cache) damage(h *held, why error) {
-	if !c.drop(h, errors.Is(why, crlset.ErrFormat)) {
+	if !c.drop(h) {
 		return // another lookup saw it first
 	}
-	c.Log.Error("a revocation set on the disk is damaged and is fetched anew; the one before it answers, if there is one",
+	c.condemn(h.head, why)
+	c.Log.Warn("a revocation set on the disk is damaged and is fetched anew; the one before it answers, if there is one",
 		append(about(h.head), slog.Any("error", why))...)
 	c.Changed()
 	c.knock()
 }
 
-// drop takes a set off its shelf; broken: for good.
-func (c *Cache) drop(h *held, broken bool) bool {
+// condemn remembers a set whose octets are as signed and that contradicts itself.
+func (c *Cache) condemn(h manifest.Head, why error) {
+	if errors.Is(why, crlset.ErrFormat) {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.broken[h.Root] = true
+	}
+}
+
+// drop takes a set off its shelf.
+func (c *Cache) drop(h *held) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	scope := h.head.Scope()
@@ -93,9 +103,6 @@ func (c *Cache) drop(h *held, broken bool) bool {
 	}
 	c.shelves[scope] = s
 	c.damaged = append(c.damaged, h.head)
-	if broken {
-		c.broken[h.head.Root] = true
-	}
 	h.release()
 	return true
 }

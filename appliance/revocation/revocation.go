@@ -107,7 +107,11 @@ func Open(ctx context.Context, conf Config) (*Cache, error) {
 	if err := c.tidy(); err != nil {
 		return nil, fmt.Errorf("clearing up the folder of revocation sets: %w", err)
 	}
-	return c, c.recall(ctx)
+	if err := c.recall(ctx); err != nil {
+		c.Close()
+		return nil, err
+	}
+	return c, nil
 }
 
 // Close lets the sets go. Lookups after it are not covered.

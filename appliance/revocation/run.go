@@ -22,6 +22,7 @@ const (
 	inboxEvery  = 2 * time.Second
 	scrubFirst  = 10 * time.Minute // after the start
 	scrubEvery  = 24 * time.Hour
+	scrubPause  = 10 * time.Millisecond // between two chunks: 6 MiB a second at most
 )
 
 // Offered takes what central said last of newest sets. It never blocks; whatever is said later replaces it.
@@ -58,13 +59,18 @@ func (c *Cache) Run(ctx context.Context, remote Remote) error {
 
 // Fetch takes what is offered into use, where that is newer, and returns when that is done: for whoever does not Run.
 func (c *Cache) Fetch(ctx context.Context, remote Remote, offers []wire.SetOffer) error {
+	c.setAsideNow(ctx)
 	return c.catchUp(ctx, job{c, remote, extPart}, offers)
 }
 
 // follow keeps up with the offers.
 func (c *Cache) follow(ctx context.Context, j job) error {
 	line, refused := backoff{retryFirst, retryFirst, retryLast}, backoff{refuseFirst, refuseFirst, refuseLast}
+	mending := backoff{retryFirst, retryFirst, refuseLast} // a disk that decays again and again is not read and written all day
 	for ctx.Err() == nil {
+		if c.setAsideNow(ctx) > 0 {
+			pause(ctx, mending.after())
+		}
 		before := c.gained.Load()
 		err := c.catchUp(ctx, j, c.latest())
 		var wait <-chan time.Time
@@ -99,11 +105,8 @@ func (c *Cache) latest() []wire.SetOffer {
 	return c.offers
 }
 
-// catchUp goes once through what is offered, and sets aside what was found damaged.
+// catchUp goes once through what is offered.
 func (c *Cache) catchUp(ctx context.Context, j job, offers []wire.SetOffer) error {
-	c.changing.Lock()
-	c.setAside(ctx)
-	c.changing.Unlock()
 	var faults []error
 	for _, o := range offers {
 		n := offered(o)
@@ -127,6 +130,13 @@ func (b *backoff) after() <-chan time.Time {
 	d := b.next
 	b.next = min(2*d, b.last)
 	return time.After(d/2 + rand.N(d/2))
+}
+
+func pause(ctx context.Context, until <-chan time.Time) {
+	select {
+	case <-ctx.Done():
+	case <-until:
+	}
 }
 
 // watch looks into the inbox.
@@ -163,11 +173,20 @@ func (c *Cache) guard(ctx context.Context) error {
 // Scrub compares every chunk of every set with its digest, slowly. What is damaged goes out of use and is fetched anew.
 func (c *Cache) Scrub(ctx context.Context) {
 	for _, h := range c.all() {
-		if err := h.set.Scrub(ctx); err != nil && ctx.Err() == nil {
+		if err := h.set.Scrub(slowly{ctx}); err != nil && ctx.Err() == nil {
 			c.damage(h, err)
 		}
 		h.release()
 	}
+}
+
+// slowly is a context for what asks it before each small step: it has a moment pass first.
+type slowly struct{ context.Context }
+
+// Err waits, and is the context's.
+func (s slowly) Err() error {
+	pause(s.Context, time.After(scrubPause))
+	return s.Context.Err()
 }
 
 // all borrows every set.

@@ -158,6 +158,7 @@ func (c *Cache) commit(ctx context.Context, from string, head manifest.Head, m m
 	}
 	h, err := f.open()
 	if err != nil {
+		c.condemn(head, err)
 		return errors.Join(err, demote(c.Dir, n))
 	}
 	if !c.use(h, turn) {
@@ -206,8 +207,16 @@ func (c *Cache) sweep(scope certid.Scope) error {
 	return errors.Join(errs...)
 }
 
-// setAside turns what was found damaged into parts of downloads: only the chunks that are at fault are fetched again.
-func (c *Cache) setAside(ctx context.Context) {
+// setAsideNow is setAside for whoever does not change the folder already.
+func (c *Cache) setAsideNow(ctx context.Context) int {
+	c.changing.Lock()
+	defer c.changing.Unlock()
+	return c.setAside(ctx)
+}
+
+// setAside turns what was found damaged into parts of downloads: only the chunks that are at fault are fetched again. It returns how many
+// sets that were.
+func (c *Cache) setAside(ctx context.Context) int {
 	c.mu.Lock()
 	damaged := c.damaged
 	c.damaged = nil
@@ -221,6 +230,7 @@ func (c *Cache) setAside(ctx context.Context) {
 			c.report(ctx, nameOf(h), "removing", remove(c.Dir, nameOf(h)))
 		}
 	}
+	return len(damaged)
 }
 
 func (c *Cache) onShelf(h manifest.Head) bool {
