@@ -90,12 +90,15 @@ func (a *arranger) sortWide() {
 	top := placeBits + min(a.keyBits, wideBits)
 	low := max(placeBits, top-3*digitBits)
 	a.sort(low, top)
-	for i, j := 0, 0; i < len(a.from); i = j {
-		for j = i + 1; j < len(a.from) && a.from[j]>>low == a.from[i]>>low; j++ {
+	for i := 0; i < len(a.from); {
+		j := i + 1
+		for j < len(a.from) && a.from[j]>>low == a.from[i]>>low {
+			j++
 		}
 		if j > i+1 {
 			slices.SortFunc(a.from[i:j], func(v, w uint64) int { return a.entries[place(v)].Key.Compare(a.entries[place(w)].Key) })
 		}
+		i = j
 	}
 }
 

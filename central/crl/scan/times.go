@@ -30,14 +30,11 @@ var months = func() (t [128 * 16]int32) {
 // readTime reads UTCTime or GeneralizedTime in the one form that RFC 5280 §4.1.2.5 allows for each, as Unix seconds. ErrTime.
 func readTime(s *cryptobyte.String) (int64, error) {
 	var v cryptobyte.String
-	tag, year, digits := asn1.UTCTime, 0, utcTimeLen-1
+	tag, digits := asn1.UTCTime, utcTimeLen-1
 	if s.PeekASN1Tag(asn1.GeneralizedTime) {
 		tag, digits = asn1.GeneralizedTime, generalizedTimeLen-1
 	}
-	if !s.ReadASN1(&v, tag) || len(v) != digits+1 {
-		return 0, ErrTime
-	}
-	if v[digits] != 'Z' {
+	if !s.ReadASN1(&v, tag) || len(v) != digits+1 || v[digits] != 'Z' {
 		return 0, ErrTime
 	}
 	var pairs [7]int
@@ -47,13 +44,14 @@ func readTime(s *cryptobyte.String) (int64, error) {
 		}
 		pairs[i/2] = pairs[i/2]*10 + int(v[i]-'0')
 	}
-	rest := pairs[1:]
-	if digits == generalizedTimeLen-1 {
-		year, rest = pairs[0]*100+pairs[1], pairs[2:]
-	} else if year = pairs[0] + 2000; year >= firstYear+100 {
+	if tag == asn1.GeneralizedTime {
+		return seconds(pairs[0]*100+pairs[1], pairs[2:])
+	}
+	year := pairs[0] + 2000
+	if year >= firstYear+100 {
 		year -= 100
 	}
-	return seconds(year, rest)
+	return seconds(year, pairs[1:])
 }
 
 // seconds takes year and month, day, hour, minute, second.

@@ -42,7 +42,8 @@ func startWalker(ctx context.Context, h *head, p *pump) *walker {
 
 // wait returns when the goroutine has ended. ctx must be at its end, or full read to its end.
 func (w *walker) wait() {
-	for range w.full { //nolint:revive // nobody wants what is still under way
+	for range w.full {
+		continue // nobody wants what is still under way
 	}
 }
 
