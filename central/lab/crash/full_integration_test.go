@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"syscall"
 	"testing"
 
 	"kazashi.example/appliance/revocation"
@@ -136,4 +137,72 @@ func TestP7FullDisk(t *testing.T) {
 			t.Errorf("%s: %d sizes full, %d with room: want both", way, full, fit)
 		}
 	}
+}
+
+// Central on a full disk: what was published stays, the error says why, and with room again it goes on.
+func TestP7FullDiskOfCentral(t *testing.T) {
+	p := newPress(t)
+	full, fit := 0, 0
+	for kib := 0; kib < 300; kib += 12 {
+		if p.fits(t, kib) {
+			fit++
+		} else {
+			full++
+		}
+	}
+	t.Logf("publication: full disk: %d sizes full, %d with room, all whole", full, fit)
+	if full < 10 || fit == 0 {
+		t.Errorf("publication: %d sizes full, %d with room: want both", full, fit)
+	}
+}
+
+// fits publishes the second day's list where so many KiB are free.
+func (p *press) fits(t *testing.T, kib int) bool {
+	t.Helper()
+	dir := small(t, 4<<10)
+	if err := p.before(dir); err != nil {
+		t.Fatal(err)
+	}
+	var s syscall.Statfs_t
+	if err := syscall.Statfs(dir, &s); err != nil {
+		t.Fatal(err)
+	}
+	used := int(s.Blocks-s.Bfree) * int(s.Bsize) / 1024 //nolint:gosec // a few KiB
+	mount(t, "mount", "-o", fmt.Sprintf("remount,size=%dk", used+kib), dir)
+	store, err := p.open(t.Context(), dir, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := store.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	_, err = p.ingest(t.Context(), store, 1)
+	if err == nil {
+		_, err = store.Build(t.Context(), scope)
+	}
+	if err == nil {
+		if err := p.whole(store, 1); err != nil {
+			t.Errorf("%d KiB free: %v", kib, err)
+		}
+		return true
+	}
+	if !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("%d KiB free: %v, want ENOSPC", kib, err)
+	}
+	if err := p.whole(store, 0); err != nil {
+		t.Errorf("%d KiB free: on the full disk: %v", kib, err)
+	}
+	mount(t, "mount", "-o", "remount,size=4m", dir)
+	if _, err := p.ingest(t.Context(), store, 1); err != nil {
+		t.Errorf("%d KiB free: with room again: %v", kib, err)
+	}
+	if _, err := store.Build(t.Context(), scope); err != nil {
+		t.Errorf("%d KiB free: with room again: %v", kib, err)
+	}
+	if err := p.whole(store, 1); err != nil {
+		t.Errorf("%d KiB free: with room again: %v", kib, err)
+	}
+	return false
 }
