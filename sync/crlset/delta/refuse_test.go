@@ -221,3 +221,30 @@ func FuzzOpen(f *testing.F) {
 		}
 	})
 }
+
+// P7: a base that is damaged though trusted makes an error or another file, but nobody panics or runs on.
+func TestP7ApplySurvivesADamagedBase(t *testing.T) {
+	for _, wide := range []bool{false, true} {
+		w := newWorld(14, wide, crlset.Full, 150)
+		p := crlset.Plan{
+			Columns: crlset.Full, Reasons: []crlset.Reason{0, 1, 4, 5, 6}, DateBase: firstDay, DateSpan: 30 * 86400,
+			Regions: []crlset.Region{{Shift: 10, Blocks: 1 << (narrowBits - 10)}},
+		}
+		if wide {
+			p.Regions = []crlset.Region{{Tail: 96, Shift: 60, Blocks: 16}}
+		}
+		file := written(t, p, w.list())
+		for day := range 6 {
+			w.turn(day)
+			w.add(day)
+		}
+		d := read(t, between(t, opened(t, file), p, w.list()))
+		for at := 0; at < len(file); at += 1 + len(file)/1000 {
+			bad := bytes.Clone(file)
+			bad[at] ^= 1 << (at % 8)
+			if set, err := crlset.Open(bad); err == nil {
+				_, _ = delta.Apply(&bytes.Buffer{}, set, d)
+			}
+		}
+	}
+}
