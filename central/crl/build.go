@@ -146,6 +146,7 @@ func (m *making) make(ctx context.Context) error {
 		return err
 	}
 	d.step.Root, d.step.ThisUpdate, d.step.NextUpdate, d.step.Issuers = d.head.Root, d.head.ThisUpdate, d.head.NextUpdate, d.head.Issuers
+	d.step.Entries = d.head.Entries
 	if err := m.check(ctx, file, sum); err != nil {
 		return err
 	}

@@ -37,6 +37,8 @@ var (
 	ErrPartition = errors.New("list is not of the kind that this scope is made from")
 	// ErrOlder says that a list's number or time is below that of the one held for the same partition.
 	ErrOlder = errors.New("list is older than the one held")
+	// ErrLowNumber says that a list has a number below that of the one held for the same key and partition. It is ErrOlder.
+	ErrLowNumber = fmt.Errorf("%w: its number is lower", ErrOlder)
 	// ErrSameNumber says that a list has the number of the one held and other content: its authority numbers wrongly.
 	ErrSameNumber = errors.New("list has the number of the one held, and says something else")
 	// ErrIncomplete says that partitions are missing, so that nothing was published.

@@ -39,6 +39,7 @@ type step struct {
 	After      changes         `cbor:"11,keyasint,omitzero"` // entries that were added or changed, as they are since
 	Head       wire.Blob       `cbor:"12,keyasint,omitzero"` // the delta's head; zero: there is no delta
 	Delta      wire.Blob       `cbor:"13,keyasint,omitzero"`
+	Entries    uint64          `cbor:"14,keyasint"` // of the set that it led to
 }
 
 // changes is a small set file. Zero entries have no file.

@@ -225,7 +225,7 @@ func (b *Batch) admit(ctx context.Context, held *part, list scan.List) (fresh bo
 	if row.Number == mark {
 		return false, nil, fmt.Errorf("%w: number %d", ErrSameNumber, mark)
 	}
-	return false, nil, fmt.Errorf("%w: number %d, the one held has %d", ErrOlder, row.Number, mark)
+	return false, nil, fmt.Errorf("%w: %d, the one held has %d", ErrLowNumber, row.Number, mark)
 }
 
 // noteSource remembers where the list came from and by what the server knows it.

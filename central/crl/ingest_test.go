@@ -52,7 +52,7 @@ func TestP7OnlyNewerListsAreTaken(t *testing.T) {
 		{"another scope", r.list(r.sign, "", 9, -8), crl.ErrScope},
 		{"the same number", r.list(g3, "", 8, -8), crl.ErrSameNumber},
 		{"the same number and time", r.list(g3, "", 8, -9, entry{101, -20, 1}), crl.ErrSameNumber},
-		{"an older number", r.list(g3, "", 7, -8), crl.ErrOlder},
+		{"an older number", r.list(g3, "", 7, -8), crl.ErrLowNumber},
 		{"a newer number, made before", r.list(g3, "", 9, -11), crl.ErrOlder},
 		{"another generation's, made before", r.list(g2, "", 99, -11), crl.ErrOlder},
 		{"made in the future", r.list(g3, "", 9, 1), scan.ErrFuture},

@@ -18,6 +18,7 @@ import (
 	"kazashi.example/central/opener"
 	"kazashi.example/central/policy"
 	"kazashi.example/central/validity"
+	"kazashi.example/reader/jpki"
 	"kazashi.example/sync/certid"
 	"kazashi.example/sync/content"
 	"kazashi.example/sync/crlset/manifest"
@@ -46,25 +47,27 @@ type authorities struct {
 type source struct {
 	scope certid.Scope
 	urls  []string
+	parts bool // each URL has one partition
 	every time.Duration
 }
 
 var _ opener.Validity = (*authorities)(nil)
 
-// StoreConfig is how the store of revocation lists is opened for a configuration. ErrConfig if a file of partitions is at fault.
-func StoreConfig(c config.Config, p *policy.Policy, sign crypto.Signer, centralEpoch uint64, now func() time.Time, log *slog.Logger) (crl.Config, error) {
+// StoreConfig is how the store of revocation lists is opened for a configuration; the central epoch is the caller's to fill in. ErrConfig if a
+// file of partitions is at fault.
+func StoreConfig(c config.Config, anchors *jpki.Anchors, sign crypto.Signer, now func() time.Time, log *slog.Logger) (crl.Config, error) {
 	from, err := sources(c)
 	if err != nil {
 		return crl.Config{}, err
 	}
 	expect := map[certid.Scope]crl.Expect{}
 	for _, s := range from {
-		if len(s.urls) > 1 {
+		if s.parts {
 			expect[s.scope] = crl.Expect{Sources: s.urls}
 		}
 	}
 	return crl.Config{
-		Dir: filepath.Join(c.DataDir, dirCRL), Anchors: p.Anchors, Sign: sign, CentralEpoch: centralEpoch, Expect: expect, Now: now, Log: log,
+		Dir: filepath.Join(c.DataDir, dirCRL), Anchors: anchors, Sign: sign, Expect: expect, Now: now, Log: log,
 	}, nil
 }
 
@@ -79,13 +82,14 @@ func sources(c config.Config) (all []source, err error) {
 		if err != nil {
 			return nil, err
 		}
-		if urls == nil {
+		parts := urls != nil
+		if !parts {
 			urls = []string{j.AuthCRL}
 		}
 		every := time.Duration(*j.ListEvery)
-		all = append(all, source{certid.Scope{Hierarchy: h, Purpose: certid.PurposeAuth}, urls, every})
+		all = append(all, source{certid.Scope{Hierarchy: h, Purpose: certid.PurposeAuth}, urls, parts, every})
 		if j.SignCRL != "" {
-			all = append(all, source{certid.Scope{Hierarchy: h, Purpose: certid.PurposeSign}, []string{j.SignCRL}, every})
+			all = append(all, source{certid.Scope{Hierarchy: h, Purpose: certid.PurposeSign}, []string{j.SignCRL}, false, every})
 		}
 	}
 	return all, nil

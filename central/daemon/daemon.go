@@ -119,10 +119,11 @@ func (d *Daemon) assemble(ctx context.Context) error {
 	for _, file := range made.Damaged {
 		d.log.ErrorContext(ctx, "a signed file was damaged, is set aside and was made anew", slog.String("file", file))
 	}
-	sc, err := StoreConfig(d.conf, made, d.keys.Sign, centralEpoch, d.now, d.log)
+	sc, err := StoreConfig(d.conf, made.Anchors, d.keys.Sign, d.now, d.log)
 	if err != nil {
 		return err
 	}
+	sc.CentralEpoch = centralEpoch
 	if d.status, err = newAuthorities(ctx, d.conf, made, sc); err != nil {
 		return err
 	}

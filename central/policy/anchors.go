@@ -19,31 +19,47 @@ import (
 // ErrAnchor says that an anchor file does not hold exactly one certificate.
 var ErrAnchor = errors.New("not a file of one certificate")
 
+// Anchors reads the certificate files of a configuration. ErrAnchor, or an error of package jpki.
+func Anchors(c config.Config) (*jpki.Anchors, error) {
+	own, err := readAnchors(c)
+	if err != nil {
+		return nil, err
+	}
+	return jpki.NewAnchors(own...)
+}
+
 // anchors reads the certificate files into the bundle, and into the form in which central uses them itself.
 func (p *Policy) anchors(c config.Config) error {
+	own, err := readAnchors(c)
+	if err != nil {
+		return err
+	}
+	for _, a := range own {
+		p.Trust.Anchors = append(p.Trust.Anchors, trust.Anchor{Hierarchy: a.Hierarchy, Purpose: a.Purpose, Certificate: a.Cert.Raw})
+	}
+	p.Anchors, err = jpki.NewAnchors(own...)
+	return err
+}
+
+func readAnchors(c config.Config) ([]jpki.Anchor, error) {
 	var own []jpki.Anchor
 	for _, j := range c.JPKI {
 		h, err := certid.ParseHierarchy(j.Hierarchy)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		for purpose, files := range map[certid.Purpose][]string{certid.PurposeAuth: j.AuthAnchors, certid.PurposeSign: j.SignAnchors} {
 			for _, file := range files {
 				cert, err := readCertificate(file)
 				if err != nil {
-					return err
+					return nil, err
 				}
 				own = append(own, jpki.Anchor{Cert: cert, Hierarchy: h, Purpose: purpose})
 			}
 		}
 	}
 	sortAnchors(own)
-	for _, a := range own {
-		p.Trust.Anchors = append(p.Trust.Anchors, trust.Anchor{Hierarchy: a.Hierarchy, Purpose: a.Purpose, Certificate: a.Cert.Raw})
-	}
-	var err error
-	p.Anchors, err = jpki.NewAnchors(own...)
-	return err
+	return own, nil
 }
 
 // sortAnchors gives the bundle one order, so that an unchanged configuration makes an unchanged bundle.

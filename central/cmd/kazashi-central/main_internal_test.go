@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math/big"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -19,6 +20,7 @@ import (
 	"kazashi.example/central/lab/jpki"
 	"kazashi.example/central/lab/stage"
 	"kazashi.example/central/lab/world"
+	"kazashi.example/central/lab/world/pki"
 	"kazashi.example/central/lab/world/worldtest"
 	"kazashi.example/firmware/command/commandtest"
 	"kazashi.example/sync/certid"
@@ -67,11 +69,45 @@ func TestScripts(t *testing.T) {
 		}
 		anchors = append(anchors, path)
 	}
+	lists := writeLists(t, w)
 	testscript.Run(t, testscript.Params{
-		Dir:   "testdata/script",
-		Setup: func(e *testscript.Env) error { return setUp(t, e, stage.Central{AuthAnchors: anchors, JPKI: web.URL}) },
-		Cmds:  commandtest.Commands(),
+		Dir: "testdata/script",
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("LISTS", lists)
+			return setUp(t, e, stage.Central{AuthAnchors: anchors, JPKI: web.URL})
+		},
+		Cmds: commandtest.Commands(),
 	})
+}
+
+// writeLists makes revocation lists of the practice authorities, each named after its number or its flaw.
+func writeLists(t *testing.T, w *world.World) string {
+	t.Helper()
+	dir, now := t.TempDir(), time.Now().Truncate(time.Second)
+	write := func(name string, by certid.Purpose, number int64, age time.Duration, spoil byte, serials ...int64) {
+		a, err := w.Newest(by)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var entries []pki.Entry
+		for _, n := range serials {
+			entries = append(entries, pki.Entry{Serial: big.NewInt(n), At: now.Add(-48 * time.Hour), Reason: pki.Superseded})
+		}
+		der, err := a.List(number, now.Add(-age), now.Add(24*time.Hour), entries)
+		if err != nil {
+			t.Fatal(err)
+		}
+		der[len(der)-1] ^= spoil
+		if err := os.WriteFile(filepath.Join(dir, name+".crl"), der, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("7", certid.PurposeAuth, 7, 3*time.Hour, 0, 1001, 1002)
+	write("other7", certid.PurposeAuth, 7, 3*time.Hour, 0, 1001)
+	write("low", certid.PurposeAuth, 3, 2*time.Hour, 0, 1001, 1003)
+	write("spoilt", certid.PurposeAuth, 8, time.Hour, 1, 1001)
+	write("sign", certid.PurposeSign, 8, time.Hour, 0, 1001)
+	return dir
 }
 
 // setUp writes c.toml and names its places: $UPLINK, $HTTP.
