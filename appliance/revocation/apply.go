@@ -200,7 +200,7 @@ func (j job) apply(ctx context.Context, base *held, a after, path string) (diges
 	if errors.Is(err, crlset.ErrDigest) || errors.Is(err, crlset.ErrUnreadable) {
 		j.damage(base, err) // the deltas' octets were compared before
 	}
-	return nil, j.spoilt(path, err)
+	return nil, errors.Join(full(err), removeAll(path))
 }
 
 // until writes until a context ends.

@@ -54,6 +54,7 @@ type Version struct {
 	Manifest, Set    []byte // files
 	DeltaHead, Delta []byte // files, from the version before; nil for the first
 	manifest         manifest.Manifest
+	told             manifest.DeltaHead
 }
 
 // New makes a central with a key of its own.
@@ -188,6 +189,7 @@ func (c *Central) differ(v, before *Version, plan crlset.Plan) {
 func (c *Central) SignDelta(v *Version, d manifest.DeltaHead) {
 	c.Helper()
 	var err error
+	v.told = d
 	v.DeltaHead, err = d.Sign(c.Key)
 	must(c, err)
 	c.Blobs[sha256.Sum256(v.DeltaHead)] = v.DeltaHead
@@ -202,11 +204,9 @@ func (c *Central) Offer(from uint64) wire.SetOffer {
 	}
 	for i := int(from); i > 0 && i < len(c.All); i++ {
 		d := c.All[i]
-		told, _, err := manifest.OpenDelta(c.Keys(), d.DeltaHead)
-		must(c, err)
 		o.Deltas = append(o.Deltas, wire.DeltaOffer{
 			Base: c.All[i-1].Head.Number, Next: d.Head.Number,
-			Head: blob(d.DeltaHead), Delta: wire.Blob{ID: wire.BlobID(told.BlobID()), Size: told.Size},
+			Head: blob(d.DeltaHead), Delta: wire.Blob{ID: wire.BlobID(d.told.BlobID()), Size: d.told.Size},
 		})
 	}
 	return o
