@@ -41,6 +41,9 @@ type Config struct {
 	ListLife, AnswerLife time.Duration
 	// DirectOCSP signs answers by the CA's own key instead of a delegated responder's (RFC 6960 §4.2.2.2 allows both).
 	DirectOCSP bool
+	// Former has the lists speak of a thousand more certificates that nobody holds (world.Former), so that they have something of the
+	// national ones' length.
+	Former bool
 	// Log hears of faults; nil is silence. No serial is ever logged.
 	Log *slog.Logger
 }

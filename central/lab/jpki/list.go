@@ -72,6 +72,9 @@ func (s *Service) publishOne(name string, by *pki.Authority, gen int, number int
 	if err != nil {
 		return fmt.Errorf("reading the ledger: %w", err)
 	}
+	if s.cfg.Former {
+		entries = append(s.world.Former(by.Purpose, gen), entries...)
+	}
 	next := now.Add(s.cfg.ListLife)
 	der, err := by.List(number, now, next, entries)
 	if err != nil {
