@@ -25,7 +25,7 @@ var errOnce = errors.New("a program failed")
 func (e *ensemble) startJPKI(ctx context.Context) error {
 	_, err := e.stage.Start(ctx, stage.Spec{
 		Name: "practice JPKI", Path: e.program("kazashi-lab"), Log: e.path("log", "jpki.log"),
-		Args:  []string{"jpki", "serve", "--world", e.path("world"), "--keys", e.keys, "--listen", e.at.JPKI},
+		Args:  []string{"jpki", "serve", "--world", e.path("world"), "--keys", e.keys, "--listen", e.at.JPKI, "--former"},
 		Ready: stage.URL("http://" + e.at.JPKI + "/crl/auth.crl"),
 	})
 	return err

@@ -33,7 +33,7 @@ func newJPKICommand() *cobra.Command {
 
 func newJPKIServe() *cobra.Command {
 	var dir, keys, listen string
-	var direct bool
+	var direct, former bool
 	c := &cobra.Command{
 		Use:   "serve --world DIR",
 		Short: "Serve the practice JPKI over HTTP until interrupted",
@@ -50,7 +50,7 @@ and changes at /admin/ (loopback only). A list is a snapshot: it learns of a rev
 				return fmt.Errorf("opening practice world: %w", err)
 			}
 			log := slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil))
-			service, err := jpki.NewService(w, jpki.Config{Log: log, DirectOCSP: direct})
+			service, err := jpki.NewService(w, jpki.Config{Log: log, DirectOCSP: direct, Former: former})
 			if err != nil {
 				return fmt.Errorf("starting practice JPKI: %w", err)
 			}
@@ -61,6 +61,7 @@ and changes at /admin/ (loopback only). A list is a snapshot: it learns of a rev
 	c.Flags().StringVar(&keys, "keys", "", "folder of private keys; default DIR/keys")
 	c.Flags().StringVar(&listen, "listen", "127.0.0.1:7443", "address to listen on; port 0 takes a free one")
 	c.Flags().BoolVar(&direct, "direct-ocsp", false, "sign OCSP answers by the CA itself, not by a delegated responder")
+	c.Flags().BoolVar(&former, "former", false, "list a thousand more certificates, which nobody holds")
 	mustRequire(c, "world")
 	return c
 }

@@ -32,7 +32,7 @@ func (s *story) prove(ctx context.Context, out io.Writer) error {
 			return err
 		}
 	}
-	fmt.Fprintf(out, "\n%s", table)
+	fmt.Fprintf(out, "\n%s sets=%d deltas=%d\n", strings.TrimRight(table, "\n"), s.sets, s.deltas)
 	if status != 0 {
 		return errCount
 	}

@@ -20,11 +20,12 @@ func newSmokeCommand() *cobra.Command {
 		Use:   "smoke",
 		Short: "Play taps, an outage, a power cut and a recovery, and count every tap by other means",
 		Long: `Run the practice world on free ports in a temporary folder and play a story: enrolments with PIN, wrong PINs, taps without PIN, a relay
-attempt and a blocked card, the line cut, taps and an enrolment off-line, the box killed while records wait, a restart, the line restored,
+attempt and a blocked card, a revocation that reaches the box as a delta, the line cut, taps and an enrolment off-line, a hold that reaches
+the box as a delta in a folder, the box killed while records wait, a restart, the line restored,
 a certificate renewed on the same card and one on a new card. Then kazashi-count compares the tray's ledger with the tables of central and
 box, tap by tap, and must find fault with copies of those tables that were tampered with. The last line is the result:
 
-  smoke: taps=T offline=O settled=S lost=0 doubled=0 corrected=C
+  smoke: taps=T offline=O settled=S lost=0 doubled=0 corrected=C sets=R deltas=D
 
 Exit status 0 only if every tap is settled, none is lost, none is doubled, and at least 12 taps, 5 off-line and 1 correction were seen.`,
 		Example: `  kazashi-lab smoke

@@ -76,6 +76,8 @@ type story struct {
 	served     map[string][]record.TapID // of each card, those after the last restart that must get its one PPID
 	enrolments int
 	cut        uint64 // octets that had passed the line when it was cut
+	sets       int    // revocation sets that came to the box
+	deltas     int    // of them, those that came as deltas
 }
 
 // acts plays the whole story with the programs running.
@@ -152,10 +154,14 @@ func (s *story) online(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := s.setComes(ctx); err != nil {
+		return err
+	}
 	return s.awaitSettled(ctx)
 }
 
-// outage cuts the line and goes on tapping. One card is revoked where the box cannot hear of it.
+// outage cuts the line and goes on tapping. One card is revoked where the box cannot hear of it, another is put on hold and its list
+// carried to the box.
 func (s *story) outage(ctx context.Context) error {
 	if _, err := s.tray.Tray.SetLine(false); err != nil {
 		return fmt.Errorf("cutting the line: %w", err)
@@ -166,6 +172,9 @@ func (s *story) outage(ctx context.Context) error {
 		return fmt.Errorf("revoking at the practice JPKI: %w", err)
 	}
 	s.say("the certificate of %s is revoked at central alone: on no list", laterRevoked)
+	if err := s.tap(ctx, listRevoked, refusedFor(record.ReasonRevoked)); err != nil {
+		return err
+	}
 	for _, card := range offlineByCard {
 		if err := s.tap(ctx, card, accepted); err != nil {
 			return err
@@ -180,7 +189,10 @@ func (s *story) outage(ctx context.Context) error {
 	if err := s.enrol(ctx, offlineEnrol); err != nil {
 		return err
 	}
-	return s.tap(ctx, offlineEnrol, accepted)
+	if err := s.tap(ctx, offlineEnrol, accepted); err != nil {
+		return err
+	}
+	return s.setIsCarried(ctx)
 }
 
 // powerCut kills the box while records wait; without those the kill would prove nothing.
@@ -199,13 +211,16 @@ func (s *story) powerCut(ctx context.Context) error {
 	return nil
 }
 
-// stillOffline finds what was written before the kill, and taps once more: a box that lost its memory knows nobody, so that it asks for
+// stillOffline finds what was written before the kill and the set that was carried to the box, and taps once more: a box that lost its memory knows nobody, so that it asks for
 // the PIN again.
 func (s *story) stillOffline(ctx context.Context) error {
 	if err := s.awaitOffline(ctx); err != nil {
 		return err
 	}
 	if err := s.mustWait(ctx, "after the restart"); err != nil {
+		return err
+	}
+	if err := s.tap(ctx, listHeld, refusedFor(record.ReasonOnHold)); err != nil {
 		return err
 	}
 	if err := s.tap(ctx, twice, refusedFor(record.ReasonNotEnrolled)); err != nil {
