@@ -23,13 +23,13 @@ type Options = scan.Options
 // Serials that stand twice are resolved by crlset.Resolve. Beside the file there may be another, nameless one, four to eight times as
 // large. Errors: those of scan.Read; of the disks, with the system's own error inside (syscall.ENOSPC).
 func Build(ctx context.Context, r io.Reader, to *os.File, o Options) (scan.List, crlset.Summary, error) {
-	b := &builder{ctx: ctx, to: to, set: crlset.NewPlanningWriter(&eager{file: to}, crlset.Full)}
+	b := &builder{to: to, set: crlset.NewPlanningWriter(&eager{file: to}, crlset.Full)}
 	defer b.release()
 	list, err := scan.Read(ctx, r, o, b.take)
 	if err != nil {
 		return scan.List{}, crlset.Summary{}, err
 	}
-	summary, err := b.finish()
+	summary, err := b.finish(ctx)
 	if err != nil {
 		return scan.List{}, crlset.Summary{}, fmt.Errorf("making a revocation set: %w", err)
 	}
@@ -38,7 +38,6 @@ func Build(ctx context.Context, r io.Reader, to *os.File, o Options) (scan.List,
 
 // builder is one Build.
 type builder struct {
-	ctx  context.Context //nolint:containedctx // it lives as long as the call that it came with
 	to   *os.File
 	set  *crlset.PlanningWriter
 	last []crlset.Entry // the greatest so far, which may yet come again; none at the beginning
@@ -127,10 +126,10 @@ func (b *builder) put(rising []crlset.Entry) error {
 }
 
 // finish writes the rest of the set and syncs it.
-func (b *builder) finish() (crlset.Summary, error) {
+func (b *builder) finish(ctx context.Context) (crlset.Summary, error) {
 	var err error
 	if b.sort != nil {
-		err = b.sort.drain(b.ctx, b.set)
+		err = b.sort.drain(ctx, b.set)
 	} else {
 		err = b.set.AddBatch(b.last)
 	}
