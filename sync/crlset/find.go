@@ -11,8 +11,7 @@ import (
 // find looks for the entry at offset of a block that begins at b[0] and has size octets; b goes on for slack octets at least.
 // d is the key's distance from the region's start, for its tail.
 func (r *region) find(e *Entry, b []byte, size uint, offset uint64, d Key) (bool, error) {
-	// The last octet has the last one bit. It is read first so that its line is on the way while the head's is.
-	if size < 2 || b[size-1] == 0 {
+	if size < 2 || b[size-1] == 0 || touch(b, size) == 0 {
 		return false, fmt.Errorf("%w: block without an end", ErrFormat)
 	}
 	var f frame
@@ -30,29 +29,57 @@ func (r *region) find(e *Entry, b []byte, size uint, offset uint64, d Key) (bool
 	return true, nil
 }
 
+// touch reads an octet of each line in which the search may look, so that all are on the way at once and not one after the other.
+// The last octet of a block has its last one bit, so a block has more than zeros.
+func touch(b []byte, size uint) byte {
+	t := b[size-1]
+	if size <= 384 {
+		for at := uint(64); at < size; at += 64 {
+			t |= b[at]
+		}
+		return t
+	}
+	return t | b[64] | b[128] | b[size-65] | b[size-129]
+}
+
 // search finds the first entry at offset: its number, and the place of its one bit among the quotients. It guesses from the
 // quotients alone where to begin, as if lows were of middling size, and begins anew from the front if that was too far.
 func (f *frame) search(b []byte, size uint, offset uint64) (i, one uint, ok bool) {
 	i, place := f.guess(b[f.quot>>3:size], offset)
 	k, gap := f.k, f.gap
 	sum := pack.Sum(b, lowsAt, k, i) // of the lows before entry i
-	if i > 0 && uint64(place-i)<<k+sum+uint64(i-1)*gap >= offset {
+	if i > 0 && uint64(place-i)<<(k&63)+sum+uint64(i-1)*gap >= offset {
 		i, place, sum = 0, 0, 0
 	}
-	low := lowsAt + i*k
+	if k > 57 {
+		return f.searchWide(b, size, offset)
+	}
+	n, low, mask := f.n, lowsAt+i*k, uint64(1)<<(k&63)-1
 	for at := (f.quot + place) >> 3; at < size; at += 8 {
 		first := at<<3 - f.quot
-		for word := f.word(b, at, size); word != 0 && i < f.n; word &= word - 1 {
-			if k <= 57 {
-				sum += binary.LittleEndian.Uint64(b[low>>3:]) >> (low & 7) & (1<<(k&63) - 1)
-			} else {
-				sum += pack.Get(b, low, k)
-			}
+		for word := f.word(b, at, size); word != 0 && i < n; word &= word - 1 {
+			sum += binary.LittleEndian.Uint64(b[low>>3:]) >> (low & 7) & mask
 			one = first + uint(bits.TrailingZeros64(word))
 			if o := uint64(one-i)<<(k&63) + sum + uint64(i)*gap; o >= offset {
 				return i, one, o == offset
 			}
 			i, low = i+1, low+k
+		}
+	}
+	return 0, 0, false
+}
+
+// searchWide is search for lows that a load does not always hold whole. There are few entries then.
+func (f *frame) searchWide(b []byte, size uint, offset uint64) (i, one uint, ok bool) {
+	var sum uint64
+	for at := f.quot >> 3; at < size; at += 8 {
+		for word := f.word(b, at, size); word != 0 && i < f.n; word &= word - 1 {
+			sum += pack.Get(b, lowsAt+i*f.k, f.k)
+			one = at<<3 - f.quot + uint(bits.TrailingZeros64(word))
+			if o := uint64(one-i)<<f.k + sum + uint64(i)*f.gap; o >= offset {
+				return i, one, o == offset
+			}
+			i++
 		}
 	}
 	return 0, 0, false
