@@ -1,7 +1,6 @@
 package revocation
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -11,8 +10,11 @@ import (
 	"slices"
 	"strings"
 
+	"kazashi.example/sync/certid"
 	"kazashi.example/sync/crlset/manifest"
 	"kazashi.example/sync/durable"
+	"kazashi.example/sync/sign"
+	"kazashi.example/sync/wire"
 )
 
 // Delivery is what was put into the inbox of a running box.
@@ -21,74 +23,73 @@ type Delivery struct {
 	names []name
 }
 
-// Deliver copies a folder's sets and deltas into the inbox of the box whose folder is dir, durably, what a set or delta is judged by
-// last, so that the box never sees half of one. Only what is newer than the sets in use is copied. ErrNothing, or ErrOlder if nothing
-// is newer.
-func Deliver(dir, folder string, inUse []File) (Delivery, error) {
-	entries, err := os.ReadDir(folder)
-	if err != nil {
-		return Delivery{}, fmt.Errorf("reading the folder: %w", err)
-	}
+// Deliver copies what a folder holds that leads on from the sets in use into the inbox of the box whose folder is dir, durably, and
+// what a set or delta is judged by after its octets, so that the box never sees half of one. ErrNothing, ErrOlder, or why the
+// folder's heads and manifests are refused; chunks are left to the box.
+func Deliver(dir, folder string, keys sign.Keys, inUse []File) (Delivery, error) {
 	d := Delivery{inbox: filepath.Join(dir, Inbox)}
+	box := &Cache{Config: Config{Dir: dir, Keys: func() sign.Keys { return keys }}, shelves: map[certid.Scope]shelf{}}
+	for _, f := range inUse { // newest first
+		if _, ok := box.shelves[f.name.scope]; !ok && f.Err == nil {
+			box.shelves[f.name.scope] = shelf{newest: &held{head: f.Head}}
+		}
+	}
+	s, err := box.survey(folder)
+	switch {
+	case err != nil:
+		return d, err
+	case s.sets == 0:
+		return d, ErrNothing
+	case len(s.faults) > 0:
+		return d, joined(s.faults)
+	case len(s.offers) == 0:
+		return d, ErrOlder
+	}
 	if err := os.MkdirAll(d.inbox, 0o700); err != nil {
 		return d, fmt.Errorf("making the inbox: %w", err)
 	}
-	there := map[string]bool{}
-	for _, e := range entries {
-		there[e.Name()] = true
-	}
-	older := false
-	for file := range there {
-		n, ok := whole(file, there)
-		switch {
-		case !ok:
-		case slices.ContainsFunc(inUse, n.reached):
-			older = true
-		default:
-			d.names = append(d.names, n)
+	for _, o := range s.offers {
+		if err := d.take(s, o); err != nil {
+			return d, err
 		}
 	}
-	slices.SortFunc(d.names, func(a, b name) int {
-		return cmp.Or(cmp.Compare(a.scope.Hierarchy, b.scope.Hierarchy), cmp.Compare(a.scope.Purpose, b.scope.Purpose), a.number.Compare(b.number))
-	})
-	d.names = slices.Compact(d.names)
-	switch {
-	case len(d.names) == 0 && older:
-		return d, ErrOlder
-	case len(d.names) == 0:
-		return d, ErrNothing
+	return d, durable.SyncDir(d.inbox)
+}
+
+// joined is the faults of a folder as one error.
+func joined(faults map[name]error) error {
+	var all []error
+	for n, err := range faults {
+		all = append(all, fmt.Errorf("%s: %w", n, err))
 	}
-	return d, d.copy(folder, there)
+	return errors.Join(all...)
 }
 
-// whole is what a head or manifest belongs to, if the file that it speaks of is there as well.
-func whole(file string, there map[string]bool) (name, bool) {
-	n, ext, ok := parseName(file)
-	body := map[string]string{extManifest: extSet, extHead: extDelta}[ext]
-	return n, ok && body != "" && there[n.String()+body]
-}
-
-// reached reports whether a set that can be used is of this scope and as new.
-func (n name) reached(f File) bool {
-	return f.Err == nil && f.name.scope == n.scope && f.name.number.Compare(n.number) >= 0
-}
-
-// copy goes by number, so that a chain of deltas is there from its beginning.
-func (d Delivery) copy(folder string, there map[string]bool) error {
-	for _, n := range d.names {
-		if err := removeAll(filepath.Join(d.inbox, n.String()+extRefused)); err != nil {
+// take copies a chain of deltas from its beginning, or, where there is none, a whole set.
+func (d *Delivery) take(s survey, o wire.SetOffer) error {
+	n := offered(o)
+	for _, step := range o.Deltas {
+		if err := d.copy(name{n.scope, step.Next}, s.paths[step.Delta.ID], s.paths[step.Head.ID]); err != nil {
 			return err
 		}
-		for _, ext := range []string{extDelta, extHead, extSet, extManifest} {
-			if !there[n.String()+ext] {
-				continue
-			}
-			if err := copyFile(filepath.Join(folder, n.String()+ext), filepath.Join(d.inbox, n.String()+ext)); err != nil {
-				return fmt.Errorf("copying %s into the inbox: %w", n.String()+ext, full(err))
-			}
+	}
+	if len(o.Deltas) > 0 {
+		return nil
+	}
+	return d.copy(n, s.paths[o.Set.ID], s.paths[o.Manifest.ID])
+}
+
+func (d *Delivery) copy(n name, paths ...string) error {
+	d.names = append(d.names, n)
+	if err := removeAll(filepath.Join(d.inbox, n.String()+extRefused)); err != nil {
+		return err
+	}
+	for _, from := range paths {
+		if err := copyFile(from, filepath.Join(d.inbox, filepath.Base(from))); err != nil {
+			return fmt.Errorf("copying %s into the inbox: %w", filepath.Base(from), full(err))
 		}
 	}
-	return durable.SyncDir(d.inbox)
+	return nil
 }
 
 // copyFile copies a file durably: whole, or not at all.

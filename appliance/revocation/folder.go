@@ -36,11 +36,7 @@ func (c *Cache) Load(ctx context.Context, folder string) ([]manifest.Head, error
 			fresh = append(fresh, h)
 		}
 	}
-	var all []error
-	for n, err := range faults {
-		all = append(all, fmt.Errorf("%s: %w", n, err))
-	}
-	if err := errors.Join(all...); err != nil || len(fresh) > 0 {
+	if err := joined(faults); err != nil || len(fresh) > 0 {
 		return fresh, err
 	}
 	return nil, ErrOlder

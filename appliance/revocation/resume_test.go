@@ -9,7 +9,10 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"kazashi.example/appliance/revocation"
+	"kazashi.example/appliance/revocation/settest"
 	"kazashi.example/sync/crlset"
+	"kazashi.example/sync/sign"
 	"kazashi.example/sync/wire"
 )
 
@@ -163,4 +166,53 @@ func TestTheInbox(t *testing.T) {
 		w.Export(inbox, w.All[2], false)
 		w.run(w, wire.SetOffer{}, w.reached(3))
 	})
+}
+
+// What is put into the inbox leads on from what is in use, by the shorter way, and what would be refused by its head is not put there.
+func TestDeliver(t *testing.T) {
+	w := newWorld(t, 3)
+	dir, folder := filepath.Join(w.dir, "inbox"), t.TempDir()
+	for _, v := range w.All {
+		w.Export(folder, v, false)
+		if v.Delta != nil {
+			w.Export(folder, v, true)
+		}
+	}
+	deliver := func() (revocation.Delivery, error) {
+		files, err := revocation.Peek(w.dir, w.keys)
+		must(t, err)
+		return revocation.Deliver(w.dir, folder, w.keys, files)
+	}
+	for _, c := range []struct {
+		load *settest.Version
+		want string
+	}{
+		{nil, "[practice-auth-1-3.manifest practice-auth-1-3.set]"},
+		{w.All[0], "[practice-auth-1-2.delta practice-auth-1-2.head practice-auth-1-3.delta practice-auth-1-3.head]"},
+	} {
+		must(t, os.RemoveAll(dir))
+		if c.load != nil {
+			must(t, w.load(false, c.load))
+		}
+		d, err := deliver()
+		must(t, err)
+		var got []string
+		entries, err := os.ReadDir(dir)
+		must(t, err)
+		for _, e := range entries {
+			got = append(got, e.Name())
+		}
+		if waiting, refused, err := d.Pending(); fmt.Sprint(got) != c.want || waiting != len(got) || len(refused) > 0 || err != nil {
+			t.Errorf("in the inbox: %v, %d waiting, %v refused, %v, want %s", got, waiting, refused, err, c.want)
+		}
+	}
+	must(t, w.load(false, w.All[2]))
+	if _, err := deliver(); !errors.Is(err, revocation.ErrOlder) {
+		t.Errorf("Deliver(nothing newer) = %v, want ErrOlder", err)
+	}
+	w.Key = settest.New(t, auth).Key
+	w.Export(folder, w.publish(4), false)
+	if _, err := deliver(); !errors.Is(err, sign.ErrUnknownKey) {
+		t.Errorf("Deliver(a stranger's) = %v, want sign.ErrUnknownKey", err)
+	}
 }

@@ -86,7 +86,7 @@ func loadBeside(c *cobra.Command, s *settings, folder string) error {
 	if err != nil {
 		return err
 	}
-	d, err := revocation.Deliver(before.dir, folder, before.files)
+	d, err := revocation.Deliver(before.dir, folder, before.keys, before.files)
 	if err != nil {
 		return err
 	}
