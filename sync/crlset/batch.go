@@ -30,7 +30,9 @@ type revised struct {
 	from, to int // its revisions
 }
 
-func newBatch() *batch { return &batch{done: make(chan struct{}, 1)} }
+func newBatch() *batch {
+	return &batch{done: make(chan struct{}, 1), out: make([]byte, 0, batchSize+batchSize/8)}
+}
 
 func (b *batch) begin(first int) {
 	b.first, b.entries, b.err = first, 0, nil

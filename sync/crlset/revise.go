@@ -40,7 +40,7 @@ type Reviser interface {
 func Revise(w io.Writer, base *Set, by Reviser) (Summary, error) {
 	r := revising{base: base, by: by, out: newStream(w), stop: make(chan struct{})}
 	r.order, r.work = make(chan *batch, batches), make(chan *batch, batches)
-	a := &Appender{out: r.out}
+	a := &Appender{out: r.out, sizes: make([]uint32, 0, base.layout.blocks)}
 	_, a.err = io.WriteString(a.out, magic)
 	var running sync.WaitGroup
 	running.Go(r.plan)
