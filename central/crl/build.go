@@ -43,13 +43,17 @@ func (s *Store) Build(ctx context.Context, of certid.Scope) (manifest.Head, erro
 	lists, err := sc.openLists(parts)
 	defer closeAll(lists)
 	if err != nil {
-		return manifest.Head{}, err
+		return manifest.Head{}, errors.Join(err, s.mend(ctx, sc))
 	}
 	d := &draft{head: manifest.Head{Hierarchy: of.Hierarchy, Purpose: of.Purpose, Number: s.nextNumber(sc), Issuers: issuers}}
 	defer d.discard()
 	m := making{s: s, sc: sc, draft: d, parts: parts, lists: lists, rows: rows}
 	if err := m.make(ctx); err != nil {
-		return manifest.Head{}, fmt.Errorf("making the next set of %s: %w", of, err)
+		err = fmt.Errorf("making the next set of %s: %w", of, err)
+		if faulty(err) {
+			err = errors.Join(err, s.mend(ctx, sc))
+		}
+		return manifest.Head{}, err
 	}
 	if err := s.publish(ctx, sc, d); err != nil {
 		return manifest.Head{}, fmt.Errorf("publishing the next set of %s: %w", of, err)
@@ -64,7 +68,7 @@ func (sc *scope) unchanged(rows []manifest.Row, issuers [][]byte) bool {
 		return string(a.Point) == string(b.Point) && string(a.Key) == string(b.Key) && a.Number == b.Number &&
 			a.ThisUpdate == b.ThisUpdate && a.NextUpdate == b.NextUpdate
 	}
-	return p.set != nil && p.believed && slices.EqualFunc(rows, p.manifest.Table, same) &&
+	return p.set != nil && !sc.damaged.Load() && p.believed && slices.EqualFunc(rows, p.manifest.Table, same) &&
 		slices.EqualFunc(issuers, p.head.Issuers, func(a, b []byte) bool { return string(a) == string(b) })
 }
 
@@ -88,6 +92,32 @@ func (sc *scope) openLists(parts []part) (lists []*crlset.Set, err error) {
 	return lists, nil
 }
 
+// mend marks indexes that cannot be read, so that their lists are taken again.
+func (s *Store) mend(ctx context.Context, sc *scope) error {
+	next, found := sc.state.clone(), false
+	for i := range next.Parts {
+		p := &next.Parts[i]
+		set, err := openSet(filepath.Join(sc.dir, dirLists, p.File), p.Size, p.Digests)
+		if err == nil {
+			err = errors.Join(set.Scrub(ctx), set.Close())
+		}
+		if err == nil || ctx.Err() != nil {
+			continue
+		}
+		p.Damaged, found = true, true
+		s.Log.ErrorContext(ctx, "the index of a revocation list is damaged on the disk; the list must be taken again",
+			slog.String("scope", sc.of.String()), slog.Uint64("number", p.Row.Number), slog.Any("error", err))
+	}
+	if !found {
+		return nil
+	}
+	if err := sc.save(next); err != nil {
+		return fmt.Errorf("noting damaged indexes: %w", err)
+	}
+	sc.state = next
+	return nil
+}
+
 func closeAll(sets []*crlset.Set) {
 	for _, s := range sets {
 		_ = s.Close() // was read only
@@ -102,6 +132,7 @@ type making struct {
 	parts []part
 	lists []*crlset.Set
 	rows  []manifest.Row
+	base  *crlset.Set // in force so far; nil: none that can be read
 }
 
 // entries are those of all partitions, from the beginning.
@@ -138,7 +169,7 @@ func (n *narrowed) Next(e *crlset.Entry) (bool, error) {
 func (m *making) make(ctx context.Context) error {
 	d := m.draft
 	d.step = step{Version: stepVersion, Next: d.head.Number, Made: m.s.Now().Unix()}
-	sum, file, err := m.fromBase(ctx)
+	sum, file, err := m.write(ctx)
 	if err != nil {
 		return err
 	}
@@ -147,31 +178,50 @@ func (m *making) make(ctx context.Context) error {
 	}
 	d.step.Root, d.step.ThisUpdate, d.step.NextUpdate, d.step.Issuers = d.head.Root, d.head.ThisUpdate, d.head.NextUpdate, d.head.Issuers
 	d.step.Entries = d.head.Entries
-	if err := m.check(ctx, file, sum); err != nil {
+	if err := m.check(ctx, sum); err != nil {
 		return err
 	}
 	return m.sign(sum, file)
 }
 
-// fromBase makes the set by a delta from the one in force. If that cannot be read, the set is made from the lists alone, and boxes
-// get it whole.
-func (m *making) fromBase(ctx context.Context) (crlset.Summary, *deltaFile, error) {
+// write makes the set, by a delta from the one in force if that can be read and most of it stays.
+func (m *making) write(ctx context.Context) (crlset.Summary, *deltaFile, error) {
 	base := m.sc.pub.set
-	if base == nil || base.Columns() != m.s.Columns {
-		sum, err := m.fresh(ctx)
-		return sum, nil, err
+	if base != nil && base.Columns() == m.s.Columns && !m.sc.damaged.Load() {
+		m.base = base
+		sum, file, err := m.fromBase(ctx)
+		if !faulty(err) || base.Scrub(ctx) == nil { // else the fault lies elsewhere
+			return sum, file, err
+		}
+		m.base = nil
+		m.draft.discard()
+		m.s.Log.ErrorContext(ctx, "the revocation set in force is damaged on the disk; the next is made without it",
+			slog.String("scope", m.sc.of.String()), slog.Any("error", err))
 	}
-	sum, file, err := m.step(ctx, base)
-	if !errors.Is(err, crlset.ErrDigest) && !errors.Is(err, crlset.ErrUnreadable) && !errors.Is(err, crlset.ErrFormat) {
-		return sum, file, err
-	}
-	if serr := base.Scrub(ctx); serr == nil { // the fault lies elsewhere
-		return sum, nil, err
-	}
-	m.s.Log.ErrorContext(ctx, "the revocation set in force is damaged on the disk; the next is made without it",
-		slog.String("scope", m.sc.of.String()), slog.Any("error", err))
-	sum, err = m.fresh(ctx)
+	sum, err := m.fresh(ctx)
 	return sum, nil, err
+}
+
+// faulty reports whether a set's file is not what it was.
+func faulty(err error) bool {
+	return errors.Is(err, crlset.ErrDigest) || errors.Is(err, crlset.ErrUnreadable) || errors.Is(err, crlset.ErrFormat)
+}
+
+// fromBase makes the set by a delta, unless that would be nearly a set itself: then boxes get the whole.
+func (m *making) fromBase(ctx context.Context) (sum crlset.Summary, file *deltaFile, err error) {
+	v, err := look(ctx, m.base, m.entries())
+	if err != nil {
+		return sum, nil, fmt.Errorf("comparing with the set before: %w", err)
+	}
+	if v.many {
+		sum, err = m.fresh(ctx)
+		return sum, nil, err
+	}
+	plan, err := nextPlan(ctx, m.base, v, m.s.Columns, m.entries)
+	if err != nil {
+		return sum, nil, fmt.Errorf("planning: %w", err)
+	}
+	return m.step(plan)
 }
 
 // fresh makes the set from the lists alone. The index of a single list is that set already.
@@ -207,16 +257,12 @@ type deltaFile struct {
 }
 
 // step writes the delta and, by applying it, the set: what boxes will do is done here first.
-func (m *making) step(ctx context.Context, base *crlset.Set) (sum crlset.Summary, file *deltaFile, err error) {
-	plan, err := nextPlan(ctx, base, m.s.Columns, m.entries)
-	if err != nil {
-		return sum, nil, fmt.Errorf("planning: %w", err)
-	}
+func (m *making) step(plan crlset.Plan) (sum crlset.Summary, file *deltaFile, err error) {
 	to, err := m.draft.place(m.sc, dirSets, endDelta)
 	if err != nil {
 		return sum, nil, err
 	}
-	stats, err := delta.Write(to, base, m.entries(), plan)
+	stats, err := delta.Write(to, m.base, m.entries(), plan)
 	if err != nil {
 		return sum, nil, fmt.Errorf("writing the delta: %w", err)
 	}
@@ -232,7 +278,7 @@ func (m *making) step(ctx context.Context, base *crlset.Set) (sum crlset.Summary
 	if err != nil {
 		return sum, nil, err
 	}
-	if sum, err = delta.Apply(set, base, d); err != nil {
+	if sum, err = delta.Apply(set, m.base, d); err != nil {
 		return sum, nil, fmt.Errorf("applying the delta: %w", err)
 	}
 	return sum, &deltaFile{stats.Size, stats.Digests}, nil

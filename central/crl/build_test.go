@@ -256,7 +256,7 @@ func TestP7NothingIncompleteIsPublished(t *testing.T) {
 	}
 }
 
-func TestP7ManyPartitions(t *testing.T) { assemble(t, 150) }
+func TestP7ManyPartitions(t *testing.T) { assemble(t, 60) }
 
 // assemble makes a set from so many partitions, and then from one newer.
 func assemble(t *testing.T, parts int) {
@@ -367,5 +367,78 @@ func TestP7ListsOfAForgottenKeyDoNotCount(t *testing.T) {
 	r.open()
 	if got := r.build(); got.Number != h.Number {
 		t.Errorf("Build with the key back = %v, want %v", got.Number, h.Number)
+	}
+}
+
+// P7: an index that the disk spoiled is made anew from the same list.
+func TestP7DamagedIndexesAreTakenAgain(t *testing.T) {
+	for name, spoil := range map[string]func(path string) error{
+		"gone": os.Remove,
+		"cut":  func(path string) error { return os.Truncate(path, 20) },
+		"other": func(path string) error {
+			b, err := os.ReadFile(path)
+			if err == nil {
+				b[len(b)/2] ^= 1
+				err = os.WriteFile(path, b, 0o600)
+			}
+			return err
+		},
+	} {
+		r := newRig(t, crl.Expect{})
+		der := r.list(r.by[4], "", 7, -10, entry{5, -20, 1})
+		r.take(der)
+		must(t, spoil(filepath.Join(r.dir, "practice-auth", "lists", "0.idx")))
+		if h, err := r.store.Build(t.Context(), auth); err == nil {
+			t.Fatalf("Build over an index that is %s = set %v", name, h.Number)
+		}
+		r.open()
+		if _, err := r.store.Build(t.Context(), auth); !errors.Is(err, crl.ErrIncomplete) {
+			t.Errorf("Build after an index was %s = %v, want ErrIncomplete", name, err)
+		}
+		r.refuse("another list with that number", r.list(r.by[4], "", 7, -9), crl.ErrSameNumber)
+		r.take(der)
+		if r.build(); !r.look(5).Listed {
+			t.Errorf("after an index was %s the list does not count", name)
+		}
+	}
+}
+
+// P7: a set that is spoiled while it is in use answers nothing, and the next look at the lists mends it.
+func TestP7DamageUnderAnOpenSet(t *testing.T) {
+	r := newRig(t, crl.Expect{})
+	var list []entry
+	for n := range int64(40_000) {
+		list = append(list, entry{n*3 + 1, -int(n%5000) - 20, 4})
+	}
+	r.take(r.list(r.by[4], "", 7, -10, list...))
+	h := r.build()
+	if h.Size < 2*crlset.ChunkSize {
+		t.Fatalf("the set has %d octets, want several chunks", h.Size)
+	}
+	f, err := os.OpenFile(filepath.Join(r.dir, "practice-auth", "sets", crl.Number(h.Number)+".set"), os.O_WRONLY, 0)
+	must(t, err)
+	r.open() // nothing of the first chunks was looked at
+	_, err = f.WriteAt(make([]byte, crlset.ChunkSize), crlset.ChunkSize)
+	must(t, errors.Join(err, f.Close()))
+	failed := 0
+	for _, e := range list[:20_000] {
+		if _, err := r.store.Lookup(auth, serial(t, e.serial)); err != nil {
+			failed++
+		}
+	}
+	if failed == 0 {
+		t.Fatal("every lookup in a spoiled chunk answers")
+	}
+	again := r.build()
+	if again.Number.Compare(h.Number) <= 0 || again.Entries != h.Entries {
+		t.Errorf("Build = set %v of %d entries, want a newer one with %d", again.Number, again.Entries, h.Entries)
+	}
+	for _, e := range list {
+		if !r.look(e.serial).Listed {
+			t.Fatal("a serial is not listed")
+		}
+	}
+	if _, err := r.store.AsOf(auth, serial(t, 1), day.Add(-11*time.Hour)); !errors.Is(err, crl.ErrHistory) {
+		t.Errorf("AsOf before a set that could not be read = %v, want ErrHistory", err)
 	}
 }

@@ -2,14 +2,14 @@ package crl
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"os"
 
 	"kazashi.example/sync/crlset"
 )
 
 // check reads the new set back, wants of it exactly what the lists say, and writes down what differs from the one before.
-func (m *making) check(ctx context.Context, file *deltaFile, sum crlset.Summary) error {
+func (m *making) check(ctx context.Context, sum crlset.Summary) error {
 	f := m.draft.files[m.sc.set(m.draft.head.Number, endSet)]
 	next, err := openSet(f.Name(), sum.Size, sum.Digests)
 	if err != nil {
@@ -22,12 +22,14 @@ func (m *making) check(ctx context.Context, file *deltaFile, sum crlset.Summary)
 	if err := same(ctx, m.entries(), next.Source()); err != nil {
 		return err
 	}
-	if file == nil {
+	if m.base == nil {
 		return nil
 	}
-	base := &m.sc.pub
-	m.draft.step.Base, m.draft.step.BaseRoot = base.head.Number, base.head.Root
-	return m.remember(ctx, base.set, next)
+	m.draft.step.Base, m.draft.step.BaseRoot = m.sc.pub.head.Number, m.sc.pub.head.Root
+	if err := m.remember(ctx, next); err != nil {
+		return fmt.Errorf("writing the history: %w", err)
+	}
+	return nil
 }
 
 // same wants two sources to tell the same.
@@ -42,47 +44,51 @@ func same(ctx context.Context, want, got crlset.Source) error {
 }
 
 // remember writes what the step removed, changed and added, as it was and as it is.
-func (m *making) remember(ctx context.Context, base, next *crlset.Set) error {
-	var before, after []crlset.Entry
-	err := abreast(ctx, base.Source(), next.Source(), func(b, n *crlset.Entry) error {
+func (m *making) remember(ctx context.Context, next *crlset.Set) error {
+	before, after := &past{m: m, end: endBefore}, &past{m: m, end: endAfter}
+	err := abreast(ctx, m.base.Source(), next.Source(), func(b, n *crlset.Entry) error {
 		if b != nil && n != nil && *b == *n {
 			return nil
 		}
-		if b != nil {
-			before = append(before, *b)
-		}
-		if n != nil {
-			after = append(after, *n)
-		}
-		return nil
+		return errors.Join(before.add(b), after.add(n))
 	})
 	if err != nil {
 		return err
 	}
 	st := &m.draft.step
-	if st.Before, err = m.changes(before, endBefore); err != nil {
-		return fmt.Errorf("writing the history: %w", err)
+	if st.Before, err = before.close(); err != nil {
+		return err
 	}
-	if st.After, err = m.changes(after, endAfter); err != nil {
-		return fmt.Errorf("writing the history: %w", err)
-	}
-	return nil
+	st.After, err = after.close()
+	return err
 }
 
-// changes writes entries to a file of the history.
-func (m *making) changes(entries []crlset.Entry, end string) (c changes, err error) {
-	if len(entries) == 0 {
-		return c, nil
+// past writes entries to a file of the history, which is made for the first.
+type past struct {
+	m   *making
+	end string
+	w   *crlset.PlanningWriter
+}
+
+func (p *past) add(e *crlset.Entry) error {
+	if e == nil {
+		return nil
 	}
-	var f *os.File
-	if f, err = m.draft.place(m.sc, dirHistory, end); err != nil {
-		return c, err
+	if p.w == nil {
+		f, err := p.m.draft.place(p.m.sc, dirHistory, p.end)
+		if err != nil {
+			return err
+		}
+		p.w = crlset.NewPlanningWriter(f, p.m.s.Columns)
 	}
-	w := crlset.NewPlanningWriter(f, m.s.Columns)
-	if err := w.AddBatch(entries); err != nil {
-		return c, err
+	return p.w.Add(*e)
+}
+
+func (p *past) close() (changes, error) {
+	if p.w == nil {
+		return changes{}, nil
 	}
-	sum, err := w.Close()
+	sum, err := p.w.Close()
 	return changes{Entries: sum.Entries, Size: sum.Size, Digests: sum.Digests}, err
 }
 

@@ -21,6 +21,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"kazashi.example/reader/jpki"
@@ -112,7 +113,8 @@ type scope struct {
 	mu  sync.RWMutex // guards pub and what it points to; held for reading while a set is searched
 	pub published
 
-	opened opened
+	damaged atomic.Bool // a lookup found the set in force to be another than was published; the next set mends it
+	opened  opened
 }
 
 // Open reads what an earlier run kept and clears away what a crash left. A file that cannot be believed is set aside and logged. ErrHeld

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -198,6 +199,10 @@ func (s *Store) search(of certid.Scope, look func(*published, *scope) (State, er
 	}
 	st, err := look(&sc.pub, sc)
 	if err != nil {
+		if faulty(err) && !errors.Is(err, ErrHistory) && !sc.damaged.Swap(true) {
+			s.Log.Error("the revocation set in force is damaged on the disk; it will be made anew from the lists", //nolint:sloglint // no context comes here
+				slog.String("scope", of.String()), slog.Any("error", err))
+		}
 		return State{}, err
 	}
 	return st, nil

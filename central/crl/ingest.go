@@ -207,7 +207,7 @@ func (b *Batch) admit(ctx context.Context, held *part, list scan.List) (fresh bo
 		return true, nil, nil
 	}
 	if bytes.Equal(held.Content, list.Digest) && bytes.Equal(held.Row.Key, row.Key) && held.Row.Number == row.Number {
-		return false, nil, nil
+		return held.Damaged, nil, nil
 	}
 	if row.ThisUpdate < held.Row.ThisUpdate {
 		return false, nil, fmt.Errorf("%w: made %s, the one held %s", ErrOlder, stamp(row.ThisUpdate), stamp(held.Row.ThisUpdate))

@@ -51,10 +51,11 @@ func (s *Store) fits(of certid.Scope, point []byte) error {
 	return nil
 }
 
-// usable are the parts that a set may be made from today: of the kind that is configured, and signed by a key that is an anchor still.
+// usable are the parts that a set may be made from today: whole, of the kind that is configured, and signed by a key that is an anchor
+// still.
 func (s *Store) usable(sc *scope) []part {
 	return slices.DeleteFunc(slices.Clone(sc.state.Parts), func(p part) bool {
-		return s.fits(sc.of, p.Row.Point) != nil || !s.believed(sc.of, p.Row)
+		return p.Damaged || s.fits(sc.of, p.Row.Point) != nil || !s.believed(sc.of, p.Row)
 	})
 }
 

@@ -13,12 +13,15 @@ const (
 	dateRoom   = 60 * 24 * 3600 // seconds beyond the newest date, so that a plan lasts
 	fewEntries = 1 << 14        // below, density is chance
 	lookEvery  = 1 << 16        // entries between two looks at the context
+	manyNews   = 2 << 20        // changes that a delta is not made for: they are kept in memory, and boxes fare well with the set
 )
 
 // news is what the next plan must have room for.
 type news struct {
 	entries   uint64         // of the next set
-	additions []crlset.Entry // keys that the base has not
+	changes   uint64         // removed, told otherwise, added
+	many      bool           // more than a delta is made for
+	additions []crlset.Entry // keys that the base has not; not all, if there are many
 	any       bool           // something is told that the base does not tell
 	reasons   uint16         // bit n: reason n is among what is told anew
 	min, max  int64          // dates of what is told anew
@@ -36,16 +39,20 @@ func (v *news) tell(e *crlset.Entry) {
 // look compares a base with the next entries.
 func look(ctx context.Context, base *crlset.Set, next crlset.Source) (v news, err error) {
 	err = abreast(ctx, base.Source(), next, func(b, n *crlset.Entry) error {
-		switch {
-		case n == nil:
-			return nil
-		case b == nil:
-			v.additions = append(v.additions, *n)
-			v.tell(n)
-		case *b != *n:
-			v.tell(n)
+		if n != nil {
+			v.entries++
 		}
-		v.entries++
+		if b != nil && n != nil && *b == *n {
+			return nil
+		}
+		v.changes++
+		if v.many = v.changes > manyNews; v.many || n == nil {
+			return nil
+		}
+		if b == nil {
+			v.additions = append(v.additions, *n)
+		}
+		v.tell(n)
 		return nil
 	})
 	return v, err
@@ -69,11 +76,7 @@ func each(ctx context.Context, from crlset.Source, use func(*crlset.Entry) error
 }
 
 // nextPlan carries the plan of a base on to other entries, or makes a new one where density has drifted or additions crowd.
-func nextPlan(ctx context.Context, base *crlset.Set, columns crlset.Columns, entries func() crlset.Source) (crlset.Plan, error) {
-	v, err := look(ctx, base, entries())
-	if err != nil {
-		return crlset.Plan{}, err
-	}
+func nextPlan(ctx context.Context, base *crlset.Set, v news, columns crlset.Columns, entries func() crlset.Source) (crlset.Plan, error) {
 	had := base.Len()
 	drifted := max(v.entries, had) > fewEntries && (v.entries > 2*had || v.entries < had/2)
 	if plan, ok := cover(base.Plan(), v).Extend(v.additions); ok && !drifted {

@@ -170,6 +170,7 @@ func (d *draft) discard() {
 	for _, f := range d.files {
 		discard(f)
 	}
+	clear(d.files)
 }
 
 // publish makes a draft durable and then the set in force. The manifest comes last: until it is there, nothing of the draft counts,
@@ -218,6 +219,7 @@ func (s *Store) install(ctx context.Context, sc *scope, d *draft) error {
 	}
 	sc.mu.Lock()
 	defer sc.mu.Unlock()
+	sc.damaged.Store(false)
 	old := sc.pub
 	sc.pub = next
 	return old.close()

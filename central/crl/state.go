@@ -47,7 +47,8 @@ type part struct {
 	// What a server said of its file, to ask for nothing but a newer one (RFC 9110 §8.8).
 	Tag      string `cbor:"10,keyasint,omitempty"`
 	Modified string `cbor:"11,keyasint,omitempty"`
-	Content  []byte `cbor:"12,keyasint"` // what was signed, see scan.List.Digest
+	Content  []byte `cbor:"12,keyasint"`           // what was signed, see scan.List.Digest
+	Damaged  bool   `cbor:"13,keyasint,omitempty"` // the index cannot be read any more: the same list is taken again
 }
 
 // mark is the number of the newest list of the partition that a key signed.

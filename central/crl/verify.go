@@ -24,7 +24,7 @@ type Verified struct {
 	Chunks  int    // of set, indexes, deltas and history, compared with their digests
 	Deltas  int
 	Steps   int // of the history
-	Lists   int // lists that were handed in and say the same
+	Lists   int // lists whose indexes were read
 }
 
 // Verify reads everything that is kept of a scope: signatures, digests, order and number of entries, deltas with their heads, and history; and it
@@ -91,6 +91,7 @@ func (s *Store) verifyLists(ctx context.Context, sc *scope, v *Verified) error {
 			return fmt.Errorf("reading the index of list %d: %w", sc.state.Parts[i].Row.Number, err)
 		}
 		v.Chunks += crlset.Chunks(l.Size())
+		v.Lists++
 	}
 	parts, err := s.complete(sc)
 	if err != nil || !sc.unchanged(rowsOf(parts), sc.pub.head.Issuers) {
