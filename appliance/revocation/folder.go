@@ -45,6 +45,7 @@ func (c *Cache) Load(ctx context.Context, folder string) ([]manifest.Head, error
 // load takes one set or chain after the other until nothing more leads on. The faults are those of what stands in the folder; the error is
 // another's.
 func (c *Cache) load(ctx context.Context, folder string) (faults map[name]error, err error) {
+	defer func() { err = errors.Join(err, c.unload()) }()
 	for {
 		at, err := c.survey(folder)
 		if err != nil {
@@ -69,6 +70,17 @@ func (c *Cache) load(ctx context.Context, folder string) (faults map[name]error,
 			return at.faults, nil
 		}
 	}
+}
+
+// unload removes what was copied and did not come into use: the folder has it still.
+func (c *Cache) unload() error {
+	entries, err := os.ReadDir(c.Dir)
+	for _, e := range entries {
+		if _, ext, ok := parseName(e.Name()); ok && strings.Contains(ext, extLoad) {
+			err = errors.Join(err, removeAll(filepath.Join(c.Dir, e.Name())))
+		}
+	}
+	return err
 }
 
 // survey is what a folder offers.
@@ -238,10 +250,7 @@ func (c *Cache) takeIn(ctx context.Context) error {
 	c.loading.Lock()
 	defer c.loading.Unlock()
 	faults, err := c.load(ctx, dir)
-	if errors.Is(err, ErrNothing) {
-		faults, err = nil, nil
-	}
-	if err != nil {
+	if err != nil && !errors.Is(err, ErrNothing) {
 		return err
 	}
 	entries, err := os.ReadDir(dir)
@@ -251,13 +260,13 @@ func (c *Cache) takeIn(ctx context.Context) error {
 	var errs []error
 	for _, e := range entries {
 		n, ext, ok := parseName(e.Name())
-		if !ok || strings.HasSuffix(ext, extRefused) {
+		if !ok {
 			continue
 		}
 		path := filepath.Join(dir, e.Name())
 		if c.newer(n.scope, n.number) != nil {
 			errs = append(errs, removeAll(path))
-		} else if why := faults[n]; why != nil {
+		} else if why := faults[n]; why != nil && !strings.HasSuffix(ext, extRefused) {
 			errs = append(errs, refuse(path, filepath.Join(dir, n.String()+extRefused), why))
 		}
 	}

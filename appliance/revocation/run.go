@@ -3,6 +3,7 @@ package revocation
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"slices"
@@ -143,10 +144,12 @@ func pause(ctx context.Context, until <-chan time.Time) {
 func (c *Cache) watch(ctx context.Context) error {
 	t := time.NewTicker(inboxEvery)
 	defer t.Stop()
-	for {
-		if err := c.takeIn(ctx); err != nil && ctx.Err() == nil {
+	for told := ""; ; {
+		err := c.takeIn(ctx)
+		if err != nil && err.Error() != told && ctx.Err() == nil {
 			c.Log.WarnContext(ctx, "looking into the inbox for revocation sets failed", slog.Any("error", err))
 		}
+		told = fmt.Sprint(err)
 		select {
 		case <-ctx.Done():
 			return ctx.Err()

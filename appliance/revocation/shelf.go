@@ -30,7 +30,7 @@ func (c *Cache) tidy() error {
 		n, ext, ok := parseName(file)
 		path := filepath.Join(c.Dir, file)
 		switch {
-		case strings.HasPrefix(file, temporary), ok && (strings.HasSuffix(ext, extNew) || strings.HasSuffix(ext, extLoad)):
+		case strings.HasPrefix(file, temporary), ok && strings.HasSuffix(ext, extNew):
 			errs = append(errs, removeAll(path))
 		case ok && ext == extSet && !there[n.String()+extManifest]:
 			errs = append(errs, rename(path, path+extPart))
@@ -42,7 +42,7 @@ func (c *Cache) tidy() error {
 			errs = append(errs, removeAll(filepath.Join(c.Dir, Inbox, e.Name())))
 		}
 	}
-	return errors.Join(append(errs, err)...)
+	return errors.Join(append(errs, err, c.unload())...)
 }
 
 // recall takes into use what lies in the folder and can be used.
