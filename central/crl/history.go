@@ -200,7 +200,7 @@ func (s *Store) search(of certid.Scope, look func(*published, *scope) (State, er
 	st, err := look(&sc.pub, sc)
 	if err != nil {
 		if faulty(err) && !errors.Is(err, ErrHistory) && !sc.damaged.Swap(true) {
-			s.Log.Error("the revocation set in force is damaged on the disk; it will be made anew from the lists", //nolint:sloglint // no context comes here
+			s.Log.Error("the revocation set in force is damaged on the disk; it will be made anew from the lists",
 				slog.String("scope", of.String()), slog.Any("error", err))
 		}
 		return State{}, err
