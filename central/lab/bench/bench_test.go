@@ -3,6 +3,7 @@ package bench_test
 import (
 	"bytes"
 	"errors"
+	"io"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -41,7 +42,7 @@ func TestNoRevocationFigureIsMadeUp(t *testing.T) {
 	var out bytes.Buffer
 	dir := t.TempDir()
 	c := bench.Config{Bin: t.TempDir(), Dir: dir, Quick: true, Out: &out, Log: slog.New(slog.DiscardHandler)}
-	err := bench.RunRevocation(t.Context(), bench.RevocationConfig{Config: c, Entries: 50_000})
+	err := bench.RunRevocation(t.Context(), bench.RevocationConfig{Config: c, Entries: 10_000})
 	if !errors.Is(err, bench.ErrMemoryDisk) && !errors.Is(err, bench.ErrMissing) && !errors.Is(err, exec.ErrNotFound) {
 		t.Errorf("RunRevocation = %v, want ErrMissing with the names of the figures", err)
 	}
@@ -51,6 +52,25 @@ func TestNoRevocationFigureIsMadeUp(t *testing.T) {
 	for line := range strings.Lines(out.String()) { // what needs no program is measured
 		if f := strings.Fields(line); f[0] == "figure" && !strings.HasPrefix(f[1], "set_") && !strings.HasPrefix(f[1], "delta") {
 			t.Errorf("RunRevocation printed %q without a program to measure", line)
+		}
+	}
+}
+
+func TestRevocationChildRefuses(t *testing.T) {
+	for _, tc := range []struct {
+		args []string
+		in   string
+		want error
+	}{
+		{nil, "", bench.ErrChild},
+		{[]string{"sing"}, "", bench.ErrChild},
+		{[]string{"apply"}, "", bench.ErrChild},
+		{[]string{"cold", t.TempDir()}, "no hex", bench.ErrChild},
+		{[]string{"cold", t.TempDir()}, "01", os.ErrNotExist},
+		{[]string{"x509", "/nowhere", "/nowhere"}, "", os.ErrNotExist},
+	} {
+		if err := bench.RevocationChild(t.Context(), tc.args, strings.NewReader(tc.in), io.Discard); !errors.Is(err, tc.want) {
+			t.Errorf("RevocationChild(%q) = %v, want %v", tc.args, err, tc.want)
 		}
 	}
 }

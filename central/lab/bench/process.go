@@ -22,11 +22,11 @@ const peakEvery = 4 * time.Millisecond
 
 // child runs a program to its end. Its working folder is the run's.
 func (r *run) child(ctx context.Context, env []string, path string, args ...string) (usage, error) {
-	return r.take(exec.CommandContext(ctx, path, args...), env)
+	return r.spend(exec.CommandContext(ctx, path, args...), env)
 }
 
-// take runs a program to its end and says what it took.
-func (r *run) take(cmd *exec.Cmd, env []string) (usage, error) {
+// spend runs a program to its end and says what it took.
+func (r *run) spend(cmd *exec.Cmd, env []string) (usage, error) {
 	var out, fault bytes.Buffer
 	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = r.dir, append(os.Environ(), env...), &out, &fault
 	start := time.Now()

@@ -219,28 +219,32 @@ func (v *rivals) ask(sorted []uint32, full map[uint64]fact) {
 
 // sets opens both sets as a box does; every chunk is compared with its digest when it is first touched.
 func (v *rivals) sets(context.Context) error {
-	for _, s := range []struct {
-		name, file string
-		knows      bool
-	}{{"serials", "serials.set", false}, {"full", "full.set", true}} {
-		digests, err := os.ReadFile(filepath.Join(v.dir, s.file+".digests"))
-		if err != nil {
-			return fmt.Errorf("reading digests: %w", err)
-		}
-		set, err := crlset.OpenFile(filepath.Join(v.dir, s.file), digests)
-		if err != nil {
-			return err
-		}
-		v.close = append(v.close, set.Close)
-		v.add(s.name, s.knows, float64(set.Size())/float64(v.list.Len()), func(serial uint64) (fact, bool) {
-			e, ok, err := set.Find(crlset.Key{C: serial})
-			if err != nil {
-				v.fault = err
-			}
-			return factOf(e), ok
-		})
+	digests, err := os.ReadFile(filepath.Join(v.dir, serialsSet+digestsEnd))
+	if err != nil {
+		return fmt.Errorf("reading digests: %w", err)
 	}
+	serials, err := crlset.OpenFile(filepath.Join(v.dir, serialsSet), digests)
+	if err != nil {
+		return err
+	}
+	v.addSet("serials", false, serials)
+	full, err := openPublished(v.dir)
+	if err != nil {
+		return err
+	}
+	v.addSet("full", true, full)
 	return nil
+}
+
+func (v *rivals) addSet(name string, knows bool, set *crlset.Set) {
+	v.close = append(v.close, set.Close)
+	v.add(name, knows, float64(set.Size())/float64(v.list.Len()), func(serial uint64) (fact, bool) {
+		e, ok, err := set.Find(crlset.Key{C: serial})
+		if err != nil {
+			v.fault = err
+		}
+		return factOf(e), ok
+	})
 }
 
 // sqlite makes a table whose primary key is the serial, in a file.

@@ -23,14 +23,15 @@ run in turn on the same files in the same (warm) cache; figures are medians. The
   ingest_rss_growth_mib          peak memory less that with a tenth of the entries
   ingest_unsorted_rss_mib        of the same list in no order; _vs_sorted: its wall time over that of the sorted one
   set_serial_bytes_vs_limit      the file of a set that keeps serials alone, over log2 of the ways to choose them
-  set_full_bytes_vs_limit        of one with date and reason; limit: as many bits as they can be told apart by
+  set_full_bytes_vs_limit        of the one that central publishes, with date and reason; limit: as many bits as they can be told apart by
   lookup_vs_gomap                an answer from serials alone over map[uint64]struct{}: p50 of batches of 16, half of them on the list
   lookup_full_vs_gomap           with date and reason, over a map that keeps the same
   set_serial_bytes_vs_gomap      octets over the map's; set_full_bytes_vs_gomap
   sorted_u32_…, sqlite_…         a binary search and a table, for information
-  delta_bytes_vs_limit           20,000 additions: everything on the wire, signature and head included, over the limit
+  delta_bytes_vs_limit           20,000 additions: the delta that central publishes and its signed head, over the limit
   delta_mixed_bytes_vs_limit     the same of 10,000 additions, 8,000 removals and 2,000 other reasons
-  delta_apply_vs_write_fsync     applying it, digests and flush included, over writing and flushing the same octets
+  delta_apply_vs_write_fsync     applying it, all digests of both sets and the flush included, over writing and flushing the same octets
+  delta_apply_held_vs_…          the same where the base is in use and its chunks were compared before, as on a box that runs
   delta_apply_rss_mib            peak memory of a process that does; _rss_anon_mib: of that, no file
   cold_start_ms                  manifest verified, set mapped, chunks of the answer verified; the set's pages dropped before
   cold_start_process_ms          of the process with it; cold_start_rss_anon_mib: its memory at the answer that is no file
