@@ -78,7 +78,7 @@ func smokeLeaks(t *testing.T, bin string) (found []leak.Found) {
 		found = append(found, in(t, &s, place, b)...)
 	}
 	for _, folder := range []string{"box", "central"} {
-		found = append(found, under(t, &s, filepath.Join(dir, folder))...)
+		found = append(found, slices.DeleteFunc(under(t, &s, filepath.Join(dir, folder)), onTheList)...)
 	}
 	for _, name := range []string{"box.log", "central.log"} {
 		b, err := os.ReadFile(filepath.Join(dir, "log", name))
@@ -86,6 +86,20 @@ func smokeLeaks(t *testing.T, bin string) (found []leak.Found) {
 		found = append(found, in(t, &s, name, b)...)
 	}
 	return found
+}
+
+// onTheList reports whether a finding is what a revocation list is for: the serial of somebody whose certificate the story has revoked, in
+// a file of revocation sets.
+func onTheList(f leak.Found) bool {
+	if !strings.HasPrefix(f.Place, "lists/") && !strings.HasPrefix(f.Place, "crl/") {
+		return false
+	}
+	for _, key := range []string{"taro", "jiro", "haru"} {
+		if strings.HasPrefix(f.Value, key+"'s") && strings.Contains(f.Value, "serial") {
+			return true
+		}
+	}
+	return false
 }
 
 // watch collects what can be seen of the programs while a smoke goes on.
@@ -152,6 +166,8 @@ func (w *watch) commands(ctx context.Context) {
 		{"kazashi", "status", "--json"},
 		{"kazashi", "taps"},
 		{"kazashi", "taps", "--json"},
+		{"kazashi", "crl", "status"},
+		{"kazashi", "crl", "status", "--json"},
 		{"kazashi-central", "status"},
 		{"kazashi-central", "box", "list"},
 	} {
@@ -183,6 +199,9 @@ func (w *watch) places(t *testing.T) map[string][]byte {
 		},
 		"a status": func(p string, b []byte) bool {
 			return p == "kazashi status --json" && bytes.Contains(b, []byte(`"roster"`))
+		},
+		"a revocation set": func(p string, b []byte) bool {
+			return p == "kazashi crl status --json" && bytes.Contains(b, []byte(`"practice/auth"`))
 		},
 		"central's own words": func(p string, b []byte) bool {
 			return p == "kazashi-central status" && bytes.Contains(b, []byte("enrol"))
