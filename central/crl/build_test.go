@@ -256,29 +256,28 @@ func TestP7NothingIncompleteIsPublished(t *testing.T) {
 	}
 }
 
-func TestP7ManyPartitions(t *testing.T) { assemble(t, 60) }
+func TestP7ManyPartitions(t *testing.T) { assemble(newRig(t, crl.Expect{Count: 60}), 60) }
 
 // assemble makes a set from so many partitions, and then from one newer.
-func assemble(t *testing.T, parts int) {
-	r := newRig(t, crl.Expect{Count: parts})
-	b, err := r.store.Begin(t.Context(), auth)
-	must(t, err)
+func assemble(r *rig, parts int) {
+	b, err := r.store.Begin(r.Context(), auth)
+	must(r, err)
 	for i := range parts {
 		der := r.list(r.by[4], fmt.Sprintf("municipality %d", i), 1, -10, entry{int64(i + 1), -20, 4})
-		_, err := b.Add(t.Context(), bytes.NewReader(der), crl.IngestOptions{})
-		must(t, err)
+		_, err := b.Add(r.Context(), bytes.NewReader(der), crl.IngestOptions{})
+		must(r, err)
 	}
-	must(t, b.Commit())
+	must(r, b.Commit())
 	last := int64(parts)
 	if h := r.build(); int(h.Rows) != parts || int(h.Entries) != parts {
-		t.Errorf("Build = %d rows, %d entries, want %d of both", h.Rows, h.Entries, parts)
+		r.Errorf("Build = %d rows, %d entries, want %d of both", h.Rows, h.Entries, parts)
 	}
 	if !r.look(last).Listed || r.look(last+1).Listed {
-		t.Error("the last serial of all is not listed, or one after it is")
+		r.Error("the last serial of all is not listed, or one after it is")
 	}
 	r.take(r.list(r.by[4], "municipality 7", 2, -9, entry{8, -20, 4}, entry{last + 1, -19, 5}))
 	if h := r.build(); int(h.Entries) != parts+1 || !r.look(last+1).Listed {
-		t.Errorf("Build with one partition newer = %d entries, want one more", h.Entries)
+		r.Errorf("Build with one partition newer = %d entries, want one more", h.Entries)
 	}
 }
 
