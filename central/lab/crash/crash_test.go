@@ -158,6 +158,7 @@ func TestTracesThatCannotBeFollowed(t *testing.T) {
 		{`io_uring_setup(8, {flags=0}) = 4`},
 		{create, `write(5</data/a>, "x"..., 100) = 100`},
 		{create, `<... fsync resumed>) = 0`},
+		{create, `fsync(5</data/a> <unfinished ...>`, `fsync(5</data/a>) = 0`},
 	} {
 		if _, err := crash.Replay(crash.Scenario{}, "", traced(lines...)); !errors.Is(err, crash.ErrTrace) {
 			t.Errorf("Replay(%q) = %v, want ErrTrace", lines[len(lines)-1], err)

@@ -33,27 +33,28 @@ func (r *lines) next(l string, done int) (c call, entered, whole bool, err error
 	if strings.HasPrefix(rest, "+++") || strings.HasPrefix(rest, "---") {
 		return c, false, false, nil
 	}
-	if strings.HasPrefix(rest, "<... ") {
-		_, end, found := strings.Cut(rest, " resumed>")
-		b, known := r.begun[thread]
-		if !found || !known {
-			return c, false, false, fmt.Errorf("%w: line %q", ErrTrace, head(l))
-		}
-		delete(r.begun, thread)
-		c, err = parse(b.text + end)
-		c.began = b.done
-		return c, false, true, err
+	b, inside := r.begun[thread]
+	if resumed := strings.HasPrefix(rest, "<... "); resumed != inside {
+		return c, false, false, fmt.Errorf("%w: line %q", ErrTrace, head(l))
 	}
-	begin, unfinished := strings.CutSuffix(rest, " <unfinished ...>")
-	if unfinished {
+	if inside {
+		delete(r.begun, thread)
+		_, end, _ := strings.Cut(rest, " resumed>")
+		rest = b.text + end
+	} else {
+		b.done = done
+	}
+	b.text, _ = strings.CutSuffix(rest, " <unfinished ...>")
+	c, err = parse(b.text)
+	c.began = b.done
+	if c.ret == "" || c.ret[0] == '?' { // it has not returned, or was killed inside
 		if r.begun == nil {
 			r.begun = map[string]begun{}
 		}
-		r.begun[thread] = begun{begin, done}
+		r.begun[thread] = b
+		return c, !inside, false, err
 	}
-	c, err = parse(begin)
-	c.began = done
-	return c, true, !unfinished, err
+	return c, !inside, true, err
 }
 
 // parse reads "name(args) = ret", or "name(args" of a call that has not returned.
@@ -104,7 +105,7 @@ func (c call) arg(i int) string {
 }
 
 // failed reports whether the call returned an error, and so did nothing.
-func (c call) failed() bool { return strings.HasPrefix(c.ret, "-1 ") || strings.HasPrefix(c.ret, "?") }
+func (c call) failed() bool { return strings.HasPrefix(c.ret, "-1 ") }
 
 // number reads the number with which s begins: 5</path>, 65536, 0644, 0x7f00.
 func number(s string) (int64, error) {
