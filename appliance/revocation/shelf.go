@@ -134,9 +134,8 @@ func (c *Cache) shelve(scope certid.Scope, use []*held, turn uint64) {
 	fresh.previous.release()
 }
 
-// commit gives a set that is whole and flushed its place. What a crash leaves: before the first rename, a part; before the second,
-// which is the manifest's and makes the set count, a set that tidy turns back into a part; after it, a third set, which
-// recall removes.
+// commit gives a set that is whole and flushed its place. What a crash leaves: before the manifest's rename, which makes the set
+// count, a part or a set that tidy turns back into one; after it, a third set, which recall removes.
 func (c *Cache) commit(ctx context.Context, from string, head manifest.Head, m manifest.Manifest) error {
 	b, err := m.Encode()
 	if err != nil {

@@ -1,0 +1,10 @@
+package revocation
+
+// NameOf is what parseName makes of a file's name, written again; "" if it is none.
+func NameOf(file string) string {
+	n, ext, ok := parseName(file)
+	if !ok {
+		return ""
+	}
+	return n.String() + ext
+}
