@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -131,4 +132,17 @@ func TestStreamsOfAllAreBounded(t *testing.T) {
 	if s.all != 0 || len(s.each) != 0 {
 		t.Errorf("%d streams of %d boxes remain, want none", s.all, len(s.each))
 	}
+}
+
+// Of a range only one spelling is taken.
+func FuzzRange(f *testing.F) {
+	for _, s := range []string{"", "bytes=0-", "bytes=65536-", "bytes=9223372036854775807-", "bytes=01-", "bytes=+1-", "bytes=1-2", "bytes=-5", "octets=1-"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, header string) {
+		from, ok := first(header)
+		if ok && header != "" && header != fmt.Sprintf("bytes=%d-", from) || ok && from < 0 || header == "" && !ok {
+			t.Errorf("first(%q) = %d, %v", header, from, ok)
+		}
+	})
 }
