@@ -304,8 +304,17 @@ func TestNumbersOnlyRise(t *testing.T) { // P6
 	r.epoch = 5
 	r.open()
 	r.take(r.list(r.by[4], "", 4, -7))
-	if h := r.build(); h.Number.CentralEpoch != 5 {
-		t.Errorf("Build after a restore = %v, want epoch 5", h.Number)
+	fourth := r.build()
+	if fourth.Number.CentralEpoch != 5 {
+		t.Errorf("Build after a restore = %v, want epoch 5", fourth.Number)
+	}
+	must(t, r.store.Close())
+	must(t, os.RemoveAll(r.dir)) // it is in no backup
+	r.now = day.Add(time.Minute)
+	r.open()
+	r.take(r.list(r.by[4], "", 5, -6))
+	if h := r.build(); h.Number.Compare(fourth.Number) <= 0 {
+		t.Errorf("Build in a folder that was lost = %v, want above %v", h.Number, fourth.Number)
 	}
 }
 

@@ -52,6 +52,8 @@ type Batch struct {
 	sc   *scope
 	next state
 	old  []string // indexes that the next state does not name any more
+
+	dirty bool // the next state says more than the one kept
 }
 
 // Begin waits for its turn.
@@ -87,6 +89,9 @@ func (b *Batch) Drop() {
 // Commit makes what was added durable.
 func (b *Batch) Commit() error {
 	defer b.Drop()
+	if !b.dirty {
+		return nil
+	}
 	if err := durable.SyncDir(filepath.Join(b.sc.dir, dirLists)); err != nil {
 		return fmt.Errorf("keeping lists: %w", err)
 	}
@@ -164,8 +169,10 @@ func (b *Batch) take(ctx context.Context, f *os.File, o IngestOptions, list scan
 		return res, err
 	}
 	if !fresh {
-		held.noteSource(o)
-		b.next.put(*held)
+		if held.noteSource(o) {
+			b.next.put(*held)
+			b.dirty = true
+		}
 		return res, nil
 	}
 	p := part{
@@ -183,6 +190,7 @@ func (b *Batch) take(ctx context.Context, f *os.File, o IngestOptions, list scan
 	if held != nil {
 		b.old = append(b.old, filepath.Join(b.sc.dir, dirLists, held.File))
 	}
+	b.dirty = true
 	b.next.Next++
 	b.next.put(p)
 	if over != nil {
@@ -228,11 +236,13 @@ func (b *Batch) admit(ctx context.Context, held *part, list scan.List) (fresh bo
 	return false, nil, fmt.Errorf("%w: %d, the one held has %d", ErrLowNumber, row.Number, mark)
 }
 
-// noteSource remembers where the list came from and by what the server knows it.
-func (p *part) noteSource(o IngestOptions) {
-	if o.From != "" {
-		p.From, p.Tag, p.Modified = o.From, o.tag, o.modified
+// noteSource remembers where the list came from and by what the server knows it, and reports whether that is news.
+func (p *part) noteSource(o IngestOptions) bool {
+	if o.From == "" || p.From == o.From && p.Tag == o.tag && p.Modified == o.modified {
+		return false
 	}
+	p.From, p.Tag, p.Modified = o.From, o.tag, o.modified
+	return true
 }
 
 func rowOf(l scan.List) manifest.Row {

@@ -167,3 +167,24 @@ func TestLeftoversAreClearedAway(t *testing.T) {
 		t.Errorf("Build = number %v, want %v still", got.Number, h.Number)
 	}
 }
+
+func FuzzOpenOverride(f *testing.F) {
+	r := newRig(f, crl.Expect{})
+	key := jpki.KeyIDOf(r.by[3].Cert)
+	signed, err := crl.SignOverride(r.key, crl.Override{
+		Hierarchy: auth.Hierarchy, Purpose: auth.Purpose, Key: key[:], From: 3, Reason: "the authority moved house", By: "operator on duty",
+		Made: day.Unix(), Expires: day.Add(time.Hour).Unix(),
+	})
+	must(f, err)
+	f.Add(signed)
+	f.Add(signed[:len(signed)-1])
+	f.Add([]byte{})
+	keys := r.keys()
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if o, err := crl.OpenOverride(keys, b); err == nil && (o.By != "operator on duty" || o.From != 3) {
+			t.Errorf("OpenOverride(%x) = %+v, which nobody signed", b, o)
+		} else if err != nil && !errors.Is(err, crl.ErrOverride) {
+			t.Errorf("OpenOverride(%x) = %v, want ErrOverride", b, err)
+		}
+	})
+}
