@@ -133,11 +133,14 @@ func (w *world) run(r revocation.Remote, o wire.SetOffer, until func() bool) {
 	done := make(chan error, 1)
 	w.box.Offered([]wire.SetOffer{o})
 	go func() { done <- w.box.Run(ctx, r) }()
-	for i := 0; !until(); i++ {
-		if i == 100_000 {
-			w.t.Fatal("what was waited for did not come")
+	tick, end := time.NewTicker(10*time.Millisecond), time.After(time.Hour) // inside a bubble
+	defer tick.Stop()
+	for !until() {
+		select {
+		case <-tick.C:
+		case <-end:
+			w.t.Fatal("what was waited for did not come in an hour")
 		}
-		time.Sleep(10 * time.Millisecond) // inside a bubble
 	}
 	stop()
 	if err := <-done; !errors.Is(err, context.Canceled) {
