@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"kazashi.example/sync/certid"
@@ -43,6 +44,7 @@ func TestSetsAreNamedAndOffersHandedOn(t *testing.T) {
 		b.sets.held = held
 		b.sets.mu.Unlock()
 		time.Sleep(11 * time.Second) // a poll that is held ends
+		synctest.Wait()
 		c.change(func() {
 			if p := c.polls[len(c.polls)-1]; !reflect.DeepEqual(p.Sets, held) {
 				t.Errorf("the poll names %+v, want %+v", p.Sets, held)
@@ -51,6 +53,7 @@ func TestSetsAreNamedAndOffersHandedOn(t *testing.T) {
 			c.spoilPoll = func(p *wire.Polled) error { p.Sets = []wire.SetOffer{offer(5)}; return nil }
 		})
 		time.Sleep(time.Second)
+		synctest.Wait()
 		b.sets.mu.Lock()
 		defer b.sets.mu.Unlock()
 		if len(b.sets.offered) != 1 || b.sets.offered[0].Number.N != 5 || b.sets.trusted != 1 {
