@@ -216,3 +216,49 @@ func TestDeliver(t *testing.T) {
 		t.Errorf("Deliver(a stranger's) = %v, want sign.ErrUnknownKey", err)
 	}
 }
+
+// The way is chosen by what is still to come: a set of which most is there is completed, though its delta is a sixth of it.
+func TestTheShorterWayCountsWhatIsThere(t *testing.T) {
+	w := newWorld(t, 1)
+	must(t, w.load(false, w.All[0]))
+	v := w.publish(3000)
+	o := w.Offer(1)
+	l := newLine(w)
+	l.cut = func(id wire.BlobID, _ uint64) uint64 {
+		if id == o.Set.ID {
+			return v.Head.Size - 9
+		}
+		return v.Head.Size
+	}
+	whole := o
+	whole.Deltas = nil
+	if err := w.box.Fetch(t.Context(), l, []wire.SetOffer{whole}); err == nil {
+		t.Fatal("Fetch over a line that is cut = nil, want an error")
+	}
+	l = newLine(w)
+	must(t, w.box.Fetch(t.Context(), l, []wire.SetOffer{o}))
+	w.holds("completed", 2)
+	if got, rest := l.given[o.Set.ID], o.Set.Size%crlset.ChunkSize; got != rest || l.given[o.Deltas[0].Delta.ID] != 0 {
+		t.Errorf("%d octets of the set and %d of the delta fetched, want %d and none", got, l.given[o.Deltas[0].Delta.ID], rest)
+	}
+}
+
+// A download gives up when something newer came by another way.
+func TestADownloadThatIsOvertaken(t *testing.T) {
+	w := newWorld(t, 1)
+	o := w.Offer(0)
+	v := w.publish(2)
+	l := newLine(w)
+	l.cut = func(id wire.BlobID, _ uint64) uint64 {
+		if id == o.Set.ID {
+			must(t, w.load(false, v))
+		}
+		return v.Head.Size
+	}
+	must(t, w.box.Fetch(t.Context(), l, []wire.SetOffer{o}))
+	w.holds("overtaken", 2)
+	if got := l.given[o.Set.ID]; got > crlset.ChunkSize {
+		t.Errorf("%d octets of the older set fetched, want no more than the chunk under way", got)
+	}
+	w.folder(v.Name()+".manifest", v.Name()+".set")
+}
