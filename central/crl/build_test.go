@@ -100,6 +100,7 @@ func model(list []entry, n int64, at time.Time) record.Answer {
 // P7, design §6: what the set in force at any past time said can be told for every serial, holds since lifted included, and the chain
 // of deltas makes of each day's set the newest, octet for octet.
 func TestP7AsOfAndDeltasOverAHistory(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, crl.Expect{})
 	lists := history(16)
 	var heads []manifest.Head
@@ -175,6 +176,7 @@ func (r *rig) follow(from manifest.Head, base, want []byte) {
 }
 
 func TestOffersOnlyWhatLeadsOn(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, crl.Expect{})
 	var heads []manifest.Head
 	for d := range wire.MaxDeltas + 3 {
@@ -218,6 +220,7 @@ func TestOffersOnlyWhatLeadsOn(t *testing.T) {
 
 // P7: of partitions either all are in a set or there is none, and the set is as old as the oldest.
 func TestP7NothingIncompleteIsPublished(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, crl.Expect{Sources: []string{"http://a.example/", "http://b.example/", "http://c.example/"}})
 	take := func(name string, number int64, hours int, entries ...entry) {
 		t.Helper()
@@ -256,7 +259,10 @@ func TestP7NothingIncompleteIsPublished(t *testing.T) {
 	}
 }
 
-func TestP7ManyPartitions(t *testing.T) { assemble(newRig(t, crl.Expect{Count: 60}), 60) }
+func TestP7ManyPartitions(t *testing.T) {
+	t.Parallel()
+	assemble(newRig(t, crl.Expect{Count: 60}), 60)
+}
 
 // assemble makes a set from so many partitions, and then from one newer.
 func assemble(r *rig, parts int) {
@@ -320,6 +326,7 @@ func TestNumbersOnlyRise(t *testing.T) { // P6
 
 // P7: a set on a disk that lies is made anew from the lists, and only newer numbers go out.
 func TestP7DamageIsMadeGood(t *testing.T) {
+	t.Parallel()
 	for _, end := range []string{".set", ".manifest", "state"} {
 		r := newRig(t, crl.Expect{})
 		r.take(r.list(r.by[4], "", 1, -10, entry{5, -20, 1}))
@@ -380,6 +387,7 @@ func TestP7ListsOfAForgottenKeyDoNotCount(t *testing.T) {
 
 // P7: an index that the disk spoiled is made anew from the same list.
 func TestP7DamagedIndexesAreTakenAgain(t *testing.T) {
+	t.Parallel()
 	for name, spoil := range map[string]func(path string) error{
 		"gone": os.Remove,
 		"cut":  func(path string) error { return os.Truncate(path, 20) },
@@ -413,6 +421,7 @@ func TestP7DamagedIndexesAreTakenAgain(t *testing.T) {
 
 // P7: a set that is spoiled while it is in use answers nothing, and the next look at the lists mends it.
 func TestP7DamageUnderAnOpenSet(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, crl.Expect{})
 	var list []entry
 	for n := range int64(40_000) {

@@ -3,8 +3,6 @@
 package crl_test
 
 import (
-	"os"
-	"path/filepath"
 	"testing"
 
 	"kazashi.example/central/crl"
@@ -12,12 +10,7 @@ import (
 
 // As many partitions as there are municipalities and wards. Their folder is in memory: a disk that syncs two thousand files takes its time.
 func TestP7NineteenHundredPartitions(t *testing.T) {
+	t.Setenv("TMPDIR", "/dev/shm")
 	const parts = 1900
-	r := newRig(t, crl.Expect{Count: parts})
-	dir, err := os.MkdirTemp("/dev/shm", "kazashi-crl-*")
-	must(t, err)
-	t.Cleanup(func() { must(t, os.RemoveAll(dir)) })
-	r.dir = filepath.Join(dir, "crl")
-	r.open()
-	assemble(r, parts)
+	assemble(newRig(t, crl.Expect{Count: parts}), parts)
 }
