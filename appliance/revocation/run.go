@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"kazashi.example/sync/uplink"
 	"kazashi.example/sync/wire"
 )
 
@@ -69,8 +70,12 @@ func (c *Cache) follow(ctx context.Context, j job) error {
 	line, refused := backoff{retryFirst, retryFirst, retryLast}, backoff{refuseFirst, refuseFirst, refuseLast}
 	mending := backoff{retryFirst, retryFirst, refuseLast} // a disk that decays again and again is not read and written all day
 	for ctx.Err() == nil {
+		select {
+		case <-c.news: // looked at now
+		default:
+		}
 		if c.setAsideNow(ctx) > 0 {
-			pause(ctx, mending.after())
+			pause(ctx, mending.after(0))
 		}
 		before := c.gained.Load()
 		err := c.catchUp(ctx, j, c.latest())
@@ -85,10 +90,10 @@ func (c *Cache) follow(ctx context.Context, j job) error {
 			if c.gained.Load() > before {
 				line.reset()
 			}
-			wait = line.after()
+			wait = line.after(asked(err))
 			c.Log.InfoContext(ctx, "fetching a revocation set is gone on with later", slog.Any("error", err))
 		default:
-			wait = refused.after()
+			wait = refused.after(0)
 			c.Log.WarnContext(ctx, "a newer revocation set could not be taken; it is tried again later", slog.Any("error", err))
 		}
 		select {
@@ -126,11 +131,20 @@ type backoff struct{ next, first, last time.Duration }
 
 func (b *backoff) reset() { b.next = b.first }
 
-// after is a time in the second half of the pause, so that boxes do not come back in step.
-func (b *backoff) after() <-chan time.Time {
+// after is a time in the second half of the pause, so that boxes do not come back in step, and not before least.
+func (b *backoff) after(least time.Duration) <-chan time.Time {
 	d := b.next
 	b.next = min(2*d, b.last)
-	return time.After(d/2 + rand.N(d/2))
+	return time.After(max(d/2, least) + rand.N(max(d, least)/2))
+}
+
+// asked is how long the remote asked to wait.
+func asked(err error) time.Duration {
+	var r *uplink.Refusal
+	if errors.As(err, &r) {
+		return r.After
+	}
+	return 0
 }
 
 func pause(ctx context.Context, until <-chan time.Time) {
