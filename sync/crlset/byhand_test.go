@@ -162,7 +162,7 @@ func (p *slowPlan) payload(s *stream, n uint, plain bool) (reasons []uint8, date
 	radix := h * int64(len(p.Reasons))
 	digits := slowDigits(s, n, radix)
 	for i := range n {
-		reasons[i] = uint8(p.Reasons[digits[i]%int64(len(p.Reasons))])
+		reasons[i] = p.Reasons[digits[i]%int64(len(p.Reasons))]
 		if p.hasDates() {
 			dates[i] = p.Base + digits[i]/int64(len(p.Reasons))<<low
 		}

@@ -71,8 +71,10 @@ func FuzzRoundTrip(f *testing.F) {
 		set, sum, file := build(t, entries, columns)
 		sameSource(t, set.Source(), entries, columns)
 		sameFound(t, set, entries, columns)
-		if !bytes.Equal(by(t, sum.Plan, entries), file) || !bytes.Equal(by(t, sum.Plan, entries), file) {
-			t.Error("the same plan and entries gave other octets")
+		for range 2 {
+			if !bytes.Equal(by(t, sum.Plan, entries), file) {
+				t.Error("the same plan and entries gave other octets")
+			}
 		}
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"flag"
+	"io"
 	"io/fs"
 	"log"
 	"math/rand/v2"
@@ -105,7 +106,11 @@ func TestMain(m *testing.M) {
 		if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
-		b, err := json.MarshalIndent(makeVector(v.what, v.columns, v.entries, v.derived), "", " ")
+		made, err := makeVector(v.what, v.columns, v.entries, v.derived)
+		if err != nil {
+			log.Fatal(err)
+		}
+		b, err := json.MarshalIndent(made, "", " ")
 		if err == nil {
 			err = os.WriteFile(path, append(b, '\n'), 0o644)
 		}
@@ -115,29 +120,34 @@ func TestMain(m *testing.M) {
 	}
 }
 
-func makeVector(what string, c crlset.Columns, list func() []crlset.Entry, n int) vector {
-	v := vector{What: what, Derived: n}
+func makeVector(what string, c crlset.Columns, list func() []crlset.Entry, n int) (v vector, err error) {
+	v = vector{What: what, Derived: n}
 	entries := derived(n)
 	if list != nil {
 		entries = list()
 	}
-	p := planOf(entries, c)
+	planned := crlset.NewPlanningWriter(io.Discard, c)
+	if err := planned.AddBatch(entries); err != nil {
+		return v, err
+	}
+	sum, err := planned.Close()
+	if err != nil {
+		return v, err
+	}
 	if what == made["plain"].what {
-		p.DateSpan = 290_000 // the last entries are later
+		sum.Plan.DateSpan = 290_000 // the last entries are later
 	}
 	var file bytes.Buffer
-	w, err := crlset.NewWriter(&file, p)
-	if err == nil {
-		err = w.AddBatch(entries)
-	}
+	w, err := crlset.NewWriter(&file, sum.Plan)
 	if err != nil {
-		log.Fatal(err)
+		return v, err
 	}
-	sum, err := w.Close()
-	if err != nil {
-		log.Fatal(err)
+	if err := w.AddBatch(entries); err != nil {
+		return v, err
 	}
-	v.Plan, _ = canon.Encode(sum.Plan)
+	if sum, err = w.Close(); err != nil {
+		return v, err
+	}
 	v.Size, v.Digests, v.Root = sum.Size, sum.Digests, sum.Root[:]
 	if list != nil {
 		v.File = file.Bytes()
@@ -146,19 +156,8 @@ func makeVector(what string, c crlset.Columns, list func() []crlset.Entry, n int
 			v.Entries = append(v.Entries, told{hex(e.Key), uint8(e.Reason), e.Date})
 		}
 	}
-	return v
-}
-
-func planOf(entries []crlset.Entry, c crlset.Columns) crlset.Plan {
-	w := crlset.NewPlanningWriter(new(bytes.Buffer), c)
-	if err := w.AddBatch(entries); err != nil {
-		log.Fatal(err)
-	}
-	sum, err := w.Close()
-	if err != nil {
-		log.Fatal(err)
-	}
-	return sum.Plan
+	v.Plan, err = canon.Encode(sum.Plan)
+	return v, err
 }
 
 // TestVectors writes every vector again and reads it with both readers.
