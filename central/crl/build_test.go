@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -458,4 +459,76 @@ func TestP7DamageUnderAnOpenSet(t *testing.T) {
 	if _, err := r.store.AsOf(auth, serial(t, 1), day.Add(-11*time.Hour)); !errors.Is(err, crl.ErrHistory) {
 		t.Errorf("AsOf before a set that could not be read = %v, want ErrHistory", err)
 	}
+}
+
+// A set whose manifest could not be made durable was told to nobody, and its number is not given again.
+func TestP6AFailedPublicationKeepsItsNumber(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, crl.Expect{})
+	r.take(r.list(r.by[4], "", 1, -10, entry{5, -20, 6}))
+	first := r.build()
+	r.take(r.list(r.by[4], "", 2, -9, entry{6, -20, 1}))
+	sets := filepath.Join(r.dir, "practice-auth", "sets")
+	taken := filepath.Join(sets, fmt.Sprintf("%d-%d.manifest", first.Number.CentralEpoch, first.Number.N+1))
+	must(t, os.Mkdir(taken, 0o700)) // no file can take its name
+	if h, err := r.store.Build(t.Context(), auth); err == nil {
+		t.Fatalf("Build where the manifest has no room = set %v", h.Number)
+	}
+	must(t, os.Remove(taken))
+	h := r.build()
+	if h.Number.N != first.Number.N+2 {
+		t.Errorf("Build after one that failed = %v, want the number after the next of %v", h.Number, first.Number)
+	}
+	for range 2 {
+		st, err := r.store.AsOf(auth, serial(t, 5), day.Add(-10*time.Hour))
+		if err != nil || st.Number != first.Number || st.Reason != crlset.CertificateHold {
+			t.Errorf("AsOf the first set = %+v, %v, want the hold", st, err)
+		}
+		if o, ok := r.offer(holding(first)); !ok || len(o.Deltas) != 1 {
+			t.Errorf("Offers from the first set = %d deltas, want the one that leads past the failure", len(o.Deltas))
+		}
+		r.open()
+	}
+}
+
+// Answers go on while lists are taken and sets made.
+func TestAnswersWhileSetsAreMade(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, crl.Expect{})
+	r.take(r.list(r.by[4], "", 1, -30, entry{5, -40, 1}))
+	r.build()
+	var lists [][]byte
+	for n := range int64(8) {
+		lists = append(lists, r.list(r.by[4], "", n+2, int(n)-20, entry{5, -40, 1}, entry{n + 10, -40, 4}))
+	}
+	ended := make(chan struct{})
+	var asking sync.WaitGroup
+	five, held := serial(t, 5), wire.HeldSet{}
+	for range 3 {
+		asking.Go(func() {
+			for {
+				select {
+				case <-ended:
+					return
+				default:
+				}
+				now, err := r.store.Lookup(auth, five)
+				then, err2 := r.store.AsOf(auth, five, day.Add(-25*time.Hour))
+				if err := errors.Join(err, err2); err != nil || !now.Listed || !then.Listed {
+					t.Errorf("while sets are made: %v, listed %v and %v", err, now.Listed, then.Listed)
+					return
+				}
+				if o := r.store.Offers([]wire.HeldSet{held}); len(o) != 1 {
+					t.Errorf("while sets are made: %d offers, want 1", len(o))
+					return
+				}
+			}
+		})
+	}
+	for _, der := range lists {
+		r.take(der)
+		r.build()
+	}
+	close(ended)
+	asking.Wait()
 }

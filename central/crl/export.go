@@ -75,6 +75,9 @@ func (p *published) chainSteps(most int) (chain []step) {
 	want := p.head.Number
 	for i := len(p.steps) - 1; i >= 0 && len(chain) < most; i-- {
 		st := p.steps[i]
+		if st.Next.Compare(want) > 0 { // one that was begun and never told of
+			continue
+		}
 		if _, kept := p.files[st.Delta.ID]; st.Next != want || !st.hasDelta() || !kept {
 			break
 		}

@@ -190,6 +190,7 @@ func (s *Store) publish(ctx context.Context, sc *scope, d *draft) error {
 	if err := sc.keepStep(d.step); err != nil {
 		return err
 	}
+	sc.pub.highest = d.head.Number.N // whatever becomes of it: no other set gets this number
 	if err := durable.WriteFile(sc.set(d.head.Number, endManifest), d.blob, 0o600); err != nil {
 		return err
 	}
@@ -298,6 +299,9 @@ func (p *published) chain(held wire.HeldSet) []wire.DeltaOffer {
 	var chain []wire.DeltaOffer
 	want := p.head.Number
 	for _, st := range slices.Backward(p.steps) {
+		if st.Next.Compare(want) > 0 { // one that was begun and never told of
+			continue
+		}
 		if _, kept := p.files[st.Delta.ID]; st.Next != want || !st.hasDelta() || !kept || len(chain) == wire.MaxDeltas {
 			return nil
 		}
