@@ -9,6 +9,7 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"errors"
+	"io"
 	"log/slog"
 	"net/http"
 	"path/filepath"
@@ -18,6 +19,7 @@ import (
 
 	"kazashi.example/appliance/box"
 	"kazashi.example/appliance/config"
+	"kazashi.example/appliance/revocation/settest"
 	"kazashi.example/appliance/tap"
 	"kazashi.example/central/lab/stage"
 	"kazashi.example/localapi"
@@ -43,8 +45,9 @@ type central struct {
 	mu     sync.Mutex // guards the fields below
 	spoils func(*wire.JoinAnswer)
 	joined []wire.JoinRequest
-	refuse string // code with which a poll is refused; "" does not answer
-	rules  []byte // given to whoever holds none
+	refuse string           // code with which a poll is refused; "" does not answer
+	rules  []byte           // given to whoever holds none
+	sets   *settest.Central // its newest set is offered to whoever holds another
 }
 
 func newKey(t *testing.T) *ecdsa.PrivateKey {
@@ -76,7 +79,7 @@ func newCentral(t *testing.T, vouched *ecdsa.PrivateKey, change ...func(*trust.B
 	s, err := seal.GenerateKey()
 	must(t, err)
 	b := trust.Bundle{Number: 1, Issued: 1, Suites: []seal.Suite{seal.Suite1}, Keys: []trust.Key{
-		{Purposes: []sign.Purpose{sign.PurposeAck, sign.PurposeVerdicts, sign.PurposeRules}, Public: public(t, c.signs)},
+		{Purposes: []sign.Purpose{sign.PurposeAck, sign.PurposeVerdicts, sign.PurposeRules, sign.PurposeSet, sign.PurposeDelta}, Public: public(t, c.signs)},
 		{Purposes: []sign.Purpose{trust.UseTLS}, Public: public(t, vouched)},
 		{Purposes: []sign.Purpose{trust.UseSeal}, Public: s.Public().Bytes()},
 	}}
@@ -115,13 +118,31 @@ func (*central) Push(ctx context.Context, _ sign.PublicKey, _ wire.Push) (wire.P
 	return wire.Pushed{}, ctx.Err()
 }
 
-// Poll does not answer in this life, unless it is to refuse or to give rules.
+// Blob opens a file of the sets.
+func (c *central) Blob(_ context.Context, _ sign.PublicKey, id wire.BlobID) (io.ReadSeekCloser, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	b, ok := c.sets.Blobs[id]
+	if !ok {
+		return nil, &uplink.Refusal{Code: wire.CodeUnknownBlob, Message: "not here"}
+	}
+	return blob{bytes.NewReader(b)}, nil
+}
+
+type blob struct{ *bytes.Reader }
+
+func (blob) Close() error { return nil }
+
+// Poll does not answer in this life, unless it is to refuse, to give rules or to offer a set.
 func (c *central) Poll(ctx context.Context, _ sign.PublicKey, p wire.Poll) (wire.Polled, error) {
 	c.mu.Lock()
-	refuse, rules := c.refuse, c.rules
+	refuse, rules, sets := c.refuse, c.rules, c.sets
 	c.mu.Unlock()
 	if rules != nil && p.Rules.N == 0 {
 		return wire.Polled{CentralEpoch: 1, Rules: rules}, nil
+	}
+	if n := uint64(len(p.Sets)); sets != nil && (n == 0 || p.Sets[0].Number != sets.All[len(sets.All)-1].Head.Number) {
+		return wire.Polled{CentralEpoch: 1, Sets: []wire.SetOffer{sets.Offer(n)}}, nil
 	}
 	if refuse != "" {
 		return wire.Polled{}, &uplink.Refusal{Code: refuse, Message: "not you"}
