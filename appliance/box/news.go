@@ -21,7 +21,7 @@ func (b *Box) LineChanged(ctx context.Context, up bool) {
 	b.changed()
 }
 
-// Changed tells the counter that lists, rules, trust or acknowledgements moved.
+// Changed tells the counter that rules, roster, trust or acknowledgements moved.
 func (b *Box) Changed(context.Context) { b.changed() }
 
 // Settled tells the counter each final verdict, now durable here, and asks for the PPIDs of the accepted.

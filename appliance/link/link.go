@@ -81,7 +81,7 @@ type Watcher interface {
 	Settled(ctx context.Context, verdicts []wire.Verdict)
 	// Named brings PPIDs for the live page. They are not kept.
 	Named(ctx context.Context, subjects []wire.Subject)
-	// Changed says that lists, rules, roster or trust were replaced, records acknowledged, or that a line that is down has another
+	// Changed says that rules, roster or trust were replaced, records acknowledged, or that a line that is down has another
 	// trouble. Both loops call it.
 	Changed(ctx context.Context)
 }
