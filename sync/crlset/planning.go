@@ -40,7 +40,7 @@ type PlanningWriter struct {
 
 // NewPlanningWriter begins a file of these columns.
 func NewPlanningWriter(w io.Writer, c Columns) *PlanningWriter {
-	return &PlanningWriter{columns: c, out: NewAppender(w), window: make([]Entry, 0, 2*lookAhead)}
+	return &PlanningWriter{columns: c, out: NewAppender(w)}
 }
 
 // Add takes the next entry: ErrOrder if it does not rise, ErrPlan if it is more than any set can tell.
@@ -49,12 +49,12 @@ func (w *PlanningWriter) Add(e Entry) error { return w.AddBatch([]Entry{e}) }
 // AddBatch takes the next entries; see Add. The slice may be used again afterwards.
 func (w *PlanningWriter) AddBatch(entries []Entry) error {
 	for len(entries) > 0 && w.err == nil {
-		n := min(len(entries), cap(w.window)-len(w.window))
+		n := min(len(entries), 2*lookAhead-len(w.window))
 		if w.err = w.rise(entries[:n]); w.err != nil {
 			break
 		}
 		w.window = append(w.window, entries[:n]...)
-		if entries = entries[n:]; len(w.window) == cap(w.window) {
+		if entries = entries[n:]; len(w.window) == 2*lookAhead {
 			w.err = w.write(lookAhead)
 		}
 	}
