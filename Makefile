@@ -46,6 +46,9 @@ TEST_PACKAGES := opensc pcsc-tools openssl strace sqlite3 chromium fonts-noto-cj
 # Packages with an integration lane of their own, and every fuzz target as "package function".
 INTEGRATION = $(shell find $(FOLDERS) -name '*_test.go' -exec grep -lE '^//go:build .*\bintegration\b' {} + \
                 | xargs -r -n1 dirname | sort -u | sed 's,^,./,')
+# The tests of that lane by name: those of the plain lane in the same packages have run already.
+INTEGRATION_TESTS = $(shell find $(FOLDERS) -name '*_test.go' -exec grep -lE '^//go:build .*\bintegration\b' {} + \
+                | xargs -r grep -hoE '^func (Test|Example|Benchmark)[A-Za-z0-9_]+' | sed 's/^func //' | sort -u | paste -sd '|')
 FUZZERS     = { find $(FOLDERS) -name '*_test.go' -exec grep -HoE '^func Fuzz[A-Za-z0-9_]+' {} + || true; } \
                 | sed -E 's,^(.*)/[^/]+:func (Fuzz.*)$$,./\1 \2,' | sort -u
 
@@ -101,7 +104,7 @@ test-plain: deps ## the lane without root, services or network
 # Only packages that have such tests; one at a time, because they share the machine's PC/SC readers and its two cores.
 test-integration: deps ## the lane with the real components (pcscd, vpcd, OpenSC, openssl, chromium)
 	@test -n "$(INTEGRATION)" || { echo "make: no integration tests found" >&2; exit 1; }
-	$(GO) test -tags integration -count 1 -p 1 -timeout 10m $(TESTFLAGS) $(INTEGRATION)
+	$(GO) test -tags integration -count 1 -p 1 -timeout 10m -run '^($(INTEGRATION_TESTS))$$' $(TESTFLAGS) $(INTEGRATION)
 
 lint: deps ## linters, formatting, modernisation, vet, builds without cgo, module file
 	$(GOLANGCI) config verify
