@@ -151,7 +151,7 @@ func (l *Link) apply(ctx context.Context, got wire.Polled) (news bool, err error
 		note("the roster", l.Roster.Apply(l.Desired.Trust(), got.Roster))
 	}
 	if len(got.Sets) > 0 {
-		l.Sets.Offered(got.Sets) // what comes of it is news when it is in use
+		l.Sets.Offered(bounded(got.Sets)) // what comes of it is news when it is in use
 	}
 	news = l.named(ctx, got.Subjects) || news
 	if len(got.Ack) > 0 {
@@ -168,6 +168,17 @@ func (l *Link) apply(ctx context.Context, got wire.Polled) (news bool, err error
 		return true, nil
 	}
 	return news, errors.Join(faults...)
+}
+
+// bounded is what of the offers is within the caps: what central never sends is not acted on.
+func bounded(offers []wire.SetOffer) []wire.SetOffer {
+	offers = offers[:min(len(offers), wire.MaxOffers)]
+	for i := range offers {
+		if len(offers[i].Deltas) > wire.MaxDeltas {
+			offers[i].Deltas = nil
+		}
+	}
+	return offers
 }
 
 // applyTrust also has the roster looked at anew, and leaves connections behind on which central was recognised by a key that the

@@ -61,3 +61,24 @@ func TestSetsAreNamedAndOffersHandedOn(t *testing.T) {
 		}
 	})
 }
+
+// P10: what comes is bounded, whoever sent it.
+func TestOffersAreBounded(t *testing.T) {
+	onLine(t, func(t *testing.T, c *central, b *box) {
+		b.until(time.Minute, func() bool { return len(b.watch.lines) == 1 })
+		long, full := offer(5), offer(6)
+		long.Deltas, full.Deltas = make([]wire.DeltaOffer, wire.MaxDeltas+1), make([]wire.DeltaOffer, wire.MaxDeltas)
+		c.change(func() {
+			c.spoilPoll = func(p *wire.Polled) error {
+				p.Sets = append([]wire.SetOffer{long, full}, make([]wire.SetOffer, wire.MaxOffers)...)
+				return nil
+			}
+		})
+		time.Sleep(time.Second)
+		b.sets.mu.Lock()
+		defer b.sets.mu.Unlock()
+		if o := b.sets.offered; len(o) != wire.MaxOffers || len(o[0].Deltas) != 0 || len(o[1].Deltas) != wire.MaxDeltas {
+			t.Errorf("handed on %d offers, of %d and %d deltas, want %d, 0 and %d", len(o), len(o[0].Deltas), len(o[1].Deltas), wire.MaxOffers, wire.MaxDeltas)
+		}
+	})
+}
