@@ -55,8 +55,6 @@ func (s *stream) take(n uint) *big.Int {
 	return v.And(v, new(big.Int).Sub(new(big.Int).Lsh(big.NewInt(1), n), big.NewInt(1)))
 }
 
-func (s *stream) align() { s.at = (s.at + 7) / 8 * 8 }
-
 // slowRead reads a whole file.
 func slowRead(file []byte) (out []told, err error) {
 	trailer := file[len(file)-40:]
@@ -108,6 +106,14 @@ func (p *slowPlan) block(out []told, r slowRegion, b uint, octets []byte) []told
 	n, plain := head&0x7fff+1, head>>15 == 1
 	q := new(big.Int).Lsh(big.NewInt(123), r.Shift)
 	k := uint(q.Div(q, big.NewInt(int64(256*n))).BitLen())
+	size, high, highs := uint(len(octets))*8, int64(0), make([]int64, n)
+	for i := range n {
+		for s.at < size && s.take(1).Sign() == 0 {
+			high++
+		}
+		highs[i] = high
+	}
+	s.at = size - p.room(n, k+r.Tail, plain)
 	lows, tails := make([]*big.Int, n), make([]*big.Int, n)
 	for i := range n {
 		lows[i] = s.take(k)
@@ -116,22 +122,22 @@ func (p *slowPlan) block(out []told, r slowRegion, b uint, octets []byte) []told
 		tails[i] = s.take(r.Tail)
 	}
 	reasons, dates := p.payload(s, n, plain)
-	s.align()
-	hi := new(big.Int).Lsh(big.NewInt(int64(b)), r.Shift)
+	first := new(big.Int).Lsh(big.NewInt(int64(b)), r.Shift)
 	for i := range n {
-		gap := int64(0)
-		for s.take(1).Sign() == 0 {
-			gap++
-		}
-		hi.Add(hi, new(big.Int).Lsh(big.NewInt(gap), k)).Add(hi, lows[i])
-		if i > 0 && r.Tail == 0 {
-			hi.Add(hi, big.NewInt(1))
-		}
-		key := new(big.Int).Lsh(hi, r.Tail)
+		hi := new(big.Int).Lsh(big.NewInt(highs[i]), k)
+		hi.Add(hi, lows[i]).Add(hi, first)
+		key := hi.Lsh(hi, r.Tail)
 		key.Add(key, tails[i]).Add(key, new(big.Int).SetBytes(r.Start))
 		out = append(out, told{Key: key.Text(16), Reason: reasons[i], Date: dates[i]})
 	}
 	return out
+}
+
+// room is the number of bits from the lows to the end; an entry's low and tail have each bits.
+func (p *slowPlan) room(n, each uint, plain bool) uint {
+	s := &stream{bits: new(big.Int)}
+	p.payload(s, n, plain)
+	return s.at + n*each
 }
 
 // payload reads reasons and dates of n entries.

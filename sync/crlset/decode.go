@@ -42,8 +42,8 @@ func (r *region) decode(dst []Entry, base Key, b []byte) ([]Entry, error) {
 	if n == 0 {
 		return nil, fmt.Errorf("%w: block without a head", ErrFormat)
 	}
-	f := r.frame(binary.LittleEndian.Uint16(b))
-	if f.quot >= uint(len(b))*8 {
+	var f frame
+	if !r.measure(&f, binary.LittleEndian.Uint16(b), uint(len(b))) {
 		return nil, fmt.Errorf("%w: block too short", ErrFormat)
 	}
 	scratch := copies.Get().(*[]byte)
@@ -54,43 +54,40 @@ func (r *region) decode(dst []Entry, base Key, b []byte) ([]Entry, error) {
 	at := len(dst)
 	dst = slices.Grow(dst, n)[:at+n]
 	out := dst[at:]
-	if !r.keys(out, s, uint(len(b)), base, &f) || !r.told(out, s, &f) || !f.padded(s) {
+	if !r.keys(out, s, base, &f) || !r.told(out, s, &f) {
 		return nil, fmt.Errorf("%w: block contradicts itself", ErrFormat)
 	}
 	return dst, nil
 }
 
-// padded reports whether the bits between the low dates and the quotients are zero.
-func (f *frame) padded(s []byte) bool {
-	end := f.dates + f.n*f.date
-	return pack.Get(s, end, f.quot-end) == 0
-}
-
-// keys fills the keys of a block of size octets.
-func (r *region) keys(out []Entry, s []byte, size uint, base Key, f *frame) bool {
-	top := pack.Mask(uint(r.shift)) >> f.k // the most that a quotient can be
-	offset, last, low, i := -f.gap, uint(0), uint(lowsAt), 0
-	for at := f.quot >> 3; at < size; at += 8 {
-		word := binary.LittleEndian.Uint64(s[at:])
-		if size-at < 8 {
-			word &= pack.Mask((size - at) * 8)
-		}
-		for first := (at << 3) - f.quot; word != 0; word &= word - 1 {
-			one := first + uint(bits.TrailingZeros64(word))
-			q := uint64(one - last)
-			if i == len(out) || q > top {
+// keys fills the keys of a block.
+func (r *region) keys(out []Entry, s []byte, base Key, f *frame) bool {
+	place, low, i, before := uint(0), f.lows, uint(0), uint64(0)
+	for at := uint(0); highsAt+at < f.lows; at += 64 {
+		for word := f.word(s, at); word != 0; word &= word - 1 {
+			place = at + uint(bits.TrailingZeros64(word))
+			if i == f.n {
 				return false
 			}
-			offset += q<<f.k | pack.Get(s, low, f.k)
-			if offset += f.gap; offset>>r.shift != 0 {
+			offset := uint64(place-i)<<f.k | pack.Get(s, low, f.k)
+			if offset>>r.shift != 0 || i > 0 && (offset < before || offset == before && r.tail == 0) {
 				return false
 			}
 			out[i].Key = r.key(base, offset)
-			low, last, i = low+f.k, one+1, i+1
+			before, low, i = offset, low+f.k, i+1
 		}
 	}
-	return i == len(out) && (last+7)>>3 == size-f.quot>>3 && out[i-1].Key.Compare(base) >= 0 &&
+	return i == f.n && f.lows-highsAt-place <= 8 && out[i-1].Key.Compare(base) >= 0 &&
 		(r.tail == 0 || r.tails(out, s, f)) && !r.ends(out[i-1].Key)
+}
+
+// word is 64 bits of the highs from place on, which is a multiple of 8. Past the end they are zero.
+func (f *frame) word(b []byte, place uint) uint64 {
+	word := binary.LittleEndian.Uint64(b[(highsAt+place)>>3:])
+	if left := f.lows - highsAt - place; left < 64 {
+		word &= pack.Mask(left)
+	}
+	return word
 }
 
 // key is base + offset without the tail.

@@ -11,45 +11,38 @@ import (
 // plainFlag in a block's head says that reasons and dates are in the plain form.
 const plainFlag = 1 << 15
 
-// frame is where the parts of a block begin, in bits from its first octet.
+// frame is where the parts of a block are, in bits from its first octet.
 type frame struct {
 	n, k                       uint
 	plain                      bool
-	tails, digits, dates, quot uint
+	lows, tails, digits, dates uint
 	date                       uint // bits of a low date
-	gap                        uint64
+	room                       uint // bits from the lows to the end
 }
 
-// lowsAt is where the lows begin.
-const lowsAt = 16
+// highsAt is where the highs begin; they end before the lows.
+const highsAt = 16
 
-// frame reads a block's head.
-func (r *region) frame(head uint16) (f frame) {
-	r.measure(&f, head)
-	return f
-}
-
-// measure is frame without the copy.
-func (r *region) measure(f *frame, head uint16) {
+// measure reads a block's head; size is in octets. False if the parts need more.
+func (r *region) measure(f *frame, head uint16, size uint) bool {
 	f.n, f.plain = uint(head&^plainFlag)+1, head&plainFlag != 0
-	f.k = pack.Rice(uint64(f.n), r.shift)
-	f.tails = lowsAt + f.n*f.k
-	f.digits = f.tails + f.n*uint(r.tail)
+	f.k = pack.LowBits(uint64(f.n), r.shift)
+	var digits uint
 	if f.plain {
-		f.date = r.code.plainDates()
-		f.dates = f.digits + f.n*r.code.plainBits()
+		f.date, digits = r.code.plainDates(), f.n*r.code.plainBits()
 	} else {
-		f.date = uint(r.code.low)
-		f.dates = f.digits + r.code.radix.Bits(f.n)
+		f.date, digits = uint(r.code.low), r.code.radix.Bits(f.n)
 	}
-	f.quot = (f.dates + f.n*f.date + 7) &^ 7
-	if r.tail == 0 {
-		f.gap = 1
-	}
+	f.room = f.n*(f.k+uint(r.tail)+f.date) + digits
+	f.lows = size*8 - f.room
+	f.tails = f.lows + f.n*f.k
+	f.digits = f.tails + f.n*uint(r.tail)
+	f.dates = f.digits + digits
+	return highsAt+f.n+f.room <= size*8
 }
 
-// gaps are scratch of the encoder.
-var gaps = sync.Pool{New: func() any { return new([MaxBlock]uint64) }}
+// offsets are scratch of the encoder.
+var offsets = sync.Pool{New: func() any { return new([MaxBlock]uint64) }}
 
 // Encode appends block i with these entries, 1 to MaxBlock of them in rising order, to dst. ErrPlan if one has its place in
 // another block or is more than a block can tell, ErrOrder if they do not rise. No entries are no octets.
@@ -69,10 +62,10 @@ func (r *region) encode(dst []byte, base Key, entries []Entry) ([]byte, error) {
 	if r.ends(entries[len(entries)-1].Key) {
 		return nil, fmt.Errorf("%w: entry outside its region", ErrPlan)
 	}
-	scratch := gaps.Get().(*[MaxBlock]uint64)
-	defer gaps.Put(scratch)
+	scratch := offsets.Get().(*[MaxBlock]uint64)
+	defer offsets.Put(scratch)
 	g := scratch[:len(entries)]
-	plain, err := r.gaps(g, base, entries)
+	plain, err := r.offsets(g, base, entries)
 	if err != nil {
 		return nil, err
 	}
@@ -80,8 +73,15 @@ func (r *region) encode(dst []byte, base Key, entries []Entry) ([]byte, error) {
 	if plain {
 		head |= plainFlag
 	}
-	f := r.frame(head)
+	var f frame
+	r.measure(&f, head, 0)
 	w := pack.NewWriter(binary.LittleEndian.AppendUint16(dst, head))
+	high := uint64(0)
+	for _, v := range g {
+		w.Unary(v>>f.k - high)
+		high = v >> f.k
+	}
+	w.Pad(f.room)
 	for _, v := range g {
 		w.Put(v&pack.Mask(f.k), f.k)
 	}
@@ -93,17 +93,11 @@ func (r *region) encode(dst []byte, base Key, entries []Entry) ([]byte, error) {
 	} else {
 		r.code.putDigits(&w, entries)
 	}
-	w.Align()
-	for _, v := range g {
-		w.Unary(v >> f.k)
-	}
 	return w.Bytes(), nil
 }
 
-// gaps fills g and reports whether the block must be plain.
-func (r *region) gaps(g []uint64, base Key, entries []Entry) (plain bool, err error) {
-	var last uint64
-	less := uint64(0) // of the next gap
+// offsets fills g and reports whether the block must be plain.
+func (r *region) offsets(g []uint64, base Key, entries []Entry) (plain bool, err error) {
 	c := r.code
 	for i := range entries {
 		e := &entries[i]
@@ -117,11 +111,7 @@ func (r *region) gaps(g []uint64, base Key, entries []Entry) (plain bool, err er
 		if i > 0 && e.Key.Compare(entries[i-1].Key) <= 0 {
 			return false, ErrOrder
 		}
-		g[i] = d.C - last - less
-		last = d.C
-		if r.tail == 0 {
-			less = 1
-		}
+		g[i] = d.C
 		if !c.covers(e) {
 			if !c.tells(e) {
 				return false, fmt.Errorf("%w: reason or date out of range", ErrPlan)

@@ -11,16 +11,26 @@ import (
 // find looks for the entry at offset of a block that begins at b[0] and has size octets; b goes on for slack octets at least.
 // d is the key's distance from the region's start, for its tail.
 func (r *region) find(e *Entry, b []byte, size uint, offset uint64, d Key) (bool, error) {
-	if size < 2 || b[size-1] == 0 || touch(b, size) == 0 {
-		return false, fmt.Errorf("%w: block without an end", ErrFormat)
-	}
 	var f frame
-	if r.measure(&f, binary.LittleEndian.Uint16(b)); f.quot >= size*8 {
+	if size < 3 || touch(b, size) == 0 || !r.measure(&f, binary.LittleEndian.Uint16(b), size) {
 		return false, fmt.Errorf("%w: block too short", ErrFormat)
 	}
-	i, one, ok := f.search(b, size, offset)
-	if r.tail > 0 && ok {
-		i, ok = r.searchTails(&f, b, size, i, one, d)
+	k := f.k & 63
+	high, want := uint(offset>>k), offset&(1<<k-1)
+	place, ok := f.seek(b, high)
+	if !ok {
+		return false, nil
+	}
+	i := place - high
+	ones := binary.LittleEndian.Uint64(b[(highsAt+place)>>3:]) >> (place & 7)
+	if ones&7 == 7 || r.tail > 0 || k > 28 {
+		i, ok = r.among(b, &f, i, place, want, d)
+	} else {
+		// At most two entries share the high. Both are compared without a branch, which would be guessed wrong every other time.
+		lows := pack.Get(b, f.lows+i*k, 2*k)
+		first := isZero((lows^want)&(1<<k-1)) & ones
+		second := isZero(lows>>k^want) & ones & (ones >> 1) & uint64((i+1-f.n)>>63) // the last bit: there is another entry
+		i, ok = i+uint(second&1), (first|second)&1 != 0
 	}
 	if !ok {
 		return false, nil
@@ -29,117 +39,77 @@ func (r *region) find(e *Entry, b []byte, size uint, offset uint64, d Key) (bool
 	return true, nil
 }
 
+// isZero has the lowest bit set if x, which must be below 2^63, is 0; of the others nothing is said.
+func isZero(x uint64) uint64 { return (x - 1) >> 63 }
+
 // touch reads an octet of each line in which the search may look, so that all are on the way at once and not one after the other.
-// The last octet of a block has its last one bit, so a block has more than zeros.
+// Its result, which is never 0, is worth nothing; asking for it keeps the reads.
 func touch(b []byte, size uint) byte {
-	t := b[size-1]
-	if size <= 384 {
-		for at := uint(64); at < size; at += 64 {
-			t |= b[at]
-		}
-		return t
+	t := b[2]
+	for at := uint(64); at < min(size, 320); at += 64 {
+		t |= b[at]
 	}
-	return t | b[64] | b[128] | b[size-65] | b[size-129]
+	return t | 1
 }
 
-// search finds the first entry at offset: its number, and the place of its one bit among the quotients. It guesses from the
-// quotients alone where to begin, as if lows were of middling size, and begins anew from the front if that was too far.
-func (f *frame) search(b []byte, size uint, offset uint64) (i, one uint, ok bool) {
-	i, place := f.guess(b[f.quot>>3:size], offset)
-	k, gap := f.k, f.gap
-	sum := pack.Sum(b, lowsAt, k, i) // of the lows before entry i
-	if i > 0 && uint64(place-i)<<(k&63)+sum+uint64(i-1)*gap >= offset {
-		i, place, sum = 0, 0, 0
+// seek finds the place of the first entry whose high is at least high; its number is the place less high. False if there is none.
+func (f *frame) seek(b []byte, high uint) (place uint, ok bool) {
+	if place, ok = selectZero(b[highsAt/8:], high, f.lows); !ok || place-high >= f.n || highsAt+place >= f.lows {
+		return 0, false
 	}
-	if k > 57 {
-		return f.searchWide(b, size, offset)
+	return place, true
+}
+
+// selectZero is the place behind the n-th zero of q, if it is not much beyond limit. Sixteen words are looked through without asking
+// which of them it is: blocks are rarely longer, and a loop that ends early would be guessed wrong every time.
+func selectZero(q []byte, n, limit uint) (uint, bool) {
+	if n == 0 {
+		return 0, true
 	}
-	n, low, mask := f.n, lowsAt+i*k, uint64(1)<<(k&63)-1
-	for at := (f.quot + place) >> 3; at < size; at += 8 {
-		first := at<<3 - f.quot
-		for word := f.word(b, at, size); word != 0 && i < n; word &= word - 1 {
-			sum += binary.LittleEndian.Uint64(b[low>>3:]) >> (low & 7) & mask
-			one = first + uint(bits.TrailingZeros64(word))
-			if o := uint64(one-i)<<(k&63) + sum + uint64(i)*gap; o >= offset {
-				return i, one, o == offset
+	n--
+	at := uint(0)
+	for ; len(q) >= 128 && at <= limit; q = q[128:] {
+		var zeros, before, word uint
+		for j := 0; j < 128; j += 8 {
+			zeros += uint(bits.OnesCount64(^binary.LittleEndian.Uint64(q[j : j+8])))
+			on := uint(int64(zeros-n-1) >> 63) // all ones if the zero is behind this word
+			word -= on
+			before += (zeros - before) & on
+		}
+		if word < 16 {
+			return at + word*64 + pack.Select(^binary.LittleEndian.Uint64(q[word*8:]), n-before) + 1, true
+		}
+		n -= zeros
+		at += 1024
+	}
+	for ; len(q) >= 8 && at <= limit; q = q[8:] {
+		x := ^binary.LittleEndian.Uint64(q)
+		zeros := uint(bits.OnesCount64(x))
+		if zeros > n {
+			return at + pack.Select(x, n) + 1, true
+		}
+		n -= zeros
+		at += 64
+	}
+	return 0, false
+}
+
+// among looks through the entries that share the high of entry i, whose place is given.
+func (r *region) among(b []byte, f *frame, i, place uint, want uint64, d Key) (uint, bool) {
+	var tail Key
+	tail.B, tail.C = d.low(r.tail)
+	for ; i < f.n && b[(highsAt+place)>>3]>>(place&7)&1 != 0; i, place = i+1, place+1 {
+		switch low := pack.Get(b, f.lows+i*f.k, f.k); {
+		case low < want:
+		case low > want:
+			return 0, false
+		default:
+			if c := r.tailAt(b, f, i).Compare(tail); c >= 0 {
+				return i, c == 0
 			}
-			i, low = i+1, low+k
 		}
 	}
-	return 0, 0, false
-}
-
-// searchWide is search for lows that a load does not always hold whole. There are few entries then.
-func (f *frame) searchWide(b []byte, size uint, offset uint64) (i, one uint, ok bool) {
-	var sum uint64
-	for at := f.quot >> 3; at < size; at += 8 {
-		for word := f.word(b, at, size); word != 0 && i < f.n; word &= word - 1 {
-			sum += pack.Get(b, lowsAt+i*f.k, f.k)
-			one = at<<3 - f.quot + uint(bits.TrailingZeros64(word))
-			if o := uint64(one-i)<<f.k + sum + uint64(i)*f.gap; o >= offset {
-				return i, one, o == offset
-			}
-			i++
-		}
-	}
-	return 0, 0, false
-}
-
-// guess finds a place among the quotients q, a multiple of 8, from which the entry at offset is not far, and the entries before.
-func (f *frame) guess(q []byte, offset uint64) (i, place uint) {
-	k := f.k & 63
-	each := uint64(1)<<k/2 + f.gap // a little much, so that the guess is rather too near the front
-	if offset <= 4<<k {
-		return 0, 0
-	}
-	offset -= 4 << k
-	for len(q) >= 8 {
-		word := binary.LittleEndian.Uint64(q)
-		j := i + uint(bits.OnesCount64(word))
-		if uint64(place+64-j)<<k+uint64(j)*each < offset {
-			i, place, q = j, place+64, q[8:]
-			continue
-		}
-		for half := uint(32); half >= 16; half >>= 1 {
-			c := uint(bits.OnesCount64(word & (1<<(half&63) - 1)))
-			var on uint // all ones to take the half; no branch, for it would be guessed wrong every other time
-			if uint64(place+half-i-c)<<k+uint64(i+c)*each < offset {
-				on = 1
-			}
-			on = -on
-			i, place, word = i+c&on, place+half&on, word>>(half&on&63)
-		}
-		break
-	}
-	if i > f.n { // not a block that Encode wrote
-		return 0, 0
-	}
-	return i, place
-}
-
-// word is 64 quotient bits from octet at of a block of size octets.
-func (f *frame) word(b []byte, at, size uint) uint64 {
-	word := binary.LittleEndian.Uint64(b[at:])
-	if size-at < 8 {
-		word &= pack.Mask((size - at) * 8)
-	}
-	return word
-}
-
-// searchTails looks through the entries that share the offset of entry i, whose one bit has the place one.
-func (r *region) searchTails(f *frame, b []byte, size, i, one uint, d Key) (uint, bool) {
-	var want Key
-	want.B, want.C = d.low(r.tail)
-	for {
-		if c := r.tailAt(b, f, i).Compare(want); c >= 0 {
-			return i, c == 0
-		}
-		i, one = i+1, one+1
-		at := f.quot + one
-		if i == f.n || at >= size*8 || b[at>>3]>>(at&7)&1 == 0 || pack.Get(b, lowsAt+i*f.k, f.k) != 0 {
-			return 0, false // the next has a gap
-		}
-	}
+	return 0, false
 }
 
 // read fills reason and date of entry i.

@@ -7,15 +7,15 @@ import (
 	"kazashi.example/sync/crlset/internal/pack"
 )
 
-// splicer makes the octets of a revised block out of those of the block before, without its entries: gaps, digits and dates of
+// splicer makes the octets of a revised block out of those of the block before, without its entries: highs, lows, digits and dates of
 // entries that stay are moved as bits, and only what stands next to a change is computed. It gives up where the block must be coded
-// whole: Rice parameter or plain form change, or there are tails. What it makes is what Encode makes.
+// whole: width of lows or plain form change, or there are tails. What it makes is what Encode makes.
 type splicer struct {
 	first   int      // entry from which offsets are read
 	offsets []uint64 // of the entries from there up to the last change
 	ones    []uint   // the places of their one bits among the quotients
 	changes []change
-	gaps    []run
+	steps   []run
 	payload []run
 	digits  []uint16
 	spliced []uint16
@@ -32,9 +32,9 @@ type change struct {
 // run is a stretch of entries of the block before whose part stays, or, if from is below 0, a new part.
 type run struct {
 	from, to int
-	gap      uint64
+	zeros    uint64 // of the high before its one bit
 	digit    uint16
-	low      uint64
+	low      uint64 // of the offset, or of the date
 }
 
 // splice appends the revised block to dst. b begins with a block of size octets and goes on for slack octets; ok is false where
@@ -43,8 +43,8 @@ func (s *splicer) splice(dst []byte, r *region, base Key, b []byte, size uint, v
 	if size < 2 || r.tail > 0 {
 		return dst, false
 	}
-	f := r.frame(binary.LittleEndian.Uint16(b))
-	if f.plain || f.quot >= size*8 || b[size-1] == 0 || !s.order(r, base, b, size, &f, v) {
+	var f frame
+	if !r.measure(&f, binary.LittleEndian.Uint16(b), size) || f.plain || f.end(b) == 0 || !s.order(r, base, b, &f, v) {
 		return dst, false
 	}
 	n := int(f.n) + len(v.Added)
@@ -56,21 +56,22 @@ func (s *splicer) splice(dst []byte, r *region, base Key, b []byte, size uint, v
 	if n < 1 || n > MaxBlock {
 		return dst, false
 	}
-	g := r.frame(uint16(n - 1))
+	var g frame
+	r.measure(&g, uint16(n-1), 0)
 	if g.k != f.k || !s.plan(r.code, b, &f, v) {
 		return dst, false
 	}
 	w := pack.NewWriter(binary.LittleEndian.AppendUint16(dst, uint16(n-1)))
+	s.putHighs(&w, b, &f)
+	w.Pad(g.room)
 	s.putLows(&w, b, &f)
 	s.putDigits(&w, r.code, b, &f)
 	s.putDates(&w, r.code, b, &f)
-	w.Align()
-	s.putQuotients(&w, b, size, &f)
 	return w.Bytes(), true
 }
 
 // order reads offsets where there are changes and puts the changes in order; false if they do not fit.
-func (s *splicer) order(r *region, base Key, b []byte, size uint, f *frame, v *Revision) bool {
+func (s *splicer) order(r *region, base Key, b []byte, f *frame, v *Revision) bool {
 	s.changes = s.changes[:0]
 	from, until := uint64(0), uint64(0)
 	if n := len(v.Added); n > 0 {
@@ -79,7 +80,7 @@ func (s *splicer) order(r *region, base Key, b []byte, size uint, f *frame, v *R
 			return false
 		}
 	}
-	if !s.scan(b, size, f, v, from, until) {
+	if !s.scan(b, f, v, from, until) {
 		return false
 	}
 	at, next := 0, 0 // an entry less first, an edit
@@ -104,93 +105,102 @@ func (s *splicer) order(r *region, base Key, b []byte, size uint, f *frame, v *R
 
 // scan reads the offsets of the entries from the one before the first change to the one after the last: additions are at offsets from
 // until.
-func (s *splicer) scan(b []byte, size uint, f *frame, v *Revision, from, until uint64) bool {
+func (s *splicer) scan(b []byte, f *frame, v *Revision, from, until uint64) bool {
 	last, i, place := -1, uint(0), uint(0)
 	if n := len(v.Edits); n > 0 {
 		if last = v.Edits[n-1].Place; last >= int(f.n) {
 			return false
 		}
-		i, place = f.skip(b[f.quot>>3:size], uint(v.Edits[0].Place))
+		i, place = f.skip(b, uint(v.Edits[0].Place))
 	}
 	if len(v.Added) > 0 {
-		if j, p := f.guess(b[f.quot>>3:size], from); len(v.Edits) == 0 || j < i {
+		if p, ok := f.seek(b, uint(from>>f.k)); !ok {
+			if len(v.Edits) == 0 {
+				i, place = f.n, f.end(b)
+			}
+		} else if j := p - uint(from>>f.k); len(v.Edits) == 0 || j < i {
 			i, place = j, p
 		}
 	}
 	i, place = f.back(b, i, place)
-	done, whole := s.read(b, size, f, i, place, last, until)
-	if i > 0 && len(v.Added) > 0 && (len(s.offsets) == 0 || s.offsets[0] >= from) { // the guess was too far
-		done, whole = s.read(b, size, f, 0, 0, last, until)
-	}
-	return done || whole
+	return s.read(b, f, i, place, last, until)
 }
 
 // read reads the offsets from entry i, whose one bit is the first from place on, to the one after place last and the first above
-// offset until: done if there is one, whole if there is none because the block has no more.
-func (s *splicer) read(b []byte, size uint, f *frame, i, place uint, last int, until uint64) (done, whole bool) {
+// offset until, or to the end of the block; false if that is damaged.
+func (s *splicer) read(b []byte, f *frame, i, place uint, last int, until uint64) bool {
 	s.first, s.offsets, s.ones = int(i), s.offsets[:0], s.ones[:0]
-	sum, low := pack.Sum(b, lowsAt, f.k, i), lowsAt+i*f.k
-	hidden := pack.Mask((f.quot + place) & 7)
-	for at := (f.quot + place) >> 3; at < size; at += 8 {
-		word := f.word(b, at, size) &^ hidden
+	low, hidden := f.lows+i*f.k, pack.Mask(place&7)
+	for at := place &^ 7; highsAt+at < f.lows; at += 64 {
+		word := f.word(b, at) &^ hidden
 		hidden = 0
 		for ; word != 0; word &= word - 1 {
 			if i == f.n {
-				return false, false
+				return false
 			}
-			sum += pack.Get(b, low, f.k)
-			one := at<<3 - f.quot + uint(bits.TrailingZeros64(word))
-			offset := uint64(one-i)<<f.k + sum + uint64(i)*f.gap
+			one := at + uint(bits.TrailingZeros64(word))
+			offset := uint64(one-i)<<f.k | pack.Get(b, low, f.k)
 			s.offsets, s.ones = append(s.offsets, offset), append(s.ones, one)
 			if i, low = i+1, low+f.k; int(i) > last+2 && offset > until {
-				return true, false
+				return true
 			}
 		}
 	}
-	return false, i == f.n
+	return i == f.n
 }
 
-// skip finds a place among the quotients q, a multiple of 64, with at most n entries before it.
-func (f *frame) skip(q []byte, n uint) (i, place uint) {
-	for ; len(q) >= 8; q = q[8:] {
-		c := uint(bits.OnesCount64(binary.LittleEndian.Uint64(q)))
+// end is the place behind the last one bit of the highs; 0 if it is not where Encode puts it.
+func (f *frame) end(b []byte) uint {
+	n := min(8, f.lows-highsAt)
+	last := pack.Get(b, f.lows-n, n)
+	if last == 0 {
+		return 0
+	}
+	return f.lows - highsAt - n + uint(bits.Len64(last))
+}
+
+// skip finds a place among the highs, a multiple of 64, with at most n entries before it.
+func (f *frame) skip(b []byte, n uint) (i, place uint) {
+	for ; highsAt+place < f.lows; place += 64 {
+		c := uint(bits.OnesCount64(f.word(b, place)))
 		if i+c > n {
 			break
 		}
-		i, place = i+c, place+64
+		i += c
 	}
 	return i, place
 }
 
-// back goes from a place among the quotients that is a multiple of 8, with i entries before it, to the last of those.
+// back goes from a place among the highs, with i entries before it, to the last of those.
 func (f *frame) back(b []byte, i, place uint) (uint, uint) {
-	if i == 0 {
-		return 0, 0
-	}
-	for at := (f.quot + place) >> 3; at > f.quot>>3; at-- {
-		if o := b[at-1]; o != 0 {
-			return i - 1, at<<3 - f.quot - 1 - uint(bits.LeadingZeros8(o))
+	for i > 0 && place > 0 {
+		n := min(place, 56)
+		if w := pack.Get(b, highsAt+place-n, n); w != 0 {
+			return i - 1, place - n + uint(bits.Len64(w)) - 1
 		}
+		place -= n
 	}
 	return 0, 0
 }
 
-// plan makes the runs of gaps and of payload; false if a change is to what is there already or needs the plain form.
+// plan makes the runs of steps and of payload; false if a change is to what is there already or needs the plain form.
 func (s *splicer) plan(c *code, b []byte, f *frame, v *Revision) bool {
-	s.gaps, s.payload = s.gaps[:0], s.payload[:0]
+	s.steps, s.payload = s.steps[:0], s.payload[:0]
 	n := int(f.n)
-	next, told := 0, 0           // entries of the block before that are still to come
-	last, stale := -f.gap, false // offset of the entry before, and whether the next one's gap must be computed
-	gap := func(offset uint64) { s.gaps = append(s.gaps, run{from: -1, gap: offset - last - f.gap}) }
+	next, told := 0, 0              // entries of the block before that are still to come
+	last, stale := uint64(0), false // offset of the entry before, and whether the next one's step must be computed
+	step := func(offset uint64) {
+		s.steps = append(s.steps, run{from: -1, zeros: offset>>f.k - last>>f.k, low: offset & pack.Mask(f.k)})
+	}
 	keep := func(to int) {
 		if next < to && stale {
 			o := s.offsets[next-s.first]
-			gap(o)
+			step(o)
 			last, stale = o, false
 			next++
 		}
 		if next < to {
-			s.gaps = append(s.gaps, run{from: next, to: to})
+			s.steps = append(s.steps, run{from: next, to: to})
 			next = to
 			if to <= s.first+len(s.offsets) {
 				last = s.offsets[to-1-s.first]
@@ -207,7 +217,7 @@ func (s *splicer) plan(c *code, b []byte, f *frame, v *Revision) bool {
 		switch {
 		case x.add >= 0:
 			keep(x.at)
-			gap(x.offset)
+			step(x.offset)
 			last, stale = x.offset, true
 			e = v.Added[x.add]
 		case v.Edits[x.edit].Removed:
@@ -245,11 +255,11 @@ func (c *code) part(e *Entry) run {
 }
 
 func (s *splicer) putLows(w *pack.Writer, b []byte, f *frame) {
-	for i := range s.gaps {
-		if x := &s.gaps[i]; x.from >= 0 {
-			w.Move(b, lowsAt+uint(x.from)*f.k, uint(x.to-x.from)*f.k)
+	for i := range s.steps {
+		if x := &s.steps[i]; x.from >= 0 {
+			w.Move(b, f.lows+uint(x.from)*f.k, uint(x.to-x.from)*f.k)
 		} else {
-			w.Put(x.gap&pack.Mask(f.k), f.k)
+			w.Put(x.low, f.k)
 		}
 	}
 }
@@ -306,21 +316,22 @@ func (s *splicer) putDigits(w *pack.Writer, c *code, b []byte, f *frame) {
 	}
 }
 
-func (s *splicer) putQuotients(w *pack.Writer, b []byte, size uint, f *frame) {
-	end := size*8 - uint(bits.LeadingZeros8(b[size-1])) - f.quot
-	for i := range s.gaps {
-		x := &s.gaps[i]
+func (s *splicer) putHighs(w *pack.Writer, b []byte, f *frame) {
+	for i := range s.steps {
+		x := &s.steps[i]
 		if x.from < 0 {
-			w.Unary(x.gap >> f.k)
+			w.Unary(x.zeros)
 			continue
 		}
-		from, to := uint(0), end
+		from, to := uint(0), uint(0)
 		if x.from > 0 {
 			from = s.ones[x.from-1-s.first] + 1
 		}
 		if x.to <= s.first+len(s.ones) {
 			to = s.ones[x.to-1-s.first] + 1
+		} else {
+			to = f.end(b)
 		}
-		w.Move(b, f.quot+from, to-from)
+		w.Move(b, highsAt+from, to-from)
 	}
 }

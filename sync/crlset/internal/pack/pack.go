@@ -1,4 +1,4 @@
-// Package pack is the bit-level codec under revocation sets and their deltas: bits least significant first, Rice parameters,
+// Package pack is the bit-level codec under revocation sets and their deltas: bits least significant first, unary numbers,
 // and digits of a fixed radix in words. Pure functions and values; a [Writer] belongs to one goroutine. Nothing here reads or
 // writes a disk, and nothing checks what the octets mean.
 package pack
@@ -63,14 +63,18 @@ func (w *Writer) Align() {
 	w.acc = 0
 }
 
+// Pad appends as few zero bits as let n more bits end with an octet.
+func (w *Writer) Pad(n uint) { w.Put(0, -(w.fill+n)&7) }
+
 // Bytes aligns and returns everything written, with what it began with.
 func (w *Writer) Bytes() []byte {
 	w.Align()
 	return w.buf
 }
 
-// Rice is the parameter for n entries in a stretch of 2^shift keys (DESIGN.md, Region and block); n at least 1, shift at most 63.
-func Rice(n uint64, shift uint8) uint {
+// LowBits is how many bits of an offset stand apart where n entries share 2^shift keys (DESIGN.md, Region and block); n at least 1,
+// shift at most 63.
+func LowBits(n uint64, shift uint8) uint {
 	hi, lo := bits.Mul64(1<<shift, 123)
 	q := hi<<56 | lo>>8 // 2^63 · 123/256 is below 2^64
 	// The bit length of q/n without the division: it is that of q less that of n, or one more.
