@@ -12,6 +12,7 @@ import (
 // How regions are chosen. None of it is part of the format: the plan that comes of it travels in the file.
 const (
 	lookAhead   = MaxBlock // entries
+	fewEntries  = 1 << 13  // up to which memory grows with them
 	aimed       = 256      // entries of a block; a block of 2^shift keys comes within √2 of it
 	drifted     = 4        // times more or fewer entries than aimed make a new region
 	driftBlocks = 16       // over so many blocks
@@ -52,6 +53,9 @@ func (w *PlanningWriter) AddBatch(entries []Entry) error {
 		n := min(len(entries), 2*lookAhead-len(w.window))
 		if w.err = w.rise(entries[:n]); w.err != nil {
 			break
+		}
+		if len(w.window)+n > fewEntries && cap(w.window) < 2*lookAhead { // growing by and by would leave as much again behind
+			w.window = append(make([]Entry, 0, 2*lookAhead), w.window...)
 		}
 		w.window = append(w.window, entries[:n]...)
 		if entries = entries[n:]; len(w.window) == 2*lookAhead {
