@@ -26,6 +26,7 @@ run in turn on the same files in the same (warm) cache; figures are medians. The
   set_full_bytes_vs_limit        of the one that central publishes, with date and reason; limit: as many bits as they can be told apart by
   lookup_vs_gomap                an answer from serials alone over map[uint64]struct{}: p50 of batches of 16, half of them on the list
   lookup_full_vs_gomap           with date and reason, over a map that keeps the same
+  lookup_chained_vs_gomap        the same where each question waits for the answer before, as at a tap; lookup_full_chained_vs_gomap
   set_serial_bytes_vs_gomap      octets over the map's; set_full_bytes_vs_gomap
   sorted_u32_…, sqlite_…         a binary search and a table, for information
   delta_bytes_vs_limit           20,000 additions: the delta that central publishes and its signed head, over the limit
