@@ -26,7 +26,7 @@ const highsAt = 16
 // measure reads a block's head; size is in octets. False if the parts need more.
 func (r *region) measure(f *frame, head uint16, size uint) bool {
 	f.n, f.plain = uint(head&^plainFlag)+1, head&plainFlag != 0
-	f.k = pack.LowBits(uint64(f.n), r.shift)
+	f.k = pack.LowBits(uint64(f.n), r.share)
 	var digits uint
 	if f.plain {
 		f.date, digits = r.code.plainDates(), f.n*r.code.plainBits()

@@ -70,8 +70,9 @@ func selectZero(q []byte, n, limit uint) (uint, bool) {
 	at := uint(0)
 	for ; len(q) >= 128 && at <= limit; q = q[128:] {
 		var zeros, before, word uint
+		words := (*[128]byte)(q)
 		for j := 0; j < 128; j += 8 {
-			zeros += uint(bits.OnesCount64(^binary.LittleEndian.Uint64(q[j : j+8])))
+			zeros += uint(bits.OnesCount64(^binary.LittleEndian.Uint64(words[j:])))
 			on := uint(int64(zeros-n-1) >> 63) // all ones if the zero is behind this word
 			word -= on
 			before += (zeros - before) & on

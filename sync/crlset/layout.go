@@ -38,6 +38,7 @@ type region struct {
 	blocks int
 	tail   uint8
 	shift  uint8
+	share  uint64 // pack.Share of shift
 	code   *code
 }
 
@@ -64,7 +65,7 @@ func (l *Layout) add(g Region, c *code) error {
 	if len(g.Start) > 20 || len(g.Start) > 0 && g.Start[0] == 0 || g.Tail > maxTail || g.Shift > maxShift || g.Blocks == 0 {
 		return fmt.Errorf("%w: region out of range", ErrPlan)
 	}
-	r := region{start: keyOf(g.Start), first: l.blocks, blocks: int(g.Blocks), tail: g.Tail, shift: g.Shift, code: c}
+	r := region{start: keyOf(g.Start), first: l.blocks, blocks: int(g.Blocks), tail: g.Tail, shift: g.Shift, share: pack.Share(g.Shift), code: c}
 	if hi, lo := bits.Mul64(uint64(g.Blocks), 1<<g.Shift); hi > 1 || hi == 1 && lo > 0 {
 		return fmt.Errorf("%w: region of more than 64 bits", ErrPlan)
 	} else {

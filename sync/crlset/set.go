@@ -92,8 +92,10 @@ func (s *Set) Layout() *Layout { return s.layout }
 func (s *Set) bounds(i int) (from, to uint64, err error) {
 	size := s.t.groupSize()
 	g := s.t.directory + uint64(i/groupBlocks)*size
-	if err := s.need(g, min(size+8, s.t.plan-g)); err != nil {
-		return 0, 0, err
+	if s.file != nil {
+		if err := s.need(g, min(size+8, s.t.plan-g)); err != nil {
+			return 0, 0, err
+		}
 	}
 	group := s.b[g:]
 	first := binary.LittleEndian.Uint64(group)
@@ -150,8 +152,10 @@ func (s *Set) find(e *Entry, k Key) (bool, error) {
 	if err != nil || from == to {
 		return false, err
 	}
-	if err := s.need(from, to-from); err != nil {
-		return false, err
+	if s.file != nil {
+		if err := s.need(from, to-from); err != nil {
+			return false, err
+		}
 	}
 	ok, err = r.find(e, s.b[from:], uint(to-from), hi&(1<<(r.shift&63)-1), d)
 	if ok {

@@ -115,6 +115,28 @@ func sameFound(t *testing.T, s *crlset.Set, entries []crlset.Entry, c crlset.Col
 	ask(crlset.Key{})
 }
 
+// TestP7WholeUniverse asks for every key there is, of sets from one in two to one in five hundred.
+func TestP7WholeUniverse(t *testing.T) {
+	for seed := range uint64(40) {
+		rng := rand.New(rand.NewPCG(seed, 9))
+		universe := 1 << (8 + rng.IntN(8))
+		dense := shape{"", func(r *rand.Rand, _ int) crlset.Key { return crlset.Key{C: uint64(r.IntN(universe))} }}
+		entries := dense.list(rng, universe/(2+int(seed*seed)/3))
+		c := crlset.Columns(rng.IntN(4))
+		set, _, _ := build(t, entries, c)
+		for k := range universe {
+			var want crlset.Entry
+			listed := len(entries) > 0 && entries[0].Key.C == uint64(k)
+			if listed {
+				want, entries = as(entries[0], c), entries[1:]
+			}
+			if e, ok, err := set.Find(crlset.Key{C: uint64(k)}); e != want || ok != listed || err != nil {
+				t.Fatalf("seed %d: Find(%d) = %v, %v, want %v", seed, k, ok, err, listed)
+			}
+		}
+	}
+}
+
 func TestP7Answer(t *testing.T) {
 	serial := func(n int64) certid.Serial {
 		s, err := certid.SerialOf(big.NewInt(n))

@@ -13,7 +13,7 @@ import (
 type splicer struct {
 	first   int      // entry from which offsets are read
 	offsets []uint64 // of the entries from there up to the last change
-	ones    []uint   // the places of their one bits among the quotients
+	ones    []uint   // the places of their one bits among the highs
 	changes []change
 	steps   []run
 	payload []run
@@ -323,14 +323,12 @@ func (s *splicer) putHighs(w *pack.Writer, b []byte, f *frame) {
 			w.Unary(x.zeros)
 			continue
 		}
-		from, to := uint(0), uint(0)
+		from, to := uint(0), f.end(b)
 		if x.from > 0 {
 			from = s.ones[x.from-1-s.first] + 1
 		}
 		if x.to <= s.first+len(s.ones) {
 			to = s.ones[x.to-1-s.first] + 1
-		} else {
-			to = f.end(b)
 		}
 		w.Move(b, highsAt+from, to-from)
 	}

@@ -72,17 +72,18 @@ func (w *Writer) Bytes() []byte {
 	return w.buf
 }
 
-// LowBits is how many bits of an offset stand apart where n entries share 2^shift keys (DESIGN.md, Region and block); n at least 1,
-// shift at most 63.
-func LowBits(n uint64, shift uint8) uint {
+// Share is floor(2^shift · 123/256), shift at most 63.
+func Share(shift uint8) uint64 {
 	hi, lo := bits.Mul64(1<<shift, 123)
-	q := hi<<56 | lo>>8 // 2^63 · 123/256 is below 2^64
-	// The bit length of q/n without the division: it is that of q less that of n, or one more.
-	less := max(bits.Len64(q)-bits.Len64(n), 0)
-	if q>>less >= n {
-		less++
-	}
-	return uint(less)
+	return hi<<56 | lo>>8
+}
+
+// LowBits is how many bits of an offset stand apart where n entries share 2^shift keys (DESIGN.md, Region and block): the bit length of
+// share/n, for the Share of shift and n at least 1.
+func LowBits(n, share uint64) uint {
+	// Without the division: it is the bit length of share less that of n, or one more.
+	less := max(bits.Len64(share)-bits.Len64(n), 0)
+	return uint(less) + uint((n-1-share>>(less&63))>>63)
 }
 
 // Radix is digits of one radix in words of at most 64 bits.

@@ -32,7 +32,7 @@ func TestLowBits(t *testing.T) {
 		for n := uint64(1); n <= 1<<15; n += 1 + n/50 {
 			q := new(big.Int).Lsh(big.NewInt(123), uint(shift))
 			want := q.Div(q, new(big.Int).SetUint64(256*n)).BitLen()
-			if got := pack.LowBits(n, shift); got != uint(want) {
+			if got := pack.LowBits(n, pack.Share(shift)); got != uint(want) {
 				t.Fatalf("LowBits(%d, %d) = %d, want %d", n, shift, got, want)
 			}
 		}
@@ -48,10 +48,9 @@ func TestRadix(t *testing.T) {
 				t.Fatalf("radix %d: Split(%d) = %d, %d", r, w, q, d)
 			}
 		}
-		room := uint(0)
 		for n := uint(1); n < 200; n++ {
 			at, width, below := x.Place(n-1, n)
-			if room = x.Bits(n); at+width != room || below != (n-1)%x.PerMax {
+			if room := x.Bits(n); at+width != room || below != (n-1)%x.PerMax {
 				t.Fatalf("radix %d: digit %d of %d is at %d, %d wide, %d below; all have %d bits", r, n-1, n, at, width, below, room)
 			}
 		}
