@@ -142,6 +142,7 @@ func (w *PlanningWriter) block(rest []Entry) (int, error) {
 		return 0, err
 	}
 	r.blocks = b + 1
+	w.layout.blocks = r.first + r.blocks
 	w.layout.plan.Regions[len(w.layout.regions)-1].Blocks = uint32(r.blocks)
 	w.done += uint64(n)
 	return n, w.out.Append(w.octets)

@@ -61,6 +61,11 @@ var shapes = []shape{
 		top := crlset.Key{A: 1<<32 - 1, B: 1<<64 - 1, C: 1<<64 - 1}
 		return top.Sub(crlset.Key{C: r.Uint64N(3000)})
 	}},
+	{"stretches of several densities with holes", func(r *rand.Rand, i int) crlset.Key {
+		n := uint64(i) % 7
+		k := crlset.Key{B: n << 50, C: 1 + uint64(i)/7<<(3*n)}
+		return k.Add(crlset.Key{C: uint64(i) / 700 << (3*n + 14)})
+	}},
 }
 
 // list draws n entries of a shape, in order.
