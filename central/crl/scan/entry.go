@@ -73,15 +73,16 @@ func readEntryExtensions(s *cryptobyte.String) (crlset.Reason, error) {
 		return 0, fmt.Errorf("%w: entry's extensions", ErrDER)
 	}
 	reason := crlset.Unspecified
-	var seen idSet
+	seen := idSet{most: maxEntryExtensions}
 	for !list.Empty() {
 		x, err := readExtension(&list)
 		if err != nil {
 			return 0, err
 		}
+		if err := seen.add(x.id); err != nil {
+			return 0, err
+		}
 		switch {
-		case !seen.add(x.id):
-			return 0, ErrDuplicate
 		case string(x.id) == oidCertificateIssuer:
 			return 0, ErrIndirect
 		case string(x.id) == oidReasonCode:
@@ -145,16 +146,28 @@ func validID(v []byte) bool {
 	return first && len(v) > 0
 }
 
-// idSet are the extensions of one entry or list.
-type idSet struct{ ids [][]byte }
+// Extensions that an entry and a list may have. RFC 5280 defines four and seven.
+const (
+	maxEntryExtensions = 16
+	maxListExtensions  = 64
+)
 
-// add reports whether id was not there yet.
-func (s *idSet) add(id []byte) bool {
+// idSet are the extensions of one entry or list, at most so many.
+type idSet struct {
+	ids  [][]byte
+	most int
+}
+
+// add returns ErrDuplicate or ErrExtensions where another one may not be.
+func (s *idSet) add(id []byte) error {
+	if len(s.ids) == s.most {
+		return ErrExtensions
+	}
 	for _, have := range s.ids {
 		if string(have) == string(id) {
-			return false
+			return ErrDuplicate
 		}
 	}
 	s.ids = append(s.ids, id)
-	return true
+	return nil
 }

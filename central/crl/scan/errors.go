@@ -42,6 +42,9 @@ var (
 	ErrCritical = fmt.Errorf("%w: critical extension", jpki.ErrCRLProfile)
 	// ErrDuplicate says that an extension stands twice (RFC 5280 §4.2).
 	ErrDuplicate = fmt.Errorf("%w: extension stands twice", jpki.ErrCRLProfile)
+	// ErrExtensions says that an entry or a list has more extensions than any authority writes. They are compared one with another, and
+	// before the signature is looked at.
+	ErrExtensions = fmt.Errorf("%w: too many extensions", jpki.ErrCRLProfile)
 	// ErrNumber says that the list's number is missing, negative or beyond 64 bits (RFC 5280 §5.2.3).
 	ErrNumber = fmt.Errorf("%w: no usable CRL number", jpki.ErrCRLProfile)
 	// ErrNextUpdate says that nextUpdate is missing or before thisUpdate.

@@ -70,6 +70,7 @@ func TestP7ReadRefusesLists(t *testing.T) {
 		{"extensions not in a sequence", func(p *paper) { p.allExts = tlv(0xa0, ext(20, false, integer(7))) }, scan.ErrDER},
 		{"extensions under another tag", func(p *paper) { p.allExts = tlv(0xa1, seq(p.exts...)) }, scan.ErrDER},
 		{"something after the extensions", func(p *paper) { p.allExts = append(tlv(0xa0, seq(p.exts...)), 5, 0) }, scan.ErrDER},
+		{"65 extensions", also(unknown(63)...), scan.ErrExtensions},
 		{"very long extension", also(ext(99, false, make([]byte, 70_000))), scan.ErrDER},
 		{"very long head", func(p *paper) { p.issuer = seq(make([]byte, 70_000)) }, scan.ErrDER},
 	}
@@ -108,6 +109,7 @@ func TestP7ReadRefusesEntries(t *testing.T) {
 		{"reason not in its shortest form", entry(integer(5), when, ext(21, false, []byte{0x0a, 2, 0, 1})), scan.ErrDER},
 		{"reason as INTEGER", entry(integer(5), when, ext(21, false, integer(1))), scan.ErrDER},
 		{"reason and more", entry(integer(5), when, ext(21, false, []byte{0x0a, 1, 1, 5, 0})), scan.ErrDER},
+		{"17 extensions", entry(integer(5), when, unknown(17)...), scan.ErrExtensions},
 		{"two reasons", entry(integer(5), when, reason(6), reason(1)), scan.ErrDuplicate},
 		{"certificateIssuer", entry(integer(5), when, ext(29, true, seq())), scan.ErrIndirect},
 		{"certificateIssuer, not critical", entry(integer(5), when, ext(29, false, seq())), scan.ErrIndirect},

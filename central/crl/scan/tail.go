@@ -57,14 +57,14 @@ func (t *tail) readExtensions(s cryptobyte.String) error {
 		!outer.ReadASN1(&list, asn1.SEQUENCE) || !outer.Empty() {
 		return fmt.Errorf("%w: extensions of the list", ErrDER)
 	}
-	var seen idSet
+	seen := idSet{most: maxListExtensions}
 	for !list.Empty() {
 		x, err := readExtension(&list)
 		if err != nil {
 			return err
 		}
-		if !seen.add(x.id) {
-			return ErrDuplicate
+		if err := seen.add(x.id); err != nil {
+			return err
 		}
 		if err := t.take(x); err != nil {
 			return err

@@ -127,6 +127,15 @@ func sheet(by *pki.Authority) *paper {
 	return p
 }
 
+// unknown are so many extensions that mean nothing, each of another kind.
+func unknown(n int) [][]byte {
+	var all [][]byte
+	for i := range n {
+		all = append(all, seq([]byte{6, 3, 0x55, 0x1e, byte(i)}, []byte{4, 0}))
+	}
+	return all
+}
+
 func keyID(by *pki.Authority) []byte { return ext(35, false, seq(tlv(0x80, by.Cert.SubjectKeyId))) }
 
 func (p *paper) with(change func(*paper)) *paper {
