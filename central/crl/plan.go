@@ -79,8 +79,8 @@ func each(ctx context.Context, from crlset.Source, use func(*crlset.Entry) error
 func nextPlan(ctx context.Context, base *crlset.Set, v news, columns crlset.Columns, entries func() crlset.Source) (crlset.Plan, error) {
 	had := base.Len()
 	drifted := max(v.entries, had) > fewEntries && (v.entries > 2*had || v.entries < had/2)
-	if plan, ok := cover(base.Plan(), v).Extend(v.additions); ok && !drifted {
-		return plan, nil
+	if plan, ok, err := cover(base.Plan(), v).Extend(base, v.additions); err != nil || ok && !drifted {
+		return plan, err
 	}
 	w := crlset.NewPlanningWriter(io.Discard, columns)
 	if err := each(ctx, entries(), func(e *crlset.Entry) error { return w.Add(*e) }); err != nil {

@@ -1,6 +1,13 @@
 package crlset
 
-import "math"
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"slices"
+)
 
 // Bounds of what Extend does; past them a fresh plan is better.
 const (
@@ -11,37 +18,46 @@ const (
 	crowdFactor = 16 // times the entries aimed at may be added to one block
 )
 
-// Extend returns a plan for a set with these additions, in rising order, that keeps the regions of p: the last one is widened, and new
-// ones are put between, where additions have no place. It is p itself if all have one. ok is false where a fresh plan, made by a
-// PlanningWriter from the whole set, is better: additions crowd in a block, or too many are outside the expected reasons and dates.
-func (p Plan) Extend(additions []Entry) (q Plan, ok bool) {
+// Extend returns a plan for base with these additions, in rising order and with keys that base has not. p is base's plan but for reasons
+// and dates; its regions are kept: the last one is widened, and new ones are put between, where additions have no place. It is p itself if
+// all have one. ok is false where a fresh plan, made by a PlanningWriter from the whole set, is better: additions crowd in a block, too
+// many are outside the expected reasons and dates, or there would be too many regions or far more blocks than entries. Errors are those of reading base.
+func (p Plan) Extend(base *Set, additions []Entry) (q Plan, ok bool, err error) {
 	l, err := p.Layout()
-	if err != nil || !p.expects(additions) {
-		return p, false
+	if err != nil || !slices.EqualFunc(p.Regions, base.Plan().Regions, Region.same) || !p.expects(additions) {
+		return p, false, nil //nolint:nilerr // a plan that contradicts itself has to be made anew
 	}
-	q = p
-	q.Regions = nil
-	rest := additions
-	for i := 0; i <= len(l.regions); i++ {
+	x := extension{base: base, columns: p.Columns}
+	for i, rest := 0, additions; i <= len(l.regions) && err == nil; i++ {
 		n := len(rest)
 		if i < len(l.regions) {
 			n = before(rest, l.regions[i].start)
 		}
 		if i == 0 {
-			q.Regions = planFor(q.Regions, rest[:n])
+			err = x.plan(rest[:n])
 		} else {
-			var fine bool
-			if q.Regions, fine = l.regions[i-1].take(append(q.Regions, p.Regions[i-1]), rest[:n], i == len(l.regions)); !fine {
-				return p, false
-			}
+			x.out = append(x.out, p.Regions[i-1])
+			err = x.take(&l.regions[i-1], rest[:n], i == len(l.regions))
 		}
 		rest = rest[n:]
 	}
-	if len(q.Regions) > freeRegions+2*len(p.Regions) || len(q.Regions) > MaxRegions {
-		return p, false
+	if errors.Is(err, ErrPlan) {
+		return p, false, nil
 	}
-	_, err = q.Layout()
-	return q, err == nil
+	if err != nil {
+		return p, false, fmt.Errorf("extending a plan: %w", err)
+	}
+	q = p
+	q.Regions = x.out
+	if l, err = q.Layout(); err != nil || len(q.Regions) > freeRegions+2*len(p.Regions) {
+		return p, false, nil //nolint:nilerr // too many regions
+	}
+	return q, l.Moderate(base.Len() + uint64(len(additions))), nil
+}
+
+// same reports whether two regions are laid out alike.
+func (g Region) same(h Region) bool {
+	return bytes.Equal(g.Start, h.Start) && g.Tail == h.Tail && g.Shift == h.Shift && g.Blocks == h.Blocks
 }
 
 // expects reports whether few additions need the plain form.
@@ -68,33 +84,37 @@ func before(entries []Entry, k Key) int {
 	return n
 }
 
-// take gives places to additions from r's start on, r being the last of out; false if they crowd.
-func (r *region) take(out []Region, additions []Entry, last bool) ([]Region, bool) {
-	in, block := 0, -1
-	for crowd := 0; in < len(additions); in++ {
-		b, ok := r.block(additions[in].Key)
+// extension is a plan on its way. Its errors are ErrPlan where a fresh plan is better, and those of reading the base.
+type extension struct {
+	base    *Set
+	columns Columns
+	out     []Region
+}
+
+// take gives places to additions from r's start on, r being the last region of out.
+func (x *extension) take(r *region, additions []Entry, last bool) error {
+	for len(additions) > 0 {
+		b, ok := r.block(additions[0].Key)
 		if !ok {
 			break
 		}
-		if b != block {
-			block, crowd = b, 0
+		n := r.count(additions, b)
+		have, err := x.base.Block(r.first + b)
+		if err != nil {
+			return err
 		}
-		if crowd++; crowd > aimed*crowdFactor {
-			return out, false
+		if n > aimed*crowdFactor || n+entries(have) > MaxBlock {
+			return fmt.Errorf("%w: additions crowd in a block", ErrPlan)
 		}
+		additions = additions[n:]
 	}
-	homeless := additions[in:]
-	if len(homeless) == 0 {
-		return out, true
-	}
-	if last {
-		blocks := r.widened(homeless)
-		if blocks > r.blocks {
-			out[len(out)-1].Blocks = uint32(blocks)
-			return out, true
+	if last && len(additions) > 0 {
+		if blocks := r.widened(additions); blocks > r.blocks {
+			x.out[len(x.out)-1].Blocks = uint32(blocks)
+			return nil
 		}
 	}
-	return planFor(out, homeless), true
+	return x.plan(additions)
 }
 
 // widened is how many blocks r needs to take all of the entries behind it; 0 if new regions suit them better.
@@ -105,29 +125,31 @@ func (r *region) widened(homeless []Entry) int {
 	if !ok || need-uint64(r.blocks) > spare+uint64(len(homeless)) {
 		return 0
 	}
-	if blocks := need + spare; blocks <= math.MaxUint32 && (blocks<<r.shift)>>r.shift == blocks {
-		return int(blocks)
+	blocks := need + spare
+	if blocks > math.MaxUint32 || (blocks<<r.shift)>>r.shift != blocks {
+		return 0
 	}
-	return 0
+	for rest := homeless; len(rest) > 0; {
+		hi, _ := r.reach(rest[0].Key)
+		n := r.count(rest, int(hi>>r.shift))
+		if n > aimed*crowdFactor {
+			return 0
+		}
+		rest = rest[n:]
+	}
+	return int(blocks)
 }
 
-// planFor appends regions for entries that have no place.
-func planFor(out []Region, entries []Entry) []Region {
-	for len(entries) > 0 {
-		g := Region{Start: entries[0].Key.octets(), Blocks: 1}
-		g.Tail, g.Shift = geometry(entries, even(entries), aimed)
-		r := region{start: entries[0].Key, blocks: 1, tail: g.Tail, shift: g.Shift}
-		n := 0
-		for n < len(entries) {
-			hi, ok := r.reach(entries[n].Key)
-			if b := hi >> g.Shift; !ok || b > uint64(g.Blocks)+emptyRun {
-				break
-			} else {
-				g.Blocks = max(g.Blocks, uint32(b)+1)
-			}
-			n++
-		}
-		out, entries = append(out, g), entries[n:]
+// plan appends regions for entries that have no place, by their density.
+func (x *extension) plan(homeless []Entry) error {
+	if len(homeless) == 0 {
+		return nil
 	}
-	return out
+	w := NewPlanningWriter(io.Discard, x.columns)
+	if err := w.AddBatch(homeless); err != nil {
+		return err
+	}
+	s, err := w.Close()
+	x.out = append(x.out, s.Plan.Regions...)
+	return err
 }

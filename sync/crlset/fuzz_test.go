@@ -2,7 +2,6 @@ package crlset_test
 
 import (
 	"bytes"
-	"encoding/binary"
 	"errors"
 	"math/rand/v2"
 	"slices"
@@ -54,16 +53,17 @@ func FuzzOpen(f *testing.F) {
 	})
 }
 
-// FuzzRoundTrip makes entries of any octets: three for a step of the key, one for its scale, one for reason and date.
+// FuzzRoundTrip makes stretches of entries of any octets; see fromOctets.
 func FuzzRoundTrip(f *testing.F) {
 	rng := rand.New(rand.NewPCG(2, 2))
 	for c := range 4 {
-		b := make([]byte, 400)
+		b := make([]byte, 120)
 		for i := range b {
 			b[i] = byte(rng.Uint32())
 		}
 		f.Add(uint8(c), b)
 		f.Add(uint8(c), make([]byte, 400))
+		f.Add(uint8(c), []byte{255, 0, 40, 3, 0, 0, 255, 0, 70, 12, 1, 1, 255, 9, 22, 12, 2, 2, 0, 1, 20, 0, 3, 3, 200, 7, 16, 12, 4, 4})
 	}
 	f.Fuzz(func(t *testing.T, c uint8, b []byte) {
 		columns := crlset.Columns(c) & crlset.Full
@@ -79,26 +79,35 @@ func FuzzRoundTrip(f *testing.F) {
 	})
 }
 
+// fromOctets makes a stretch of each six octets: how many entries, a jump to the first and its scale, the scale of the gaps, and two for
+// dates and reasons.
 func fromOctets(b []byte) (out []crlset.Entry) {
 	seen := map[crlset.Key]bool{}
 	var k crlset.Key
-	for ; len(b) >= 5 && len(out) < 2000; b = b[5:] {
-		step := uint64(binary.LittleEndian.Uint16(b)) + 1
-		switch n := b[2] % 160; {
-		case n < 64:
-			k = k.Add(crlset.Key{C: step << (n % 48)})
-		case n < 128:
-			k = k.Add(crlset.Key{B: step << (n - 64)})
-		default:
-			k = k.Add(crlset.Key{A: uint32(step) << (n - 128)})
+	for ; len(b) >= 6 && len(out) < 5000; b = b[6:] {
+		rng := rand.New(rand.NewPCG(uint64(b[3]), uint64(b[5])))
+		k = k.Add(scaled(uint64(b[1])+1, b[2]%160))
+		for range 1 + 4*int(b[0]) {
+			if !seen[k] {
+				seen[k] = true
+				date := int64(1_700_000_000) + int64(b[4])<<(b[5]%20)
+				out = append(out, crlset.Entry{Key: k, Reason: reasons[(len(out)&int(b[4])+int(b[5]))%len(reasons)], Date: date})
+			}
+			k = k.Add(crlset.Key{C: 1 + rng.Uint64N(1<<(b[3]%44))})
 		}
-		if seen[k] {
-			continue
-		}
-		seen[k] = true
-		date := int64(1_700_000_000) + int64(b[3])<<(b[4]%20)
-		out = append(out, crlset.Entry{Key: k, Reason: reasons[int(b[4])%len(reasons)], Date: date})
 	}
 	slices.SortFunc(out, func(a, b crlset.Entry) int { return a.Key.Compare(b.Key) })
 	return out
+}
+
+// scaled is v << n, v below 2^17.
+func scaled(v uint64, n byte) crlset.Key {
+	switch {
+	case n < 64:
+		return crlset.Key{B: v >> (64 - n), C: v << n}
+	case n < 128:
+		return crlset.Key{A: uint32(v >> (128 - n)), B: v << (n - 64)}
+	default:
+		return crlset.Key{A: uint32(v << (n - 128))}
+	}
 }

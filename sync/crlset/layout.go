@@ -92,6 +92,10 @@ func (l *Layout) Plan() Plan { return l.plan }
 // Blocks is how many blocks there are, empty ones included. They are numbered from 0 in the order of their keys.
 func (l *Layout) Blocks() int { return l.blocks }
 
+// Moderate reports whether there are no more blocks than so many entries may have in a plan that travels in a delta: what a delta costs
+// must follow from its size.
+func (l *Layout) Moderate(entries uint64) bool { return uint64(l.blocks) <= 1<<16+4*entries }
+
 // Block finds the block in which a key has its place.
 func (l *Layout) Block(k Key) (int, bool) {
 	r := l.region(k)
@@ -100,12 +104,6 @@ func (l *Layout) Block(k Key) (int, bool) {
 	}
 	b, ok := r.block(k)
 	return r.first + b, ok
-}
-
-// First is the lowest key that has its place in block i.
-func (l *Layout) First(i int) Key {
-	r := l.regionOf(i)
-	return r.base(i - r.first)
 }
 
 // region is the last one that starts at or below k.
@@ -155,6 +153,22 @@ type code struct {
 	span    uint64
 	low     uint8 // bits of a date that stand apart
 	radix   *pack.Radix
+
+	highPart, lowPart, digitPart, datePart uint // about which part each has of a block's octets, times 2^16; 0 where nobody knows
+}
+
+// weigh estimates the parts of a block from the octets and entries of all.
+func (c *code) weigh(octets, entries uint64) {
+	const head, highs = 0.1, 2.5 // bits an entry
+	each := float64(octets) * 8 / float64(entries+1)
+	date, digit := float64(c.low), 0.0
+	if c.radix.R > 1 {
+		digit = float64(c.radix.Width[c.radix.PerMax]) / float64(c.radix.PerMax)
+	}
+	if low := each - head - highs - digit - date; low > 0 {
+		part := func(bits float64) uint { return uint(bits / each * (1 << 16)) }
+		c.highPart, c.lowPart, c.digitPart, c.datePart = part(head+highs), part(low), part(digit), part(date)
+	}
 }
 
 // newCode checks what a plan says of reasons and dates.

@@ -177,10 +177,10 @@ func TestPlanExtends(t *testing.T) {
 				base = append(base, e)
 			}
 		}
-		_, sum, _ := build(t, base, crlset.Full)
-		p, ok := sum.Plan.Extend(more)
-		if !ok {
-			t.Errorf("%s: Extend() asks for a fresh plan", s.name)
+		old, sum, _ := build(t, base, crlset.Full)
+		p, ok, err := sum.Plan.Extend(old, more)
+		if !ok || err != nil {
+			t.Errorf("%s: Extend() = %v, %v", s.name, ok, err)
 			continue
 		}
 		set, err := crlset.Open(by(t, p, all))
@@ -188,7 +188,7 @@ func TestPlanExtends(t *testing.T) {
 			t.Fatal(err)
 		}
 		sameFound(t, set, all, crlset.Full)
-		if again, ok := p.Extend(more); !ok || fmt.Sprint(again) != fmt.Sprint(p) {
+		if again, ok, err := p.Extend(set, nil); !ok || err != nil || fmt.Sprint(again) != fmt.Sprint(p) {
 			t.Errorf("%s: a plan with places for all was changed", s.name)
 		}
 	}
@@ -197,7 +197,7 @@ func TestPlanExtends(t *testing.T) {
 func TestPlanExtendGrowsAndGivesUp(t *testing.T) {
 	rng := rand.New(rand.NewPCG(8, 8))
 	base := shapes[1].list(rng, 2000)
-	_, sum, _ := build(t, base, crlset.Full)
+	old, sum, _ := build(t, base, crlset.Full)
 	last := base[len(base)-1].Key
 	behind := func(n int, step uint64, late int64) (more []crlset.Entry) {
 		for i := range n {
@@ -221,8 +221,8 @@ func TestPlanExtendGrowsAndGivesUp(t *testing.T) {
 		{"crowded", inside, false, len(sum.Plan.Regions)},
 		{"nothing", nil, true, len(sum.Plan.Regions)},
 	} {
-		p, ok := sum.Plan.Extend(tt.more)
-		if ok != tt.ok || len(p.Regions) != tt.regions {
+		p, ok, err := sum.Plan.Extend(old, tt.more)
+		if ok != tt.ok || err != nil || len(p.Regions) != tt.regions {
 			t.Errorf("%s: Extend() = %d regions, %v, want %d, %v", tt.name, len(p.Regions), ok, tt.regions, tt.ok)
 		}
 	}

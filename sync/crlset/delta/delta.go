@@ -102,14 +102,11 @@ func (d *Delta) checkPlan() error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrFormat, err)
 	}
-	if !moderate(l, d.head.next()) {
+	if !l.Moderate(d.head.next()) {
 		return fault("plan of too many blocks")
 	}
 	return nil
 }
-
-// moderate reports whether a plan has no more blocks than so many entries may have: what a delta costs must follow from its size.
-func moderate(l *crlset.Layout, entries uint64) bool { return uint64(l.Blocks()) <= 1<<16+4*entries }
 
 // checkEdits reads the edits once through.
 func (d *Delta) checkEdits() error {

@@ -47,7 +47,7 @@ func (c *comparison) carry(p crlset.Plan) error {
 	if err != nil {
 		return err
 	}
-	if !moderate(l, c.head.Base-c.head.Removed+uint64(len(c.additions))) {
+	if !l.Moderate(c.head.Base - c.head.Removed + uint64(len(c.additions))) {
 		return fmt.Errorf("%w: %d blocks", crlset.ErrPlan, l.Blocks())
 	}
 	c.head.Plan = &p
