@@ -11,21 +11,17 @@ import (
 // the last plan. With no delta it writes the base again. ErrBase if a delta does not fit what those before it made; other errors are
 // those of base and w, and crlset.ErrPlan if a plan has no place for an entry. After an error what was written is worthless.
 func Apply(w io.Writer, base *crlset.Set, deltas ...*Delta) (crlset.Summary, error) {
-	plan, entries := base.Plan(), base.Len()
+	plan, entries, planned := base.Plan(), base.Len(), false
 	for i, d := range deltas {
 		if d.head.Base != entries || d.head.Columns != base.Columns() {
 			return crlset.Summary{}, fmt.Errorf("applying delta %d of %d: %w", i+1, len(deltas), ErrBase)
 		}
 		entries = d.head.next()
 		if d.head.Plan != nil {
-			plan = *d.head.Plan
+			plan, planned = *d.head.Plan, true
 		}
 	}
-	same, err := equal(plan, base.Plan())
-	if err != nil {
-		return crlset.Summary{}, err
-	}
-	if same {
+	if !planned {
 		return patch(w, base, deltas)
 	}
 	return rewrite(w, base.Source(), plan, deltas)
