@@ -190,16 +190,26 @@ func (m *making) write(ctx context.Context) (crlset.Summary, *deltaFile, error) 
 	if base != nil && base.Columns() == m.s.Columns && !m.sc.damaged.Load() {
 		m.base = base
 		sum, file, err := m.fromBase(ctx)
-		if !faulty(err) || base.Scrub(ctx) == nil { // else the fault lies elsewhere
+		if err == nil || ctx.Err() != nil {
 			return sum, file, err
 		}
-		m.base = nil
 		m.draft.discard()
-		m.s.Log.ErrorContext(ctx, "the revocation set in force is damaged on the disk; the next is made without it",
-			slog.String("scope", m.sc.of.String()), slog.Any("error", err))
+		m.giveUp(ctx, err)
 	}
 	sum, err := m.fresh(ctx)
 	return sum, nil, err
+}
+
+// giveUp tells why there is no delta, and lets go of a base that cannot be read. Whatever it was, it must not keep lists from boxes; what is
+// wrong with the lists' indexes or with the disk shows again when the set is made without it.
+func (m *making) giveUp(ctx context.Context, err error) {
+	scope, why := slog.String("scope", m.sc.of.String()), slog.Any("error", err)
+	if faulty(err) && m.base.Scrub(ctx) != nil {
+		m.base = nil
+		m.s.Log.ErrorContext(ctx, "the revocation set in force is damaged on the disk; the next is made without it", scope, why)
+		return
+	}
+	m.s.Log.WarnContext(ctx, "no delta could be made; boxes take the whole set", scope, why)
 }
 
 // faulty reports whether a set's file is not what it was.
@@ -217,11 +227,17 @@ func (m *making) fromBase(ctx context.Context) (sum crlset.Summary, file *deltaF
 		sum, err = m.fresh(ctx)
 		return sum, nil, err
 	}
-	plan, err := nextPlan(ctx, m.base, v, m.s.Columns, m.entries)
-	if err != nil {
-		return sum, nil, fmt.Errorf("planning: %w", err)
+	for _, next := range m.s.plans {
+		plan, perr := next(ctx, m, v)
+		if perr != nil {
+			return sum, nil, fmt.Errorf("planning: %w", perr)
+		}
+		if sum, file, err = m.step(plan); !errors.Is(err, crlset.ErrPlan) {
+			break
+		}
+		m.draft.discard()
 	}
-	return m.step(plan)
+	return sum, file, err
 }
 
 // fresh makes the set from the lists alone. The index of a single list is that set already.

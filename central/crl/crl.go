@@ -95,8 +95,9 @@ type Config struct {
 type Store struct {
 	Config
 
-	keys sign.Keys // C-sign's public half
-	lock *os.File  // nil when read-only
+	keys  sign.Keys // C-sign's public half
+	lock  *os.File  // nil when read-only
+	plans []planner
 
 	mu     sync.Mutex // guards scopes
 	scopes map[certid.Scope]*scope
@@ -130,7 +131,7 @@ func Open(ctx context.Context, c Config) (_ *Store, err error) {
 	if c.MaxList == 0 {
 		c.MaxList = MaxList
 	}
-	s := &Store{Config: c, keys: sign.One{Key: pub}, scopes: map[certid.Scope]*scope{}}
+	s := &Store{Config: c, keys: sign.One{Key: pub}, plans: planners, scopes: map[certid.Scope]*scope{}}
 	if !c.ReadOnly {
 		if err := os.MkdirAll(c.Dir, 0o700); err != nil {
 			return nil, fmt.Errorf("making the store of revocation lists: %w", err)

@@ -75,15 +75,26 @@ func each(ctx context.Context, from crlset.Source, use func(*crlset.Entry) error
 	}
 }
 
+// planner makes the plan of a set that becomes of another.
+type planner func(ctx context.Context, m *making, v news) (crlset.Plan, error)
+
+// planners are tried one after another until the set has its place.
+var planners = []planner{nextPlan, newPlan}
+
 // nextPlan carries the plan of a base on to other entries, or makes a new one where density has drifted or additions crowd.
-func nextPlan(ctx context.Context, base *crlset.Set, v news, columns crlset.Columns, entries func() crlset.Source) (crlset.Plan, error) {
-	had := base.Len()
+func nextPlan(ctx context.Context, m *making, v news) (crlset.Plan, error) {
+	had := m.base.Len()
 	drifted := max(v.entries, had) > fewEntries && (v.entries > 2*had || v.entries < had/2)
-	if plan, ok, err := cover(base.Plan(), v).Extend(base, v.additions); err != nil || ok && !drifted {
+	if plan, ok, err := cover(m.base.Plan(), v).Extend(m.base, v.additions); err != nil || ok && !drifted {
 		return plan, err
 	}
-	w := crlset.NewPlanningWriter(io.Discard, columns)
-	if err := each(ctx, entries(), func(e *crlset.Entry) error { return w.Add(*e) }); err != nil {
+	return newPlan(ctx, m, v)
+}
+
+// newPlan looks at the entries alone.
+func newPlan(ctx context.Context, m *making, _ news) (crlset.Plan, error) {
+	w := crlset.NewPlanningWriter(io.Discard, m.s.Columns)
+	if err := each(ctx, m.entries(), func(e *crlset.Entry) error { return w.Add(*e) }); err != nil {
 		return crlset.Plan{}, err
 	}
 	sum, err := w.Close()
