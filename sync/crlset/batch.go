@@ -5,6 +5,7 @@ import "fmt"
 const (
 	batches   = 8
 	batchSize = 256 << 10 // octets of the base, about
+	batchNews = 8 << 10   // edits and additions, about
 )
 
 // batch is a run of consecutive blocks on its way from one set to the next.
@@ -41,6 +42,7 @@ func (b *batch) begin(first int) {
 
 // fill takes blocks from the base until there is enough, and asks what becomes of them.
 func (b *batch) fill(s *Set, by Reviser) (err error) {
+	news := 0
 	for i := b.first; i < s.layout.blocks; i++ {
 		from, to, err := s.bounds(i)
 		if err != nil {
@@ -63,7 +65,10 @@ func (b *batch) fill(s *Set, by Reviser) (err error) {
 		if len(b.revisions) > have {
 			b.revised = append(b.revised, revised{i - b.first, have, len(b.revisions)})
 		}
-		if to-b.bounds[0] >= batchSize {
+		for _, v := range b.revisions[have:] {
+			news += len(v.Edits) + len(v.Added)
+		}
+		if to-b.bounds[0] >= batchSize || news >= batchNews {
 			break
 		}
 	}

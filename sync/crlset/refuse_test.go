@@ -174,6 +174,23 @@ func TestRefusesEntries(t *testing.T) {
 	}
 }
 
+// TestWriterStopsAtAFullBlock: not only at its end, or memory would grow with the entries.
+func TestWriterStopsAtAFullBlock(t *testing.T) {
+	p := crlset.Plan{Reasons: []crlset.Reason{0}, Regions: []crlset.Region{{Shift: 63, Blocks: 1}}}
+	w, err := crlset.NewWriter(io.Discard, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range uint64(crlset.MaxBlock) {
+		if err := w.Add(crlset.Entry{Key: crlset.Key{C: i + 1}}); err != nil {
+			t.Fatalf("Add() of entry %d = %v", i, err)
+		}
+	}
+	if err := w.Add(crlset.Entry{Key: crlset.Key{C: 1 << 40}}); !errors.Is(err, crlset.ErrPlan) {
+		t.Errorf("Add() to a full block = %v, want ErrPlan", err)
+	}
+}
+
 // broken fails after some octets.
 type broken struct{ left int }
 

@@ -33,6 +33,10 @@ func (w *Writer) Add(e Entry) error { return w.AddBatch([]Entry{e}) }
 func (w *Writer) AddBatch(entries []Entry) error {
 	for len(entries) > 0 && w.err == nil {
 		n := w.fits(entries)
+		if len(w.pending)+n > MaxBlock {
+			w.err = fmt.Errorf("%w: more than %d entries in a block", ErrPlan, MaxBlock)
+			break
+		}
 		w.pending = append(w.pending, entries[:n]...)
 		if entries = entries[n:]; len(entries) > 0 {
 			w.err = w.turn(entries[0].Key)
@@ -95,9 +99,6 @@ func (w *Writer) skip(to int) error {
 func (w *Writer) end() (err error) {
 	if w.region == nil {
 		return nil
-	}
-	if len(w.pending) > MaxBlock {
-		return fmt.Errorf("%w: %d entries in a block", ErrPlan, len(w.pending))
 	}
 	if w.octets, err = w.region.encode(w.octets[:0], w.base, w.pending); err != nil {
 		return err

@@ -19,6 +19,9 @@ const (
 	magic     = "KZCRLD\x00\x01"
 	maxHeader = 1 << 20 // octets; a plan of crlset.MaxRegions regions takes a third
 	dateBias  = 1 << 39 // a date is at least −2^39 and below 2^39 seconds, as in a set
+
+	freeAdditions  = 1 << 20 // so many additions any number of octets may tell,
+	octetAdditions = 64      // and so many more each octet
 )
 
 // Errors of deltas.
@@ -102,10 +105,20 @@ func (d *Delta) checkPlan() error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrFormat, err)
 	}
-	if !l.Moderate(d.head.next()) {
-		return fault("plan of too many blocks")
+	if !l.Moderate(d.head.next()) || !room(l, d.head.next()) {
+		return fault("plan of too many blocks or too few")
 	}
 	return nil
+}
+
+// room reports whether so many entries can be in the blocks of a plan.
+func room(l *crlset.Layout, entries uint64) bool {
+	return entries <= uint64(l.Blocks())*crlset.MaxBlock
+}
+
+// tells reports whether additions are no more than their octets may tell: reading them must not take long because they are few.
+func tells(additions uint64, octets int) bool {
+	return additions <= freeAdditions+octetAdditions*uint64(octets)
 }
 
 // checkEdits reads the edits once through.
@@ -125,6 +138,9 @@ func (d *Delta) checkEdits() error {
 
 // checkAdditions reads the additions once through.
 func (d *Delta) checkAdditions() error {
+	if !tells(d.head.Added, len(d.additions)) {
+		return fault("too many additions for their octets")
+	}
 	r := d.readAdditions()
 	for r.next() {
 		continue

@@ -12,6 +12,9 @@ import (
 func patch(w io.Writer, base *crlset.Set, deltas []*Delta) (crlset.Summary, error) {
 	c := &chain{layout: base.Layout()}
 	for _, d := range deltas {
+		if !room(c.layout, d.head.next()) {
+			return crlset.Summary{}, fmt.Errorf("%w: more entries than its blocks hold", crlset.ErrPlan)
+		}
 		l := &level{edits: d.readEdits(), additions: d.readAdditions()}
 		l.edit = l.edits.next()
 		if err := l.add(c.layout); err != nil {
@@ -40,8 +43,8 @@ type chain struct {
 	added  []crlset.Entry // the same
 }
 
-// room is how many edits or additions are made room for at once.
-const room = 1 << 12
+// roomFor is how many edits or additions are made room for at once.
+const roomFor = 1 << 12
 
 // level is how far one delta of a chain is.
 type level struct {
@@ -99,6 +102,9 @@ func (c *chain) take(l *level, block int, end uint64) (r crlset.Revision, err er
 		})
 	}
 	for err == nil && l.block == block {
+		if len(c.added) == crlset.MaxBlock {
+			return r, fmt.Errorf("%w: more than %d additions to a block", crlset.ErrPlan, crlset.MaxBlock)
+		}
 		c.added = append(c.added, l.additions.now)
 		err = l.add(c.layout)
 	}
@@ -107,8 +113,8 @@ func (c *chain) take(l *level, block int, end uint64) (r crlset.Revision, err er
 
 // roomy is what is behind s, or new room if little is left there.
 func roomy[T any](s []T) []T {
-	if s = s[len(s):]; cap(s) < room/64 {
-		return make([]T, 0, room)
+	if s = s[len(s):]; cap(s) < roomFor/64 {
+		return make([]T, 0, roomFor)
 	}
 	return s
 }

@@ -19,8 +19,9 @@ type Stats struct {
 }
 
 // Write writes the delta that turns base into the set of next's entries under a plan. It goes through both once and keeps what
-// differs in memory. crlset.ErrPlan if the plan has other columns than the base or far more blocks than entries, crlset.ErrOrder if the entries do not rise; other
-// errors are those of base, next and w.
+// differs in memory. crlset.ErrPlan if the plan has other columns than the base or far more blocks than entries, or if additions are too
+// many for what they tell (consecutive keys by the million); crlset.ErrOrder if the entries do not rise; other errors are those of base,
+// next and w.
 func Write(w io.Writer, base *crlset.Set, next crlset.Source, plan crlset.Plan) (Stats, error) {
 	if plan.Columns != base.Columns() {
 		return Stats{}, fmt.Errorf("%w: columns differ from the base's", crlset.ErrPlan)
@@ -135,6 +136,9 @@ func (c *comparison) newest(date int64) {
 func (c *comparison) write(w io.Writer) (Stats, error) {
 	c.head.Edits, c.head.Added = uint64(len(c.edits)), uint64(len(c.additions))
 	edits, additions := c.encodeEdits(), c.encodeAdditions()
+	if !tells(c.head.Added, len(additions)) {
+		return Stats{}, fmt.Errorf("%w: %d additions in %d octets", crlset.ErrPlan, c.head.Added, len(additions))
+	}
 	c.head.Split = uint64(len(edits))
 	head, err := canon.Encode(c.head)
 	if err != nil {
