@@ -75,6 +75,15 @@ func (s *Set) Close() error {
 	return nil
 }
 
+// CloseNow is Close for whoever counts who uses the set, and knows that nobody does and nobody will: the map is given back at once,
+// and with it the room of a file that was removed. A call that runs meanwhile, or octets from Block, may end the process.
+func (s *Set) CloseNow() error {
+	if s.file == nil || s.file.closed.Swap(true) {
+		return nil
+	}
+	return syscall.Munmap(s.b)
+}
+
 // guard runs do, unless the set is closed, and turns a fault inside the map into ErrUnreadable.
 func (f *file) guard(do func() error) (err error) {
 	if f == nil {
@@ -83,14 +92,25 @@ func (f *file) guard(do func() error) (err error) {
 	if f.closed.Load() {
 		return errClosed
 	}
-	old := debug.SetPanicOnFault(true)
-	defer func() {
-		debug.SetPanicOnFault(old)
-		if r := recover(); r != nil {
-			err = f.fault(r)
-		}
-	}()
+	defer f.caught(debug.SetPanicOnFault(true), &err)
 	return do()
+}
+
+// caught ends what a guard began; it must be deferred itself.
+func (f *file) caught(old bool, err *error) {
+	debug.SetPanicOnFault(old)
+	if r := recover(); r != nil {
+		*err = f.fault(r)
+	}
+}
+
+// find is guard around Set.find, without the function value.
+func (f *file) find(s *Set, e *Entry, k Key) (ok bool, err error) {
+	if f.closed.Load() {
+		return false, errClosed
+	}
+	defer f.caught(debug.SetPanicOnFault(true), &err)
+	return s.find(e, k)
 }
 
 // fault is the error for a panic; it panics on for one that is not of the map.

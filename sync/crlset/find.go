@@ -12,7 +12,7 @@ import (
 // d is the key's distance from the region's start, for its tail.
 func (r *region) find(e *Entry, b []byte, size uint, offset uint64, d Key) (bool, error) {
 	var f frame
-	if size < 3 || touch(b, size) == 0 || !r.measure(&f, binary.LittleEndian.Uint16(b), size) {
+	if size < 3 || r.touch(b, size, offset) == 0 || !r.measure(&f, binary.LittleEndian.Uint16(b), size) {
 		return false, fmt.Errorf("%w: block too short", ErrFormat)
 	}
 	k := f.k & 63
@@ -42,12 +42,15 @@ func (r *region) find(e *Entry, b []byte, size uint, offset uint64, d Key) (bool
 // isZero has the lowest bit set if x, which must be below 2^63, is 0; of the others nothing is said.
 func isZero(x uint64) uint64 { return (x - 1) >> 63 }
 
-// touch reads an octet of each line in which the search may look, so that all are on the way at once and not one after the other.
-// Its result, which is never 0, is worth nothing; asking for it keeps the reads.
-func touch(b []byte, size uint) byte {
-	t := b[2]
-	for at := uint(64); at < min(size, 320); at += 64 {
-		t |= b[at]
+// touch reads an octet of each line in which low, digit and date are if keys lie evenly, so that all are on the way at once and not
+// one after the other. Its result, which is never 0, is worth nothing; asking for it keeps the reads.
+func (r *region) touch(b []byte, size uint, offset uint64) byte {
+	c := r.code
+	part := uint(offset << ((63 - r.shift) & 63) >> 47) // of the block before the entry, times 2^16
+	t := b[min(size-1, 64)] | b[size*c.highPart>>16+(size*c.lowPart>>16*part)>>16]
+	if c.digitPart > 0 {
+		dates, digits, rest := size*c.datePart>>16, size*c.digitPart>>16, 1<<16-part
+		t |= b[size-1-dates*rest>>16] | b[size-1-dates-digits*rest>>16]
 	}
 	return t | 1
 }

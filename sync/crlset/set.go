@@ -69,7 +69,9 @@ func (s *Set) plan(b []byte) error {
 	if groups*s.t.groupSize() != s.t.plan-s.t.directory {
 		return fmt.Errorf("%w: directory does not fit the plan", ErrFormat)
 	}
-	s.layout = l
+	if s.layout = l; len(l.regions) > 0 {
+		l.regions[0].code.weigh(s.t.directory-uint64(len(magic)), s.t.entries)
+	}
 	return nil
 }
 
@@ -131,11 +133,14 @@ func (s *Set) relative(group []byte, j int) uint64 {
 func (s *Set) Find(k Key) (e Entry, ok bool, err error) {
 	if s.file == nil {
 		ok, err = s.find(&e, k)
-		return e, ok, err
+	} else {
+		ok, err = s.file.find(s, &e, k)
+		runtime.KeepAlive(s)
 	}
-	err = s.file.guard(func() (err error) { ok, err = s.find(&e, k); return err })
-	runtime.KeepAlive(s)
-	return e, ok && err == nil, err
+	if err != nil {
+		return Entry{}, false, err
+	}
+	return e, ok, nil
 }
 
 func (s *Set) find(e *Entry, k Key) (bool, error) {
