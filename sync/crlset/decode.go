@@ -77,8 +77,8 @@ func (r *region) keys(out []Entry, s []byte, base Key, f *frame) bool {
 			before, low, i = offset, low+f.k, i+1
 		}
 	}
-	return i == f.n && f.lows-highsAt-place <= 8 && out[i-1].Key.Compare(base) >= 0 &&
-		(r.tail == 0 || r.tails(out, s, f)) && !r.ends(out[i-1].Key)
+	return i == f.n && f.lows-highsAt-place <= 8 && (r.tail == 0 || r.tails(out, s, f)) &&
+		out[i-1].Key.Compare(base) >= 0 && !r.ends(out[i-1].Key) // below base: beyond 160 bits
 }
 
 // word is 64 bits of the highs from place on, which is a multiple of 8. Past the end they are zero.

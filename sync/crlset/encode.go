@@ -59,7 +59,7 @@ func (l *Layout) Encode(dst []byte, i int, entries []Entry) ([]byte, error) {
 
 // encode writes one block that begins at base.
 func (r *region) encode(dst []byte, base Key, entries []Entry) ([]byte, error) {
-	if r.ends(entries[len(entries)-1].Key) {
+	if entries[0].Key.Compare(base) < 0 || r.ends(entries[len(entries)-1].Key) {
 		return nil, fmt.Errorf("%w: entry outside its region", ErrPlan)
 	}
 	scratch := offsets.Get().(*[MaxBlock]uint64)

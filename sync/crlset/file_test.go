@@ -80,7 +80,7 @@ func TestP7FlippedOctetIsFoundAtFirstTouch(t *testing.T) {
 	if err := s.Scrub(t.Context()); !errors.Is(err, crlset.ErrDigest) {
 		t.Errorf("Scrub() = %v, want ErrDigest", err)
 	}
-	for at := range []int{0, len(file) - 1} {
+	for _, at := range []int{0, len(file) - 1} {
 		bad := bytes.Clone(file)
 		bad[at] ^= 1
 		if err := os.WriteFile(path, bad, 0o600); err != nil {

@@ -174,6 +174,39 @@ func TestRefusesEntries(t *testing.T) {
 	}
 }
 
+// TestRefusesKeysBeyondTheLast: a block may reach past 160 bits, but nothing is there.
+func TestRefusesKeysBeyondTheLast(t *testing.T) {
+	start := append(bytes.Repeat([]byte{0xff}, 19), 0xff-100)
+	top := crlset.Key{A: 1<<32 - 1, B: 1<<64 - 1, C: 1<<64 - 1}
+	for _, g := range []crlset.Region{{Start: start, Shift: 10, Blocks: 1}, {Start: start, Tail: 8, Shift: 1, Blocks: 1}} {
+		l, err := crlset.Plan{Reasons: []crlset.Reason{0}, Regions: []crlset.Region{g}}.Layout()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := l.Encode(nil, 0, []crlset.Entry{{Key: crlset.Key{C: 50}}}); !errors.Is(err, crlset.ErrPlan) {
+			t.Errorf("Encode() of a key below its block = %v, want ErrPlan", err)
+		}
+		b, err := l.Encode(nil, 0, []crlset.Entry{{Key: top}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := l.Decode(nil, 0, b); err != nil {
+			t.Errorf("Decode() of the last key = %v", err)
+		}
+		g.Start = []byte{1} // the same octets as what a key below would be: distance 100 + 1 + 50
+		low, err := crlset.Plan{Reasons: []crlset.Reason{0}, Regions: []crlset.Region{g}}.Layout()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if b, err = low.Encode(nil, 0, []crlset.Entry{{Key: crlset.Key{C: 152}}}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := l.Decode(nil, 0, b); !errors.Is(err, crlset.ErrFormat) {
+			t.Errorf("Decode() of a key beyond 160 bits = %v, want ErrFormat", err)
+		}
+	}
+}
+
 // TestWriterStopsAtAFullBlock: not only at its end, or memory would grow with the entries.
 func TestWriterStopsAtAFullBlock(t *testing.T) {
 	p := crlset.Plan{Reasons: []crlset.Reason{0}, Regions: []crlset.Region{{Shift: 63, Blocks: 1}}}
