@@ -52,6 +52,8 @@ var (
 	ErrReadOnly = errors.New("the store of revocation lists was opened for reading alone")
 	// ErrHistory says that what was in force at a time cannot be read any more.
 	ErrHistory = errors.New("history of the revocation set does not reach so far")
+	// ErrOtherKey says that what is published was signed by another key than the store was opened with.
+	ErrOtherKey = errors.New("the published sets are signed by another key: this is another central's store, or the key directory is not the right one")
 	// ErrDamaged says that a file of the store contradicts itself or its neighbours.
 	ErrDamaged = errors.New("file of the store of revocation lists is damaged")
 )
@@ -119,7 +121,7 @@ type scope struct {
 }
 
 // Open reads what an earlier run kept and clears away what a crash left. A file that cannot be believed is set aside and logged. ErrHeld
-// when another process works with the folder.
+// when another process works with the folder; ErrOtherKey, or the error of a disk that cannot be read: nothing is removed then.
 func Open(ctx context.Context, c Config) (_ *Store, err error) {
 	pub, err := sign.PublicKeyOf(c.Sign.Public())
 	if err != nil {

@@ -60,7 +60,8 @@ func (sc *scope) keepStep(st step) error {
 	return keep(sc.past(st.Next, endStep), st)
 }
 
-// loadSteps reads the history up to the set in force and clears away what was begun of a later one.
+// loadSteps reads the history up to the set in force and clears away what was begun of a later one. Where no set is in force any more, what
+// is there is no leftover.
 func (s *Store) loadSteps(ctx context.Context, sc *scope, p *published) error {
 	dir := filepath.Join(sc.dir, dirHistory)
 	files, err := os.ReadDir(dir)
@@ -69,10 +70,13 @@ func (s *Store) loadSteps(ctx context.Context, sc *scope, p *published) error {
 	}
 	for _, f := range files {
 		v, end, ok := numberOf(f.Name())
-		if !ok || end != endStep || v.Compare(p.head.Number) > 0 {
+		if !ok || end != endStep || p.exists() && v.Compare(p.head.Number) > 0 {
 			continue
 		}
 		st, err := readStep(filepath.Join(dir, f.Name()), v)
+		if err != nil && !errors.Is(err, ErrDamaged) {
+			return fmt.Errorf("reading the step to set %s: %w", Number(v), err)
+		}
 		if err != nil {
 			if err := s.setAside(ctx, filepath.Join(dir, f.Name()), err); err != nil {
 				return err
@@ -85,9 +89,13 @@ func (s *Store) loadSteps(ctx context.Context, sc *scope, p *published) error {
 	if s.ReadOnly {
 		return nil
 	}
+	lost := !p.exists() && len(p.steps) > 1 // the sets are gone, and what they said can be told still. One step alone is a first set half made
+	if lost {
+		s.Log.ErrorContext(ctx, "no published set can be found; the history of those that were is kept", slog.String("scope", sc.of.String()))
+	}
 	return s.sweep(ctx, dir, func(name string) bool {
 		v, _, ok := numberOf(name)
-		return ok && v.Compare(p.head.Number) <= 0
+		return ok && (lost || v.Compare(p.head.Number) <= 0)
 	})
 }
 

@@ -18,6 +18,7 @@ import (
 	"kazashi.example/sync/crlset/manifest"
 	"kazashi.example/sync/durable"
 	"kazashi.example/sync/rule"
+	"kazashi.example/sync/sign"
 	"kazashi.example/sync/wire"
 )
 
@@ -58,14 +59,9 @@ func (s *Store) loadPublished(ctx context.Context, sc *scope) error {
 	if err != nil {
 		return err
 	}
-	var pub published
-	for _, v := range slices.Backward(names) {
-		if pub, err = s.loadManifest(sc, v); err == nil {
-			break
-		}
-		if err := s.setAside(ctx, sc.set(v, endManifest), err); err != nil {
-			return err
-		}
+	pub, err := s.newest(ctx, sc, names)
+	if err != nil {
+		return err
 	}
 	pub.highest = highest
 	if pub.exists() {
@@ -103,11 +99,40 @@ func (sc *scope) numbers() (names []rule.Version, highest uint64, err error) {
 	return names, highest, nil
 }
 
-func (s *Store) loadManifest(sc *scope, v rule.Version) (p published, err error) {
-	b, err := os.ReadFile(sc.set(v, endManifest))
-	if err != nil {
-		return p, err
+// newest reads manifests from the newest to the first that can be believed, and sets those before it aside. ErrOtherKey, and all stays as it
+// is, where there is none and another key signed one.
+func (s *Store) newest(ctx context.Context, sc *scope, names []rule.Version) (published, error) {
+	var damaged []rule.Version
+	var faults []error
+	for _, v := range slices.Backward(names) {
+		b, err := os.ReadFile(sc.set(v, endManifest))
+		if err != nil { // which says nothing about the manifest
+			return published{}, fmt.Errorf("reading the manifest of set %s: %w", Number(v), err)
+		}
+		p, err := s.readManifest(sc, v, b)
+		if err == nil {
+			return p, s.setAllAside(ctx, sc, damaged, faults)
+		}
+		damaged, faults = append(damaged, v), append(faults, err)
 	}
+	for i, err := range faults {
+		if errors.Is(err, sign.ErrUnknownKey) {
+			return published{}, fmt.Errorf("%w: set %s of %s", ErrOtherKey, Number(damaged[i]), sc.of)
+		}
+	}
+	return published{}, s.setAllAside(ctx, sc, damaged, faults)
+}
+
+func (s *Store) setAllAside(ctx context.Context, sc *scope, damaged []rule.Version, faults []error) error {
+	for i, v := range damaged {
+		if err := s.setAside(ctx, sc.set(v, endManifest), faults[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Store) readManifest(sc *scope, v rule.Version, b []byte) (p published, err error) {
 	if p.manifest, p.head, err = manifest.Decode(s.keys, b); err != nil {
 		return published{}, err
 	}

@@ -109,7 +109,7 @@ func (d *Daemon) assemble(ctx context.Context) error {
 	if err := d.db.View(ctx, func(tx store.Tx) (err error) { centralEpoch, err = tx.CentralEpoch(); return err }); err != nil {
 		return err
 	}
-	if err := d.checkKeys(); err != nil {
+	if err := CheckKeys(d.conf, d.keys); err != nil {
 		return err
 	}
 	made, err := policy.Make(d.conf, d.keys, centralEpoch, d.now())
@@ -148,14 +148,14 @@ func (d *Daemon) assemble(ctx context.Context) error {
 	return nil
 }
 
-// checkKeys refuses keys whose root is not that of the bundle which boxes have. A bundle that is damaged or not there says
+// CheckKeys returns ErrOtherKeys for keys whose root is not that of the bundle which boxes have. A bundle that is damaged or not there says
 // nothing, and is made anew.
-func (d *Daemon) checkKeys() error {
-	root, err := d.keys.Fingerprint()
+func CheckKeys(c config.Config, k *keys.Keys) error {
+	root, err := k.Fingerprint()
 	if err != nil {
 		return err
 	}
-	kept, err := os.ReadFile(filepath.Join(d.conf.DataDir, fileTrust))
+	kept, err := os.ReadFile(filepath.Join(c.DataDir, fileTrust))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -163,7 +163,7 @@ func (d *Daemon) checkKeys() error {
 		return fmt.Errorf("reading the trust bundle in force: %w", err)
 	}
 	if _, err := trust.Open(kept, trust.Terms{Root: root}); errors.Is(err, trust.ErrRoot) {
-		return fmt.Errorf("%w: %s", ErrOtherKeys, d.conf.KeysDir)
+		return fmt.Errorf("%w: %s", ErrOtherKeys, c.KeysDir)
 	}
 	return nil
 }

@@ -98,6 +98,9 @@ func (o *scoped) prepare(c *cobra.Command) (*opened, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w (`kazashi-central init` makes the keys)", err)
 	}
+	if err := daemon.CheckKeys(conf, k); err != nil {
+		return nil, err
+	}
 	log := slog.New(slog.NewJSONHandler(c.ErrOrStderr(), &slog.HandlerOptions{Level: slog.LevelWarn}))
 	with, err := daemon.StoreConfig(conf, anchors, k.Sign, time.Now, log)
 	return &opened{scope: scope, conf: conf, keys: k, with: with}, err
