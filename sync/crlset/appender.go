@@ -26,24 +26,24 @@ type Summary struct {
 	Plan    Plan
 }
 
-// Appender writes a set's file from encoded blocks. It keeps four octets a block. It belongs to one goroutine, and an error is
+// appender writes a set's file from encoded blocks. It keeps four octets a block. It belongs to one goroutine, and an error is
 // final.
-type Appender struct {
+type appender struct {
 	out     sink
 	sizes   []uint32 // of the blocks so far
 	entries uint64
 	err     error
 }
 
-// NewAppender begins a file.
-func NewAppender(w io.Writer) *Appender {
-	a := &Appender{out: NewChunker(w)}
+// newAppender begins a file.
+func newAppender(w io.Writer) *appender {
+	a := &appender{out: NewChunker(w)}
 	_, a.err = io.WriteString(a.out, magic)
 	return a
 }
 
-// Append writes the next block as Layout.Encode makes it. An empty block is no octets.
-func (a *Appender) Append(block []byte) error {
+// put writes the next block as Layout.Encode makes it. An empty block is no octets.
+func (a *appender) put(block []byte) error {
 	if a.err != nil {
 		return a.err
 	}
@@ -57,11 +57,11 @@ func (a *Appender) Append(block []byte) error {
 	return a.err
 }
 
-// Blocks is how many blocks came so far.
-func (a *Appender) Blocks() int { return len(a.sizes) }
+// blocks is how many came so far.
+func (a *appender) blocks() int { return len(a.sizes) }
 
-// Close writes directory, plan and trailer. The plan must have as many blocks as came; ErrPlan otherwise.
-func (a *Appender) Close(p Plan) (Summary, error) {
+// close writes directory, plan and trailer. The plan must have as many blocks as came; ErrPlan otherwise.
+func (a *appender) close(p Plan) (Summary, error) {
 	if a.err != nil {
 		return Summary{}, a.err
 	}
@@ -72,7 +72,7 @@ func (a *Appender) Close(p Plan) (Summary, error) {
 	return a.finish(l)
 }
 
-func (a *Appender) finish(l *Layout) (Summary, error) {
+func (a *appender) finish(l *Layout) (Summary, error) {
 	if a.err != nil {
 		return Summary{}, a.err
 	}
@@ -99,7 +99,7 @@ func (a *Appender) finish(l *Layout) (Summary, error) {
 }
 
 // width is that of relative offsets.
-func (a *Appender) width() uint8 {
+func (a *appender) width() uint8 {
 	for i := 0; i < len(a.sizes); i += groupBlocks {
 		sum := uint64(0)
 		for _, s := range a.sizes[i:min(i+groupBlocks-1, len(a.sizes))] {
@@ -112,7 +112,7 @@ func (a *Appender) width() uint8 {
 }
 
 // directory writes the groups of offsets.
-func (a *Appender) directory(width uint8) {
+func (a *appender) directory(width uint8) {
 	var group []byte
 	at := uint64(len(magic))
 	for i := 0; i < len(a.sizes); i += groupBlocks {

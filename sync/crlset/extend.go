@@ -99,11 +99,11 @@ func (x *extension) take(r *region, additions []Entry, last bool) error {
 			break
 		}
 		n := r.count(additions, b)
-		have, err := x.base.Block(r.first + b)
+		have, err := x.base.held(r.first + b)
 		if err != nil {
 			return err
 		}
-		if n > aimed*crowdFactor || n+entries(have) > MaxBlock {
+		if n > aimed*crowdFactor || n+have > MaxBlock {
 			return fmt.Errorf("%w: additions crowd in a block", ErrPlan)
 		}
 		additions = additions[n:]

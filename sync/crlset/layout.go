@@ -86,9 +86,6 @@ func (l *Layout) add(g Region, c *code) error {
 	return nil
 }
 
-// Plan is what the layout was made from.
-func (l *Layout) Plan() Plan { return l.plan }
-
 // Blocks is how many blocks there are, empty ones included. They are numbered from 0 in the order of their keys.
 func (l *Layout) Blocks() int { return l.blocks }
 

@@ -27,7 +27,7 @@ const (
 // a block. It belongs to one goroutine, and an error is final.
 type PlanningWriter struct {
 	columns Columns
-	out     *Appender
+	out     *appender
 	layout  Layout // of the regions so far, the open one included
 	code    *code
 	window  []Entry
@@ -41,7 +41,7 @@ type PlanningWriter struct {
 
 // NewPlanningWriter begins a file of these columns.
 func NewPlanningWriter(w io.Writer, c Columns) *PlanningWriter {
-	return &PlanningWriter{columns: c, out: NewAppender(w)}
+	return &PlanningWriter{columns: c, out: newAppender(w)}
 }
 
 // Add takes the next entry: ErrOrder if it does not rise, ErrPlan if it is more than any set can tell.
@@ -88,7 +88,7 @@ func (w *PlanningWriter) Close() (Summary, error) {
 		return Summary{}, w.err
 	}
 	w.err = errClosed
-	return w.out.Close(w.layout.plan)
+	return w.out.close(w.layout.plan)
 }
 
 // write writes blocks until no more than keep entries are left in the window.
@@ -132,8 +132,8 @@ func (w *PlanningWriter) block(rest []Entry) (int, error) {
 		b, n = 0, w.current().count(rest, 0)
 	}
 	r := w.current()
-	for r.first+b > w.out.Blocks() {
-		if err := w.out.Append(nil); err != nil {
+	for r.first+b > w.out.blocks() {
+		if err := w.out.put(nil); err != nil {
 			return 0, err
 		}
 	}
@@ -145,7 +145,7 @@ func (w *PlanningWriter) block(rest []Entry) (int, error) {
 	w.layout.blocks = r.first + r.blocks
 	w.layout.plan.Regions[len(w.layout.regions)-1].Blocks = uint32(r.blocks)
 	w.done += uint64(n)
-	return n, w.out.Append(w.octets)
+	return n, w.out.put(w.octets)
 }
 
 // current is the region that blocks are written to.

@@ -40,7 +40,7 @@ type Reviser interface {
 func Revise(w io.Writer, base *Set, by Reviser) (Summary, error) {
 	r := revising{base: base, by: by, out: newStream(w), stop: make(chan struct{})}
 	r.order, r.work = make(chan *batch, batches), make(chan *batch, batches)
-	a := &Appender{out: r.out, sizes: make([]uint32, 0, base.layout.blocks)}
+	a := &appender{out: r.out, sizes: make([]uint32, 0, base.layout.blocks)}
 	_, a.err = io.WriteString(a.out, magic)
 	var running sync.WaitGroup
 	running.Go(r.plan)
@@ -101,7 +101,7 @@ func (r *revising) code() {
 }
 
 // collect writes batches in order.
-func (r *revising) collect(a *Appender) error {
+func (r *revising) collect(a *appender) error {
 	for b := range r.order {
 		<-b.done
 		if err := errors.Join(a.err, b.err); err != nil {

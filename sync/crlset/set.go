@@ -185,17 +185,18 @@ func (s *Set) Answer(serial certid.Serial) (record.Answer, error) {
 	}
 }
 
-// Block returns the octets of block i, compared with their digests; none if it is empty. They are not to be changed, nor used
-// after the set is closed. Errors are Find's.
-func (s *Set) Block(i int) (b []byte, err error) {
-	if i < 0 || i >= s.layout.blocks {
-		return nil, fmt.Errorf("%w: block out of range", ErrFormat)
-	}
-	err = s.file.guard(func() (err error) { b, err = s.block(i); return err })
+// held is how many entries block i has. Errors are Find's.
+func (s *Set) held(i int) (n int, err error) {
+	err = s.file.guard(func() error {
+		b, err := s.block(i)
+		n = entries(b)
+		return err
+	})
 	runtime.KeepAlive(s)
-	return b, err
+	return n, err
 }
 
+// block is the octets of block i, compared with their digests; none if it is empty.
 func (s *Set) block(i int) ([]byte, error) {
 	from, to, err := s.bounds(i)
 	if err == nil {

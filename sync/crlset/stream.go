@@ -7,7 +7,7 @@ import (
 	"syscall"
 )
 
-// sink is what an Appender writes to.
+// sink is what an appender writes to.
 type sink interface {
 	io.Writer
 	Size() uint64

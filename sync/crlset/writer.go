@@ -8,7 +8,7 @@ import (
 // Writer makes a set's file by a plan that is given. It belongs to one goroutine, and an error is final.
 type Writer struct {
 	layout  *Layout
-	out     *Appender
+	out     *appender
 	region  *region // of the block that is being filled; nil before the first entry
 	block   int     // its number
 	base    Key     // its first key
@@ -23,7 +23,7 @@ func NewWriter(w io.Writer, p Plan) (*Writer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Writer{layout: l, out: NewAppender(w)}, nil
+	return &Writer{layout: l, out: newAppender(w)}, nil
 }
 
 // Add takes the next entry: ErrOrder if it does not rise, ErrPlan if the plan has no place for it.
@@ -87,8 +87,8 @@ func (w *Writer) turn(k Key) error {
 
 // skip writes empty blocks up to number to.
 func (w *Writer) skip(to int) error {
-	for w.out.Blocks() < to {
-		if err := w.out.Append(nil); err != nil {
+	for w.out.blocks() < to {
+		if err := w.out.put(nil); err != nil {
 			return err
 		}
 	}
@@ -104,7 +104,7 @@ func (w *Writer) end() (err error) {
 		return err
 	}
 	w.pending = w.pending[:0]
-	return w.out.Append(w.octets)
+	return w.out.put(w.octets)
 }
 
 // Close writes the rest of the file. The writer below stays open.
