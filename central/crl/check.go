@@ -22,6 +22,7 @@ func (m *making) check(ctx context.Context, sum crlset.Summary) error {
 	if err := same(ctx, m.entries(), next.Source()); err != nil {
 		return err
 	}
+	m.draft.step.Newest = m.sc.pub.newest(m.rows)
 	if m.base == nil {
 		return nil
 	}

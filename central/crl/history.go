@@ -1,21 +1,16 @@
 package crl
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
-	"sync"
-	"time"
 
-	"kazashi.example/sync/certid"
-	"kazashi.example/sync/crlset"
 	"kazashi.example/sync/crlset/manifest"
-	"kazashi.example/sync/record"
 	"kazashi.example/sync/rule"
 	"kazashi.example/sync/wire"
 )
@@ -32,7 +27,7 @@ type step struct {
 	BaseRoot   manifest.Digest `cbor:"3,keyasint"`
 	Next       rule.Version    `cbor:"4,keyasint"`
 	Root       manifest.Digest `cbor:"5,keyasint"` // of the set that it led to
-	ThisUpdate int64           `cbor:"6,keyasint"` // of that set, Unix seconds
+	ThisUpdate int64           `cbor:"6,keyasint"` // of that set's oldest list, Unix seconds
 	NextUpdate int64           `cbor:"7,keyasint"`
 	Issuers    [][]byte        `cbor:"8,keyasint"`
 	Made       int64           `cbor:"9,keyasint"`           // Unix seconds
@@ -41,6 +36,8 @@ type step struct {
 	Head       wire.Blob       `cbor:"12,keyasint,omitzero"` // the delta's head; zero: there is no delta
 	Delta      wire.Blob       `cbor:"13,keyasint,omitzero"`
 	Entries    uint64          `cbor:"14,keyasint"` // of the set that it led to
+	// Newest is the latest thisUpdate of any list in that set, or in one before it, Unix seconds: from then on the set was in force.
+	Newest int64 `cbor:"15,keyasint"`
 }
 
 // changes is a small set file. Zero entries have no file.
@@ -51,6 +48,18 @@ type changes struct {
 }
 
 func (s step) hasDelta() bool { return s.Delta.Size > 0 }
+
+// newest is what Newest of the step to a set of these lists is to be.
+func (p *published) newest(rows []manifest.Row) int64 {
+	newest := int64(math.MinInt64)
+	if n := len(p.steps); n > 0 {
+		newest = p.steps[n-1].Newest
+	}
+	for _, r := range rows {
+		newest = max(newest, r.ThisUpdate)
+	}
+	return newest
+}
 
 // begins reports whether nothing is known of before.
 func (s step) begins() bool { return s.Base == rule.Version{} }
@@ -111,180 +120,4 @@ func readStep(path string, v rule.Version) (st step, err error) {
 		return st, fmt.Errorf("%w: step of another version or set", ErrDamaged)
 	}
 	return st, nil
-}
-
-// State is what a set says of one serial, and what it rests on.
-type State struct {
-	Number     rule.Version // of the set
-	ThisUpdate time.Time    // of the oldest list in it
-	NextUpdate time.Time
-	Issuers    [][]byte // certid.KeyIDs of which an absence speaks
-	Listed     bool
-	Reason     crlset.Reason
-	Date       time.Time // when it was revoked; zero time of Unix where sets have no dates
-}
-
-// AnswerAt is what the set says as of a time: an entry dated later did not hold yet.
-func (s State) AnswerAt(at time.Time) record.Answer {
-	switch {
-	case !s.Listed || s.Date.After(at):
-		return record.AnswerNotRevoked
-	case s.Reason == crlset.CertificateHold:
-		return record.AnswerOnHold
-	default:
-		return record.AnswerRevoked
-	}
-}
-
-// Covers reports whether an absence speaks of the certificates that this key issued.
-func (s State) Covers(issuer certid.KeyID) bool {
-	return manifest.Head{Issuers: s.Issuers}.Covers(issuer)
-}
-
-// told fills in what is said of a serial.
-func (s State) told(e crlset.Entry, listed bool) State {
-	if s.Listed = listed; listed {
-		s.Reason, s.Date = e.Reason, time.Unix(e.Date, 0).UTC()
-	}
-	return s
-}
-
-func stateOf(n rule.Version, this, next int64, issuers [][]byte) State {
-	return State{Number: n, ThisUpdate: time.Unix(this, 0).UTC(), NextUpdate: time.Unix(next, 0).UTC(), Issuers: issuers}
-}
-
-// Lookup is what the newest set says of a serial. ErrNone if there is no set that can be used, or an error of package crlset.
-func (s *Store) Lookup(of certid.Scope, serial certid.Serial) (State, error) {
-	return s.search(of, func(p *published, _ *scope) (State, error) {
-		e, ok, err := p.set.Find(crlset.KeyOf(serial))
-		h := p.head
-		return stateOf(h.Number, h.ThisUpdate, h.NextUpdate, h.Issuers).told(e, ok), err
-	})
-}
-
-// AsOf is what the set in force at a time said of a serial: the newest whose ThisUpdate is not after it. ErrNone if none was in
-// force, ErrHistory if it cannot be told any more, or an error of package crlset.
-func (s *Store) AsOf(of certid.Scope, serial certid.Serial, at time.Time) (State, error) {
-	return s.search(of, func(p *published, sc *scope) (State, error) {
-		key := crlset.KeyOf(serial)
-		e, ok, err := p.set.Find(key)
-		if err != nil {
-			return State{}, err
-		}
-		want := p.head.Number
-		for i, st := range slices.Backward(p.steps) {
-			if st.Next.Compare(want) > 0 { // one that was begun and never told of
-				continue
-			}
-			if st.Next != want {
-				return State{}, fmt.Errorf("%w: a step is missing", ErrHistory)
-			}
-			if st.ThisUpdate <= at.Unix() {
-				return stateOf(st.Next, st.ThisUpdate, st.NextUpdate, st.Issuers).told(e, ok), nil
-			}
-			if st.begins() && i == 0 {
-				return State{}, fmt.Errorf("%w: no set of %s was in force then", ErrNone, of)
-			}
-			if st.begins() {
-				return State{}, fmt.Errorf("%w: a set could not be read when the next was made", ErrHistory)
-			}
-			if e, ok, err = sc.undo(st, key, e, ok); err != nil {
-				return State{}, err
-			}
-			want = st.Base
-		}
-		return State{}, fmt.Errorf("%w: its beginning is missing", ErrHistory)
-	})
-}
-
-// search looks into what is in force while nothing takes it away.
-func (s *Store) search(of certid.Scope, look func(*published, *scope) (State, error)) (State, error) {
-	sc, err := s.known(of)
-	if err != nil {
-		return State{}, err
-	}
-	sc.mu.RLock()
-	defer sc.mu.RUnlock()
-	if sc.pub.set == nil || !sc.pub.believed {
-		return State{}, fmt.Errorf("%w: no set of %s", ErrNone, of)
-	}
-	st, err := look(&sc.pub, sc)
-	if err != nil {
-		if faulty(err) && !errors.Is(err, ErrHistory) && !sc.damaged.Swap(true) {
-			s.Log.Error("the revocation set in force is damaged on the disk; it will be made anew from the lists",
-				slog.String("scope", of.String()), slog.Any("error", err))
-		}
-		return State{}, err
-	}
-	return st, nil
-}
-
-// undo is what was said of a key before a step.
-func (sc *scope) undo(st step, key crlset.Key, e crlset.Entry, listed bool) (crlset.Entry, bool, error) {
-	old, had, err := sc.find(st, st.Before, endBefore, key)
-	if err != nil || had {
-		return old, had, err
-	}
-	if !listed {
-		return e, false, nil
-	}
-	_, added, err := sc.find(st, st.After, endAfter, key)
-	return e, !added, err
-}
-
-// find looks for a key in one file of a step.
-func (sc *scope) find(st step, c changes, end string, key crlset.Key) (e crlset.Entry, ok bool, err error) {
-	if c.Entries == 0 {
-		return e, false, nil
-	}
-	set, done, err := sc.opened.open(sc.past(st.Next, end), c)
-	if err != nil {
-		return e, false, fmt.Errorf("%w: %w", ErrHistory, err)
-	}
-	e, ok, err = set.Find(key)
-	if err := cmp.Or(err, done()); err != nil {
-		return e, false, fmt.Errorf("%w: %w", ErrHistory, err)
-	}
-	return e, ok, nil
-}
-
-// maxOpened is how many files of the history stay open: two months of days.
-const maxOpened = 128
-
-// opened are files of the history that stay open; they never change. A backlog asks for the same few days again and again.
-type opened struct {
-	mu   sync.Mutex // guards sets
-	sets map[string]*crlset.Set
-}
-
-// open opens a file, or finds it open. done is to be called after use.
-func (o *opened) open(path string, c changes) (_ *crlset.Set, done func() error, _ error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if set := o.sets[path]; set != nil {
-		return set, func() error { return nil }, nil
-	}
-	set, err := openSet(path, c.Size, c.Digests)
-	if err != nil {
-		return nil, nil, err
-	}
-	if len(o.sets) >= maxOpened {
-		return set, set.Close, nil
-	}
-	if o.sets == nil {
-		o.sets = map[string]*crlset.Set{}
-	}
-	o.sets[path] = set
-	return set, func() error { return nil }, nil
-}
-
-func (o *opened) close() error {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	var errs []error
-	for _, set := range o.sets {
-		errs = append(errs, set.Close())
-	}
-	o.sets = nil
-	return errors.Join(errs...)
 }

@@ -2,6 +2,7 @@ package crl
 
 import (
 	"context"
+	"errors"
 	"math"
 
 	"kazashi.example/sync/certid"
@@ -35,29 +36,35 @@ func (s *Store) Changes(ctx context.Context, of certid.Scope, next rule.Version)
 		if st.Next != next || st.begins() || sc.pub.set == nil {
 			continue
 		}
-		before, err := sc.source(st, st.Before, endBefore)
-		if err != nil {
-			return Changes{}, err
-		}
-		after, err := sc.source(st, st.After, endAfter)
-		if err != nil {
-			return Changes{}, err
-		}
-		return differences(ctx, before, after, st.Entries+st.Before.Entries-st.After.Entries, universe(sc.pub.set.Plan()), sc.pub.head.Columns)
+		return sc.changes(ctx, st)
 	}
 	return Changes{}, ErrNone
 }
 
-// source are the entries of one file of a step. It stays open with the store.
-func (sc *scope) source(st step, c changes, end string) (crlset.Source, error) {
-	if c.Entries == 0 {
-		return crlset.Merge(), nil
-	}
-	set, _, err := sc.opened.open(sc.past(st.Next, end), c) // what is not kept open goes with the process
+func (sc *scope) changes(ctx context.Context, st step) (c Changes, err error) {
+	before, done, err := sc.source(st, st.Before, endBefore)
 	if err != nil {
-		return nil, err
+		return c, err
 	}
-	return set.Source(), nil
+	defer func() { err = errors.Join(err, done()) }()
+	after, end, err := sc.source(st, st.After, endAfter)
+	if err != nil {
+		return c, err
+	}
+	defer func() { err = errors.Join(err, end()) }()
+	return differences(ctx, before, after, st.Entries+st.Before.Entries-st.After.Entries, universe(sc.pub.set.Plan()), sc.pub.head.Columns)
+}
+
+// source are the entries of one file of a step. done is to be called after use.
+func (sc *scope) source(st step, c changes, end string) (_ crlset.Source, done func() error, _ error) {
+	if c.Entries == 0 {
+		return crlset.Merge(), func() error { return nil }, nil
+	}
+	set, done, err := sc.opened.open(st.Next, sc.past(st.Next, end), c)
+	if err != nil {
+		return nil, nil, err
+	}
+	return set.Source(), done, nil
 }
 
 // differences counts where two sources differ; n is how many entries the base has in all.

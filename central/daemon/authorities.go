@@ -125,13 +125,13 @@ func (a *authorities) close() error {
 	return a.store.Close()
 }
 
-// StatusAt asks the certificate's own hierarchy.
-func (a *authorities) StatusAt(ctx context.Context, id certid.CertID, issuer content.Issuer, at time.Time) (validity.Status, error) {
+// StatusWithin asks the certificate's own hierarchy.
+func (a *authorities) StatusWithin(ctx context.Context, id certid.CertID, issuer content.Issuer, from, to time.Time) (validity.Status, error) {
 	of, ok := a.by[id.Scope.Hierarchy]
 	if !ok {
 		return validity.Status{}, fmt.Errorf("%w: %s", validity.ErrIssuer, id.Scope)
 	}
-	return of.StatusAt(ctx, id, issuer, at)
+	return of.StatusWithin(ctx, id, issuer, from, to)
 }
 
 // fetch looks for newer lists until ctx ends, and tells when a new set is in force.

@@ -74,7 +74,7 @@ func (o *Opener) examine(ctx context.Context, e store.Epoch, v store.Envelope, p
 	if f.decision = gate.Decide(in); f.decision.Verdict != record.VerdictProvisional {
 		return f, true, nil
 	}
-	s, ok := o.strictest(ctx, question{v, &f, issuer}, span{in.Clock.Now, when.to})
+	s, ok := o.ask(ctx, question{v, &f, issuer}, span{in.Clock.Now, when.to})
 	if !ok {
 		return f, false, nil
 	}

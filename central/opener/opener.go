@@ -88,9 +88,10 @@ type Services interface {
 	Sector(id record.ServiceID) (string, bool)
 }
 
-// Validity answers for one certificate as of a time; an error means that nobody could answer and to ask later.
+// Validity answers for one certificate and a tap at some moment from from to to, both included: the strictest that holds for any of them.
+// An error means that nobody could answer and to ask later.
 type Validity interface {
-	StatusAt(ctx context.Context, id certid.CertID, issuer content.Issuer, at time.Time) (validity.Status, error)
+	StatusWithin(ctx context.Context, id certid.CertID, issuer content.Issuer, from, to time.Time) (validity.Status, error)
 }
 
 // Examiner reads a certificate that came with a record.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"slices"
 	"time"
 
 	"kazashi.example/central/store"
@@ -53,31 +52,12 @@ type question struct {
 	issuer content.Issuer
 }
 
-// strictness orders answers: what cannot be said yet is worse than good news, and better than bad.
-var strictness = []record.Answer{
-	record.AnswerNotRevoked, record.AnswerNotCovered, record.AnswerUnknown, record.AnswerExpired, record.AnswerOnHold, record.AnswerRevoked,
-}
-
-// strictest asks at both ends and takes the stricter answer; false when either end has none. The end comes first: what is revoked
-// there needs no second question.
-func (o *Opener) strictest(ctx context.Context, q question, s span) (validity.Status, bool) {
-	last, ok := o.ask(ctx, q, s.to)
-	if !ok || s.from.Equal(s.to) || last.Answer == record.AnswerRevoked {
-		return last, ok
-	}
-	first, ok := o.ask(ctx, q, s.from)
-	if slices.Index(strictness, first.Answer) > slices.Index(strictness, last.Answer) {
-		return first, ok
-	}
-	return last, ok
-}
-
-// ask asks about a certificate; false when nobody could answer. That an issuer or a hierarchy is not configured here does not mend itself:
+// ask asks about a certificate for the whole span; false when nobody could answer. That an issuer or a hierarchy is not configured here does not mend itself:
 // a person must hear of it, at each try.
-func (o *Opener) ask(ctx context.Context, q question, at time.Time) (validity.Status, bool) {
+func (o *Opener) ask(ctx context.Context, q question, when span) (validity.Status, bool) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
-	s, err := o.Validity.StatusAt(ctx, q.card.cert, q.issuer, at)
+	s, err := o.Validity.StatusWithin(ctx, q.card.cert, q.issuer, when.from, when.to)
 	switch {
 	case err == nil:
 		return s, true

@@ -76,9 +76,9 @@ func TestAnOldGenerationsListDoesNotCoverANewOne(t *testing.T) { // P7
 		{"a newer generation's, listed", r.g3, 100, record.AnswerRevoked, nil},
 	} {
 		id := certid.CertID{Scope: auth, Serial: mustSerial(t, try.serial)}
-		got, err := a.StatusAt(t.Context(), id, shortOf(try.by), day)
+		got, err := a.StatusWithin(t.Context(), id, shortOf(try.by), day, day)
 		if got.Answer != try.want || !errors.Is(err, try.err) {
-			t.Errorf("StatusAt(%s) = %v, %v, want %v, %v", try.name, got.Answer, err, try.want, try.err)
+			t.Errorf("StatusWithin(%s) = %v, %v, want %v, %v", try.name, got.Answer, err, try.want, try.err)
 		}
 	}
 }

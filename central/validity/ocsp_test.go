@@ -195,8 +195,8 @@ func TestGivingUpIsNotSilence(t *testing.T) {
 	r.spoil(hang)
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	if got, err := r.authority.StatusAt(ctx, id, issuer, day); err == nil {
-		t.Errorf("StatusAt with an ended context = %v, want an error", got)
+	if got, err := r.authority.StatusWithin(ctx, id, issuer, day, day); err == nil {
+		t.Errorf("StatusWithin with an ended context = %v, want an error", got)
 	}
 	r.spoil(nil)
 	r.want("asked again", id, issuer, day, status(record.AnswerNotRevoked, fromOCSP))

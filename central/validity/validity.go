@@ -1,5 +1,5 @@
-// Package validity answers whether a certificate was revoked at the time of a tap: by OCSP (RFC 6960), and by the day's
-// list where no responder answers.
+// Package validity answers whether a certificate was revoked at the time of a tap: by OCSP (RFC 6960), which knows the present, and by
+// the lists since the tap.
 //
 // It never says "valid": the best answer is not_revoked. An answer always names its source and the time it is from; when
 // nobody can answer, that is an error and not an answer, and the caller asks again later. [Authority] may be used from any
@@ -24,7 +24,7 @@ import (
 	"kazashi.example/sync/wire"
 )
 
-// Errors of StatusAt.
+// Errors of StatusWithin.
 var (
 	// ErrNobody says that neither a responder nor a list can answer now.
 	ErrNobody = errors.New("neither the responder nor a list answers")
@@ -55,29 +55,30 @@ type Authority struct {
 // quietFor is how long a responder that did not answer is let alone: a backlog of thousands must not wait for it tap by tap.
 const quietFor = ocspTimeout
 
-// StatusAt answers as of a time. ErrIssuer, or ErrNobody when it must be asked again later.
-func (a *Authority) StatusAt(ctx context.Context, id certid.CertID, issuer content.Issuer, at time.Time) (Status, error) {
+// StatusWithin answers for a tap at some moment from from to to, both included: the strictest that holds for any of them. ErrIssuer, or
+// ErrNobody when it must be asked again later.
+func (a *Authority) StatusWithin(ctx context.Context, id certid.CertID, issuer content.Issuer, from, to time.Time) (Status, error) {
 	cert := a.issuer(id.Scope, issuer)
 	if cert == nil {
 		return Status{}, fmt.Errorf("%w: %s", ErrIssuer, id.Scope)
 	}
 	if !a.speaks() {
-		return a.fromLists(ctx, id, cert, at)
+		return a.fromLists(ctx, id, cert, from, to)
 	}
-	s, err := a.ask(ctx, cert, id.Serial, at)
+	s, err := a.ask(ctx, cert, id.Serial, to) // revoked at a moment is revoked at every later one
 	switch {
 	case err == nil:
-		return a.withList(ctx, s, id, at), nil
+		return a.withLists(ctx, s, id, from, to), nil
 	case ctx.Err() != nil:
 		return Status{}, fmt.Errorf("%w: %w", ErrNobody, err)
 	case errors.Is(err, errUnknown):
-		if s := a.withList(ctx, Status{Answer: record.AnswerNotRevoked}, id, at); s.Answer != record.AnswerNotRevoked {
+		if s := a.withLists(ctx, Status{Answer: record.AnswerNotRevoked}, id, from, to); s.Answer != record.AnswerNotRevoked {
 			return s, nil
 		}
 		return Status{}, fmt.Errorf("%w: %w", ErrNobody, err)
 	}
 	a.silent(ctx, err)
-	return a.fromLists(ctx, id, cert, at)
+	return a.fromLists(ctx, id, cert, from, to)
 }
 
 // speaks reports whether the responder is to be asked now.
@@ -107,51 +108,52 @@ func (a *Authority) issuer(scope certid.Scope, short content.Issuer) *x509.Certi
 	return nil
 }
 
-// withList adds what a responder cannot say: it knows the present, and a hold that was lifted since the tap is gone there. What
-// the set in force at the tap said against the certificate stands.
-func (a *Authority) withList(ctx context.Context, s Status, id certid.CertID, at time.Time) Status {
-	if s.Answer != record.AnswerNotRevoked {
+// withLists adds what a responder cannot say: it knows the present, and a hold that was lifted since the tap is gone there. What any
+// set since the tap said against the certificate stands.
+func (a *Authority) withLists(ctx context.Context, s Status, id certid.CertID, from, to time.Time) Status {
+	if s.Answer == record.AnswerRevoked {
 		return s
 	}
-	if inForce, ok := a.inForce(ctx, id, at); ok {
-		if answer := inForce.AnswerAt(at); answer != record.AnswerNotRevoked {
-			return Status{Answer: answer, Source: wire.SourceCRL, ThisUpdate: inForce.ThisUpdate}
+	past, err := a.past(ctx, id, from, to)
+	if err != nil {
+		if !errors.Is(err, crl.ErrNone) {
+			a.Log.ErrorContext(ctx, "what the revocation sets since a tap say cannot be told", slog.Any("error", err))
 		}
+		return s
+	}
+	if past.Answer == record.AnswerRevoked || past.Answer == record.AnswerOnHold && s.Answer == record.AnswerNotRevoked {
+		return ofList(past.Answer, past.By)
 	}
 	return s
 }
 
-// inForce is what the set in force at a time said, if it can be told.
-func (a *Authority) inForce(ctx context.Context, id certid.CertID, at time.Time) (crl.State, bool) {
-	s, err := a.Lists.AsOf(id.Scope, id.Serial, at)
-	if err != nil && !errors.Is(err, crl.ErrNone) {
-		a.Log.ErrorContext(ctx, "what the revocation set in force at a tap said cannot be told", slog.Any("error", err))
+// past asks the sets since a tap. Where some cannot be told of any more, the others count.
+func (a *Authority) past(ctx context.Context, id certid.CertID, from, to time.Time) (crl.Past, error) {
+	past, err := a.Lists.AsOf(id.Scope, id.Serial, from, to)
+	if err == nil && past.Gap != nil {
+		a.Log.ErrorContext(ctx, "what some of the revocation sets since a tap said cannot be told", slog.Any("error", past.Gap))
 	}
-	return s, err == nil
+	return past, err
 }
 
-// fromLists answers from the newest set, which knows most, and from the one in force at the tap, which knows holds since
-// lifted. A set whose nextUpdate had passed by the tap cannot vouch for it, nor one whose signer is older than the issuer.
-func (a *Authority) fromLists(ctx context.Context, id certid.CertID, issuer *x509.Certificate, at time.Time) (Status, error) {
-	newest, err := a.Lists.Lookup(id.Scope, id.Serial)
-	if err != nil {
-		return Status{}, fmt.Errorf("%w: %w", ErrNobody, err)
-	}
-	said := []crl.State{newest}
-	if s, ok := a.inForce(ctx, id, at); ok {
-		said = append(said, s)
-	}
-	for _, s := range said {
-		if answer := s.AnswerAt(at); answer != record.AnswerNotRevoked {
-			return Status{Answer: answer, Source: wire.SourceCRL, ThisUpdate: s.ThisUpdate}, nil
-		}
-	}
+func ofList(answer record.Answer, by crl.State) Status {
+	return Status{Answer: answer, Source: wire.SourceCRL, ThisUpdate: by.ThisUpdate}
+}
+
+// fromLists answers from the sets alone. A newest set whose nextUpdate had passed by the tap cannot vouch for it, nor one whose signer is
+// older than the issuer; what a set says against a certificate stands all the same.
+func (a *Authority) fromLists(ctx context.Context, id certid.CertID, issuer *x509.Certificate, from, to time.Time) (Status, error) {
+	past, err := a.past(ctx, id, from, to)
 	switch {
-	case newest.NextUpdate.Before(at):
+	case err != nil:
+		return Status{}, fmt.Errorf("%w: %w", ErrNobody, err)
+	case past.Answer != record.AnswerNotRevoked:
+		return ofList(past.Answer, past.By), nil
+	case past.Newest.NextUpdate.Before(to):
 		return Status{}, fmt.Errorf("%w: the newest list of %s was over before the tap", ErrNobody, id.Scope)
-	case !newest.Covers(jpki.KeyIDOf(issuer)):
+	case !past.Newest.Covers(jpki.KeyIDOf(issuer)):
 		return Status{}, fmt.Errorf("%w: the newest list of %s does not speak of this issuer key", ErrNobody, id.Scope)
 	default:
-		return Status{Answer: record.AnswerNotRevoked, Source: wire.SourceCRL, ThisUpdate: newest.ThisUpdate}, nil
+		return ofList(past.Answer, past.Newest), nil
 	}
 }

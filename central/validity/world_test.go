@@ -175,16 +175,16 @@ func (r *rig) short(generation int) content.Issuer {
 // want asks, and compares.
 func (r *rig) want(name string, id certid.CertID, issuer content.Issuer, at time.Time, want validity.Status) {
 	r.t.Helper()
-	got, err := r.authority.StatusAt(r.t.Context(), id, issuer, at)
+	got, err := r.authority.StatusWithin(r.t.Context(), id, issuer, at, at)
 	if err != nil || got.Answer != want.Answer || got.Source != want.Source || got.ThisUpdate.IsZero() {
-		r.t.Errorf("%s: StatusAt = %v from %v of %v, %v, want %v from %v", name, got.Answer, got.Source, got.ThisUpdate, err, want.Answer, want.Source)
+		r.t.Errorf("%s: StatusWithin = %v from %v of %v, %v, want %v from %v", name, got.Answer, got.Source, got.ThisUpdate, err, want.Answer, want.Source)
 	}
 }
 
 func (r *rig) refuse(name string, id certid.CertID, issuer content.Issuer, at time.Time, want error) {
 	r.t.Helper()
-	if got, err := r.authority.StatusAt(r.t.Context(), id, issuer, at); !errors.Is(err, want) || got != (validity.Status{}) {
-		r.t.Errorf("%s: StatusAt = %v, %v, want %v", name, got, err, want)
+	if got, err := r.authority.StatusWithin(r.t.Context(), id, issuer, at, at); !errors.Is(err, want) || got != (validity.Status{}) {
+		r.t.Errorf("%s: StatusWithin = %v, %v, want %v", name, got, err, want)
 	}
 }
 

@@ -139,8 +139,8 @@ func (w *World) Silence(serial ...byte) {
 // Asked is how often the authority was asked.
 func (w *World) Asked() int { w.mu.Lock(); defer w.mu.Unlock(); return w.asked }
 
-// StatusAt is opener.Validity.
-func (w *World) StatusAt(_ context.Context, id certid.CertID, _ content.Issuer, at time.Time) (validity.Status, error) {
+// StatusWithin is opener.Validity: of now, whatever the time asked for.
+func (w *World) StatusWithin(_ context.Context, id certid.CertID, _ content.Issuer, _, to time.Time) (validity.Status, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.asked++
@@ -151,7 +151,7 @@ func (w *World) StatusAt(_ context.Context, id certid.CertID, _ content.Issuer, 
 	if !ok {
 		a = record.AnswerNotRevoked
 	}
-	return validity.Status{Answer: a, Source: wire.SourceOCSP, ThisUpdate: at}, nil
+	return validity.Status{Answer: a, Source: wire.SourceOCSP, ThisUpdate: to}, nil
 }
 
 // Examine is opener.Examiner.

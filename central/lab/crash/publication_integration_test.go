@@ -291,9 +291,9 @@ func (p *press) whole(s *crl.Store, day int) error {
 			return errors.Join(fmt.Errorf("looking up: %v, want %v", got, want), err)
 		}
 		want := p.answers[0][serial]
-		st, err = s.AsOf(scope, serial, p.at(0))
-		if got := st.AnswerAt(p.at(0)); err != nil || got != want {
-			return errors.Join(fmt.Errorf("looking up as of the day before: %v, want %v", got, want), err)
+		past, err := s.AsOf(scope, serial, p.at(0), p.at(0))
+		if err = errors.Join(err, past.Gap); err != nil || past.Answer != want {
+			return errors.Join(fmt.Errorf("looking up as of the day before: %v, want %v", past.Answer, want), err)
 		}
 	}
 	offers := s.Offers(nil)
