@@ -1,6 +1,7 @@
 package crlset
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"math/bits"
@@ -98,22 +99,39 @@ func selectZero(q []byte, n, limit uint) (uint, bool) {
 	return 0, false
 }
 
-// among looks through the entries that share the high of entry i, whose place is given.
+// among searches by halves the entries that share the high of entry i, whose place is given.
 func (r *region) among(b []byte, f *frame, i, place uint, want uint64, d Key) (uint, bool) {
 	var tail Key
 	tail.B, tail.C = d.low(r.tail)
-	for ; i < f.n && b[(highsAt+place)>>3]>>(place&7)&1 != 0; i, place = i+1, place+1 {
-		switch low := pack.Get(b, f.lows+i*f.k, f.k); {
-		case low < want:
-		case low > want:
-			return 0, false
+	to := i + streak(b, highsAt+place, min(f.n-i, f.lows-highsAt-place))
+	for i < to {
+		mid := (i + to) / 2
+		c := cmp.Compare(pack.Get(b, f.lows+mid*f.k, f.k), want)
+		if c == 0 {
+			c = r.tailAt(b, f, mid).Compare(tail)
+		}
+		switch {
+		case c == 0:
+			return mid, true
+		case c < 0:
+			i = mid + 1
 		default:
-			if c := r.tailAt(b, f, i).Compare(tail); c >= 0 {
-				return i, c == 0
-			}
+			to = mid
 		}
 	}
 	return 0, false
+}
+
+// streak is how many one bits follow one another from bit at on, up to most.
+func streak(b []byte, at, most uint) (n uint) {
+	for n < most {
+		shift := (at + n) & 7
+		ones := uint(bits.TrailingZeros64(^(binary.LittleEndian.Uint64(b[(at+n)>>3:]) >> shift)))
+		if n += ones; ones < 64-shift {
+			break
+		}
+	}
+	return min(n, most)
 }
 
 // read fills reason and date of entry i.

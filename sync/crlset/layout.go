@@ -157,7 +157,7 @@ type code struct {
 // weigh estimates the parts of a block from the octets and entries of all.
 func (c *code) weigh(octets, entries uint64) {
 	const head, highs = 0.1, 2.5 // bits an entry
-	each := float64(octets) * 8 / float64(entries+1)
+	each := float64(octets) * 8 / (float64(entries) + 1)
 	date, digit := float64(c.low), 0.0
 	if c.radix.R > 1 {
 		digit = float64(c.radix.Width[c.radix.PerMax]) / float64(c.radix.PerMax)

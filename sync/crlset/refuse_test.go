@@ -174,6 +174,26 @@ func TestRefusesEntries(t *testing.T) {
 	}
 }
 
+// TestFindsWhateverTheTrailerSays: the number of entries is a hint to lookups, which must not trust it.
+func TestFindsWhateverTheTrailerSays(t *testing.T) {
+	for i, s := range shapes {
+		entries := s.list(rand.New(rand.NewPCG(uint64(i), 5)), 300)
+		_, _, file := build(t, entries, crlset.Columns(i%4))
+		for _, n := range []uint64{0, 1, 10, 1 << 20, 1 << 63, 1<<64 - 1} {
+			binary.LittleEndian.PutUint64(file[len(file)-24:], n)
+			set, err := crlset.Open(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, e := range entries {
+				if _, ok, err := set.Find(e.Key); !ok || err != nil {
+					t.Fatalf("%s with %d entries: Find() = %v, %v", s.name, n, ok, err)
+				}
+			}
+		}
+	}
+}
+
 // TestRefusesKeysBeyondTheLast: a block may reach past 160 bits, but nothing is there.
 func TestRefusesKeysBeyondTheLast(t *testing.T) {
 	start := append(bytes.Repeat([]byte{0xff}, 19), 0xff-100)

@@ -137,6 +137,24 @@ func TestP7WholeUniverse(t *testing.T) {
 	}
 }
 
+// TestP7RunsThatShareAnOffset: keys that differ in their tails only, and entries around them.
+func TestP7RunsThatShareAnOffset(t *testing.T) {
+	for _, g := range []crlset.Region{{Tail: 96, Shift: 20, Blocks: 1}, {Tail: 40, Shift: 60, Blocks: 1}, {Tail: 70, Shift: 16, Blocks: 2}} {
+		var entries []crlset.Entry
+		for i := range uint64(2500) {
+			k := crlset.Key{B: i / 500 << 20, C: 1 + i%500*(1+i/500*300)}
+			entries = append(entries, crlset.Entry{Key: k, Date: 1_700_000_000 + int64(i), Reason: reasons[i%3]})
+		}
+		p := crlset.Plan{Columns: crlset.Full, Reasons: reasons[:3], DateBase: 1_700_000_000, DateSpan: 2500, Regions: []crlset.Region{g}}
+		set, err := crlset.Open(by(t, p, entries))
+		if err != nil {
+			t.Fatal(err)
+		}
+		sameFound(t, set, entries, crlset.Full)
+		sameSource(t, set.Source(), entries, crlset.Full)
+	}
+}
+
 func TestP7Answer(t *testing.T) {
 	serial := func(n int64) certid.Serial {
 		s, err := certid.SerialOf(big.NewInt(n))
