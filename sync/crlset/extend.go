@@ -21,7 +21,8 @@ const (
 // Extend returns a plan for base with these additions, in rising order and with keys that base has not. p is base's plan but for reasons
 // and dates; its regions are kept: the last one is widened, and new ones are put between, where additions have no place. It is p itself if
 // all have one. ok is false where a fresh plan, made by a PlanningWriter from the whole set, is better: additions crowd in a block, too
-// many are outside the expected reasons and dates, or there would be too many regions or far more blocks than entries. Errors are those of reading base.
+// many are outside the expected reasons and dates, or there would be too many regions or far more blocks than entries. Errors are those
+// of reading base.
 func (p Plan) Extend(base *Set, additions []Entry) (q Plan, ok bool, err error) {
 	l, err := p.Layout()
 	if err != nil || !slices.EqualFunc(p.Regions, base.Plan().Regions, Region.same) || !p.expects(additions) {

@@ -1,0 +1,54 @@
+package crlset_test
+
+import (
+	"bytes"
+	"math/rand/v2"
+	"testing"
+
+	"kazashi.example/sync/crlset"
+)
+
+// TestP7ManyStretches: more stretches than regions are free for, of every density, some as long as a block at most is.
+func TestP7ManyStretches(t *testing.T) {
+	most := 0
+	for seed := range uint64(4) {
+		rng := rand.New(rand.NewPCG(seed, 11))
+		k := crlset.Key{A: uint32(seed % 2), C: 1}
+		var entries []crlset.Entry
+		for i := range 150 {
+			scale, n := rng.IntN(64), 20+rng.IntN(1<<rng.IntN(9))
+			if i == 75 {
+				scale, n = 0, crlset.MaxBlock-2+rng.IntN(5)
+			}
+			k.B += rng.Uint64N(2) << 50
+			for range n {
+				gap := crlset.Key{C: rng.Uint64N(1 << scale)}
+				if rng.IntN(4000) == 0 {
+					gap.B = rng.Uint64N(1 << rng.IntN(60))
+				}
+				k = k.Add(gap).Add(crlset.Key{C: 1})
+				entries = append(entries, crlset.Entry{Key: k, Date: 1_600_000_000 + rng.Int64N(1e8), Reason: reasons[rng.IntN(3)]})
+			}
+		}
+		set, sum, file := build(t, entries, crlset.Full)
+		if !bytes.Equal(by(t, sum.Plan, entries), file) {
+			t.Fatalf("seed %d: a Writer with the plan that came of it wrote other octets", seed)
+		}
+		if !set.Layout().Moderate(set.Len()) {
+			t.Errorf("seed %d: %d blocks for %d entries", seed, set.Layout().Blocks(), set.Len())
+		}
+		for i, e := range entries {
+			if got, ok, err := set.Find(e.Key); got != e || !ok || err != nil {
+				t.Fatalf("seed %d: Find() = %v, %v", seed, ok, err)
+			}
+			next := e.Key.Add(crlset.Key{C: 1})
+			if _, ok, err := set.Find(next); err != nil || ok != (i+1 < len(entries) && entries[i+1].Key == next) {
+				t.Fatalf("seed %d: Find() of the key behind entry %d = %v, %v", seed, i, ok, err)
+			}
+		}
+		most = max(most, len(sum.Plan.Regions))
+	}
+	if most < 64 {
+		t.Errorf("%d regions at most, want as many as are free", most)
+	}
+}
