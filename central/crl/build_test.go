@@ -265,6 +265,29 @@ func TestP7NothingIncompleteIsPublished(t *testing.T) {
 	}
 }
 
+// P7: what an address hands out replaces what it handed out before, under whatever name.
+func TestP7RenamedPartitionsReplaceEachOther(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, crl.Expect{Sources: []string{"http://a.example/", "http://b.example/"}})
+	take := func(from, name string, hours int, entries ...entry) {
+		t.Helper()
+		der := r.list(r.by[4], name, int64(100+hours), hours, entries...)
+		_, err := r.store.Ingest(t.Context(), bytes.NewReader(der), crl.IngestOptions{Scope: auth, From: from})
+		must(t, err)
+	}
+	take("http://a.example/", "old name", -20, entry{5, -30, 6})
+	take("http://b.example/", "b", -10, entry{6, -30, 1})
+	r.build()
+	take("http://a.example/", "new name", -9, entry{7, -30, 1})
+	if h := r.build(); h.Rows != 2 || !h.At().Equal(day.Add(-10*time.Hour)) || r.look(5).Listed || !r.look(6).Listed || !r.look(7).Listed {
+		t.Errorf("Build = %d partitions of %v, want the new name and b", h.Rows, h.At())
+	}
+	take("http://b.example/", "old name", -12, entry{8, -30, 1}) // one that is older than what b hands out
+	if h := r.build(); h.Rows != 2 || !r.look(6).Listed || r.look(8).Listed {
+		t.Errorf("Build = %d partitions, want b as it was", h.Rows)
+	}
+}
+
 func TestP7ManyPartitions(t *testing.T) {
 	t.Parallel()
 	assemble(newRig(t, crl.Expect{Count: 60}), 60)

@@ -77,23 +77,32 @@ func (s *Store) complete(sc *scope) ([]part, error) {
 	return parts, nil
 }
 
-// fromSources wants a partition from every source, and leaves out those whose source is configured no more.
+// fromSources wants a partition from every source, the newest of those that came from it: an authority may rename what an address hands
+// out. It leaves out those whose source is configured no more.
 func (s *Store) fromSources(of certid.Scope, parts []part, sources []string) ([]part, error) {
-	here := make(map[string]bool, len(parts))
+	here := make(map[string]part, len(parts))
 	for _, p := range parts {
-		here[p.From] = true
+		if old, twice := here[p.From]; !twice || p.newer(old) {
+			here[p.From] = p
+		}
 	}
 	want := make(map[string]bool, len(sources))
 	var missing []string
 	for _, from := range sources {
-		if want[from] = true; !here[from] {
+		want[from] = true
+		if _, ok := here[from]; !ok {
 			missing = append(missing, from)
 		}
 	}
 	if len(missing) > 0 {
 		return nil, &IncompleteError{Scope: of, Have: len(want) - len(missing), Want: len(want), Missing: missing}
 	}
-	return slices.DeleteFunc(parts, func(p part) bool { return !want[p.From] }), nil
+	return slices.DeleteFunc(parts, func(p part) bool { return !want[p.From] || !bytes.Equal(here[p.From].Row.Point, p.Row.Point) }), nil
+}
+
+// newer reports whether one of two lists from a source was made, or else taken, after the other.
+func (p part) newer(than part) bool {
+	return cmp.Or(cmp.Compare(p.Row.ThisUpdate, than.Row.ThisUpdate), cmp.Compare(p.Taken, than.Taken)) > 0
 }
 
 // issuers are the keys whose certificates an absence speaks of: those of the scope that are not newer than the oldest key among the
