@@ -64,12 +64,13 @@ func (s *Store) Build(ctx context.Context, of certid.Scope) (manifest.Head, erro
 // unchanged reports whether the set in force is what would be made.
 func (sc *scope) unchanged(rows []manifest.Row, issuers [][]byte) bool {
 	p := &sc.pub
-	same := func(a, b manifest.Row) bool {
-		return string(a.Point) == string(b.Point) && string(a.Key) == string(b.Key) && a.Number == b.Number &&
-			a.ThisUpdate == b.ThisUpdate && a.NextUpdate == b.NextUpdate
-	}
-	return p.set != nil && !sc.damaged.Load() && p.believed && slices.EqualFunc(rows, p.manifest.Table, same) &&
+	return p.set != nil && !sc.damaged.Load() && p.believed && slices.EqualFunc(rows, p.manifest.Table, sameRow) &&
 		slices.EqualFunc(issuers, p.head.Issuers, func(a, b []byte) bool { return string(a) == string(b) })
+}
+
+func sameRow(a, b manifest.Row) bool {
+	return string(a.Point) == string(b.Point) && string(a.Key) == string(b.Key) && a.Number == b.Number &&
+		a.ThisUpdate == b.ThisUpdate && a.NextUpdate == b.NextUpdate
 }
 
 // nextNumber is above all that were ever given, and at least the time in Unix seconds, so that it rises over a restored disk, too.

@@ -101,6 +101,8 @@ type Store struct {
 	lock  *os.File  // nil when read-only
 	plans []planner
 
+	refusals refusals
+
 	mu     sync.Mutex // guards scopes
 	scopes map[certid.Scope]*scope
 }

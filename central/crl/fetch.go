@@ -30,34 +30,68 @@ func (s *Store) Fetch(ctx context.Context, client *http.Client, url string, o In
 	watch := time.AfterFunc(fetchStall, func() { cancel(ErrStalled) })
 	defer watch.Stop()
 	o.From = url
-	held := s.held(o.Scope, url)
-	resp, err := s.request(ctx, client, url, held)
+	held, refused := s.held(o.Scope, url), s.refusals.find(s, o.Scope, url)
+	resp, err := s.request(ctx, client, url, asked(held, refused))
 	if err != nil {
 		return Result{}, stalled(ctx, err)
 	}
 	defer resp.Body.Close() // read to its end or given up
 	switch {
+	case resp.StatusCode == http.StatusNotModified && refused != nil:
+		return Result{}, refused.why
 	case resp.StatusCode == http.StatusNotModified && held != nil:
 		return Result{Row: held.Row, Entries: held.Entries, Size: held.Size}, nil
 	case resp.StatusCode != http.StatusOK:
 		return Result{}, fmt.Errorf("%w: %s answered %s", ErrFetch, url, resp.Status)
 	}
 	o.tag, o.modified = resp.Header.Get("ETag"), resp.Header.Get("Last-Modified")
+	o.most = s.most(held)
 	res, err := s.Ingest(ctx, &watched{resp.Body, watch}, o)
+	s.refusals.note(s, o, err)
 	return res, stalled(ctx, err)
 }
 
-// request asks for what is newer than the list held.
-func (s *Store) request(ctx context.Context, client *http.Client, url string, held *part) (*http.Response, error) {
+// A list may have so many octets for each entry of the one held, which is four times what an entry takes, and so many more.
+const (
+	grownEntry = 256
+	grownFree  = 64 << 20
+)
+
+// most is how long a list may be in place of another. Lists come over lines that anybody may speak on, and what is not signed is found out
+// at its end only: until then it lies on the disk.
+func (s *Store) most(held *part) int64 {
+	if held == nil || held.Entries > uint64(s.MaxList)/grownEntry { //nolint:gosec // positive
+		return s.MaxList
+	}
+	return min(s.MaxList, int64(held.Entries)*grownEntry+grownFree) //nolint:gosec // below MaxList
+}
+
+// version is what a server calls its file: RFC 9110 §8.8.
+type version struct{ tag, modified string }
+
+// asked is what nothing is to be sent for again.
+func asked(held *part, refused *refusal) (v version) {
+	switch {
+	case refused != nil:
+		return refused.version
+	case held != nil:
+		return version{held.Tag, held.Modified}
+	}
+	return v
+}
+
+// request asks for another version than one. Nothing is asked for in a compressed form: its length says nothing of the list's.
+func (s *Store) request(ctx context.Context, client *http.Client, url string, but version) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrFetch, err)
 	}
-	if held != nil && held.Tag != "" {
-		req.Header.Set("If-None-Match", held.Tag)
+	req.Header.Set("Accept-Encoding", "identity")
+	if but.tag != "" {
+		req.Header.Set("If-None-Match", but.tag)
 	}
-	if held != nil && held.Modified != "" {
-		req.Header.Set("If-Modified-Since", held.Modified)
+	if but.modified != "" {
+		req.Header.Set("If-Modified-Since", but.modified)
 	}
 	resp, err := client.Do(req)
 	if err != nil {
@@ -67,7 +101,7 @@ func (s *Store) request(ctx context.Context, client *http.Client, url string, he
 }
 
 // held is the list that came from a URL, if it can be used still.
-func (s *Store) held(of certid.Scope, url string) *part {
+func (s *Store) held(of certid.Scope, url string) (newest *part) {
 	sc, err := s.known(of)
 	if err != nil {
 		return nil
@@ -75,11 +109,11 @@ func (s *Store) held(of certid.Scope, url string) *part {
 	sc.work.Lock()
 	defer sc.work.Unlock()
 	for _, p := range s.usable(sc) {
-		if p.From == url {
-			return &p
+		if p.From == url && (newest == nil || p.newer(*newest)) {
+			newest = &p
 		}
 	}
-	return nil
+	return newest
 }
 
 // stalled names what ended a fetch.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -60,6 +61,77 @@ func TestFetch(t *testing.T) {
 	try("not found", false, crl.ErrFetch)
 	server.Close()
 	try("from where nobody listens", false, crl.ErrFetch)
+}
+
+// A list that is refused is not downloaded again and again; but an override counts at once, and after an hour it is looked at anew.
+func TestFetchAsksOnceForWhatIsRefused(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, crl.Expect{})
+	body, tag, whole := r.list(r.by[4], "", 7, -10), `"one"`, 0
+	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, q *http.Request) {
+		if got := q.Header.Get("Accept-Encoding"); got != "identity" {
+			t.Errorf("Fetch asks for %q, want what can be measured", got)
+		}
+		rw.Header().Set("ETag", tag)
+		if q.Header.Get("If-None-Match") == "" || q.Header.Get("If-None-Match") != tag {
+			whole++
+		}
+		http.ServeContent(rw, q, "", time.Time{}, bytes.NewReader(body))
+	}))
+	defer server.Close()
+	try := func(name string, sent int, want error) {
+		t.Helper()
+		whole = 0
+		if _, err := r.store.Fetch(t.Context(), server.Client(), server.URL, crl.IngestOptions{Scope: auth}); !errors.Is(err, want) || whole != sent {
+			t.Errorf("Fetch(%s) = %v after %d downloads, want %v after %d", name, err, whole, want, sent)
+		}
+	}
+	try("a list", 1, nil)
+	body, tag = r.list(r.by[4], "", 7, -9, entry{5, -20, 1}), `"two"`
+	try("one with its number", 1, crl.ErrSameNumber)
+	try("the same again", 0, crl.ErrSameNumber)
+	r.now = r.now.Add(time.Hour)
+	try("an hour later", 1, crl.ErrSameNumber)
+	key := jpki.KeyIDOf(r.by[4].Cert)
+	signed, err := crl.SignOverride(r.key, crl.Override{
+		Hierarchy: auth.Hierarchy, Purpose: auth.Purpose, Key: key[:], From: 7, Reason: "forgot to count", By: "operator on duty",
+		Made: day.Unix(), Expires: day.Add(24 * time.Hour).Unix(),
+	})
+	must(t, err)
+	_, err = crl.PlaceOverride(r.dir, signed)
+	must(t, err)
+	try("under an override", 1, nil)
+	body, tag = r.list(r.by[4], "", 6, -8), `"three"`
+	try("a lower number", 1, crl.ErrLowNumber)
+	body, tag = r.list(r.by[4], "", 8, -8), `"four"`
+	try("a better one", 1, nil)
+	try("and again", 0, nil)
+	body, tag = bytes.Clone(body), `"five"`
+	body[len(body)-1] ^= 1
+	try("a spoilt one", 1, jpki.ErrCRLSignature)
+	try("which may have been the line's fault", 1, jpki.ErrCRLSignature)
+	if !strings.Contains(tree(t, r.dir), ".override.used:") {
+		t.Error("the used override is not marked as such")
+	}
+}
+
+// A list comes over a line that anybody may speak on, and is kept on the disk until its end is known.
+func TestFetchBoundsWhatReplacesAList(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, crl.Expect{})
+	body := r.list(r.by[4], "", 7, -10)
+	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) { _, _ = rw.Write(body) }))
+	defer server.Close()
+	fetch := func() error {
+		_, err := r.store.Fetch(t.Context(), server.Client(), server.URL, crl.IngestOptions{Scope: auth})
+		return err
+	}
+	must(t, fetch())
+	body = bytes.Clone(body[:100]) // says that it has 65 MiB
+	body = append([]byte{0x30, 0x84, 0x04, 0x10, 0, 0}, body[4:]...)
+	if err := fetch(); !errors.Is(err, scan.ErrTooLarge) {
+		t.Errorf("Fetch of a list of 65 MiB in place of an empty one = %v, want ErrTooLarge", err)
+	}
 }
 
 // trips answers requests without a network.

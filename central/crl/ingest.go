@@ -2,6 +2,7 @@ package crl
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -32,6 +33,7 @@ type IngestOptions struct {
 	Progress func(octets, of int64)
 
 	tag, modified string // of the server's file
+	most          int64  // octets that the list may have; 0: Config.MaxList
 }
 
 // Result is what became of a list.
@@ -52,6 +54,7 @@ type Batch struct {
 	sc   *scope
 	next state
 	old  []string // indexes that the next state does not name any more
+	used []string // overrides that let a list in
 
 	dirty bool // the next state says more than the one kept
 }
@@ -99,6 +102,7 @@ func (b *Batch) Commit() error {
 		return fmt.Errorf("keeping lists: %w", err)
 	}
 	b.sc.state = b.next
+	b.spend()
 	return remove(b.old...)
 }
 
@@ -150,7 +154,8 @@ func (b *Batch) Add(ctx context.Context, r io.Reader, o IngestOptions) (Result, 
 
 // index makes a list's index and holds the list to its scope.
 func (s *Store) index(ctx context.Context, sc *scope, r io.Reader, f *os.File, o IngestOptions) (scan.List, crlset.Summary, error) {
-	list, sum, err := index.Build(ctx, r, f, index.Options{Anchors: s.Anchors, Now: s.Now(), MaxOctets: s.MaxList, Progress: o.Progress})
+	most := cmp.Or(o.most, s.MaxList)
+	list, sum, err := index.Build(ctx, r, f, index.Options{Anchors: s.Anchors, Now: s.Now(), MaxOctets: most, Progress: o.Progress})
 	if err != nil {
 		return list, sum, err
 	}
@@ -163,8 +168,8 @@ func (s *Store) index(ctx context.Context, sc *scope, r io.Reader, f *os.File, o
 // take decides by number and time, and puts the index in its place.
 func (b *Batch) take(ctx context.Context, f *os.File, o IngestOptions, list scan.List, sum crlset.Summary) (Result, error) {
 	res := Result{Row: rowOf(list), Entries: sum.Entries, Octets: list.Octets, Size: sum.Size}
-	held := b.next.part(list.Point)
-	fresh, over, err := b.admit(ctx, held, list)
+	held, floor := b.next.part(list.Point), b.floor(list.Point)
+	fresh, over, err := b.admit(ctx, floor, list)
 	if err != nil {
 		return res, err
 	}
@@ -177,7 +182,7 @@ func (b *Batch) take(ctx context.Context, f *os.File, o IngestOptions, list scan
 	}
 	p := part{
 		Row: res.Row, Size: sum.Size, Entries: sum.Entries, Root: sum.Root, Digests: sum.Digests, Content: list.Digest,
-		Taken: b.s.Now().Unix(), Marks: held.marked(res.Row.Key, res.Row.Number),
+		Taken: b.s.Now().Unix(), Marks: floor.marked(res.Row.Key, res.Row.Number),
 		File: strconv.FormatUint(b.next.Next, 10) + endIndex,
 	}
 	p.noteSource(o)
@@ -194,7 +199,7 @@ func (b *Batch) take(ctx context.Context, f *os.File, o IngestOptions, list scan
 	b.next.Next++
 	b.next.put(p)
 	if over != nil {
-		b.next.Used = append(b.next.Used, over.id)
+		b.next.Used, b.used = append(b.next.Used, over.id), append(b.used, over.path)
 		res.Override = &over.Override
 	}
 	res.Fresh = true
@@ -205,13 +210,28 @@ func (b *Batch) take(ctx context.Context, f *os.File, o IngestOptions, list scan
 type found struct {
 	Override
 
-	id manifest.Digest
+	id   manifest.Digest
+	path string
+}
+
+// floor is what a list is measured by: the one held or, where the state was lost, what is known of it from the newest set. nil: nothing was
+// ever held.
+func (b *Batch) floor(point []byte) *part {
+	if held := b.next.part(point); held != nil {
+		return held
+	}
+	for _, r := range b.sc.pub.manifest.Table {
+		if bytes.Equal(r.Point, point) {
+			return &part{Row: r, Marks: []mark{{r.Key, r.Number}}, Damaged: true}
+		}
+	}
+	return nil
 }
 
 // admit holds a list to the numbers and times of those before. fresh is false for a list that is held already.
 func (b *Batch) admit(ctx context.Context, held *part, list scan.List) (fresh bool, _ *found, _ error) {
 	row := rowOf(list)
-	if held == nil {
+	if held == nil || held.Content == nil && sameRow(held.Row, row) {
 		return true, nil, nil
 	}
 	if bytes.Equal(held.Content, list.Digest) && bytes.Equal(held.Row.Key, row.Key) && held.Row.Number == row.Number {
@@ -224,11 +244,10 @@ func (b *Batch) admit(ctx context.Context, held *part, list scan.List) (fresh bo
 	if !marked || row.Number > mark {
 		return true, nil, nil
 	}
-	over, id, ok := b.s.override(ctx, b.sc.of, row, b.next.Used)
-	if ok {
+	if over, ok := b.s.override(ctx, b.sc.of, row, b.next.Used); ok {
 		b.s.Log.WarnContext(ctx, "a signed override lets in a list whose number does not rise", slog.String("scope", b.sc.of.String()),
 			slog.Uint64("number", row.Number), slog.Uint64("held", mark), slog.String("reason", over.Reason), slog.String("by", over.By))
-		return true, &found{over, id}, nil
+		return true, &over, nil
 	}
 	if row.Number == mark {
 		return false, nil, fmt.Errorf("%w: number %d", ErrSameNumber, mark)

@@ -11,7 +11,60 @@ import (
 	"time"
 
 	"kazashi.example/central/crl"
+	"kazashi.example/reader/jpki"
 )
+
+// loseState loses what is known of the lists held.
+func (r *rig) loseState() {
+	r.Helper()
+	must(r, os.Remove(filepath.Join(r.dir, "practice-auth", "state.cbor")))
+	r.open()
+}
+
+// P7: what was published is not taken back by an old list, whatever became of the state.
+func TestP7OlderListsAreRefusedWithoutTheState(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, crl.Expect{})
+	newest := r.list(r.by[4], "", 10, -5, entry{5, -20, 1})
+	r.take(newest)
+	h := r.build()
+	r.loseState()
+	for name, try := range map[string]struct {
+		der  []byte
+		want error
+	}{
+		"older":                       {r.list(r.by[4], "", 9, -300), crl.ErrOlder},
+		"a lower number, made after":  {r.list(r.by[4], "", 9, -4), crl.ErrLowNumber},
+		"the same number, made after": {r.list(r.by[4], "", 10, -4), crl.ErrSameNumber},
+		"another key's, made before":  {r.list(r.by[3], "", 11, -6), crl.ErrOlder},
+	} {
+		r.refuse(name, try.der, try.want)
+	}
+	r.take(newest)
+	if again := r.build(); again.Number != h.Number {
+		t.Errorf("Build of the same list again = %v, want %v to stay", again.Number, h.Number)
+	}
+	r.take(r.list(r.by[4], "", 11, -3))
+}
+
+// P7: an override lets one list in, even where nobody remembers that it did.
+func TestP7UsedOverridesStayUsed(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, crl.Expect{})
+	r.take(r.list(r.by[4], "", 100, -10))
+	key := jpki.KeyIDOf(r.by[4].Cert)
+	signed, err := crl.SignOverride(r.key, crl.Override{
+		Hierarchy: auth.Hierarchy, Purpose: auth.Purpose, Key: key[:], From: 1, Reason: "the authority moved house", By: "operator on duty",
+		Made: day.Unix(), Expires: day.Add(time.Hour).Unix(),
+	})
+	must(t, err)
+	_, err = crl.PlaceOverride(r.dir, signed)
+	must(t, err)
+	r.take(r.list(r.by[4], "", 50, -9))
+	r.loseState()
+	r.take(r.list(r.by[4], "", 60, -7))
+	r.refuse("a second list under it", r.list(r.by[4], "", 30, -6), crl.ErrLowNumber)
+}
 
 // days makes a set a day, each with the serial of its number on hold.
 func (r *rig) days(n int) {

@@ -31,6 +31,7 @@ const (
 	maxOverride     = 8 << 10 // octets, signed
 	maxReason       = 500     // octets of Reason and By
 	endOverride     = ".override"
+	endUsed         = ".used" // after the other ending
 )
 
 // MaxOverride is the longest that an override may be good for.
@@ -105,8 +106,17 @@ func PlaceOverride(dir string, signed []byte) (path string, err error) {
 	return path, durable.WriteFile(path, signed, 0o600)
 }
 
-// override looks for one that lets a list in, and returns its digest.
-func (s *Store) override(ctx context.Context, of certid.Scope, row manifest.Row, used []manifest.Digest) (o Override, id manifest.Digest, ok bool) {
+// spend marks the files of overrides that let a list in. The state names them, too; their new names outlive it.
+func (b *Batch) spend() {
+	for _, path := range b.used {
+		if err := os.Rename(path, path+endUsed); err != nil {
+			b.s.Log.Warn("a used override could not be marked as such", slog.String("file", filepath.Base(path)), slog.Any("error", err))
+		}
+	}
+}
+
+// override looks for one that lets a list in.
+func (s *Store) override(ctx context.Context, of certid.Scope, row manifest.Row, used []manifest.Digest) (_ found, ok bool) {
 	dir := filepath.Join(s.Dir, dirOverrides)
 	files, err := os.ReadDir(dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -117,17 +127,18 @@ func (s *Store) override(ctx context.Context, of certid.Scope, row manifest.Row,
 		if !strings.HasSuffix(f.Name(), endOverride) {
 			continue
 		}
-		o, id, err := s.readOverride(filepath.Join(dir, f.Name()))
+		path := filepath.Join(dir, f.Name())
+		o, id, err := s.readOverride(path)
 		switch {
 		case err != nil:
 			s.Log.WarnContext(ctx, "an override cannot be used", slog.String("file", f.Name()), slog.Any("error", err))
 		case o.Scope() != of || !bytes.Equal(o.Point, row.Point) || !bytes.Equal(o.Key, row.Key) || row.Number < o.From:
 		case now < o.Made-int64(clockSkew/time.Second) || now >= o.Expires || slices.Contains(used, id):
 		default:
-			return o, id, true
+			return found{o, id, path}, true
 		}
 	}
-	return Override{}, id, false
+	return found{}, false
 }
 
 func (s *Store) readOverride(path string) (Override, manifest.Digest, error) {
