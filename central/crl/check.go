@@ -38,10 +38,18 @@ func same(ctx context.Context, want, got crlset.Source) error {
 	n := 0
 	return abreast(ctx, want, got, func(w, g *crlset.Entry) error {
 		if n++; w == nil || g == nil || *w != *g {
-			return fmt.Errorf("%w: entry %d of the set is not what the lists say", ErrDamaged, n)
+			return fmt.Errorf("%w: %w", ErrDamaged, difference(n))
 		}
 		return nil
 	})
+}
+
+// difference is the place of the first entry that two sources tell otherwise.
+type difference int
+
+// Error names the place, and not the serial.
+func (d difference) Error() string {
+	return fmt.Sprintf("entry %d of the set is not what the lists say", int(d))
 }
 
 // remember writes what the step removed, changed and added, as it was and as it is.

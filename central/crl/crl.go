@@ -52,6 +52,8 @@ var (
 	ErrReadOnly = errors.New("the store of revocation lists was opened for reading alone")
 	// ErrHistory says that what was in force at a time cannot be read any more.
 	ErrHistory = errors.New("history of the revocation set does not reach so far")
+	// ErrDiffers says that the set in force was not made from the lists that it was compared with.
+	ErrDiffers = errors.New("the set in force does not say what these lists say")
 	// ErrOtherKey says that what is published was signed by another key than the store was opened with.
 	ErrOtherKey = errors.New("the published sets are signed by another key: this is another central's store, or the key directory is not the right one")
 	// ErrDamaged says that a file of the store contradicts itself or its neighbours.

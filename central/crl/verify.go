@@ -163,7 +163,7 @@ func digestsOf(b []byte) ([]byte, error) {
 	return c.Close()
 }
 
-// Compare wants the set in force to say, entry by entry, what these lists say: all that it was made from. ErrDamaged if it does not;
+// Compare wants the set in force to say, entry by entry, what these lists say: all that it was made from. ErrDiffers if it does not;
 // errors of package scan. It writes temporary files into a folder.
 func (s *Store) Compare(ctx context.Context, of certid.Scope, dir string, lists ...io.Reader) error {
 	sc, err := s.known(of)
@@ -185,7 +185,11 @@ func (s *Store) Compare(ctx context.Context, of certid.Scope, dir string, lists 
 		return fmt.Errorf("%w: no set of %s", ErrNone, of)
 	}
 	m := making{s: s, sc: sc, lists: sets}
-	return same(ctx, m.entries(), sc.pub.set.Source())
+	err = same(ctx, m.entries(), sc.pub.set.Source())
+	if at, ok := errors.AsType[difference](err); ok {
+		return fmt.Errorf("%w: %w", ErrDiffers, at)
+	}
+	return err
 }
 
 // temporaryIndex makes an index that lasts as long as it is open.

@@ -214,6 +214,7 @@ func printSet(w io.Writer, s setSummary) {
 	fmt.Fprintf(w, "  set %s of %s, lists from %s, until %s\n", s.Number, s.Scope, command.Stamp(s.ThisUpdate), command.Stamp(s.NextUpdate))
 	fmt.Fprintf(w, "  %d entries in %s (%.2f octets each), with %s\n", s.Entries, size(s.Octets), each(s.Octets, s.Entries), s.Columns)
 	fmt.Fprintf(w, "  %d partitions, covers keys %s\n", s.Partitions, strings.Join(s.Issuers, " "))
+	printOver(w, "this set", s.NextUpdate)
 }
 
 func each(octets, entries uint64) float64 { return float64(octets) / float64(max(entries, 1)) }

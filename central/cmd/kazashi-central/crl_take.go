@@ -128,6 +128,14 @@ func printTaken(w io.Writer, t taken) {
 	if t.Override != "" {
 		fmt.Fprintf(w, "its number does not rise; an override let it in: %s\n", command.Plain(t.Override))
 	}
+	printOver(w, "this list", t.NextUpdate)
+}
+
+// printOver tells of what speaks for no card any more.
+func printOver(w io.Writer, what string, next time.Time) {
+	if next.Before(time.Now()) {
+		fmt.Fprintf(w, "attention: %s is over since %s; its authority has promised a newer one\n", what, command.Stamp(next))
+	}
 }
 
 // explain says what an operator can do about a refusal.
@@ -217,6 +225,7 @@ func printBuilt(w io.Writer, b built) {
 		fmt.Fprintf(w, "; delta from %s has %s", b.Base, size(b.Delta))
 	}
 	fmt.Fprintln(w)
+	printOver(w, "this set", b.NextUpdate)
 }
 
 // bar shows how far a list is read; nothing where nobody watches a terminal.

@@ -93,7 +93,7 @@ func writeLists(t *testing.T, w *world.World) string {
 		for _, n := range serials {
 			entries = append(entries, pki.Entry{Serial: big.NewInt(n), At: now.Add(-48 * time.Hour), Reason: pki.Superseded})
 		}
-		der, err := a.List(number, now.Add(-age), now.Add(24*time.Hour), entries)
+		der, err := a.List(number, now.Add(-age), now.Add(24*time.Hour-age), entries)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -106,11 +106,13 @@ func writeLists(t *testing.T, w *world.World) string {
 	write("other7", certid.PurposeAuth, 7, 3*time.Hour, 0, 1001)
 	write("low", certid.PurposeAuth, 3, 2*time.Hour, 0, 1001, 1003)
 	write("spoilt", certid.PurposeAuth, 8, time.Hour, 1, 1001)
+	write("over", certid.PurposeAuth, 8, 25*time.Hour, 0, 1001)
 	write("sign", certid.PurposeSign, 8, time.Hour, 0, 1001)
 	return dir
 }
 
-// setUp writes c.toml and names its places: $UPLINK, $HTTP.
+// setUp writes c.toml and names its places: $UPLINK, $HTTP. lost.toml has no anchors, other.toml is another central's, mixed.toml is
+// c.toml with the keys of other.toml.
 func setUp(t *testing.T, e *testscript.Env, c stage.Central) error {
 	at, err := stage.FreePorts(t.Context(), 2)
 	if err != nil {
@@ -122,9 +124,14 @@ func setUp(t *testing.T, e *testscript.Env, c stage.Central) error {
 	c.Verifier, c.Services, c.ListEvery, c.BackupEvery = "practice-city", []string{"practice.library"}, time.Second, time.Hour
 	lost := c
 	lost.AuthAnchors = []string{filepath.Join(e.WorkDir, "no.cer")}
+	other := c
+	other.DataDir = filepath.Join(e.WorkDir, "o")
+	mixed := append(fmt.Appendf(nil, "keys_dir = %q\n", filepath.Join(other.DataDir, "keys")), c.TOML()...)
 	return errors.Join(
 		stage.WriteConfig(filepath.Join(e.WorkDir, "c.toml"), c.TOML()),
 		stage.WriteConfig(filepath.Join(e.WorkDir, "lost.toml"), lost.TOML()),
+		stage.WriteConfig(filepath.Join(e.WorkDir, "other.toml"), other.TOML()),
+		stage.WriteConfig(filepath.Join(e.WorkDir, "mixed.toml"), mixed),
 	)
 }
 
