@@ -1,6 +1,7 @@
 package crlset_test
 
 import (
+	"slices"
 	"testing"
 
 	"kazashi.example/sync/crlset"
@@ -112,4 +113,26 @@ func TestPlanExtendsForDays(t *testing.T) {
 			t.Errorf("%d a day: a fresh plan on %d of 12 days, want at most %d", a.daily, refused, a.refused)
 		}
 	}
+}
+
+// FuzzExtend makes a set and additions of any octets: a plan that Extend calls fit takes both.
+func FuzzExtend(f *testing.F) {
+	f.Add([]byte{255, 0, 20, 12, 0, 0}, []byte{255, 0, 21, 3, 0, 0})
+	f.Add([]byte{255, 0, 20, 12, 0, 0, 255, 9, 90, 30, 0, 0}, []byte{9, 0, 70, 3, 0, 0, 255, 1, 95, 30, 0, 0, 255, 1, 3, 0, 0, 0})
+	f.Add([]byte(nil), []byte{255, 0, 21, 3, 0, 0, 255, 0, 21, 0, 1, 1})
+	f.Fuzz(func(t *testing.T, b, m []byte) {
+		had := fromOctets(b)
+		set, sum, _ := build(t, had, crlset.Full)
+		more := slices.DeleteFunc(fromOctets(m), func(e crlset.Entry) bool {
+			_, ok, err := set.Find(e.Key)
+			return ok || err != nil
+		})
+		p, ok, err := sum.Plan.Extend(set, more)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ok {
+			fits(t, p, both(t, had, more))
+		}
+	})
 }
