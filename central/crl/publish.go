@@ -11,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"time"
 
 	"kazashi.example/sync/certid"
 	"kazashi.example/sync/crlset"
@@ -24,9 +23,8 @@ import (
 
 // What stays on the disk beside the newest set.
 const (
-	keepDeltas = 31 * 24 * time.Hour // for boxes that were away for a month
-	keepSteps  = wire.MaxDeltas + 1  // at least so many deltas, however old
-	keepSets   = 2                   // a box may be in the middle of the set before
+	keepSteps = wire.MaxDeltas + 1 // deltas, one more than any box is offered: one may be in the middle of it
+	keepSets  = 2                  // a box may be in the middle of the set before
 )
 
 // published is what is in force of a scope, and what is kept of before.
@@ -260,10 +258,9 @@ func (s *Store) prune(ctx context.Context, sc *scope, p *published) error {
 			keep[numbered(v, end)] = true
 			p.files[id] = sc.set(v, end)
 		}
-		oldest := s.Now().Add(-keepDeltas).Unix()
 		for i, st := range p.steps {
 			left := len(p.steps) - i
-			if left > keepSteps && st.Made < oldest {
+			if left > keepSteps {
 				continue
 			}
 			keep[numbered(st.Next, endManifest)] = true
