@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net/http"
 	"path/filepath"
 	"sync/atomic"
@@ -26,7 +27,8 @@ import (
 
 const (
 	askTimeout    = time.Minute      // bounds a question to a service; lists take longer and are bounded by stalls
-	fetchAgain    = 30 * time.Second // after a failure, unless the source is asked more often anyway
+	fetchAgain    = 30 * time.Second // after a first failure, unless the source is asked more often anyway
+	maxDoubled    = 16               // times that this is doubled: three weeks, above any pause that is configured
 	fetchesAtOnce = 4                // of the partitions of one scope
 )
 
@@ -40,6 +42,7 @@ type authorities struct {
 	from  []source
 	http  *http.Client // for short answers
 	lists *http.Client // without a limit to the whole
+	now   func() time.Time
 	log   *slog.Logger
 }
 
@@ -106,7 +109,7 @@ func newAuthorities(ctx context.Context, c config.Config, p *policy.Policy, sc c
 	}
 	a := &authorities{
 		store: store, by: map[certid.Hierarchy]*validity.Authority{}, from: from, http: &http.Client{Timeout: askTimeout},
-		lists: &http.Client{}, log: sc.Log,
+		lists: &http.Client{}, now: sc.Now, log: sc.Log,
 	}
 	for _, j := range c.JPKI {
 		h, err := certid.ParseHierarchy(j.Hierarchy)
@@ -139,12 +142,11 @@ func (a *authorities) fetch(ctx context.Context, came func()) error {
 	g, ctx := errgroup.WithContext(ctx)
 	for _, s := range a.from {
 		g.Go(func() error {
-			for {
-				pause := s.every
-				if !a.fetchOne(ctx, s, came) {
-					pause = min(pause, fetchAgain)
+			for failed := 0; ; {
+				if failed++; a.fetchOne(ctx, s, came) {
+					failed = 0
 				}
-				t := time.NewTimer(pause)
+				t := time.NewTimer(s.pause(failed))
 				select {
 				case <-ctx.Done():
 					t.Stop()
@@ -155,6 +157,16 @@ func (a *authorities) fetch(ctx context.Context, came func()) error {
 		})
 	}
 	return g.Wait()
+}
+
+// pause is how long to wait after so many rounds in a row that failed: twice as long each time, up to the usual, and not to the second,
+// so that servers which come back do not see every asker at once.
+func (s source) pause(failed int) time.Duration {
+	if failed == 0 {
+		return s.every
+	}
+	p := min(s.every, fetchAgain<<min(failed-1, maxDoubled))
+	return p - rand.N(p/8+1) //nolint:gosec // chance for load's sake
 }
 
 // fetchOne takes what is newer of a scope and makes the next set. It reports whether every source could be asked, and the set is whole.
@@ -209,4 +221,8 @@ func (a *authorities) tell(ctx context.Context, of certid.Scope, head manifest.H
 	}
 	a.log.InfoContext(ctx, "a new revocation set is in force", slog.String("scope", of.String()), slog.String("number", crl.Number(head.Number)),
 		slog.Time("made", head.At()), slog.Uint64("entries", head.Entries), slog.Uint64("octets", head.Size), slog.Uint64("delta_octets", octets))
+	if next := time.Unix(head.NextUpdate, 0); next.Before(a.now()) {
+		a.log.WarnContext(ctx, "the revocation set in force is over: its authority has promised a newer list than the one it hands out",
+			slog.String("scope", of.String()), slog.Time("since", next.UTC()))
+	}
 }

@@ -88,14 +88,33 @@ func TestP7PartitionsAreFetchedBeforeAnythingGoesOut(t *testing.T) {
 		t.Errorf("the log does not say which partition is missing:\n%s", log)
 	}
 	open.Store(true)
+	a.now = func() time.Time { return time.Now().Add(2 * time.Hour) }
 	if !a.fetchOne(t.Context(), a.from[0], func() { came++ }) || came != 1 {
 		t.Errorf("with all partitions boxes were told %d times, want once", came)
 	}
 	if h, err := a.store.Head(scope); err != nil || h.Rows != 2 || h.Entries != 2 {
 		t.Errorf("Head = %d partitions, %d entries, %v, want 2 and 2", h.Rows, h.Entries, err)
 	}
+	if n := strings.Count(log.String(), "the revocation set in force is over"); n != 1 {
+		t.Errorf("the log says %d times that the lists are over, want once", n)
+	}
 	if !a.fetchOne(t.Context(), a.from[0], func() { came++ }) || came != 1 {
 		t.Errorf("with nothing new boxes were told %d times, want once", came)
+	}
+}
+
+// A source that fails is asked again soon, and then less and less often.
+func TestAFailingSourceIsLetAlone(t *testing.T) {
+	s := source{every: 15 * time.Minute}
+	for failed, most := range []time.Duration{
+		15 * time.Minute, 30 * time.Second, time.Minute, 2 * time.Minute, 4 * time.Minute, 8 * time.Minute, 15 * time.Minute, 15 * time.Minute,
+	} {
+		if got := s.pause(failed); got > most || got < most-most/8 {
+			t.Errorf("pause(%d) = %v, want %v or an eighth less", failed, got, most)
+		}
+	}
+	if got := (source{every: time.Second}).pause(1 << 20); got > time.Second {
+		t.Errorf("pause after very many failures = %v, want at most a second", got)
 	}
 }
 
