@@ -38,7 +38,8 @@ func (o *opened) open(of rule.Version, path string, c changes) (_ *crlset.Set, d
 		}
 		k = &kept{set: set, of: of}
 		if err := o.keep(path, k); err != nil {
-			return nil, nil, errors.Join(err, set.Close())
+			delete(o.files, path)
+			return nil, nil, errors.Join(err, set.CloseNow())
 		}
 	}
 	k.users++
@@ -64,7 +65,7 @@ func (o *opened) keep(path string, k *kept) error {
 	delete(o.files, last)
 	old.gone = true
 	if old != k && old.users == 0 {
-		return old.set.Close()
+		return old.set.CloseNow()
 	}
 	return nil
 }
@@ -74,7 +75,7 @@ func (o *opened) done(k *kept) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if k.users--; k.gone && k.users == 0 {
-		return k.set.Close()
+		return k.set.CloseNow()
 	}
 	return nil
 }
@@ -85,7 +86,7 @@ func (o *opened) close() error {
 	defer o.mu.Unlock()
 	var errs []error
 	for _, k := range o.files {
-		errs = append(errs, k.set.Close())
+		errs = append(errs, k.set.CloseNow())
 	}
 	o.files = nil
 	return errors.Join(errs...)

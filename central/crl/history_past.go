@@ -152,19 +152,19 @@ func (w *walk) back() (Past, error) {
 	return w.gap("its beginning is missing")
 }
 
-// hear lets a set speak that counted until a time. What it says counts if it is stricter than what newer sets said.
+// hear lets a set speak that counted until a time. With a revocation the walk ends, so whatever is news is stricter.
 func (w *walk) hear(s State, until int64) {
 	a := s.AnswerAt(w.to)
-	if s.Listed && s.Date.Unix() >= until || a == record.AnswerNotRevoked || a == record.AnswerOnHold && w.past.Answer != record.AnswerNotRevoked {
-		return
-	}
-	if w.past.Answer != a {
+	if a != record.AnswerNotRevoked && a != w.past.Answer && s.Date.Unix() < until {
 		w.past.Answer, w.past.By = a, s
 	}
 }
 
+// gap ends the walk too early. Nothing is stricter than a revocation, so nothing is missing behind one.
 func (w *walk) gap(why string) (Past, error) {
-	w.past.Gap = fmt.Errorf("%w: %s", ErrHistory, why)
+	if w.past.Answer != record.AnswerRevoked {
+		w.past.Gap = fmt.Errorf("%w: %s", ErrHistory, why)
+	}
 	return w.past, nil
 }
 

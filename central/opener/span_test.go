@@ -155,7 +155,9 @@ func TestP2AnIssuerThatIsNotConfiguredIsSaid(t *testing.T) {
 	var said bytes.Buffer
 	conf := c.Opener.Config
 	conf.Log = slog.New(slog.NewTextHandler(&said, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	conf.Validity = authority(func(_, _ time.Time) (record.Answer, error) { return 0, fmt.Errorf("%w: practice/auth", validity.ErrIssuer) })
+	conf.Validity = authority(func(_, _ time.Time) (record.Answer, error) {
+		return 0, fmt.Errorf("%w: practice/auth", validity.ErrIssuer)
+	})
 	o := opener.New(conf)
 	for try := 1; try <= 3; try++ {
 		for range 2 { // the second time it is not due
