@@ -208,6 +208,29 @@ func TestCloseDuringLookups(t *testing.T) {
 	t.Error("the closed set is still mapped")
 }
 
+// TestCloseNowGivesTheMapBackAtOnce: without a collection of garbage.
+func TestCloseNowGivesTheMapBackAtOnce(t *testing.T) {
+	path, sum, entries, _ := onDisk(t)
+	s, err := crlset.OpenFile(path, sum.Digests)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := s.CloseNow(); err != nil {
+			t.Errorf("CloseNow() = %v", err)
+		}
+	}
+	if maps, err := os.ReadFile("/proc/self/maps"); err != nil || strings.Contains(string(maps), path) {
+		t.Errorf("after CloseNow the set is still mapped, or %v", err)
+	}
+	if _, _, err := s.Find(entries[0].Key); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("Find() after CloseNow = %v, want ErrClosed", err)
+	}
+	if err := s.Close(); err != nil {
+		t.Errorf("Close() after CloseNow = %v", err)
+	}
+}
+
 // TestOpenReadsOnlyWhatItNeeds: with digests of zeros in all chunks but those of one answer, that answer comes.
 func TestOpenReadsOnlyWhatItNeeds(t *testing.T) {
 	path, sum, entries, _ := onDisk(t)
