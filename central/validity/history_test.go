@@ -1,10 +1,16 @@
 package validity_test
 
 import (
+	"bytes"
+	"errors"
 	"testing"
 	"time"
 
+	"golang.org/x/crypto/ocsp"
+
+	"kazashi.example/central/crl"
 	"kazashi.example/central/lab/world/pki"
+	"kazashi.example/central/validity"
 	"kazashi.example/sync/certid"
 	"kazashi.example/sync/content"
 	"kazashi.example/sync/record"
@@ -59,4 +65,71 @@ func TestP7AHoldBegunBetweenListsStands(t *testing.T) {
 	check("after list 4")
 	r.wantWithin("tapped in the second hold", id, issuer, hour(50), hour(50), record.AnswerOnHold)
 	r.wantWithin("somewhere in all this", id, issuer, day, hour(80), record.AnswerRevoked)
+}
+
+// P6: of what the responder and the lists say the stricter counts, each by the date that it names.
+func TestP6TheStricterOfResponderAndListsCounts(t *testing.T) {
+	r := newRig(t)
+	a := r.generation(3)
+	key, issuer := a.Key, r.short(3)
+	id := certid.CertID{Scope: auth, Serial: mustSerial(t, 0x123456)}
+	before, after := day.Add(-time.Hour), day.Add(time.Second)
+	none, held, dead := status(record.AnswerNotRevoked, fromOCSP), status(record.AnswerOnHold, fromOCSP), status(record.AnswerRevoked, fromOCSP)
+	for i, k := range []struct {
+		name    string
+		entry   pki.Reason // on the list; 0: none
+		listed  time.Time
+		reason  int // the responder's; -1: good
+		revoked time.Time
+		want    validity.Status
+	}{
+		{"neither", 0, before, -1, before, none},
+		{"the list: on hold", pki.CertificateHold, before, -1, before, status(record.AnswerOnHold, fromList)},
+		{"the list: on hold later", pki.CertificateHold, after, -1, before, none},
+		{"the list: revoked, the responder: on hold", pki.Superseded, before, 6, before, status(record.AnswerRevoked, fromList)},
+		{"the list: revoked later, the responder: on hold", pki.Superseded, after, 6, before, held},
+		{"the list: on hold, the responder: revoked later", pki.CertificateHold, before, 4, after, status(record.AnswerOnHold, fromList)},
+		{"the list: on hold, the responder: revoked", pki.CertificateHold, before, 4, before, dead},
+		{"both on hold", pki.CertificateHold, before, 6, before, held},
+	} {
+		var entries []pki.Entry
+		if k.entry != 0 {
+			entries = []pki.Entry{{Serial: id.Serial.Int(), At: k.listed, Reason: k.entry}}
+		}
+		r.list(a, int64(i+1), entries...)
+		r.spoil(say(byHand(t, a, a.Cert, key, id.Serial.Int(), func(o *ocsp.Response) {
+			if k.reason >= 0 {
+				o.Status, o.RevokedAt, o.RevocationReason = ocsp.Revoked, k.revoked, k.reason
+			}
+		})))
+		r.want(k.name, id, issuer, day, k.want)
+	}
+}
+
+// list makes a set of one list, a minute old and good for an hour, in a store of its own.
+func (r *rig) list(by *pki.Authority, number int64, entries ...pki.Entry) {
+	r.t.Helper()
+	at := day.Add(-time.Minute)
+	der, err := by.List(number, at, at.Add(time.Hour), entries)
+	must(r.t, err)
+	r.authority.Lists = openStore(r.t, r.anchors(), r.time)
+	_, err = r.authority.Lists.Ingest(r.t.Context(), bytes.NewReader(der), crl.IngestOptions{Scope: auth})
+	must(r.t, err)
+	_, err = r.authority.Lists.Build(r.t.Context(), auth)
+	must(r.t, err)
+}
+
+// P6: where only lists answer, the newest must still have been good at the end of the span.
+func TestP6AListThatWasOverWithinTheSpanVouchesForNothing(t *testing.T) {
+	r := newRig(t)
+	r.authority.OCSP = ""
+	id := certid.CertID{Scope: auth, Serial: mustSerial(t, 0x123456)}
+	r.list(r.generation(3), 1) // good until 59 minutes after day
+	over := day.Add(59 * time.Minute)
+	r.wantWithin("within its time", id, r.short(3), day.Add(-time.Hour), over, record.AnswerNotRevoked)
+	if got, err := r.authority.StatusWithin(t.Context(), id, r.short(3), day, over.Add(time.Second)); !errors.Is(err, validity.ErrNobody) {
+		t.Errorf("StatusWithin to a second after the list was over = %v, %v, want ErrNobody", got.Answer, err)
+	}
+	r.list(r.generation(3), 2, pki.Entry{Serial: id.Serial.Int(), At: day, Reason: pki.CertificateHold})
+	r.wantWithin("on hold on a list that was over", id, r.short(3), day, over.AddDate(0, 0, 1), record.AnswerOnHold)
 }
