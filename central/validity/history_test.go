@@ -103,6 +103,12 @@ func TestP6TheStricterOfResponderAndListsCounts(t *testing.T) {
 			}
 		})))
 		r.want(k.name, id, issuer, day, k.want)
+		if k.name == "the list: on hold, the responder: revoked later" {
+			got, err := r.authority.StatusWithin(t.Context(), id, issuer, day, after)
+			if err != nil || got.Answer != record.AnswerRevoked || got.Source != fromOCSP {
+				t.Errorf("StatusWithin to the moment of the revocation = %v from %v, %v, want revoked from the responder", got.Answer, got.Source, err)
+			}
+		}
 	}
 }
 
