@@ -456,7 +456,7 @@ func TestP7DamageUnderAnOpenSet(t *testing.T) {
 	for n := range int64(40_000) {
 		list = append(list, entry{n*3 + 1, -int(n%5000) - 20, 4})
 	}
-	r.take(r.list(r.by[4], "", 7, -10, list...))
+	r.take(r.long(7, -10, list))
 	h := r.build()
 	if h.Size < 2*crlset.ChunkSize {
 		t.Fatalf("the set has %d octets, want several chunks", h.Size)

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"log/slog"
 	"math/big"
+	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -55,12 +56,21 @@ type rig struct {
 	store   *crl.Store
 }
 
+// memory is a folder in memory: a store syncs every step, and what that takes is not what is tested here.
+func memory(t testing.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/dev/shm", "crl-*")
+	must(t, err)
+	t.Cleanup(func() { must(t, os.RemoveAll(dir)) })
+	return dir
+}
+
 func newRig(t testing.TB, expect crl.Expect) *rig {
 	t.Helper()
 	w := worldtest.Open(t, world.Config{Now: day, People: 1})
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	must(t, err)
-	r := &rig{TB: t, dir: filepath.Join(t.TempDir(), "crl"), now: day, epoch: 1, key: key, by: map[int]*pki.Authority{}, expect: expect}
+	r := &rig{TB: t, dir: filepath.Join(memory(t), "crl"), now: day, epoch: 1, key: key, by: map[int]*pki.Authority{}, expect: expect}
 	var own []jpki.Anchor
 	for _, a := range w.Authorities() {
 		own = append(own, jpki.Anchor{Cert: a.Cert, Hierarchy: certid.HierarchyPractice, Purpose: a.Purpose})
