@@ -24,9 +24,19 @@ type way struct {
 	take   func(context.Context, wire.SetOffer) error
 }
 
-// pursue brings what is offered into use, by the way on which fewer octets are still to be fetched; where that fails, by the other.
+// errLater says that an older set than the one offered came into use: central knows a shorter way on from it.
+var errLater = errors.New("an older revocation set was completed first")
+
+// pursue brings what is offered into use, by the way on which fewer octets are still to be fetched; where that fails, by the other. An
+// older set of which so much is here that its rest is less is completed first, and errLater returned.
 // A line that is cut, a full disk and a set that is not newer end it at once.
 func (j job) pursue(ctx context.Context, o wire.SetOffer) error {
+	switch done, err := j.complete(ctx, o); {
+	case err != nil:
+		return err
+	case done:
+		return errLater
+	}
 	var faults []error
 	for _, w := range j.ways(o) {
 		err := w.take(ctx, o)
@@ -91,12 +101,17 @@ func (j job) snapshot(ctx context.Context, o wire.SetOffer) error {
 		return err
 	}
 	m, head, err := manifest.Decode(j.Keys(), b)
+	if err == nil {
+		err = errors.Join(head.Is(offered(o).scope), j.onward(head, m.Table), j.sound(head.Root))
+	}
 	if err != nil {
 		return errors.Join(err, removeAll(j.part(offered(o), extManifest)))
 	}
-	if err := errors.Join(head.Is(offered(o).scope), j.newer(head.Scope(), head.Number), j.sound(head.Root)); err != nil {
-		return errors.Join(err, removeAll(j.part(offered(o), extManifest)))
-	}
+	return j.body(ctx, head, m)
+}
+
+// body fetches the set of a manifest that was judged.
+func (j job) body(ctx context.Context, head manifest.Head, m manifest.Manifest) error {
 	path := j.part(nameOf(head), extSet)
 	w := j.wanted(head, wire.BlobID(head.Root), head.Size, m.Digests)
 	w.kept = true
@@ -130,6 +145,9 @@ func (j job) chain(ctx context.Context, o wire.SetOffer) error {
 	}
 	if len(next.deltas) == 0 {
 		return manifest.ErrBase
+	}
+	if err := j.onward(next.head, next.m.Table); err != nil { // only where it ends counts
+		return err
 	}
 	path := j.part(nameOf(next.head), extSet) + extNew
 	digests, err := j.apply(ctx, base, next, path)
@@ -183,6 +201,9 @@ func (j job) step(ctx context.Context, a *after, d wire.DeltaOffer) error {
 // apply writes the set that base and deltas make, and flushes it. Lookups go on meanwhile. ErrRoot if it is not the one that was
 // signed.
 func (j job) apply(ctx context.Context, base *held, a after, path string) (digests []byte, err error) {
+	if err := room(j.Dir, a.head.Size); err != nil {
+		return nil, err
+	}
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return nil, full(err)

@@ -1,16 +1,19 @@
 package revocation
 
 import (
+	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"kazashi.example/sync/certid"
+	"kazashi.example/sync/crlset"
 	"kazashi.example/sync/crlset/manifest"
 	"kazashi.example/sync/durable"
 	"kazashi.example/sync/sign"
@@ -24,104 +27,137 @@ type Delivery struct {
 }
 
 // Deliver copies what a folder holds that leads on from the sets in use into the inbox of the box whose folder is dir, durably, and
-// what a set or delta is judged by after its octets, so that the box never sees half of one. ErrNothing, ErrOlder, or why the
-// folder's heads and manifests are refused; chunks are left to the box.
-func Deliver(dir, folder string, keys sign.Keys, inUse []File) (Delivery, error) {
+// what a set or delta is judged by after its octets, so that the box never sees half of one. Everything is verified before it gets its
+// name there, and no more is copied than was signed. What is at fault keeps nothing else out: an error that is neither ErrNothing nor
+// ErrOlder is of what was refused, and Pending of the rest.
+func Deliver(ctx context.Context, dir, folder string, keys sign.Keys, inUse []File) (Delivery, error) {
 	d := Delivery{inbox: filepath.Join(dir, Inbox)}
 	box := &Cache{Config: Config{Dir: dir, Keys: func() sign.Keys { return keys }}, shelves: map[certid.Scope]shelf{}}
 	for _, f := range inUse { // newest first
 		if _, ok := box.shelves[f.name.scope]; !ok && f.Err == nil {
-			box.shelves[f.name.scope] = shelf{newest: &held{head: f.Head}}
+			box.shelves[f.name.scope] = shelf{newest: &held{head: f.Head, table: f.Manifest.Table}}
 		}
 	}
-	s, err := box.survey(folder)
-	switch {
-	case err != nil:
-		return d, err
-	case s.sets == 0:
-		return d, ErrNothing
-	case len(s.faults) > 0:
-		return d, joined(s.faults)
-	case len(s.offers) == 0:
-		return d, ErrOlder
+	faults, err := box.exhaust(ctx, folder, func(s survey, o wire.SetOffer) error { return d.take(ctx, box, s, o) })
+	if err == nil && len(faults) == 0 && len(d.names) == 0 {
+		err = ErrOlder
 	}
-	if err := os.MkdirAll(d.inbox, 0o700); err != nil {
-		return d, fmt.Errorf("making the inbox: %w", err)
-	}
-	for _, o := range s.offers {
-		if err := d.take(s, o); err != nil {
-			return d, err
-		}
-	}
-	return d, durable.SyncDir(d.inbox)
+	return d, errors.Join(err, joined(faults))
 }
 
-// joined is the faults of a folder as one error.
+// joined is the faults of a folder as one error, in order of names.
 func joined(faults map[name]error) error {
+	names := slices.SortedFunc(maps.Keys(faults), func(a, b name) int { return strings.Compare(a.String(), b.String()) })
 	var all []error
-	for n, err := range faults {
-		all = append(all, fmt.Errorf("%s: %w", n, err))
+	for _, n := range names {
+		all = append(all, fmt.Errorf("%s: %w", n, faults[n]))
 	}
 	return errors.Join(all...)
 }
 
-// take copies a chain of deltas from its beginning, or, where there is none, a whole set.
-func (d *Delivery) take(s survey, o wire.SetOffer) error {
-	n := offered(o)
-	for _, step := range o.Deltas {
-		if err := d.copy(name{n.scope, step.Next}, s.paths[step.Delta.ID], s.paths[step.Head.ID]); err != nil {
-			return err
-		}
+// take copies a chain of deltas, or, where there is none or it is at fault, a whole set. What was copied counts from then on as in use,
+// as it will for the box.
+func (d *Delivery) take(ctx context.Context, box *Cache, s survey, o wire.SetOffer) error {
+	if err := os.MkdirAll(d.inbox, 0o700); err != nil {
+		return fmt.Errorf("making the inbox: %w", err)
 	}
+	err := manifest.ErrBase
 	if len(o.Deltas) > 0 {
-		return nil
+		err = d.chain(ctx, box, s, o)
 	}
-	return d.copy(n, s.paths[o.Set.ID], s.paths[o.Manifest.ID])
+	if err != nil && o.Set.Size > 0 && !errors.Is(err, ErrFull) {
+		err = d.set(ctx, box, s, o)
+	}
+	return err
 }
 
-func (d *Delivery) copy(n name, paths ...string) error {
-	d.names = append(d.names, n)
-	if err := removeAll(filepath.Join(d.inbox, n.String()+extRefused)); err != nil {
+// set copies a whole set.
+func (d *Delivery) set(ctx context.Context, box *Cache, s survey, o wire.SetOffer) error {
+	b, err := s.octets(o.Manifest)
+	if err != nil {
 		return err
 	}
-	for _, from := range paths {
-		if err := copyFile(from, filepath.Join(d.inbox, filepath.Base(from))); err != nil {
-			return fmt.Errorf("copying %s into the inbox: %w", filepath.Base(from), full(err))
-		}
+	m, head, err := manifest.Decode(box.Keys(), b)
+	if err != nil {
+		return err
 	}
+	j := job{box, s, extLoad}
+	w := j.wanted(head, o.Set.ID, head.Size, m.Digests)
+	if err := d.copy(ctx, j, w, nameOf(head), extSet, extManifest, b); err != nil {
+		return err
+	}
+	box.shelves[head.Scope()] = shelf{newest: &held{head: head, table: m.Table}}
 	return nil
 }
 
-// copyFile copies a file durably: whole, or not at all.
-func copyFile(from, to string) (err error) {
-	in, err := os.Open(from)
-	if err != nil {
-		return err
+// chain copies deltas from the first. Those before one that is at fault are of use without it.
+func (d *Delivery) chain(ctx context.Context, box *Cache, s survey, o wire.SetOffer) error {
+	j, at := job{box, s, extLoad}, box.shelves[offered(o).scope].newest
+	for _, step := range o.Deltas {
+		b, err := s.octets(step.Head)
+		if err != nil {
+			return err
+		}
+		told, next, err := manifest.OpenDelta(box.Keys(), b)
+		if err != nil {
+			return err
+		}
+		table, err := told.Table(at.table)
+		if err := errors.Join(err, told.Fits(at.head, next)); err != nil {
+			return err
+		}
+		w := j.wanted(next, step.Delta.ID, told.Size, told.Digests)
+		if err := d.copy(ctx, j, w, nameOf(next), extDelta, extHead, b); err != nil {
+			return err
+		}
+		at = &held{head: next, table: table}
 	}
-	defer in.Close() // it was only read
-	out, err := os.CreateTemp(filepath.Dir(to), temporary+"*")
+	box.shelves[offered(o).scope] = shelf{newest: at}
+	return nil
+}
+
+// octets is a file of the folder that is judged as a whole, and still what it was when it was surveyed.
+func (s survey) octets(b wire.Blob) ([]byte, error) {
+	octets, err := readFile(s.paths[b.ID], manifest.MaxManifest)
+	if err == nil && sha256.Sum256(octets) != b.ID {
+		err = crlset.ErrDigest
+	}
+	return octets, err
+}
+
+// copy gives a body its name in the inbox, and then what it is judged by; the folder's fsync for the second makes both names durable.
+func (d *Delivery) copy(ctx context.Context, j job, w wanted, n name, body, judge string, judged []byte) (err error) {
+	base := filepath.Join(d.inbox, n.String())
+	out, err := os.CreateTemp(d.inbox, temporary+n.String()+body+"-*")
 	if err != nil {
-		return err
+		return full(err)
 	}
 	defer func() { err = errors.Join(err, removeAll(out.Name())) }() // after the rename there is nothing left to remove
-	n, err := io.Copy(out, io.LimitReader(in, manifest.MaxSize+1))
-	if err == nil && n > manifest.MaxSize {
-		err = manifest.ErrManifest
-	}
-	if err == nil {
-		err = out.Sync()
-	}
-	if err = errors.Join(err, out.Close()); err != nil {
+	if err := out.Close(); err != nil {
 		return err
 	}
-	return os.Rename(out.Name(), to)
+	w.kept = true
+	if err := j.chunks(ctx, w, out.Name()); err != nil {
+		return err
+	}
+	if err := errors.Join(removeAll(base+extRefused), os.Rename(out.Name(), base+body)); err != nil {
+		return err
+	}
+	if err := durable.WriteFile(base+judge, judged, 0o600); err != nil {
+		return full(err)
+	}
+	d.names = append(d.names, n)
+	return nil
 }
 
 // Refused is what became of something that was delivered.
 type Refused struct{ Name, Why string }
 
-// Pending says what the box has not looked at yet, and what it refused.
+// Pending says what of the delivery the box has not looked at yet, and what it refused.
 func (d Delivery) Pending() (waiting int, refused []Refused, err error) {
+	if len(d.names) == 0 {
+		return 0, nil, nil
+	}
 	entries, err := os.ReadDir(d.inbox)
 	if err != nil {
 		return 0, nil, fmt.Errorf("looking into the inbox: %w", err)
@@ -136,7 +172,7 @@ func (d Delivery) Pending() (waiting int, refused []Refused, err error) {
 				return 0, nil, err
 			}
 			refused = append(refused, Refused{n.String(), strings.TrimSpace(string(b))})
-		case !strings.HasSuffix(ext, extRefused):
+		default:
 			waiting++
 		}
 	}

@@ -8,3 +8,12 @@ func NameOf(file string) string {
 	}
 	return n.String() + ext
 }
+
+// Room is room.
+var Room = room
+
+// FloorMost is floorMost.
+const FloorMost = floorMost
+
+// MaxFiles is maxFiles.
+const MaxFiles = maxFiles

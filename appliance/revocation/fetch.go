@@ -71,6 +71,9 @@ func (j job) gather(ctx context.Context, blob wire.Blob, path string) (err error
 	if uint64(have) == blob.Size { //nolint:gosec // as above
 		return nil
 	}
+	if err := room(filepath.Dir(path), blob.Size-uint64(have)); err != nil { //nolint:gosec // as above
+		return j.spoilt(path, err)
+	}
 	s := &stream{job: j, id: blob.ID}
 	defer s.close()
 	buf := make([]byte, crlset.ChunkSize)
@@ -88,7 +91,8 @@ func (j job) gather(ctx context.Context, blob wire.Blob, path string) (err error
 }
 
 // chunks fetches a file whose chunks have digests that were signed. A chunk that is there already is not fetched, one that comes
-// damaged is asked for once more; then crlset.ErrDigest. When it returns nil the file is whole, and flushed if it is kept.
+// damaged is asked for once more; then crlset.ErrDigest. ErrFull while too little room would be left for others. When it returns nil
+// the file is whole, and flushed if it is kept.
 func (j job) chunks(ctx context.Context, w wanted, path string) (err error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
@@ -107,6 +111,9 @@ func (j job) chunks(ctx context.Context, w wanted, path string) (err error) {
 		}
 		if err := w.wanted(); err != nil {
 			return errors.Join(err, removeAll(path))
+		}
+		if err := w.room(f); err != nil {
+			return j.spoilt(path, err)
 		}
 		if _, err := s.read(ctx, at, b); err != nil {
 			return err
@@ -152,6 +159,15 @@ func (w wanted) chunk(i int, buf []byte) (at uint64, b []byte) {
 	return at, buf[:min(crlset.ChunkSize, w.size-at)]
 }
 
+// room is ErrFull unless there is room for what the file lacks at its end.
+func (w wanted) room(f *os.File) error {
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	return room(filepath.Dir(f.Name()), w.size-min(w.size, uint64(info.Size()))) //nolint:gosec // a size is not negative
+}
+
 func (w wanted) is(i int, b []byte) bool {
 	return sha256.Sum256(b) == [32]byte(w.digests[32*i:])
 }
@@ -166,6 +182,9 @@ type stream struct {
 
 // read fills b from an octet on; n octets came, also with an error, which is errLine.
 func (s *stream) read(ctx context.Context, at uint64, b []byte) (n int, err error) {
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
 	if s.r != nil && s.at != at {
 		s.close()
 	}

@@ -28,7 +28,7 @@ const (
 	extPart     = ".part"    // a download under way; after one of the four
 	extLoad     = ".load"    // a copy from a folder under way; after one of the four
 	extNew      = ".new"     // a set being put together from deltas; after extPart's or extLoad's set
-	extRefused  = ".refused" // what was in the inbox and cannot be used; alone: why
+	extRefused  = ".refused" // why what was in the inbox could not be used; it is there no longer
 	temporary   = ".new-"    // begins what package durable left in a crash
 )
 
@@ -134,15 +134,11 @@ func (f File) strange() bool { return errors.Is(f.Err, sign.ErrUnknownKey) }
 
 // readFile reads a file of at most limit octets.
 func readFile(path string, limit int64) ([]byte, error) {
-	f, err := os.Open(path)
+	f, info, err := openRegular(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close() // it was only read
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
 	if info.Size() > limit {
 		return nil, fmt.Errorf("%w: %d octets, at most %d", manifest.ErrManifest, info.Size(), limit)
 	}

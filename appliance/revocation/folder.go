@@ -6,12 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"kazashi.example/sync/certid"
+	"kazashi.example/sync/crlset"
 	"kazashi.example/sync/crlset/manifest"
 	"kazashi.example/sync/durable"
 	"kazashi.example/sync/rule"
@@ -46,28 +48,34 @@ func (c *Cache) Load(ctx context.Context, folder string) ([]manifest.Head, error
 // another's.
 func (c *Cache) load(ctx context.Context, folder string) (faults map[name]error, err error) {
 	defer func() { err = errors.Join(err, c.unload()) }()
+	return c.exhaust(ctx, folder, func(s survey, o wire.SetOffer) error { return job{c, s, extLoad}.pursue(ctx, o) })
+}
+
+// exhaust surveys a folder and takes what it offers, again and again until there is nothing more that leads on and was not tried: what
+// is at fault keeps nothing else out. ErrNothing if there is nothing at all.
+func (c *Cache) exhaust(ctx context.Context, folder string, take func(survey, wire.SetOffer) error) (map[name]error, error) {
+	faults, tried := map[name]error{}, map[name]bool{}
 	for {
-		at, err := c.survey(folder)
+		s, err := c.survey(folder, tried)
 		if err != nil {
 			return nil, err
 		}
-		if at.sets == 0 {
+		if s.sets == 0 {
 			return nil, ErrNothing
 		}
-		if len(at.offers) == 0 {
-			return at.faults, nil
+		maps.Copy(faults, s.faults)
+		if len(s.offers) == 0 {
+			return faults, nil
 		}
-		for _, o := range at.offers {
-			err := job{c, at, extLoad}.pursue(ctx, o)
+		for _, o := range s.offers {
+			tried[offered(o)] = true
+			err := take(s, o)
 			switch {
 			case ctx.Err() != nil:
 				return nil, ctx.Err()
 			case err != nil:
-				at.faults[offered(o)] = err
+				faults[offered(o)] = err
 			}
-		}
-		if len(at.faults) > 0 {
-			return at.faults, nil
 		}
 	}
 }
@@ -97,7 +105,7 @@ var _ Remote = survey{}
 
 // Blob opens a file of the folder.
 func (s survey) Blob(_ context.Context, id wire.BlobID, from uint64) (io.ReadCloser, error) {
-	f, err := os.Open(s.paths[id])
+	f, _, err := openRegular(s.paths[id])
 	if err != nil {
 		return nil, err
 	}
@@ -107,50 +115,54 @@ func (s survey) Blob(_ context.Context, id wire.BlobID, from uint64) (io.ReadClo
 	return f, nil
 }
 
-// survey reads heads and manifests, which it verifies, and finds out what leads on from what is in use.
-func (c *Cache) survey(folder string) (survey, error) {
+// survey reads heads and manifests, which it verifies, and finds out what leads on from what is in use and was not tried.
+func (c *Cache) survey(folder string, tried map[name]bool) (survey, error) {
 	s := survey{
 		faults: map[name]error{}, paths: map[wire.BlobID]string{},
 		deltas: map[certid.Scope][]wire.DeltaOffer{}, wholes: map[certid.Scope]wire.SetOffer{},
 	}
-	entries, err := os.ReadDir(folder)
+	files, err := list(folder)
 	if err != nil {
 		return s, fmt.Errorf("reading the folder: %w", err)
 	}
-	for _, e := range entries {
-		n, ext, ok := parseName(e.Name())
+	for _, file := range files {
+		n, ext, ok := parseName(file)
 		if !ok || ext != extManifest && ext != extHead {
 			continue
 		}
 		path := filepath.Join(folder, n.String())
 		body := map[string]string{extManifest: extSet, extHead: extDelta}[ext]
-		if _, err := os.Stat(path + body); err != nil {
+		info, err := os.Lstat(path + body)
+		if err != nil {
 			continue // not all of it is there
 		}
 		s.sets++
-		if c.newer(n.scope, n.number) != nil {
+		if c.newer(n.scope, n.number) != nil || ext == extManifest && tried[n] {
 			continue
 		}
-		add := map[string]func(*Cache, name, string, string) error{extManifest: s.addSet, extHead: s.addDelta}[ext]
-		if err := add(c, n, path+ext, path+body); err != nil {
+		add := map[string]func(*Cache, name, string, string, os.FileInfo) error{extManifest: s.addSet, extHead: s.addDelta}[ext]
+		if err := add(c, n, path+ext, path+body, info); err != nil {
 			s.faults[n] = err
 		}
 	}
-	s.choose(c)
+	s.choose(c, tried)
 	return s, nil
 }
 
 // addSet notes a whole set.
-func (s survey) addSet(c *Cache, n name, path, body string) error {
+func (s survey) addSet(c *Cache, n name, path, body string, info os.FileInfo) error {
 	b, err := readFile(path, manifest.MaxManifest)
 	if err != nil {
 		return err
 	}
-	_, head, err := manifest.Decode(c.Keys(), b)
+	m, head, err := manifest.Decode(c.Keys(), b)
 	if err != nil {
 		return err
 	}
-	if err := named(n, head); err != nil {
+	if err := errors.Join(named(n, head), signedSize(info, head.Size)); err != nil {
+		return err
+	}
+	if err := c.onward(head, m.Table); err != nil {
 		return err
 	}
 	if s.wholes[n.scope].Number.Compare(n.number) > 0 {
@@ -165,7 +177,7 @@ func (s survey) addSet(c *Cache, n name, path, body string) error {
 }
 
 // addDelta notes a delta.
-func (s survey) addDelta(c *Cache, n name, path, body string) error {
+func (s survey) addDelta(c *Cache, n name, path, body string, info os.FileInfo) error {
 	b, err := readFile(path, manifest.MaxManifest)
 	if err != nil {
 		return err
@@ -174,13 +186,25 @@ func (s survey) addDelta(c *Cache, n name, path, body string) error {
 	if err != nil {
 		return err
 	}
-	if err := named(n, head); err != nil {
+	if err := errors.Join(named(n, head), signedSize(info, told.Size)); err != nil {
 		return err
 	}
 	s.deltas[n.scope] = append(s.deltas[n.scope], wire.DeltaOffer{
 		Base: told.Base, Next: n.number, Head: s.blob(path, sha256.Sum256(b), uint64(len(b))), Delta: s.blob(body, told.BlobID(), told.Size),
 	})
 	return nil
+}
+
+// signedSize wants a regular file of the size that was signed.
+func signedSize(info os.FileInfo, size uint64) error {
+	switch {
+	case !info.Mode().IsRegular():
+		return ErrIrregular
+	case uint64(info.Size()) != size: //nolint:gosec // a size is not negative
+		return fmt.Errorf("%w: %d octets, signed %d", crlset.ErrDigest, info.Size(), size)
+	default:
+		return nil
+	}
 }
 
 func (s survey) blob(path string, id [32]byte, size uint64) wire.Blob {
@@ -199,8 +223,9 @@ func named(n name, head manifest.Head) error {
 }
 
 // choose makes one offer a scope: the set or the chain that leads farthest, or both where they lead to the same.
-func (s *survey) choose(c *Cache) {
+func (s *survey) choose(c *Cache, tried map[name]bool) {
 	for scope, deltas := range s.deltas {
+		deltas = slices.DeleteFunc(deltas, func(d wire.DeltaOffer) bool { return tried[name{scope, d.Next}] })
 		chain, end := c.follows(scope, deltas)
 		o := s.wholes[scope]
 		switch {
@@ -244,7 +269,7 @@ func (c *Cache) follows(scope certid.Scope, deltas []wire.DeltaOffer) (chain []w
 	return chain, end
 }
 
-// takeIn loads what is in the inbox, removes what is no longer needed there, and marks what was refused, with the reason beside it.
+// takeIn loads what is in the inbox and removes it, also what was refused: of that nothing but the reason stays.
 func (c *Cache) takeIn(ctx context.Context) error {
 	dir := filepath.Join(c.Dir, Inbox)
 	c.loading.Lock()
@@ -266,13 +291,9 @@ func (c *Cache) takeIn(ctx context.Context) error {
 		path := filepath.Join(dir, e.Name())
 		if c.newer(n.scope, n.number) != nil {
 			errs = append(errs, removeAll(path))
-		} else if why := faults[n]; why != nil && !strings.HasSuffix(ext, extRefused) {
-			errs = append(errs, refuse(path, filepath.Join(dir, n.String()+extRefused), why))
+		} else if why := faults[n]; why != nil && ext != extRefused {
+			errs = append(errs, durable.WriteFile(filepath.Join(dir, n.String()+extRefused), []byte(why.Error()+"\n"), 0o600), removeAll(path))
 		}
 	}
 	return errors.Join(errs...)
-}
-
-func refuse(path, reason string, why error) error {
-	return errors.Join(durable.WriteFile(reason, []byte(why.Error()+"\n"), 0o600), rename(path, path+extRefused))
 }

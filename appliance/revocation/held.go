@@ -17,6 +17,7 @@ import (
 type held struct {
 	head   manifest.Head
 	signed []byte // the head as it was signed
+	table  []manifest.Row
 	set    *crlset.Set
 	users  atomic.Int64 // its shelf is one
 }
@@ -27,7 +28,7 @@ func (f File) open() (*held, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &held{head: f.Head, signed: f.Manifest.Signed, set: set}
+	h := &held{head: f.Head, signed: f.Manifest.Signed, table: f.Manifest.Table, set: set}
 	h.users.Store(1)
 	return h, nil
 }
@@ -40,10 +41,11 @@ func (h *held) borrow() *held {
 	return h
 }
 
-// release takes a user away.
+// release takes a user away. With the last the map goes at once, and with it the room of a file that was removed meanwhile: not under
+// the cache's lock.
 func (h *held) release() {
 	if h != nil && h.users.Add(-1) == 0 {
-		_ = h.set.Close() // a map that was only read
+		_ = h.set.CloseNow() // a map that was only read
 	}
 }
 
@@ -51,18 +53,18 @@ func (h *held) release() {
 // it stays as the previous one.
 func (c *Cache) use(h *held, turn uint64) (done bool) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	s := c.shelves[h.head.Scope()]
-	if c.turn != turn || s.newest != nil && h.head.Number.Compare(s.newest.head.Number) <= 0 {
-		return false
+	var gone *held
+	if done = c.turn == turn && (s.newest == nil || h.head.Number.Compare(s.newest.head.Number) > 0); done {
+		if s.newest != nil {
+			s.previous, gone = s.newest, s.previous
+		}
+		s.newest = h
+		c.shelves[h.head.Scope()] = s
 	}
-	if s.newest != nil {
-		s.previous.release()
-		s.previous = s.newest
-	}
-	s.newest = h
-	c.shelves[h.head.Scope()] = s
-	return true
+	c.mu.Unlock()
+	gone.release()
+	return done
 }
 
 // damage takes a set out of use: its octets are not those that were signed, or the disk does not give them. The one before it
@@ -71,6 +73,7 @@ func (c *Cache) damage(h *held, why error) {
 	if !c.drop(h) {
 		return // another lookup saw it first
 	}
+	h.release() // the shelf's; the caller is a user still
 	c.condemn(h.head, why)
 	c.Log.Warn("a revocation set on the disk is damaged and is fetched anew; the one before it answers, if there is one",
 		append(about(h.head), slog.Any("error", why))...)
@@ -87,7 +90,7 @@ func (c *Cache) condemn(h manifest.Head, why error) {
 	}
 }
 
-// drop takes a set off its shelf.
+// drop takes a set off its shelf, whose use of it the caller has then.
 func (c *Cache) drop(h *held) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -103,7 +106,6 @@ func (c *Cache) drop(h *held) bool {
 	}
 	c.shelves[scope] = s
 	c.damaged = append(c.damaged, h.head)
-	h.release()
 	return true
 }
 
@@ -115,6 +117,12 @@ func (c *Cache) Trust(ctx context.Context) error {
 }
 
 func (c *Cache) withdraw(ctx context.Context, keys sign.Keys) {
+	var gone []*held
+	defer func() {
+		for _, h := range gone {
+			h.release()
+		}
+	}()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.turn++
@@ -125,7 +133,7 @@ func (c *Cache) withdraw(ctx context.Context, keys sign.Keys) {
 			}
 			if _, err := manifest.OpenHead(keys, (*h).signed); err != nil {
 				c.Log.WarnContext(ctx, "the trust bundle no longer vouches for a revocation set", append(about((*h).head), slog.Any("error", err))...)
-				(*h).release()
+				gone = append(gone, *h)
 				*h = nil
 			}
 		}

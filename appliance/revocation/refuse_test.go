@@ -227,7 +227,7 @@ func TestAFullDisk(t *testing.T) {
 func TestP9NumbersCompareByCentralEpochFirst(t *testing.T) {
 	w := newWorld(t, 3)
 	must(t, w.load(false, w.All[2]))
-	v := w.All[1]
+	v := w.All[2]
 	h := v.Head
 	h.Number = rule.Version{CentralEpoch: 2, N: 1}
 	w.Sign(v, h)

@@ -140,7 +140,7 @@ func TestOnlyTwoSetsStay(t *testing.T) {
 	w.folder(a+".manifest", a+".set", b+".manifest", b+".set")
 }
 
-// The inbox of a running box: what is put there is taken, what is refused stays with its reason.
+// The inbox of a running box: what is put there is taken; of what is refused the reason stays, and nothing that takes room.
 func TestTheInbox(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 3)
@@ -150,11 +150,16 @@ func TestTheInbox(t *testing.T) {
 		w.Export(inbox, w.All[1], true)
 		w.Export(inbox, w.All[2], true)
 		refused := filepath.Join(inbox, w.All[2].Name()+".refused")
+		body := filepath.Join(inbox, w.All[2].Name()+".head")
 		w.run(w, wire.SetOffer{}, func() bool {
 			_, err := os.Stat(refused)
-			return err == nil && w.reached(2)()
+			_, left := os.Stat(body)
+			return err == nil && errors.Is(left, fs.ErrNotExist) && w.reached(2)()
 		})
 		w.holds("from the inbox", 2)
+		if left, _ := filepath.Glob(filepath.Join(inbox, "*")); len(left) != 1 {
+			t.Errorf("in the inbox: %q, want the reason alone", left)
+		}
 		why, err := os.ReadFile(refused)
 		must(t, err)
 		if len(why) == 0 {
@@ -181,7 +186,7 @@ func TestDeliver(t *testing.T) {
 	deliver := func() (revocation.Delivery, error) {
 		files, err := revocation.Peek(w.dir, w.keys)
 		must(t, err)
-		return revocation.Deliver(w.dir, folder, w.keys, files)
+		return revocation.Deliver(t.Context(), w.dir, folder, w.keys, files)
 	}
 	for _, c := range []struct {
 		load *settest.Version

@@ -2,7 +2,8 @@
 //
 // A set is used only once its head verified against the trust bundle in force and its octets against the digests that the head
 // vouches for; where they came from does not matter: from central in pieces over a bad line, as deltas, or from a folder that
-// somebody carried. Nothing that fails is ever used, and nothing older replaces anything newer, whatever the box's clock says.
+// somebody carried. Nothing that fails is ever used, and nothing older replaces anything newer, by its number and by the lists that
+// it was made from, whatever the box's clock says. Nothing is written that would leave less than a floor of room on the disk.
 //
 // Concurrency: a [Cache] may be used from any goroutine. An answer is a search in a memory map; it waits for no network, no
 // download and no other set being made ready.
@@ -15,6 +16,7 @@
 package revocation
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -40,12 +42,19 @@ import (
 var (
 	// ErrOlder says that the set in use is as new or newer.
 	ErrOlder = errors.New("revocation set is not newer than the one in use")
+	// ErrBackwards says that a set of a higher number was made from older lists than the one in use, as by a central that lost its lists
+	// and was given old ones. It is taken when central has made it from lists that are as new.
+	ErrBackwards = errors.New("revocation set is made from older lists than the one in use")
 	// ErrRoot says that base and deltas did not give the set that the signed head names.
 	ErrRoot = errors.New("applied deltas do not give the set that was signed")
 	// ErrName says that what a file holds is not what its name says.
 	ErrName = errors.New("file holds another revocation set than its name says")
-	// ErrFull says that the disk had no room for a set; the one in use stays.
+	// ErrFull says that a set would leave too little room on the disk for the records of taps (P1); the one in use stays.
 	ErrFull = errors.New("no room on the disk for a newer revocation set; the one in use stays")
+	// ErrIrregular says that something in a folder is no regular file: a link, a pipe, a device or a folder.
+	ErrIrregular = errors.New("not a regular file")
+	// ErrCrowded says that a folder holds too many files to look at.
+	ErrCrowded = errors.New("too many files in the folder of revocation sets")
 	// ErrNothing says that a folder holds nothing that could be loaded.
 	ErrNothing = errors.New("no revocation set and no delta in this folder")
 )
@@ -122,7 +131,7 @@ func (c *Cache) Close() {
 		s.newest.release()
 		s.previous.release()
 	}
-	clear(c.shelves)
+	clear(c.shelves) // nobody looks up any more: the maps may go under the lock
 }
 
 // Answer is what the sets say of one certificate, and the set that says so (P6).
@@ -189,6 +198,44 @@ func (c *Cache) Newest(s certid.Scope) (manifest.Head, bool) {
 		return h.head, true
 	}
 	return manifest.Head{}, false
+}
+
+// onward is nil for a set that may take the place of the one in use: ErrOlder, or ErrBackwards if one of the lists in both tables goes back
+// or, where none is in both, the whole does. Lists may come and go: only a list that comes again is compared with itself.
+func (c *Cache) onward(next manifest.Head, table []manifest.Row) error {
+	if err := c.newer(next.Scope(), next.Number); err != nil {
+		return err
+	}
+	c.mu.RLock()
+	h := c.shelves[next.Scope()].newest
+	c.mu.RUnlock()
+	if h == nil {
+		return nil
+	}
+	common := 0
+	for _, row := range table {
+		i, ok := slices.BinarySearchFunc(h.table, row, byList)
+		if !ok {
+			continue
+		}
+		if common++; row.ThisUpdate < h.table[i].ThisUpdate {
+			return backwards(next, row.ThisUpdate, h.table[i].ThisUpdate)
+		}
+	}
+	if common == 0 && next.ThisUpdate < h.head.ThisUpdate {
+		return backwards(next, next.ThisUpdate, h.head.ThisUpdate)
+	}
+	return nil
+}
+
+// byList is the order of a manifest's table.
+func byList(a, b manifest.Row) int {
+	return cmp.Or(bytes.Compare(a.Point, b.Point), bytes.Compare(a.Key, b.Key))
+}
+
+func backwards(next manifest.Head, at, before int64) error {
+	return fmt.Errorf("%w: %s number %s has a list of %s, in use is %s", ErrBackwards, next.Scope(), number(next.Number),
+		time.Unix(at, 0).UTC().Format(time.RFC3339), time.Unix(before, 0).UTC().Format(time.RFC3339))
 }
 
 // newer is ErrOlder unless number is above that of the set that answers for the scope.

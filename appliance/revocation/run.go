@@ -22,6 +22,7 @@ const (
 	refuseFirst = time.Minute // after something that was fetched and refused
 	refuseLast  = time.Hour
 	inboxEvery  = 2 * time.Second
+	askLater    = time.Minute      // for the way on from a set that was completed first, which the next poll tells
 	scrubFirst  = 10 * time.Minute // after the start
 	scrubEvery  = 24 * time.Hour
 	scrubPause  = 10 * time.Millisecond // between two chunks: 6 MiB a second at most
@@ -62,7 +63,11 @@ func (c *Cache) Run(ctx context.Context, remote Remote) error {
 // Fetch takes what is offered into use, where that is newer, and returns when that is done: for whoever does not Run.
 func (c *Cache) Fetch(ctx context.Context, remote Remote, offers []wire.SetOffer) error {
 	c.setAsideNow(ctx)
-	return c.catchUp(ctx, job{c, remote, extPart}, offers)
+	err := c.catchUp(ctx, job{c, remote, extPart}, offers)
+	if errors.Is(err, errLater) {
+		err = c.catchUp(ctx, job{c, remote, extPart}, offers) // an offer has no second older set
+	}
+	return err
 }
 
 // follow keeps up with the offers.
@@ -86,6 +91,9 @@ func (c *Cache) follow(ctx context.Context, j job) error {
 		case err == nil:
 			line.reset()
 			refused.reset()
+		case errors.Is(err, errLater):
+			line.reset()
+			wait = (&backoff{askLater, askLater, askLater}).after(0)
 		case errors.Is(err, errLine):
 			if c.gained.Load() > before {
 				line.reset()
@@ -121,6 +129,9 @@ func (c *Cache) catchUp(ctx context.Context, j job, offers []wire.SetOffer) erro
 		}
 		if err := j.pursue(ctx, o); err != nil && !errors.Is(err, ErrOlder) {
 			faults = append(faults, err)
+		}
+		if c.newer(n.scope, n.number) != nil { // it may have come another way, which did not see the parts of this one
+			c.report(ctx, n, "sweeping", c.sweepNow(n.scope))
 		}
 	}
 	return errors.Join(faults...)

@@ -36,13 +36,26 @@ func (c *Cache) tidy() error {
 			errs = append(errs, rename(path, path+extPart))
 		}
 	}
-	entries, err = os.ReadDir(filepath.Join(c.Dir, Inbox))
+	return errors.Join(append(errs, c.tidyInbox(), c.unload())...)
+}
+
+// tidyInbox removes what a delivery that did not end left: halves of pairs, and what has no name yet; and refused bodies of before.
+func (c *Cache) tidyInbox() error {
+	entries, err := os.ReadDir(filepath.Join(c.Dir, Inbox))
+	there := map[string]bool{}
 	for _, e := range entries {
-		if strings.HasPrefix(e.Name(), temporary) {
-			errs = append(errs, removeAll(filepath.Join(c.Dir, Inbox, e.Name())))
+		there[e.Name()] = true
+	}
+	errs := []error{err}
+	other := map[string]string{extSet: extManifest, extManifest: extSet, extDelta: extHead, extHead: extDelta}
+	for file := range there {
+		n, ext, ok := parseName(file)
+		half := ok && other[ext] != "" && !there[n.String()+other[ext]]
+		if half || strings.HasPrefix(file, temporary) || ok && ext != extRefused && strings.HasSuffix(ext, extRefused) {
+			errs = append(errs, removeAll(filepath.Join(c.Dir, Inbox, file)))
 		}
 	}
-	return errors.Join(append(errs, err, c.unload())...)
+	return errors.Join(errs...)
 }
 
 // recall takes into use what lies in the folder and can be used.
@@ -105,15 +118,17 @@ func (c *Cache) arrange(ctx context.Context, files []File, turn uint64) {
 	c.report(ctx, files[0].name, "sweeping", c.sweep(files[0].name.scope))
 }
 
-// opened is the set if it is on the shelf already, with one user more, or else mapped.
+// opened is the set if it is on the shelf already, with one user more, or else mapped; not under the lock that taps take, for the disk
+// may be slow (P1). Only what changes the folder puts sets on a shelf, and that is the caller.
 func (c *Cache) opened(f File) (*held, error) {
 	if f.Err != nil {
 		return nil, f.Err
 	}
 	c.mu.RLock()
-	defer c.mu.RUnlock()
-	if h := c.shelves[f.name.scope].find(f.Head); h != nil {
-		return h.borrow(), nil
+	h := c.shelves[f.name.scope].find(f.Head).borrow()
+	c.mu.RUnlock()
+	if h != nil {
+		return h, nil
 	}
 	return f.open()
 }
@@ -126,10 +141,10 @@ func (c *Cache) shelve(scope certid.Scope, use []*held, turn uint64) {
 		c.Learn(h.head.At())
 	}
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	if c.turn == turn {
 		fresh, c.shelves[scope] = c.shelves[scope], fresh
 	}
+	c.mu.Unlock()
 	fresh.newest.release()
 	fresh.previous.release()
 }
@@ -147,7 +162,7 @@ func (c *Cache) commit(ctx context.Context, from string, head manifest.Head, m m
 	if _, err := manifest.OpenHead(c.Keys(), m.Signed); err != nil {
 		return err
 	}
-	if err := c.newer(head.Scope(), head.Number); err != nil {
+	if err := c.onward(head, m.Table); err != nil {
 		return err
 	}
 	n := nameOf(head)
@@ -204,6 +219,13 @@ func (c *Cache) sweep(scope certid.Scope) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// sweepNow is sweep for whoever does not change the folder already.
+func (c *Cache) sweepNow(scope certid.Scope) error {
+	c.changing.Lock()
+	defer c.changing.Unlock()
+	return c.sweep(scope)
 }
 
 // setAsideNow is setAside for whoever does not change the folder already.

@@ -34,7 +34,8 @@ func newCRLLoad(s *settings) *cobra.Command {
 		Short: "Bring newer revocation sets or deltas from a folder, as from a USB stick",
 		Long: `load takes what ` + "`kazashi-central crl export`" + ` wrote into a folder: whole sets, or deltas from the set in use. The
 folder is only read. If the daemon runs it is given copies and told to look, and load waits up to 30 seconds for it; else load
-does it by itself. Everything is verified by signature and digest, wherever it came from; nothing older replaces anything newer.
+does it by itself. Everything is verified by signature and digest, wherever it came from; nothing older replaces anything newer,
+and what is refused keeps nothing else out. Room on the disk stays free for the records of taps.
 
 Run it as the user that the box runs as. Exit status 1 if something was refused, or nothing is newer.`,
 		Example: `  kazashi crl load /media/usb/crl
@@ -86,11 +87,11 @@ func loadBeside(c *cobra.Command, s *settings, folder string) error {
 	if err != nil {
 		return err
 	}
-	d, err := revocation.Deliver(before.dir, folder, before.keys, before.files)
-	if err != nil {
-		return err
+	d, err := revocation.Deliver(c.Context(), before.dir, folder, before.keys, before.files)
+	if err != nil && !errors.Is(err, revocation.ErrNothing) && !errors.Is(err, revocation.ErrOlder) {
+		err = fmt.Errorf("%w: %w", errRefused, err)
 	}
-	err = await(c, d)
+	err = errors.Join(err, await(c, d)) // what was refused keeps nothing else out
 	after := kept{dir: before.dir, keys: before.keys}
 	if lerr := after.look(); lerr != nil {
 		return errors.Join(err, lerr)

@@ -157,6 +157,23 @@ func (c *Central) Sign(v *Version, h manifest.Head) {
 	c.Blobs[wire.BlobID(h.Root)] = v.Set
 }
 
+// Retable signs the same set as made from other lists, as old as the oldest of them; rows come in rising order.
+func (c *Central) Retable(v *Version, rows ...manifest.Row) {
+	c.Helper()
+	table, err := canon.Encode(rows)
+	must(c, err)
+	h := v.Head
+	v.manifest.Table, h.Table, h.Rows = rows, sha256.Sum256(table), uint32(len(rows)) //nolint:gosec // few rows
+	h.ThisUpdate, h.NextUpdate = rows[0].ThisUpdate, rows[0].NextUpdate
+	for _, r := range rows {
+		h.ThisUpdate, h.NextUpdate = min(h.ThisUpdate, r.ThisUpdate), min(h.NextUpdate, r.NextUpdate)
+	}
+	c.Sign(v, h)
+}
+
+// Table is what the set was made from.
+func (v *Version) Table() []manifest.Row { return slices.Clone(v.manifest.Table) }
+
 // Digests are the set's chunk digests; a change of them shows in the manifest's file after Spoil.
 func (v *Version) Digests() []byte { return v.manifest.Digests }
 

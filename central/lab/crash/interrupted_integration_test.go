@@ -126,7 +126,7 @@ func TestP7Delivery(t *testing.T) {
 		Child: s.boxChild("deliver", 0),
 		Check: func(st crash.State) (err error) {
 			if len(st.Said) == 0 {
-				if _, err := revocation.Deliver(st.Dir, stick, s.keys, nil); err != nil {
+				if _, err := revocation.Deliver(context.Background(), st.Dir, stick, s.keys, nil); err != nil {
 					return fmt.Errorf("delivering again: %w", err)
 				}
 			}

@@ -159,7 +159,7 @@ func deliver(dir string) error {
 	if err != nil {
 		return err
 	}
-	_, err = revocation.Deliver(dir, filepath.Join(os.Getenv(envShop), "stick"), keys, nil)
+	_, err = revocation.Deliver(context.Background(), dir, filepath.Join(os.Getenv(envShop), "stick"), keys, nil)
 	fmt.Println("delivered")
 	return err
 }
