@@ -41,7 +41,7 @@ func (f *follower) wrote(c call, octets func(string) ([]byte, error), at int) er
 	}
 	n, err := number(c.ret)
 	if err != nil || n < 0 || n > int64(len(b)) {
-		return fmt.Errorf("%w: %d of %d octets written", ErrTrace, n, len(b))
+		return fmt.Errorf("%w: %q of %d octets written", ErrTrace, head(c.ret), len(b))
 	}
 	b = b[:n]
 	if file == nil {

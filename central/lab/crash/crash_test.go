@@ -100,6 +100,14 @@ func TestKillKeepsEveryWrite(t *testing.T) {
 	check(t, got, "{a=xy}", "{a=xy} done", "{a=x}", "{a=}", "{}")
 }
 
+func TestACallThatAKillEndedHasNotReturned(t *testing.T) {
+	for _, ret := range []string{"?", "0xfffffffffffffe00"} { // the second is left in the register where the tracer is slow
+		got := states(t, func(r *crash.Run) crash.Matrix { return r.Kill(t.Context()) },
+			create, `write(5</data/a>, "x", 1) = 1`, `8 write(5</data/a>, "y", 1) = `+ret, `8 +++ killed by SIGKILL +++`)
+		check(t, got, "{a=x}", "{a=}", "{}")
+	}
+}
+
 func TestPowerLosesWhatWasNotSynced(t *testing.T) {
 	got := states(t, power(t), create, folder, `fsync(6</data>) = 0`, `write(5</data/a>, "`+strings.Repeat("x", 512)+strings.Repeat("y", 511)+`", 1023) = 1023`)
 	check(t, got, "{a=00}", "{a=0y}", "{a=xy}", "{a=x}", "{a=}", "{}")

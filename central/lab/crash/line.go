@@ -47,7 +47,7 @@ func (r *lines) next(l string, done int) (c call, entered, whole bool, err error
 	b.text, _ = strings.CutSuffix(rest, " <unfinished ...>")
 	c, err = parse(b.text)
 	c.began = b.done
-	if c.ret == "" || c.ret[0] == '?' { // it has not returned, or was killed inside
+	if _, nerr := number(c.ret); nerr != nil { // it has not returned, or was killed inside: nothing, ?, or what is left in a register
 		if r.begun == nil {
 			r.begun = map[string]begun{}
 		}
