@@ -59,7 +59,7 @@ type rig struct {
 // memory is a folder in memory: a store syncs every step, and what that takes is not what is tested here.
 func memory(t testing.TB) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("/dev/shm", "crl-*")
+	dir, err := os.MkdirTemp("/dev/shm", "crl-*") //nolint:usetesting // t.TempDir is on a disk
 	must(t, err)
 	t.Cleanup(func() { must(t, os.RemoveAll(dir)) })
 	return dir
