@@ -6,9 +6,12 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net/http"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -290,19 +293,33 @@ func TestP7RenamedPartitionsReplaceEachOther(t *testing.T) {
 
 func TestP7ManyPartitions(t *testing.T) {
 	t.Parallel()
-	assemble(newRig(t, crl.Expect{Count: 60}), 60)
+	assemble(newRig(t, crl.Expect{Count: 70}), 70) // more than are kept at a time
 }
 
 // assemble makes a set from so many partitions, and then from one newer.
 func assemble(r *rig, parts int) {
-	b, err := r.store.Begin(r.Context(), auth)
-	must(r, err)
+	var urls []string
 	for i := range parts {
-		der := r.list(r.by[4], fmt.Sprintf("municipality %d", i), 1, -10, entry{int64(i + 1), -20, 4})
-		_, err := b.Add(r.Context(), bytes.NewReader(der), crl.IngestOptions{})
-		must(r, err)
+		urls = append(urls, fmt.Sprintf("http://lists.example/%d", i))
 	}
-	must(r, b.Commit())
+	client := &http.Client{Transport: trips(func(q *http.Request) *http.Response {
+		i, err := strconv.Atoi(path.Base(q.URL.Path))
+		must(r, err)
+		der := r.list(r.by[4], fmt.Sprintf("municipality %d", i), 1, -10, entry{int64(i + 1), -20, 4})
+		return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(bytes.NewReader(der))}
+	})}
+	fresh := 0
+	for range 2 { // the second time nothing is new
+		r.store.FetchAll(r.Context(), client, urls, crl.IngestOptions{Scope: auth}, 4, func(res crl.Result, err error) {
+			must(r, err)
+			if res.Fresh {
+				fresh++
+			}
+		})
+	}
+	if fresh != parts {
+		r.Errorf("FetchAll took %d lists, want %d", fresh, parts)
+	}
 	last := int64(parts)
 	if h := r.build(); int(h.Rows) != parts || int(h.Entries) != parts {
 		r.Errorf("Build = %d rows, %d entries, want %d of both", h.Rows, h.Entries, parts)

@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"kazashi.example/sync/certid"
 )
@@ -25,6 +28,66 @@ var (
 // Fetch gets a list over HTTP and takes it, as Ingest does; From is the URL. A server that knows by entity tag or date that its file
 // is the one held sends nothing, and the list counts as held. The client must have no Timeout: ErrStalled ends what stalls.
 func (s *Store) Fetch(ctx context.Context, client *http.Client, url string, o IngestOptions) (Result, error) {
+	f := fetching{url: url}
+	s.fetchGroup(ctx, client, []*fetching{&f}, o, 1)
+	return f.res, f.err
+}
+
+// keptTogether is how many lists of several are made durable at a time: each time the state of all partitions is written anew.
+const keptTogether = 64
+
+// FetchAll is Fetch of several lists of a scope, so many at once. told hears what became of each, one after another.
+func (s *Store) FetchAll(ctx context.Context, client *http.Client, urls []string, o IngestOptions, atOnce int, told func(Result, error)) {
+	for some := range slices.Chunk(urls, keptTogether) {
+		group := make([]*fetching, len(some))
+		for i, url := range some {
+			group[i] = &fetching{url: url}
+		}
+		s.fetchGroup(ctx, client, group, o, atOnce)
+		for _, f := range group {
+			told(f.res, f.err)
+		}
+	}
+}
+
+// fetching is one list on its way.
+type fetching struct {
+	url string
+	got *indexed // nil: nothing came that could be taken
+	res Result
+	err error
+}
+
+// fetchGroup gets lists and then keeps them together.
+func (s *Store) fetchGroup(ctx context.Context, client *http.Client, group []*fetching, o IngestOptions, atOnce int) {
+	var g errgroup.Group
+	g.SetLimit(atOnce)
+	for _, f := range group {
+		g.Go(func() error {
+			f.got, f.res, f.err = s.get(ctx, client, f.url, o)
+			return nil
+		})
+	}
+	_ = g.Wait() // reports no errors
+	var came []*indexed
+	for _, f := range group {
+		if f.got != nil {
+			came = append(came, f.got)
+		}
+	}
+	if len(came) > 0 {
+		s.keepAll(ctx, o.Scope, came)
+	}
+	for _, f := range group {
+		if f.got != nil {
+			f.res, f.err = f.got.res, f.got.err
+			s.refusals.note(s, f.got.o, f.err)
+		}
+	}
+}
+
+// get asks for one list and reads it. Without an error and an index nothing new was there, and the result is what is held.
+func (s *Store) get(ctx context.Context, client *http.Client, url string, o IngestOptions) (*indexed, Result, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	watch := time.AfterFunc(fetchStall, func() { cancel(ErrStalled) })
@@ -33,22 +96,24 @@ func (s *Store) Fetch(ctx context.Context, client *http.Client, url string, o In
 	held, refused := s.held(o.Scope, url), s.refusals.find(s, o.Scope, url)
 	resp, err := s.request(ctx, client, url, asked(held, refused))
 	if err != nil {
-		return Result{}, stalled(ctx, err)
+		return nil, Result{}, stalled(ctx, err)
 	}
 	defer resp.Body.Close() // read to its end or given up
 	switch {
 	case resp.StatusCode == http.StatusNotModified && refused != nil:
-		return Result{}, refused.why
+		return nil, Result{}, refused.why
 	case resp.StatusCode == http.StatusNotModified && held != nil:
-		return Result{Row: held.Row, Entries: held.Entries, Size: held.Size}, nil
+		return nil, Result{Row: held.Row, Entries: held.Entries, Size: held.Size}, nil
 	case resp.StatusCode != http.StatusOK:
-		return Result{}, fmt.Errorf("%w: %s answered %s", ErrFetch, url, resp.Status)
+		return nil, Result{}, fmt.Errorf("%w: %s answered %s", ErrFetch, url, resp.Status)
 	}
 	o.tag, o.modified = resp.Header.Get("ETag"), resp.Header.Get("Last-Modified")
 	o.most = s.most(held)
-	res, err := s.Ingest(ctx, &watched{resp.Body, watch}, o)
-	s.refusals.note(s, o, err)
-	return res, stalled(ctx, err)
+	x, err := s.read(ctx, &watched{resp.Body, watch}, o)
+	if err != nil {
+		s.refusals.note(s, o, err)
+	}
+	return x, Result{}, stalled(ctx, err)
 }
 
 // A list may have so many octets for each entry of the one held, which is four times what an entry takes, and so many more.

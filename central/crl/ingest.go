@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -48,8 +49,8 @@ type Result struct {
 	Override *Override
 }
 
-// Batch takes several lists of a scope and makes them durable together. Nothing of a scope can be taken or built until Commit or Drop.
-type Batch struct {
+// batch takes several lists of a scope and makes them durable together. Nothing of a scope can be taken or built until commit or drop.
+type batch struct {
 	s    *Store
 	sc   *scope
 	next state
@@ -59,11 +60,8 @@ type Batch struct {
 	dirty bool // the next state says more than the one kept
 }
 
-// Begin waits for its turn.
-func (s *Store) Begin(ctx context.Context, of certid.Scope) (*Batch, error) {
-	if s.ReadOnly {
-		return nil, ErrReadOnly
-	}
+// begin waits for its turn.
+func (s *Store) begin(ctx context.Context, of certid.Scope) (*batch, error) {
 	if !of.Valid() {
 		return nil, fmt.Errorf("%w: %s", certid.ErrScope, of)
 	}
@@ -72,11 +70,11 @@ func (s *Store) Begin(ctx context.Context, of certid.Scope) (*Batch, error) {
 		return nil, err
 	}
 	sc.work.Lock()
-	return &Batch{s: s, sc: sc, next: sc.state.clone()}, nil
+	return &batch{s: s, sc: sc, next: sc.state.clone()}, nil
 }
 
-// Drop forgets what was added and not committed. After Commit it does nothing.
-func (b *Batch) Drop() {
+// drop forgets what was taken and not committed. After commit it does nothing.
+func (b *batch) drop() {
 	if b.sc == nil {
 		return
 	}
@@ -89,9 +87,9 @@ func (b *Batch) Drop() {
 	b.sc = nil
 }
 
-// Commit makes what was added durable.
-func (b *Batch) Commit() error {
-	defer b.Drop()
+// commit makes what was taken durable.
+func (b *batch) commit() error {
+	defer b.drop()
 	if !b.dirty {
 		return nil
 	}
@@ -109,47 +107,72 @@ func (b *Batch) Commit() error {
 // Ingest reads one list to its end, verifies it and keeps its index, durably. Errors: of packages scan and index; ErrScope,
 // ErrPartition, ErrOlder, ErrSameNumber. A list that is held already is no error.
 func (s *Store) Ingest(ctx context.Context, r io.Reader, o IngestOptions) (Result, error) {
+	x, err := s.read(ctx, r, o) // reading can take an hour, and keeps nobody waiting
+	if err != nil {
+		return Result{}, err
+	}
+	s.keepAll(ctx, o.Scope, []*indexed{x})
+	return x.res, x.err
+}
+
+// indexed is a list that was read and verified, and then what became of it.
+type indexed struct {
+	o    IngestOptions
+	path string // of its index, on the disk already
+	list scan.List
+	sum  crlset.Summary
+
+	res Result
+	err error
+}
+
+// read makes the index of a list.
+func (s *Store) read(ctx context.Context, r io.Reader, o IngestOptions) (*indexed, error) {
 	if s.ReadOnly {
-		return Result{}, ErrReadOnly
+		return nil, ErrReadOnly
 	}
 	sc, err := s.scope(ctx, o.Scope)
 	if err != nil {
-		return Result{}, err
+		return nil, err
 	}
 	f, err := sc.temporary(dirLists)
 	if err != nil {
-		return Result{}, err
+		return nil, err
 	}
-	defer discard(f)
-	list, sum, err := s.index(ctx, sc, r, f, o) // reading can take an hour, and keeps nobody waiting
+	list, sum, err := s.index(ctx, sc, r, f, o)
 	if err != nil {
-		return Result{}, err
+		discard(f)
+		return nil, err
 	}
-	b, err := s.Begin(ctx, o.Scope)
-	if err != nil {
-		return Result{}, err
+	x := &indexed{o: o, path: f.Name(), list: list, sum: sum}
+	if err := f.Close(); err != nil { // index.Build synced it
+		return nil, errors.Join(fmt.Errorf("keeping an index: %w", err), x.discard())
 	}
-	defer b.Drop()
-	res, err := b.take(ctx, f, o, list, sum)
-	if err != nil {
-		return res, err
-	}
-	return res, b.Commit()
+	return x, nil
 }
 
-// Add is Ingest without making it durable. A list that fails leaves the batch as it was.
-func (b *Batch) Add(ctx context.Context, r io.Reader, o IngestOptions) (Result, error) {
-	f, err := b.sc.temporary(dirLists)
-	if err != nil {
-		return Result{}, err
+// discard removes an index that was not kept.
+func (x *indexed) discard() error { return remove(x.path) }
+
+// keepAll takes lists of a scope and makes those that are newer durable together.
+func (s *Store) keepAll(ctx context.Context, of certid.Scope, all []*indexed) {
+	b, err := s.begin(ctx, of)
+	for _, x := range all {
+		if x.err = err; err == nil {
+			x.res, x.err = b.take(ctx, x)
+		}
 	}
-	defer discard(f)
-	o.Scope = b.sc.of
-	list, sum, err := b.s.index(ctx, b.sc, r, f, o)
-	if err != nil {
-		return Result{}, err
+	if err == nil {
+		err = b.commit()
 	}
-	return b.take(ctx, f, o, list, sum)
+	for _, x := range all {
+		if x.err == nil && err != nil {
+			x.res, x.err = Result{}, err
+		}
+		if !x.res.Fresh {
+			_ = x.discard() // a leftover is swept at the next start
+		}
+	}
 }
 
 // index makes a list's index and holds the list to its scope.
@@ -166,7 +189,8 @@ func (s *Store) index(ctx context.Context, sc *scope, r io.Reader, f *os.File, o
 }
 
 // take decides by number and time, and puts the index in its place.
-func (b *Batch) take(ctx context.Context, f *os.File, o IngestOptions, list scan.List, sum crlset.Summary) (Result, error) {
+func (b *batch) take(ctx context.Context, x *indexed) (Result, error) {
+	list, sum, o := x.list, x.sum, x.o
 	res := Result{Row: rowOf(list), Entries: sum.Entries, Octets: list.Octets, Size: sum.Size}
 	held, floor := b.next.part(list.Point), b.floor(list.Point)
 	fresh, over, err := b.admit(ctx, floor, list)
@@ -186,10 +210,7 @@ func (b *Batch) take(ctx context.Context, f *os.File, o IngestOptions, list scan
 		File: strconv.FormatUint(b.next.Next, 10) + endIndex,
 	}
 	p.noteSource(o)
-	if err := f.Close(); err != nil { // index.Build synced it
-		return res, fmt.Errorf("keeping an index: %w", err)
-	}
-	if err := os.Rename(f.Name(), filepath.Join(b.sc.dir, dirLists, p.File)); err != nil {
+	if err := os.Rename(x.path, filepath.Join(b.sc.dir, dirLists, p.File)); err != nil {
 		return res, fmt.Errorf("keeping an index: %w", err)
 	}
 	if held != nil {
@@ -216,7 +237,7 @@ type found struct {
 
 // floor is what a list is measured by: the one held or, where the state was lost, what is known of it from the newest set. nil: nothing was
 // ever held.
-func (b *Batch) floor(point []byte) *part {
+func (b *batch) floor(point []byte) *part {
 	if held := b.next.part(point); held != nil {
 		return held
 	}
@@ -229,7 +250,7 @@ func (b *Batch) floor(point []byte) *part {
 }
 
 // admit holds a list to the numbers and times of those before. fresh is false for a list that is held already.
-func (b *Batch) admit(ctx context.Context, held *part, list scan.List) (fresh bool, _ *found, _ error) {
+func (b *batch) admit(ctx context.Context, held *part, list scan.List) (fresh bool, _ *found, _ error) {
 	row := rowOf(list)
 	if held == nil || held.Content == nil && sameRow(held.Row, row) {
 		return true, nil, nil

@@ -107,7 +107,7 @@ func PlaceOverride(dir string, signed []byte) (path string, err error) {
 }
 
 // spend marks the files of overrides that let a list in. The state names them, too; their new names outlive it.
-func (b *Batch) spend() {
+func (b *batch) spend() {
 	for _, path := range b.used {
 		if err := os.Rename(path, path+endUsed); err != nil {
 			b.s.Log.Warn("a used override could not be marked as such", slog.String("file", filepath.Base(path)), slog.Any("error", err))

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"crypto"
 	"errors"
@@ -9,7 +10,6 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"path/filepath"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -188,29 +188,21 @@ func (a *authorities) fetchOne(ctx context.Context, s source, came func()) bool 
 
 // fetchAll asks every source of a scope and reports whether all could be asked.
 func (a *authorities) fetchAll(ctx context.Context, s source) bool {
-	var g errgroup.Group
-	g.SetLimit(fetchesAtOnce)
-	var failed atomic.Int64
-	var first atomic.Pointer[error]
-	for _, url := range s.urls {
-		g.Go(func() error {
-			res, err := a.store.Fetch(ctx, a.lists, url, crl.IngestOptions{Scope: s.scope})
-			if err != nil {
-				failed.Add(1)
-				first.CompareAndSwap(nil, &err)
-			} else if res.Fresh {
-				a.log.InfoContext(ctx, "a new revocation list was taken", slog.String("scope", s.scope.String()),
-					slog.Uint64("number", res.Row.Number), slog.Uint64("entries", res.Entries), slog.Int64("octets", res.Octets))
-			}
-			return nil
-		})
-	}
-	_ = g.Wait() // reports no errors
-	if n := failed.Load(); n > 0 && ctx.Err() == nil {
+	failed, first := 0, error(nil)
+	a.store.FetchAll(ctx, a.lists, s.urls, crl.IngestOptions{Scope: s.scope}, fetchesAtOnce, func(res crl.Result, err error) {
+		switch {
+		case err != nil:
+			failed, first = failed+1, cmp.Or(first, err)
+		case res.Fresh:
+			a.log.InfoContext(ctx, "a new revocation list was taken", slog.String("scope", s.scope.String()),
+				slog.Uint64("number", res.Row.Number), slog.Uint64("entries", res.Entries), slog.Int64("octets", res.Octets))
+		}
+	})
+	if failed > 0 && ctx.Err() == nil {
 		a.log.WarnContext(ctx, "no newer revocation list could be had", slog.String("scope", s.scope.String()),
-			slog.Int64("failed", n), slog.Int("of", len(s.urls)), slog.Any("error", *first.Load()))
+			slog.Int("failed", failed), slog.Int("of", len(s.urls)), slog.Any("error", first))
 	}
-	return failed.Load() == 0
+	return failed == 0
 }
 
 // tell logs what is in force now.
