@@ -285,6 +285,14 @@ func (p *press) inForce(s *crl.Store, day int, published bool) (rule.Version, er
 // whole compares the set in force with the list of a day, its history with the day before, and all that boxes are offered with its
 // digests.
 func (p *press) whole(s *crl.Store, day int) error {
+	if err := p.served(s, day); err != nil || day == 0 {
+		return err
+	}
+	return p.chained(s)
+}
+
+// served is whole, but that no delta need lead to the set.
+func (p *press) served(s *crl.Store, day int) error {
 	for serial, want := range p.answers[day] {
 		st, err := s.Lookup(scope, serial)
 		if got := st.AnswerAt(p.at(1)); err != nil || got != want {
@@ -300,10 +308,7 @@ func (p *press) whole(s *crl.Store, day int) error {
 	if len(offers) != 1 {
 		return fmt.Errorf("%d offers, want 1", len(offers))
 	}
-	if err := errors.Join(fetched(s, offers[0].Manifest, sum), fetched(s, offers[0].Set, root)); err != nil || day == 0 {
-		return err
-	}
-	return p.chained(s)
+	return errors.Join(fetched(s, offers[0].Manifest, sum), fetched(s, offers[0].Set, root))
 }
 
 // chained demands the delta from the first day's set.
