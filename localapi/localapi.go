@@ -59,7 +59,7 @@ type Line struct {
 
 // List is the revocation list that the box decides by.
 type List struct {
-	Number     uint64    `json:"number"` // CRL number (RFC 5280 §5.2.3) of the newest partition, or the set's own number
+	Number     uint64    `json:"number"` // of the set, in the order in which central made them
 	ThisUpdate time.Time `json:"this_update"`
 	AgeSeconds int64     `json:"age_seconds"` // of the oldest part, by the box's clock
 }

@@ -261,6 +261,7 @@ var labels = map[string]Text{
 	"heard":         {"最後の応答 {t}", "last answer {t}"},
 	"list":          {"失効リスト", "Revocation list"},
 	"list_number":   {"第 {n} 号", "No. {n}"},
+	"list_of":       {"{t} 時点", "As of {t}"},
 	"list_none":     {"なし", "none"},
 	"list_age":      {"{t} 経過", "{t} old"},
 	"clock":         {"時計", "Clock"},

@@ -129,9 +129,13 @@ import { procedures } from "/assets/next.js";
     return parts;
   }
 
+  // A revocation set is known to people by the time of its lists; its number is for whoever compares two.
+  const listOf = (l) => fill("list_of", { t: when(l.this_update, minuteFormat) });
+  const listNumber = (l) => [fill("list_age", { t: age(l.age_seconds) }), fill("list_number", { n: l.number })];
+
   function rests(r) {
     const word = (name) => (book.labels[name] || book.unknown.name)[lang];
-    const list = r.list ? fill("list_number", { n: r.list.number }) + " (" + fill("list_age", { t: age(r.list.age_seconds) }) + ")" : label("list_none");
+    const list = r.list ? listOf(r.list) + " (" + listNumber(r.list).join(", ") + ")" : label("list_none");
     return label("rests") + ": " + [...(r.basis ? [word("basis_" + r.basis)] : []), word("evidence_" + r.evidence), label("list") + " " + list,
       label("clock") + " " + word("clock_" + r.confidence)].join(" ｜ ");
   }
@@ -260,7 +264,7 @@ import { procedures } from "/assets/next.js";
       s.line.heard ? fill("heard", { t: when(s.line.heard, clockFormat) }) : ""], !s.line.up);
     drawBrief(s, mode);
     drawTrouble(s.line.trouble);
-    if (s.list) fact("list", fill("list_number", { n: s.list.number }), fill("list_age", { t: age(s.list.age_seconds) }), s.list.age_seconds > 86400);
+    if (s.list) fact("list", listOf(s.list), listNumber(s.list), s.list.age_seconds > 86400);
     else fact("list", label("list_none"), "", true);
     fact("clock", book.labels["clock_" + s.clock.confidence][lang], minuteFormat.format(new Date(s.clock.now)), s.clock.confidence !== "checked");
     fact("waiting", fill("waiting_count", { n: s.waiting.records }),
