@@ -69,6 +69,7 @@ type revocationRun struct {
 	rounds  int
 	ca      *pki.Authority
 	entries uint64
+	made    time.Time    // thisUpdate of the list; the same for the whole run
 	list    *crlgen.List // the list that everything is about
 	next    *crlgen.List // a day of additions later
 	mixed   *crlgen.List // a day of every change after that
@@ -82,7 +83,7 @@ var ErrSame = errors.New("two ways that must come to the same differ")
 // measurement that failed, and its error names what is missing.
 func RunRevocation(ctx context.Context, c RevocationConfig) (err error) {
 	c = c.completed()
-	r := &revocationRun{run: &run{Config: c.Config, owed: RevocationFigures(c.Large)}, rounds: c.Rounds, entries: c.Entries}
+	r := &revocationRun{run: &run{Config: c.Config, owed: RevocationFigures(c.Large)}, rounds: c.Rounds, entries: c.Entries, made: today()}
 	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
 		return fmt.Errorf("making the folder to measure in: %w", err)
 	}
@@ -151,8 +152,7 @@ func today() time.Time { return time.Now().UTC().Truncate(time.Hour).Add(-72 * t
 
 // spec of the list that everything is about.
 func (r *revocationRun) spec() crlgen.Spec {
-	at := today()
-	return crlgen.Spec{Seed: 20261122, Entries: r.entries, ThisUpdate: at, NextUpdate: at.Add(30 * 24 * time.Hour)}
+	return crlgen.Spec{Seed: 20261122, Entries: r.entries, ThisUpdate: r.made, NextUpdate: r.made.Add(30 * 24 * time.Hour)}
 }
 
 // file is the path of a file of the run.
