@@ -41,7 +41,7 @@ export PATH  := $(TOOLS):$(PATH)
 
 # Debian packages: what the programs and the demo run on, then what only the tests need.
 RUN_PACKAGES  := ca-certificates gcc libc6-dev pkg-config libpcsclite-dev pcscd libccid vsmartcard-vpcd util-linux iproute2
-TEST_PACKAGES := opensc pcsc-tools openssl strace sqlite3 chromium fonts-noto-cjk
+TEST_PACKAGES := swtpm opensc pcsc-tools openssl strace sqlite3 chromium fonts-noto-cjk
 
 # Packages with an integration lane of their own, and every fuzz target as "package function".
 INTEGRATION = $(shell find $(FOLDERS) -name '*_test.go' -exec grep -lE '^//go:build .*\bintegration\b' {} + \
