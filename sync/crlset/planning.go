@@ -30,7 +30,8 @@ type PlanningWriter struct {
 	out     *appender
 	layout  Layout // of the regions so far, the open one included
 	code    *code
-	window  []Entry
+	window  []Entry // those that are written and not yet overwritten included
+	gone    int     // of the window, written
 	last    Key
 	any     bool
 	done    uint64 // entries written
@@ -58,7 +59,7 @@ func (w *PlanningWriter) AddBatch(entries []Entry) error {
 			w.window = append(make([]Entry, 0, 2*lookAhead), w.window...)
 		}
 		w.window = append(w.window, entries[:n]...)
-		if entries = entries[n:]; len(w.window) == 2*lookAhead {
+		if entries = entries[n:]; w.code != nil || len(w.window) == 2*lookAhead {
 			w.err = w.write(lookAhead)
 		}
 	}
@@ -98,15 +99,16 @@ func (w *PlanningWriter) write(keep int) (err error) {
 			return err
 		}
 	}
-	rest := w.window
-	for len(rest) > keep {
-		n, err := w.block(rest)
+	for len(w.window)-w.gone > keep {
+		n, err := w.block(w.window[w.gone:])
 		if err != nil {
 			return err
 		}
-		rest = rest[n:]
+		w.gone += n
 	}
-	w.window = w.window[:copy(w.window, rest)]
+	if len(w.window) == 2*lookAhead {
+		w.window, w.gone = w.window[:copy(w.window, w.window[w.gone:])], 0
+	}
 	return nil
 }
 

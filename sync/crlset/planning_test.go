@@ -2,6 +2,7 @@ package crlset_test
 
 import (
 	"bytes"
+	"io"
 	"math/rand/v2"
 	"testing"
 
@@ -50,5 +51,33 @@ func TestP7ManyStretches(t *testing.T) {
 	}
 	if most < 64 {
 		t.Errorf("%d regions at most, want as many as are free", most)
+	}
+}
+
+// TestP7AnyBatches: what a PlanningWriter makes follows from the entries, not from how they come.
+func TestP7AnyBatches(t *testing.T) {
+	rng := rand.New(rand.NewPCG(5, 12))
+	var k crlset.Key
+	entries := make([]crlset.Entry, 0, 5*crlset.MaxBlock)
+	for scale := 1; len(entries) < cap(entries); {
+		if rng.IntN(4000) == 0 {
+			scale = rng.IntN(40)
+		}
+		k = k.Add(crlset.Key{C: 1 + rng.Uint64N(1<<scale)})
+		entries = append(entries, crlset.Entry{Key: k, Date: 1_600_000_000 + rng.Int64N(1e8), Reason: reasons[rng.IntN(3)]})
+	}
+	_, want, _ := build(t, entries, crlset.Full)
+	for _, most := range []int{7, 4096, 3 * crlset.MaxBlock} {
+		w := crlset.NewPlanningWriter(io.Discard, crlset.Full)
+		for rest := entries; len(rest) > 0; {
+			n := min(1+rng.IntN(most), len(rest))
+			if err := w.AddBatch(rest[:n]); err != nil {
+				t.Fatalf("AddBatch() = %v", err)
+			}
+			rest = rest[n:]
+		}
+		if got, err := w.Close(); err != nil || got.Root != want.Root {
+			t.Errorf("batches of %d at most: Close() = %x, %v, want %x", most, got.Root, err, want.Root)
+		}
 	}
 }
