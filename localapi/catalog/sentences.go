@@ -65,7 +65,21 @@ var reasons = map[record.Reason]Sentence{
 	},
 	record.ReasonRecordOnly: {
 		Text{"記録のみ", "Record only"},
-		Text{"このサービスでは記録だけを行います。", "This service only writes the tap down."},
+		Text{"カードによる確認はせず、記録だけを行いました。", "No card was checked; it was only written down."},
+	},
+	record.ReasonEnrolmentPending: {
+		Text{"登録の確認待ち", "Registration unconfirmed"},
+		Text{
+			"この装置で登録した方です。登録は回線が戻りしだいセンターで確認します。そのまま受付を続けてください。",
+			"This person registered here; central confirms the registration once the line is back. Carry on serving.",
+		},
+	},
+	record.ReasonAgain: {
+		Text{"2回目以降の利用", "Used before"},
+		Text{
+			"受け付けました。同じ方が、決められた期間のうちに、このサービスをすでに利用しています。",
+			"Accepted. The same person has used this service before within its set time.",
+		},
 	},
 	record.ReasonExpired: {
 		Text{"有効期限切れ", "Expired"},
@@ -211,6 +225,27 @@ var reasons = map[record.Reason]Sentence{
 		Text{
 			"このサービスの規則が装置に届いていません。受付せず、責任者に知らせてください。",
 			"The box has no rule for this service. Do not serve by card; tell the person in charge.",
+		},
+	},
+	record.ReasonUsedAlready: {
+		Text{"利用済み", "Used already"},
+		Text{
+			"この方は、決められた期間のうちに、このサービスをすでに利用しています。利用は1回だけです。画面の時刻を確かめてご説明ください。",
+			"This person has used this service already within its set time, and it serves once. Explain, with the time of the first use.",
+		},
+	},
+	record.ReasonRosterLocked: {
+		Text{"名簿が開いていない", "Roster is locked"},
+		Text{
+			"装置の名簿が開いていないため、登録を調べられません。責任者に、装置の解錠を依頼してください。それまでは「暗証番号で確認」を使ってください。",
+			"The roster of this box is locked, so nobody can be looked up. Have the person in charge unlock it; until then use “Check with PIN”.",
+		},
+	},
+	record.ReasonNobodySignedIn: {
+		Text{"担当者が未入力", "Nobody signed in"},
+		Text{
+			"このサービスでは、窓口の担当者の名前が要ります。担当者コードを入力してから、もう一度カードを置いてください。",
+			"This service needs to know who is at the desk. Sign in with your staff code, then have the card placed again.",
 		},
 	},
 	record.ReasonTapReplayed: {

@@ -84,10 +84,10 @@ func TestP6WordsKeepTheirNumbers(t *testing.T) {
 		{"confidence", func(n uint8) word { return record.Confidence(n) }, parse[record.Confidence], "0:none 1:floor 2:checked"},
 		{
 			"reason", func(n uint8) word { return record.Reason(n) }, parse[record.Reason],
-			"1:in_order 2:list_old 3:list_missing 4:issuer_not_verified 5:clock_poor 6:record_only 20:expired 21:not_yet_valid 22:revoked " +
+			"1:in_order 2:list_old 3:list_missing 4:issuer_not_verified 5:clock_poor 6:record_only 7:enrolment_pending 8:again 20:expired 21:not_yet_valid 22:revoked " +
 				"23:on_hold 24:chain_broken 25:profile 26:hierarchy 27:evidence_too_weak 28:unknown_issuer " +
 				"29:not_enrolled 30:card_differs 31:card_not_genuine 32:pin_not_proved 33:birth_key_locked 34:phone 35:card_renewed " +
-				"36:birth_differs 37:card_refuses 60:list_too_old 61:no_rule " +
+				"36:birth_differs 37:card_refuses 60:list_too_old 61:no_rule 62:used_already 63:roster_locked 64:nobody_signed_in " +
 				"80:tap_replayed 81:status_unknown 82:unreadable 99:later_release",
 		},
 	} {

@@ -120,6 +120,8 @@ const (
 	ReasonIssuerNotVerified Reason = 4  // issuer not known here; central settles it
 	ReasonClockPoor         Reason = 5  // the clock cannot vouch for dates
 	ReasonRecordOnly        Reason = 6  // the rule only writes down
+	ReasonEnrolmentPending  Reason = 7  // enrolled at this box, and central has not confirmed it yet
+	ReasonAgain             Reason = 8  // served, and the same person used this service within the rule's time
 	ReasonExpired           Reason = 20 // notAfter has passed
 	ReasonNotYetValid       Reason = 21 // notBefore has not come
 	ReasonRevoked           Reason = 22 // on the list
@@ -140,6 +142,9 @@ const (
 	ReasonCardRefuses       Reason = 37 // the card has no card-face application, or does not answer it
 	ReasonListTooOld        Reason = 60 // older than the rule accepts at all
 	ReasonNoRule            Reason = 61 // no rule for this service
+	ReasonUsedAlready       Reason = 62 // the same person used this service within the rule's time, and once is all it allows
+	ReasonRosterLocked      Reason = 63 // the box's site key is locked, so nobody can be looked up
+	ReasonNobodySignedIn    Reason = 64 // the rule wants a named member of staff at the desk
 	ReasonTapReplayed       Reason = 80 // this tap id was applied before
 	ReasonStatusUnknown     Reason = 81 // neither OCSP nor a list answers
 	ReasonUnreadable        Reason = 82 // the sealed record opened to something that is no record
@@ -149,13 +154,15 @@ const (
 var reasons = words[Reason]{
 	ReasonInOrder: "in_order", ReasonListOld: "list_old", ReasonListMissing: "list_missing",
 	ReasonIssuerNotVerified: "issuer_not_verified", ReasonClockPoor: "clock_poor", ReasonRecordOnly: "record_only",
+	ReasonEnrolmentPending: "enrolment_pending", ReasonAgain: "again",
 	ReasonExpired: "expired", ReasonNotYetValid: "not_yet_valid", ReasonRevoked: "revoked", ReasonOnHold: "on_hold",
 	ReasonChainBroken: "chain_broken", ReasonProfile: "profile", ReasonHierarchy: "hierarchy",
 	ReasonEvidenceTooWeak: "evidence_too_weak", ReasonUnknownIssuer: "unknown_issuer", ReasonNotEnrolled: "not_enrolled",
 	ReasonCardDiffers: "card_differs", ReasonCardNotGenuine: "card_not_genuine", ReasonPINNotProved: "pin_not_proved",
 	ReasonBirthKeyLocked: "birth_key_locked", ReasonPhone: "phone", ReasonCardRenewed: "card_renewed",
 	ReasonBirthDiffers: "birth_differs", ReasonCardRefuses: "card_refuses", ReasonListTooOld: "list_too_old",
-	ReasonNoRule: "no_rule", ReasonTapReplayed: "tap_replayed", ReasonStatusUnknown: "status_unknown",
+	ReasonNoRule: "no_rule", ReasonUsedAlready: "used_already", ReasonRosterLocked: "roster_locked",
+	ReasonNobodySignedIn: "nobody_signed_in", ReasonTapReplayed: "tap_replayed", ReasonStatusUnknown: "status_unknown",
 	ReasonUnreadable: "unreadable", ReasonLater: "later_release",
 }
 
