@@ -51,6 +51,12 @@ const (
 	PurposeSet         Purpose = "kazashi/crlset/v1"      // head of a revocation set, by C-sign
 	PurposeDelta       Purpose = "kazashi/crldelta/v1"    // head of a delta between two sets, by C-sign
 	PurposeCRLOverride Purpose = "kazashi/crloverride/v1" // exception to the numbers of revocation lists, by C-sign
+	PurposeSiteKeys    Purpose = "kazashi/site-keys/v1"   // grant of a site's keys to a box, by C-sign
+	PurposeOrder       Purpose = "kazashi/order/v1"       // order to one box, by C-sign
+	PurposePeer        Purpose = "kazashi/peer/v1"        // request and answer between boxes of a site, by D
+	PurposeCorrection  Purpose = "kazashi/correction/v1"  // measured error of a box's clock, by D
+	PurposeShutdown    Purpose = "kazashi/shutdown/v1"    // time of an orderly end, by D
+	PurposeErasure     Purpose = "kazashi/erasure/v1"     // certificate of erasure, by D
 	PurposeTrust       Purpose = "kazashi/trust/v1"       // trust bundle, by R
 	PurposeRoot        Purpose = "kazashi/root/v1"        // root set, by R
 )

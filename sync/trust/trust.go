@@ -26,8 +26,8 @@ const (
 // uses are what a box of this release needs a key for.
 var uses = []sign.Purpose{UseTLS, UseSeal, sign.PurposeAck, sign.PurposeVerdicts, sign.PurposeRules}
 
-// more are what a box can do without: it then has no roster, and no revocation set.
-var more = []sign.Purpose{sign.PurposeRoster, sign.PurposeSet, sign.PurposeDelta}
+// more are what a box can do without: it then has no roster, no revocation set, no site key of central's, and takes no order.
+var more = []sign.Purpose{sign.PurposeRoster, sign.PurposeSet, sign.PurposeDelta, sign.PurposeSiteKeys, sign.PurposeOrder}
 
 // maxKeys bounds every list of a bundle.
 const maxKeys = 256

@@ -10,6 +10,7 @@ import (
 
 	"kazashi.example/sync/canon"
 	"kazashi.example/sync/certid"
+	"kazashi.example/sync/order"
 	"kazashi.example/sync/record"
 	"kazashi.example/sync/rule"
 )
@@ -25,14 +26,22 @@ const (
 	MaxEpochs    = 256     // asked about in one poll
 	MaxOffers    = 16      // revocation sets held, or offered, in one poll: one a scope
 	MaxDeltas    = 31      // of one offer; a box further behind takes the set
+	MaxMade      = 8       // generations of a site's key brought in one poll
+	MaxGrant     = 1 << 20 // octets of a signed grant of site keys
+	MaxOrders    = 8       // open orders given in one poll
+	MaxDone      = 4       // outcomes of orders said in one poll
+	MaxErasure   = 6 << 10 // octets of a certificate of erasure
+	MaxSegments  = 64      // of one roster
+	MaxCorrected = 256     // corrections of one push
 	MaxWait      = 55      // seconds a poll may be held open
 	MaxErrorBody = 4 << 10
 )
 
-// Push carries headers and envelopes up; headers first. Anyone may carry them.
+// Push carries headers, envelopes and corrections of a clock up; headers first. Anyone may carry them.
 type Push struct {
-	Headers   [][]byte `cbor:"1,keyasint,omitempty"` // epoch headers, signed
-	Envelopes [][]byte `cbor:"2,keyasint,omitempty"`
+	Headers     [][]byte `cbor:"1,keyasint,omitempty"` // epoch headers, signed
+	Envelopes   [][]byte `cbor:"2,keyasint,omitempty"`
+	Corrections [][]byte `cbor:"3,keyasint,omitempty"` // Correction, signed by D
 }
 
 // Pushed answers a push once everything in it is durably stored.
@@ -43,7 +52,7 @@ type Pushed struct {
 
 // Refused names one thing of a push that is no header or envelope of anybody's.
 type Refused struct {
-	Index  uint32 `cbor:"1,keyasint"` // headers first, then envelopes, from 0
+	Index  uint32 `cbor:"1,keyasint"` // headers first, then envelopes, then corrections, from 0
 	Reason string `cbor:"2,keyasint"`
 }
 
@@ -62,6 +71,17 @@ type Poll struct {
 	Release  string           `cbor:"11,keyasint"`
 	Roster   rule.Version     `cbor:"12,keyasint,omitzero"`  // roster held, in memory; absent if none
 	Sets     []HeldSet        `cbor:"13,keyasint,omitempty"` // revocation sets in use
+	Nonce    order.Nonce      `cbor:"15,keyasint,omitzero"`  // under which the clock's floor may be lowered; absent if it may not
+	Locked   bool             `cbor:"16,keyasint,omitempty"` // the box has no site key open, and wants a grant
+	Grant    rule.Version     `cbor:"17,keyasint,omitzero"`  // grant of site keys held; absent if none
+	Done     []OrderDone      `cbor:"18,keyasint,omitempty"` // orders that were done or refused
+}
+
+// OrderDone says what became of an order.
+type OrderDone struct {
+	Order   order.ID      `cbor:"1,keyasint"`
+	Outcome order.Outcome `cbor:"2,keyasint"`
+	Erasure []byte        `cbor:"3,keyasint,omitempty"` // certificate of erasure, signed by D
 }
 
 // HeldSet names a revocation set that a box has in use.
@@ -113,6 +133,13 @@ type DeltaOffer struct {
 type Subject struct {
 	Tap  record.TapID `cbor:"1,keyasint"`
 	PPID string       `cbor:"2,keyasint"`
+}
+
+// RosterOffer says which roster of the box's site is the newest and where its parts are. It is not signed: the head is.
+type RosterOffer struct {
+	Version  rule.Version `cbor:"1,keyasint"`
+	Head     Blob         `cbor:"2,keyasint"`
+	Segments []Blob       `cbor:"3,keyasint,omitempty"`
 }
 
 // Polled is what the box lacks. Every part may be empty. Key 6 held revocation lists and is never used again.
