@@ -65,6 +65,8 @@ type Bundle struct {
 	Keys    []Key        `cbor:"6,keyasint"`
 	Anchors []Anchor     `cbor:"7,keyasint"`
 	CardCAs []CardCA     `cbor:"8,keyasint"`
+	// Approvals are for verifiers whose rules may take evidence card-bound under art38-4.
+	Approvals []Approval `cbor:"9,keyasint,omitempty"`
 }
 
 // file is a bundle as it travels: the chain of root sets and the bundle signed by the last.
@@ -156,6 +158,9 @@ func (b Bundle) check() error {
 		if c.Hierarchy == 0 || len(c.Issuer) != 16 || len(c.Public) == 0 {
 			return fmt.Errorf("%w: card authority", ErrBundle)
 		}
+	}
+	if err := checkApprovals(b.Approvals); err != nil {
+		return err
 	}
 	for _, use := range uses {
 		if !slices.ContainsFunc(b.Keys, func(k Key) bool { return k.may(use) }) {
