@@ -51,7 +51,7 @@ func (s *Store) reviewRules() error {
 func (s *Store) ApplyRules(msg []byte) error {
 	s.applying.Lock()
 	defer s.applying.Unlock()
-	set, err := rule.Open(s.Trust(), msg)
+	set, err := rule.Open(s.Trust(), msg, rule.Terms{})
 	if err != nil {
 		return err
 	}

@@ -38,7 +38,7 @@ func (s *Store) recallTrust(ctx context.Context) error {
 // recallRules obeys the kept rules, or those before them, or none: central is asked for what is missing.
 func (s *Store) recallRules(ctx context.Context) error {
 	err := s.recall(ctx, fileRules, func(b []byte) error {
-		set, err := rule.Open(s.Trust(), b)
+		set, err := rule.Open(s.Trust(), b, rule.Terms{})
 		if err == nil {
 			s.obey(set)
 		}
@@ -62,7 +62,7 @@ func (s *Store) openRules() (rule.Set, error) {
 	if err != nil {
 		return rule.Set{}, fmt.Errorf("reading the rules: %w", err)
 	}
-	set, err := rule.Open(s.Trust(), b)
+	set, err := rule.Open(s.Trust(), b, rule.Terms{})
 	if err != nil {
 		s.log.Error("the trust bundle no longer vouches for the rules; taps are refused until central sends others", slog.Any("error", err))
 		return rule.Set{}, setAside(filepath.Join(s.dir, fileRules))

@@ -66,7 +66,7 @@ func (s Service) rule() (r rule.Rule, f faults) {
 		r.Hierarchies = append(r.Hierarchies, h)
 	}
 	if len(f) == 0 {
-		if err := r.Check(); err != nil {
+		if err := errors.Join(r.Check(), rule.Set{Rules: []rule.Rule{r}}.Under(rule.Terms{})); err != nil {
 			f.add(": %w", err)
 		}
 	}

@@ -97,7 +97,7 @@ func (p *Policy) keptRules(path string) (k keptSet, err error) {
 		return k, err
 	}
 	err = p.recall(path, func(b []byte) error {
-		set, err := rule.Open(sign.One{Key: pub}, b)
+		set, err := rule.Open(sign.One{Key: pub}, b, rule.Terms{})
 		if err == nil {
 			k = keptSet{set, b}
 		}

@@ -95,7 +95,7 @@ func (r *rig) believed(p *policy.Policy) {
 	must(r.t, err)
 	o, err := trust.Open(p.TrustSigned, trust.Terms{Root: root, Now: r.now})
 	must(r.t, err)
-	set, err := rule.Open(o, p.RulesSigned)
+	set, err := rule.Open(o, p.RulesSigned, rule.Terms{})
 	must(r.t, err)
 	if o.Number != p.Trust.Number || set.Version != p.Rules.Version || len(o.Anchors) != len(p.Trust.Anchors) {
 		r.t.Errorf("signed: trust %d, rules %v; said: %d, %v", o.Number, set.Version, p.Trust.Number, p.Rules.Version)

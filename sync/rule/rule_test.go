@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -36,6 +37,16 @@ func drill() rule.Rule {
 	return r
 }
 
+// shelter is a reception that reads a name on consent.
+func shelter() rule.Rule {
+	r := lawful()
+	r.Service, r.Basis, r.Evidence, r.TooOld = "shelter", record.BasisDisasterIntake, record.EvidenceCertificate, rule.TooOldRecord
+	r.Attributes, r.Consent, r.Retention.Book = rule.AttributeName|rule.AttributeBirthDate, consent(), 90
+	return r
+}
+
+func consent() *rule.Consent { return &rule.Consent{JA: "氏名を読み取ります。", EN: "Your name is read."} }
+
 // P9: a rule that contradicts itself or its legal basis does not load (design: "does not load").
 func TestP9CheckRefuses(t *testing.T) {
 	for _, c := range []struct {
@@ -51,13 +62,46 @@ func TestP9CheckRefuses(t *testing.T) {
 		{"drill, unsupervised, old list", drill, func(r *rule.Rule) { r.Supervised, r.ListFull = false, 7*86400 }, nil},
 		{"pin", lawful, func(r *rule.Rule) { r.Basis, r.Evidence, r.Supervised = record.BasisPIN, record.EvidencePIN, false }, nil},
 		{"shelter", lawful, func(r *rule.Rule) {
-			r.Basis, r.Evidence, r.TooOld = record.BasisDisasterIntake, record.EvidenceCertificate, rule.TooOldRecord
+			r.Basis, r.Evidence, r.TooOld, r.Retention.Book = record.BasisDisasterIntake, record.EvidenceCertificate, rule.TooOldRecord, 90
 		}, nil},
+		{"second use told", lawful, func(r *rule.Rule) { r.SecondUse, r.SecondWithin = rule.SecondUseTell, 86400 }, nil},
+		{"second use refused, just before it is forgotten", lawful, func(r *rule.Rule) {
+			r.SecondUse, r.SecondWithin, r.Retention.Book = rule.SecondUseRefuse, 86400, 1
+		}, nil},
+		{"signed in", lawful, func(r *rule.Rule) { r.SignIn = true }, nil},
+		{"art38-4 card-bound, its approval not looked at", lawful, func(r *rule.Rule) { r.Evidence = record.EvidenceCardBound }, nil},
+		{"attributes at a shelter", shelter, func(*rule.Rule) {}, nil},
+		{"retention", shelter, func(r *rule.Rule) { r.Retention = rule.Retention{Record: 365, Book: 90, Attributes: 365} }, nil},
+		{"the longest consent", shelter, func(r *rule.Rule) { r.Consent.JA = strings.Repeat("あ", rule.MaxConsent/3) }, nil},
 
 		{"art38-4 with a certificate alone", lawful, func(r *rule.Rule) { r.Evidence = record.EvidenceCertificate }, rule.ErrRule},
-		{"art38-4 card-bound without approval", lawful, func(r *rule.Rule) { r.Evidence = record.EvidenceCardBound }, rule.ErrRule},
 		{"art38-4 unsupervised", lawful, func(r *rule.Rule) { r.Supervised = false }, rule.ErrRule},
 		{"art38-4 with too old a list", lawful, func(r *rule.Rule) { r.ListFull++ }, rule.ErrRule},
+		{"art38-4 provisionally with too old a list", lawful, func(r *rule.Rule) {
+			r.ListProvisional = uint32(rule.Art384ProvisionalLimit/time.Second) + 1
+		}, rule.ErrRule},
+		{"art38-4 written down without asking", lawful, func(r *rule.Rule) { r.TooOld = rule.TooOldRecord }, rule.ErrRule},
+		{"pin written down without asking", lawful, func(r *rule.Rule) {
+			r.Basis, r.Evidence, r.TooOld = record.BasisPIN, record.EvidencePIN, rule.TooOldRecord
+		}, rule.ErrRule},
+		{"art38-4 with attributes", lawful, func(r *rule.Rule) { r.Attributes, r.Consent = rule.AttributeName, consent() }, rule.ErrRule},
+		{"attributes without consent", shelter, func(r *rule.Rule) { r.Consent = nil }, rule.ErrRule},
+		{"consent without attributes", shelter, func(r *rule.Rule) { r.Attributes = 0 }, rule.ErrRule},
+		{"consent in one language", shelter, func(r *rule.Rule) { r.Consent.JA = " " }, rule.ErrRule},
+		{"consent too long", shelter, func(r *rule.Rule) { r.Consent.EN = strings.Repeat("x", rule.MaxConsent+1) }, rule.ErrRule},
+		{"unknown attribute", shelter, func(r *rule.Rule) { r.Attributes = 16 }, rule.ErrRule},
+		{"unknown word about a second use", lawful, func(r *rule.Rule) { r.SecondUse, r.SecondWithin = 3, 1 }, rule.ErrRule},
+		{"second use without a time", lawful, func(r *rule.Rule) { r.SecondUse = rule.SecondUseTell }, rule.ErrRule},
+		{"time without a second use", lawful, func(r *rule.Rule) { r.SecondWithin = 1 }, rule.ErrRule},
+		{"second use forgotten before its time", lawful, func(r *rule.Rule) {
+			r.SecondUse, r.SecondWithin, r.Retention.Book = rule.SecondUseRefuse, 86401, 1
+		}, rule.ErrRule},
+		{"shelter that never forgets", shelter, func(r *rule.Rule) { r.Retention.Book = 0 }, rule.ErrRule},
+		{"attributes kept where none are read", lawful, func(r *rule.Rule) { r.Retention.Attributes = 1 }, rule.ErrRule},
+		{"attributes kept longer than their record", shelter, func(r *rule.Rule) {
+			r.Retention.Record, r.Retention.Attributes = 10, 11
+		}, rule.ErrRule},
+		{"kept for ever and a day", lawful, func(r *rule.Rule) { r.Retention.Record = rule.MaxDays + 1 }, rule.ErrRule},
 		{"art38-4 as practice", lawful, func(r *rule.Rule) { r.Practice = true }, rule.ErrRule},
 		{"art38-4 with practice cards", lawful, func(r *rule.Rule) { r.Hierarchies = []certid.Hierarchy{1, 3} }, rule.ErrRule},
 		{"art38-4 with test cards", lawful, func(r *rule.Rule) { r.Hierarchies = []certid.Hierarchy{2} }, rule.ErrRule},
@@ -99,7 +143,7 @@ func TestP9SetOpensWholeOrNotAtAll(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := rule.Open(keys(t), msg)
+	got, err := rule.Open(keys(t), msg, rule.Terms{})
 	if err != nil || got.Version != good.Version || len(got.Rules) != 2 {
 		t.Fatalf("Open = %+v, %v, want %+v", got, err, good)
 	}
@@ -134,7 +178,7 @@ func TestP9SetOpensWholeOrNotAtAll(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := rule.Open(keys(t), msg); !errors.Is(err, c.want) {
+			if _, err := rule.Open(keys(t), msg, rule.Terms{}); !errors.Is(err, c.want) {
 				t.Errorf("Open = %v, want %v", err, c.want)
 			}
 		})
@@ -147,7 +191,7 @@ func TestP9SetOpensWholeOrNotAtAll(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := rule.Open(keys(t), forAck); !errors.Is(err, sign.ErrSignature) {
+	if _, err := rule.Open(keys(t), forAck, rule.Terms{}); !errors.Is(err, sign.ErrSignature) {
 		t.Errorf("Open(signed as an acknowledgement) = %v, want ErrSignature", err)
 	}
 }
@@ -186,7 +230,7 @@ func FuzzOpen(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s, err := rule.Open(keys(t), msg)
+		s, err := rule.Open(keys(t), msg, rule.Terms{})
 		if err != nil {
 			return
 		}

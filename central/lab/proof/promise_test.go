@@ -222,8 +222,8 @@ func production(t *testing.T) string {
 [[service]]
 id = "city.real"
 verifier = "practice-city"
-basis = "disaster_intake"
-evidence = "certificate"
+basis = "pin"
+evidence = "pin"
 supervised = true
 
 [[jpki]]
