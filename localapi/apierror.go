@@ -26,6 +26,13 @@ const (
 	CodeNextReader       ErrorCode = "next_reader"        // 409: ErrNextReader
 	CodeNextUnready      ErrorCode = "next_unready"       // 503: ErrNextUnready
 	CodeNextNotServed    ErrorCode = "next_not_served"    // 409: ErrNextNotServed
+	CodeLocked           ErrorCode = "locked"             // 409: ErrLocked
+	CodeDeskForm         ErrorCode = "desk_form"          // 422: ErrDeskForm
+	CodeCode             ErrorCode = "wrong_code"         // 403: ErrCode
+	CodeWait             ErrorCode = "wait"               // 429: ErrWait; Retry-After says how long (RFC 9110 §10.2.3)
+	CodeNobody           ErrorCode = "nobody_signed_in"   // 409: ErrNobody
+	CodeUnknown          ErrorCode = "unknown"            // 404: ErrUnknown
+	CodeTaken            ErrorCode = "taken"              // 409: ErrTaken
 )
 
 // ErrorCodes lists them all, in the order above.
@@ -34,7 +41,7 @@ func ErrorCodes() []ErrorCode {
 		CodeWrongHost, CodeForeignOrigin, CodeMethod, CodeNotFound,
 		CodeUnknownParameter, CodeBadParameter, CodeTooManyStreams, CodeBoxFailed,
 		CodeMediaType, CodeBodyTooLarge, CodeBadBody, CodeNextForm, CodeNextBusy, CodeNextReader, CodeNextUnready,
-		CodeNextNotServed,
+		CodeNextNotServed, CodeLocked, CodeDeskForm, CodeCode, CodeWait, CodeNobody, CodeUnknown, CodeTaken,
 	}
 }
 
@@ -44,28 +51,34 @@ type Error struct {
 	Code      ErrorCode `json:"code"`
 	MessageEN string    `json:"message_en"`
 	MessageJA string    `json:"message_ja"`
+	// Wait is how many seconds are to pass before the next try, where the code is CodeWait.
+	Wait int `json:"wait,omitempty"`
 }
 
 // Error is the code and the English message.
 func (e *Error) Error() string { return fmt.Sprintf("box answered %s: %s", e.Code, e.MessageEN) }
 
-// Is reports whether target is the reason that e's code stands for: ErrNextForm, ErrNextBusy, ErrNextReader, ErrNextUnready or
-// ErrNextNotServed.
-func (e *Error) Is(target error) bool {
-	switch e.Code {
-	case CodeNextForm:
-		return target == ErrNextForm
-	case CodeNextBusy:
-		return target == ErrNextBusy
-	case CodeNextReader:
-		return target == ErrNextReader
-	case CodeNextUnready:
-		return target == ErrNextUnready
-	case CodeNextNotServed:
-		return target == ErrNextNotServed
-	default:
-		return false
+// reasons are what the codes stand for that a caller may want to tell apart.
+var reasons = map[ErrorCode]error{
+	CodeNextForm: ErrNextForm, CodeNextBusy: ErrNextBusy, CodeNextReader: ErrNextReader, CodeNextUnready: ErrNextUnready,
+	CodeNextNotServed: ErrNextNotServed, CodeLocked: ErrLocked, CodeDeskForm: ErrDeskForm, CodeCode: ErrCode, CodeWait: ErrWait,
+	CodeNobody: ErrNobody, CodeUnknown: ErrUnknown, CodeTaken: ErrTaken,
+}
+
+// CodeOf is the code for a reason of this package that err wraps; false if it wraps none.
+func CodeOf(err error) (ErrorCode, bool) {
+	for code, reason := range reasons {
+		if errors.Is(err, reason) {
+			return code, true
+		}
 	}
+	return "", false
+}
+
+// Is reports whether target is the reason that e's code stands for: ErrNextForm, ErrLocked and so on.
+func (e *Error) Is(target error) bool {
+	reason, ok := reasons[e.Code]
+	return ok && reason == target
 }
 
 // Errors of Client.

@@ -143,15 +143,22 @@ func (c *Client) ask(ctx context.Context, method, path string, body []byte, v an
 
 // open returns the body of a good answer of the wanted media type.
 func (c *Client) open(ctx context.Context, method, path string, body []byte, want string) (io.ReadCloser, error) {
-	req, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(body))
+	if len(body) == 0 {
+		return c.send(ctx, method, path, "", nil, want)
+	}
+	return c.send(ctx, method, path, "application/json", bytes.NewReader(body), want)
+}
+
+func (c *Client) send(ctx context.Context, method, path, mediaType string, body io.Reader, want string) (io.ReadCloser, error) {
+	req, err := http.NewRequestWithContext(ctx, method, c.base+path, body)
 	if err != nil {
 		return nil, fmt.Errorf("asking for %s: %w", path, err)
 	}
 	if method != http.MethodGet {
 		req.Header.Set("Origin", c.base) // whoever writes over TCP says that no foreign page made it
 	}
-	if len(body) > 0 {
-		req.Header.Set("Content-Type", "application/json")
+	if mediaType != "" {
+		req.Header.Set("Content-Type", mediaType)
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {

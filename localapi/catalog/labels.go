@@ -40,8 +40,8 @@ var apiErrors = map[localapi.ErrorCode]Text{
 		"The body is of the wrong type. Send it as Content-Type application/json.",
 	},
 	localapi.CodeBodyTooLarge: {
-		"本文が大きすぎます。1 KiB までです。",
-		"The body is too large. At most 1 KiB is read.",
+		"本文が大きすぎます。1 KiB まで（取り込むファイルは 32 MiB まで）です。",
+		"The body is too large. At most 1 KiB is read, of a file of links 32 MiB.",
 	},
 	localapi.CodeBadBody: {
 		"本文を読めません。項目名の誤りや重複がないか確かめてください。",
@@ -66,6 +66,34 @@ var apiErrors = map[localapi.ErrorCode]Text{
 	localapi.CodeNextNotServed: {
 		"このサービスでは使えない手続きです。責任者に規則の確認を依頼してください。",
 		"The service of this desk does not take this. Ask the person in charge to check the rule.",
+	},
+	localapi.CodeLocked: {
+		"名簿が施錠されています。責任者の解錠コードを入力するか、回線の復旧を待ってください。暗証番号による確認と受付の記録は続けられます。",
+		"The roster is locked. Have the operator's code typed in, or wait for the line. Checks with the PIN and recording go on.",
+	},
+	localapi.CodeDeskForm: {
+		"入力が足りないか、長すぎます。職員コードは6文字以上64文字以下です。",
+		"Something is missing or too long. A staff code has 6 to 64 characters.",
+	},
+	localapi.CodeCode: {
+		"この職員コードは登録されていません。入力し直してください。",
+		"Nobody here has this code. Type it in again.",
+	},
+	localapi.CodeWait: {
+		"コードの誤りが続いたため、しばらく入力できません。待ってから、もう一度入力してください。",
+		"Too many wrong codes. Wait, then type it in again.",
+	},
+	localapi.CodeNobody: {
+		"この操作には職員のサインインが必要です。先に職員コードを入力してください。",
+		"Somebody has to sign in for this. Type in a staff code first.",
+	},
+	localapi.CodeUnknown: {
+		"該当する記録、番号、職員がこの拠点にありません。",
+		"There is no such record, number or member of staff at this site.",
+	},
+	localapi.CodeTaken: {
+		"その番号、名前またはコードは、ほかの人が使っています。",
+		"That number, id or code belongs to somebody else.",
 	},
 }
 

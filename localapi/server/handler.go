@@ -23,6 +23,7 @@ type Config struct {
 	Box     Box
 	Log     *slog.Logger
 	Metrics http.Handler // serves GET /metrics; nil leaves it out
+	Desk    Desk         // serves staff, presence, links and corrections; nil leaves them out
 
 	// Hosts are names besides the loopback ones by which the box may be asked, as in a Host header: "name" stands for the
 	// name with the listening port, "name:port" for exactly that.
@@ -55,6 +56,9 @@ func New(c Config) *Handler {
 	h.route("/{$}", []string{"lang"}, h.page)
 	if c.Metrics != nil {
 		h.route("/metrics", nil, c.Metrics.ServeHTTP)
+	}
+	if c.Desk != nil {
+		h.desk(c.Desk)
 	}
 	h.mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { refuse(w, http.StatusNotFound, localapi.CodeNotFound) })
 	return h
@@ -174,8 +178,18 @@ func (h *Handler) failed(w http.ResponseWriter, r *http.Request, doing string, e
 
 // refuse answers an error as localapi.Error. A refused write means that the client is gone: there is nobody left to tell.
 func refuse(w http.ResponseWriter, status int, code localapi.ErrorCode) {
-	t := catalog.Error(code)
-	b, err := json.Marshal(localapi.Error{Code: code, MessageEN: t.EN, MessageJA: t.JA})
+	refuseAs(w, status, localapi.Error{Code: code})
+}
+
+// refuseWaiting is refuse for who has to wait.
+func refuseWaiting(w http.ResponseWriter, seconds int) {
+	refuseAs(w, http.StatusTooManyRequests, localapi.Error{Code: localapi.CodeWait, Wait: seconds})
+}
+
+func refuseAs(w http.ResponseWriter, status int, e localapi.Error) {
+	t := catalog.Error(e.Code)
+	e.MessageEN, e.MessageJA = t.EN, t.JA
+	b, err := json.Marshal(e)
 	if err != nil {
 		panic("server: localapi.Error does not marshal: " + err.Error()) // three strings always do
 	}

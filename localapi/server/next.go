@@ -66,7 +66,7 @@ func (h *Handler) setNext(w http.ResponseWriter, r *http.Request) {
 	next, err := h.box.NextCard(r.Context(), asked)
 	if err != nil {
 		asked.Wipe()
-		h.refuseNext(w, r, err)
+		h.refused(w, r, "waiting for the next card", err)
 		return
 	}
 	h.log.InfoContext(r.Context(), "waiting for the next card", slog.String("kind", string(next.Kind)))
@@ -91,22 +91,4 @@ func readNext(r *http.Request) (asked localapi.NextCardRequest, status int, code
 		return asked, http.StatusUnprocessableEntity, localapi.CodeNextForm
 	}
 	return asked, 0, ""
-}
-
-// refuseNext tells why the box does not wait for a card.
-func (h *Handler) refuseNext(w http.ResponseWriter, r *http.Request, err error) {
-	switch {
-	case errors.Is(err, localapi.ErrNextForm):
-		refuse(w, http.StatusUnprocessableEntity, localapi.CodeNextForm)
-	case errors.Is(err, localapi.ErrNextBusy):
-		refuse(w, http.StatusConflict, localapi.CodeNextBusy)
-	case errors.Is(err, localapi.ErrNextReader):
-		refuse(w, http.StatusConflict, localapi.CodeNextReader)
-	case errors.Is(err, localapi.ErrNextUnready):
-		refuse(w, http.StatusServiceUnavailable, localapi.CodeNextUnready)
-	case errors.Is(err, localapi.ErrNextNotServed):
-		refuse(w, http.StatusConflict, localapi.CodeNextNotServed)
-	default:
-		h.failed(w, r, "waiting for the next card", err)
-	}
 }
