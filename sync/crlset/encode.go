@@ -3,6 +3,7 @@ package crlset
 import (
 	"encoding/binary"
 	"fmt"
+	"math/bits"
 	"sync"
 
 	"kazashi.example/sync/crlset/internal/pack"
@@ -62,64 +63,70 @@ func (r *region) encode(dst []byte, base Key, entries []Entry) ([]byte, error) {
 	if entries[0].Key.Compare(base) < 0 || r.ends(entries[len(entries)-1].Key) {
 		return nil, fmt.Errorf("%w: entry outside its region", ErrPlan)
 	}
-	scratch := offsets.Get().(*[MaxBlock]uint64)
-	defer offsets.Put(scratch)
-	g := scratch[:len(entries)]
-	plain, err := r.offsets(g, base, entries)
+	g := offsets.Get().(*[MaxBlock]uint64)
+	defer offsets.Put(g)
+	n, plain, err := r.gather(g, base, entries)
 	if err != nil {
 		return nil, err
 	}
+	if n < len(entries) {
+		return nil, fmt.Errorf("%w: entry outside its block", ErrPlan)
+	}
+	return r.put(dst, g, base, entries, plain)
+}
+
+// gather fills g with the offsets of the first entries, as many as the block at base has, and reports whether it must be plain. n is
+// MaxBlock+1 if the block would have more than it can.
+func (r *region) gather(g *[MaxBlock]uint64, base Key, entries []Entry) (n int, plain bool, err error) {
+	c, tail, shift := r.code, r.tail, r.shift
+	odd, last := uint64(0), uint64(0)
+	for n = range entries {
+		e := &entries[n]
+		d := e.Key.Sub(base)
+		if tail > 0 {
+			d = shr(d, tail)
+		}
+		if uint64(d.A)|d.B|d.C>>(shift&63) != 0 {
+			return n, odd != 0, nil
+		}
+		if n == MaxBlock {
+			return n + 1, odd != 0, nil
+		}
+		if d.C <= last && n > 0 && (tail == 0 || e.Key.Compare(entries[n-1].Key) <= 0) {
+			return 0, false, ErrOrder
+		}
+		g[n], last = d.C, d.C
+		odd |= c.misses(e)
+	}
+	return len(entries), odd != 0, nil
+}
+
+// put writes one block of entries whose offsets were gathered, which takes the room of these.
+func (r *region) put(dst []byte, g *[MaxBlock]uint64, base Key, entries []Entry, plain bool) ([]byte, error) {
 	head := uint16(len(entries) - 1)
 	if plain {
+		for i := range entries {
+			if !r.code.tells(&entries[i]) {
+				return nil, fmt.Errorf("%w: reason or date out of range", ErrPlan)
+			}
+		}
 		head |= plainFlag
 	}
 	var f frame
 	r.measure(&f, head, 0)
 	w := pack.NewWriter(binary.LittleEndian.AppendUint16(dst, head))
-	high := uint64(0)
-	for _, v := range g {
-		w.Unary(v>>f.k - high)
-		high = v >> f.k
-	}
+	w.PutHighs(g[:len(entries)], f.k)
 	w.Pad(f.room)
-	for _, v := range g {
-		w.Put(v&pack.Mask(f.k), f.k)
-	}
+	w.PutAll(g[:len(entries)], f.k)
 	if r.tail > 0 {
 		r.putTails(&w, base, entries)
 	}
 	if plain {
 		r.code.putPlain(&w, entries)
 	} else {
-		r.code.putDigits(&w, entries)
+		r.code.putDigits(&w, g, entries)
 	}
 	return w.Bytes(), nil
-}
-
-// offsets fills g and reports whether the block must be plain.
-func (r *region) offsets(g []uint64, base Key, entries []Entry) (plain bool, err error) {
-	c := r.code
-	for i := range entries {
-		e := &entries[i]
-		d := e.Key.Sub(base)
-		if r.tail > 0 {
-			d = shr(d, r.tail)
-		}
-		if d.A|uint32(d.B>>32)|uint32(d.B) != 0 || d.C>>r.shift != 0 {
-			return false, fmt.Errorf("%w: entry outside its block", ErrPlan)
-		}
-		if i > 0 && e.Key.Compare(entries[i-1].Key) <= 0 {
-			return false, ErrOrder
-		}
-		g[i] = d.C
-		if !c.covers(e) {
-			if !c.tells(e) {
-				return false, fmt.Errorf("%w: reason or date out of range", ErrPlan)
-			}
-			plain = true
-		}
-	}
-	return plain, nil
 }
 
 func (r *region) putTails(w *pack.Writer, base Key, entries []Entry) {
@@ -151,27 +158,31 @@ func (c *code) putPlain(w *pack.Writer, entries []Entry) {
 	}
 }
 
-// putDigits writes the words of digits, and the low dates after them.
-func (c *code) putDigits(w *pack.Writer, entries []Entry) {
-	x, a := c.radix, uint64(len(c.reasons))
-	if x.R > 1 {
-		for rest := entries; len(rest) > 0; {
-			n := min(len(rest), int(x.PerMax))
-			word := uint64(0)
-			for i := n - 1; i >= 0; i-- {
-				digit := uint64(c.index[c.told(rest[i].Reason)&15])
-				if c.columns&Dates != 0 {
-					digit += uint64(rest[i].Date-c.base) >> c.low * a
-				}
-				word = word*x.R + digit
-			}
-			w.Put(word, uint(x.Width[n]))
-			rest = rest[n:]
+// misses is 0 if the code can tell e without the plain form.
+func (c *code) misses(e *Entry) uint64 {
+	_, late := bits.Sub64(c.span-1, uint64(e.Date-c.base), 0) // never without dates, where the span is 0
+	return uint64(e.Reason>>4) | uint64(c.index[e.Reason&15])>>63 | late
+}
+
+// putDigits writes the words of digits, and the low dates after them, for which it takes room.
+func (c *code) putDigits(w *pack.Writer, room *[MaxBlock]uint64, entries []Entry) {
+	x, a, low, dates := c.radix, uint64(len(c.reasons)), c.low&63, uint64(0)
+	if c.columns&Dates != 0 {
+		dates = ^dates
+	}
+	for rest := entries; x.R > 1 && len(rest) > 0; {
+		n := min(len(rest), int(x.PerMax))
+		word := uint64(0)
+		for i := n - 1; i >= 0; i-- {
+			word = word*x.R + uint64(rest[i].Date-c.base)&dates>>low*a + uint64(c.index[rest[i].Reason&15])
 		}
+		w.Put(word, uint(x.Width[n]))
+		rest = rest[n:]
 	}
 	if c.low > 0 {
 		for i := range entries {
-			w.Put(uint64(entries[i].Date-c.base)&pack.Mask(uint(c.low)), uint(c.low))
+			room[i] = uint64(entries[i].Date - c.base)
 		}
+		w.PutAll(room[:len(entries)], uint(low))
 	}
 }

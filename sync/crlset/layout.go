@@ -145,7 +145,7 @@ func (r *region) base(i int) Key { return r.start.Add(shl(uint64(i)<<r.shift, r.
 type code struct {
 	columns Columns
 	reasons []Reason
-	index   [16]int8 // of a reason in reasons, or −1
+	index   [16]int8 // of what is told of a reason in reasons, or −1
 	base    int64
 	span    uint64
 	low     uint8 // bits of a date that stand apart
@@ -179,6 +179,9 @@ func newCode(columns Columns, reasons []Reason, base int64, span uint64) (*code,
 			return nil, fmt.Errorf("%w: reasons", ErrPlan)
 		}
 		c.index[r] = int8(i)
+	}
+	for r := range c.index {
+		c.index[r] = c.index[c.told(Reason(r))]
 	}
 	if columns&^Full != 0 || len(reasons) == 0 || columns&Reasons == 0 && reasons[0] != Unspecified {
 		return nil, fmt.Errorf("%w: columns or reasons", ErrPlan)

@@ -37,6 +37,7 @@ type PlanningWriter struct {
 	done    uint64 // entries written
 	stay    uint64 // until so many are written, the open region stays
 	octets  []byte
+	offsets *[MaxBlock]uint64 // of the block that is being written
 	err     error
 }
 
@@ -52,13 +53,10 @@ func (w *PlanningWriter) Add(e Entry) error { return w.AddBatch([]Entry{e}) }
 func (w *PlanningWriter) AddBatch(entries []Entry) error {
 	for len(entries) > 0 && w.err == nil {
 		n := min(len(entries), 2*lookAhead-len(w.window))
-		if w.err = w.rise(entries[:n]); w.err != nil {
+		w.makeRoom(n)
+		if w.err = w.take(entries[:n]); w.err != nil {
 			break
 		}
-		if len(w.window)+n > fewEntries && cap(w.window) < 2*lookAhead { // growing by and by would leave as much again behind
-			w.window = append(make([]Entry, 0, 2*lookAhead), w.window...)
-		}
-		w.window = append(w.window, entries[:n]...)
 		if entries = entries[n:]; w.code != nil || len(w.window) == 2*lookAhead {
 			w.err = w.write(lookAhead)
 		}
@@ -66,18 +64,41 @@ func (w *PlanningWriter) AddBatch(entries []Entry) error {
 	return w.err
 }
 
-// rise checks the order.
-func (w *PlanningWriter) rise(entries []Entry) error {
-	if w.any && entries[0].Key.Compare(w.last) <= 0 {
-		return ErrOrder
+// makeRoom makes room for n entries, at once for all that there may be: growing by and by would leave as much again behind.
+func (w *PlanningWriter) makeRoom(n int) {
+	switch {
+	case len(w.window)+n <= cap(w.window):
+	case len(w.window)+n > fewEntries:
+		w.window = append(make([]Entry, 0, 2*lookAhead), w.window...)
+	default:
+		w.window = slices.Grow(w.window, n)
 	}
-	for i := 1; i < len(entries); i++ {
-		if entries[i].Key.Compare(entries[i-1].Key) <= 0 {
+}
+
+// take moves entries to the window, for which there is room, if they rise.
+func (w *PlanningWriter) take(entries []Entry) error {
+	if !w.any {
+		w.window, w.last, w.any = append(w.window, entries[0]), entries[0].Key, true
+		entries = entries[1:]
+	}
+	last, to := w.last, w.window[len(w.window):len(w.window)+len(entries)]
+	for i := range to {
+		e := &entries[i]
+		if !above(&e.Key, &last) {
 			return ErrOrder
 		}
+		to[i], last = *e, e.Key
 	}
-	w.last, w.any = entries[len(entries)-1].Key, true
+	w.window, w.last = w.window[:len(w.window)+len(to)], last
 	return nil
+}
+
+// above is k.Compare(l) > 0 for a loop that does little else.
+func above(k, l *Key) bool {
+	if k.B == l.B && k.A == l.A {
+		return k.C > l.C
+	}
+	return k.A > l.A || k.A == l.A && k.B > l.B
 }
 
 // Close writes the rest of the file. The writer below stays open.
@@ -99,6 +120,8 @@ func (w *PlanningWriter) write(keep int) (err error) {
 			return err
 		}
 	}
+	w.offsets = offsets.Get().(*[MaxBlock]uint64)
+	defer offsets.Put(w.offsets)
 	for len(w.window)-w.gone > keep {
 		n, err := w.block(w.window[w.gone:])
 		if err != nil {
@@ -126,12 +149,12 @@ func (w *PlanningWriter) begin() (err error) {
 
 // block writes the block of the first entry, and returns how many entries it has.
 func (w *PlanningWriter) block(rest []Entry) (int, error) {
-	b, n, ok := w.next(rest)
-	if !ok {
-		if err := w.open(rest); err != nil {
-			return 0, err
-		}
-		b, n = 0, w.current().count(rest, 0)
+	b, n, plain, err := w.next(rest)
+	if err == nil && n == 0 {
+		b, n, plain, err = w.open(rest)
+	}
+	if err != nil {
+		return 0, err
 	}
 	r := w.current()
 	for r.first+b > w.out.blocks() {
@@ -139,8 +162,7 @@ func (w *PlanningWriter) block(rest []Entry) (int, error) {
 			return 0, err
 		}
 	}
-	var err error
-	if w.octets, err = r.encode(w.octets[:0], r.base(b), rest[:n]); err != nil {
+	if w.octets, err = r.put(w.octets[:0], w.offsets, r.base(b), rest[:n], plain); err != nil {
 		return 0, err
 	}
 	r.blocks = b + 1
@@ -153,30 +175,36 @@ func (w *PlanningWriter) block(rest []Entry) (int, error) {
 // current is the region that blocks are written to.
 func (w *PlanningWriter) current() *region { return &w.layout.regions[len(w.layout.regions)-1] }
 
-// next is the block of the first entry and how many entries it has, if the open region suits it.
-func (w *PlanningWriter) next(rest []Entry) (b, n int, ok bool) {
+// next is the block of the first entry, how many entries it has and whether it must be plain. No entries: the open region does not suit.
+func (w *PlanningWriter) next(rest []Entry) (b, n int, plain bool, err error) {
 	if len(w.layout.regions) == 0 {
-		return 0, 0, false
+		return 0, 0, false, nil
 	}
 	r := w.current()
 	hi, ok := r.reach(rest[0].Key)
-	if !ok || hi>>r.shift >= math.MaxUint32 {
-		return 0, 0, false
+	if !ok || hi>>r.shift >= math.MaxUint32 || int(hi>>r.shift)-r.blocks > emptyRun {
+		return 0, 0, false, nil
 	}
 	b = int(hi >> r.shift)
-	n = r.count(rest, b)
-	switch {
-	case n > MaxBlock || b-r.blocks > emptyRun:
-		return 0, 0, false
-	case w.done < w.stay || n > aimed/drifted && n < aimed*drifted:
-		return b, n, true
+	n, plain, err = r.gather(w.offsets, r.base(b), rest)
+	if n > MaxBlock || !w.suits(rest, b, n) {
+		n = 0
 	}
+	return b, n, plain, err
+}
+
+// suits reports whether the open region goes on to have the density that it was laid out for, from block b with n entries on.
+func (w *PlanningWriter) suits(rest []Entry, b, n int) bool {
+	if w.done < w.stay || n > aimed/drifted && n < aimed*drifted {
+		return true
+	}
+	r := w.current()
 	limit := uint64(b+driftBlocks) << r.shift
 	if limit>>r.shift != uint64(b+driftBlocks) {
 		limit = math.MaxUint64
 	}
 	c := r.within(rest, limit)
-	return b, n, c < driftBlocks*aimed*drifted && (c > driftBlocks*aimed/drifted || c == len(rest))
+	return c < driftBlocks*aimed*drifted && (c > driftBlocks*aimed/drifted || c == len(rest))
 }
 
 // reach is the distance of k from the start without its tail; false if it has more than 64 bits.
@@ -211,10 +239,10 @@ func (r *region) within(rest []Entry, limit uint64) int {
 	})
 }
 
-// open begins a region at the first entry.
-func (w *PlanningWriter) open(rest []Entry) error {
+// open begins a region at the first entry; see next.
+func (w *PlanningWriter) open(rest []Entry) (b, n int, plain bool, err error) {
 	if len(w.layout.regions) == MaxRegions {
-		return fmt.Errorf("%w: more than %d regions", ErrPlan, MaxRegions)
+		return 0, 0, false, fmt.Errorf("%w: more than %d regions", ErrPlan, MaxRegions)
 	}
 	start := rest[0].Key
 	g := Region{Start: start.octets(), Blocks: 1}
@@ -226,7 +254,11 @@ func (w *PlanningWriter) open(rest []Entry) error {
 		w.stay = w.done + lookAhead
 	}
 	w.layout.plan.Regions = append(w.layout.plan.Regions, g)
-	return w.layout.add(g, w.code)
+	if err := w.layout.add(g, w.code); err != nil {
+		return 0, 0, false, err
+	}
+	n, plain, err = w.current().gather(w.offsets, start, rest)
+	return 0, n, plain, err
 }
 
 // even is how many entries from the first on have one density, as far as doubling tells.
@@ -323,19 +355,40 @@ func expectedDates(window []Entry, reasons int) (base int64, span uint64) {
 
 // usualDates is the range of dates without the few that would cost all others more than the plain form costs their blocks.
 func usualDates(window []Entry) (first, last int64) {
-	dates := make([]int64, len(window))
+	most := len(window) / 2048 // that may be left out at either end
+	early, late := extremes{most: most + 1}, extremes{most: most + 1}
 	for i := range window {
-		dates[i] = window[i].Date
+		early.add(window[i].Date)
+		late.add(^window[i].Date)
 	}
-	slices.Sort(dates)
 	least := math.Inf(1)
-	for a := 0; a <= len(dates)/2048; a = 2*a + 1 {
-		for b := 0; b <= len(dates)/2048; b = 2*b + 1 {
-			from, to := dates[a], dates[len(dates)-1-b]
-			if cost := float64(len(dates))*math.Log2(float64(to-from+1)) + float64(a+b)*plainCost; cost < least {
+	for a := 0; a <= most; a = 2*a + 1 {
+		for b := 0; b <= most; b = 2*b + 1 {
+			from, to := early.dates[a], ^late.dates[b]
+			if cost := float64(len(window))*math.Log2(float64(to-from+1)) + float64(a+b)*plainCost; cost < least {
 				first, last, least = from, to, cost
 			}
 		}
 	}
 	return first, last
+}
+
+// extremes are the least of the dates that were added, so many at most, rising.
+type extremes struct {
+	dates []int64
+	most  int
+}
+
+func (x *extremes) add(date int64) {
+	switch end := len(x.dates) - 1; {
+	case len(x.dates) < x.most:
+		x.dates = append(x.dates, date)
+	case date < x.dates[end]:
+		x.dates[end] = date
+	default:
+		return
+	}
+	for i := len(x.dates) - 1; i > 0 && x.dates[i] < x.dates[i-1]; i-- {
+		x.dates[i], x.dates[i-1] = x.dates[i-1], x.dates[i]
+	}
 }
