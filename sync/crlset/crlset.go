@@ -13,9 +13,6 @@ import (
 	"kazashi.example/sync/certid"
 )
 
-// ChunkSize is the unit of digests and of transfer, in octets.
-const ChunkSize = 64 << 10
-
 // Errors of sets. Each names one fault; what is in use is never touched by any of them.
 var (
 	// ErrFormat says that octets are not a set of a version known here, or contradict themselves.

@@ -79,7 +79,7 @@ func (r *revising) plan() {
 			return
 		}
 		b.begin(i)
-		b.err = r.base.file.guard(func() error { return b.fill(r.base, r.by) })
+		b.err = r.base.guard(func() error { return b.fill(r.base, r.by) })
 		i += len(b.bounds) - 1
 		failed := b.err != nil
 		r.order <- b // as many places as there are batches
@@ -94,7 +94,7 @@ func (r *revising) plan() {
 func (r *revising) code() {
 	for b := range r.work {
 		if b.err == nil {
-			b.err = r.base.file.guard(func() error { return b.code(r.base) })
+			b.err = r.base.guard(func() error { return b.code(r.base) })
 		}
 		b.done <- struct{}{}
 	}
@@ -110,7 +110,7 @@ func (r *revising) collect(a *appender) error {
 		}
 		a.sizes = append(a.sizes, b.sizes...)
 		a.entries += b.entries
-		r.base.file.release(b.bounds[0], b.bounds[len(b.bounds)-1])
+		r.base.release(b.bounds[0], b.bounds[len(b.bounds)-1])
 		if a.err = r.out.take(b); a.err != nil {
 			return a.err
 		}

@@ -9,6 +9,7 @@ import (
 
 	"kazashi.example/sync/canon"
 	"kazashi.example/sync/certid"
+	"kazashi.example/sync/chunk"
 	"kazashi.example/sync/record"
 )
 
@@ -19,7 +20,7 @@ type Set struct {
 	b      []byte
 	t      trailer
 	layout *Layout
-	file   *file // nil for octets that are trusted
+	file   *chunk.Map // nil for octets that are trusted
 }
 
 // Open reads a set from octets that are trusted, which must not change; ErrFormat if they are none.
@@ -134,7 +135,7 @@ func (s *Set) Find(k Key) (e Entry, ok bool, err error) {
 	if s.file == nil {
 		ok, err = s.find(&e, k)
 	} else {
-		ok, err = s.file.find(s, &e, k)
+		ok, err = s.findMapped(&e, k)
 		runtime.KeepAlive(s)
 	}
 	if err != nil {
@@ -187,7 +188,7 @@ func (s *Set) Answer(serial certid.Serial) (record.Answer, error) {
 
 // held is how many entries block i has. Errors are Find's.
 func (s *Set) held(i int) (n int, err error) {
-	err = s.file.guard(func() error {
+	err = s.guard(func() error {
 		b, err := s.block(i)
 		n = entries(b)
 		return err
@@ -213,5 +214,5 @@ func (s *Set) need(from, n uint64) error {
 	if s.file == nil || n == 0 {
 		return nil
 	}
-	return s.file.need(from, n)
+	return s.file.Need(from, n)
 }

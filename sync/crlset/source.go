@@ -72,7 +72,7 @@ func (r *reader) fill() (err error) {
 
 // Entries appends the entries of block i to dst. Errors are Find's.
 func (s *Set) Entries(dst []Entry, i int) (out []Entry, err error) {
-	err = s.file.guard(func() error {
+	err = s.guard(func() error {
 		b, err := s.block(i)
 		if err == nil {
 			out, err = s.layout.Decode(dst, i, b)
