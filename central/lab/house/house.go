@@ -92,8 +92,8 @@ var rows = []row{
 	{
 		folder:  "firmware/command",
 		folders: []string{"firmware"},
-		foreign: []string{"github.com/spf13/cobra"},
-		why:     "every program holds it: beside cobra it brings no module along, and of this one firmware alone",
+		foreign: []string{"github.com/spf13/cobra", "golang.org/x/term"},
+		why:     "every program holds it: beside cobra and the terminal it brings no module along, and of this one firmware alone",
 	},
 	{
 		folder:  "firmware",

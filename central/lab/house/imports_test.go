@@ -64,6 +64,7 @@ func TestBroken(t *testing.T) {
 		{house.Edge{Importer: full("sync/wire"), Imported: "github.com/fxamacker/cbor/v2"}, false},
 		{house.Edge{Importer: full("firmware/command"), Imported: "os/signal"}, false},
 		{house.Edge{Importer: full("firmware/command"), Imported: "github.com/spf13/cobra"}, false},
+		{house.Edge{Importer: full("firmware/command"), Imported: "golang.org/x/term"}, false},
 		{house.Edge{Importer: full("firmware/command"), Imported: "github.com/spf13/pflag"}, true},
 		{house.Edge{Importer: full("firmware/command"), Imported: "github.com/rogpeppe/go-internal/testscript", Test: true}, false},
 		{house.Edge{Importer: full("firmware/command/commandtest"), Imported: "github.com/spf13/pflag"}, false},
