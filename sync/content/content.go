@@ -84,6 +84,8 @@ type Record struct {
 	PIN         *PINProof        `cbor:"16,keyasint,omitempty"` // with evidence pin, and only there
 	Card        *CardProof       `cbor:"17,keyasint,omitempty"` // with evidence card and card-bound; with an enrolment
 	Enrolment   *Enrolment       `cbor:"18,keyasint,omitempty"` // with evidence pin
+	Staff       record.StaffID   `cbor:"19,keyasint,omitempty"` // who was signed in at the desk; empty: nobody
+	Link        *Link            `cbor:"20,keyasint,omitempty"` // only where the person was served
 }
 
 // New fills in the version.
@@ -91,6 +93,9 @@ func New(r Record) Record { r.Version = Version; return r }
 
 // Encode is the only form of the record.
 func (r Record) Encode() ([]byte, error) {
+	if r.Serial == nil {
+		r.Serial = []byte{} // there is one form of no octets
+	}
 	if err := r.check(); err != nil {
 		return nil, err
 	}
@@ -124,20 +129,36 @@ func (r Record) check() error {
 	if err := record.CheckName(r.Desk); err != nil {
 		return fail("desk")
 	}
-	if _, err := certid.ParseSerial(r.Serial); err != nil {
-		return fail("serial")
+	if r.Staff != "" && record.CheckName(r.Staff) != nil {
+		return fail("staff")
 	}
 	switch {
 	case r.Version != Version:
 		return fail("version")
 	case r.Tap.IsZero():
 		return fail("tap id")
-	case r.Hierarchy != 0 && !r.Hierarchy.Valid() || !r.Purpose.Valid():
-		return fail("scope")
-	case !r.Basis.Valid() || !r.Evidence.Valid() || r.Evidence == record.EvidenceNone:
+	case !r.Basis.Valid() || !r.Evidence.Valid():
 		return fail("basis or evidence")
 	case !r.Said.Verdict.Valid() || r.Said.Reason == 0 || !r.Said.Answer.Valid() || !r.Said.Clock.Valid():
 		return fail("what was said")
+	}
+	if err := r.checkLink(fail); err != nil {
+		return err
+	}
+	if r.Evidence == record.EvidenceNone {
+		return r.checkCardless(fail)
+	}
+	return r.checkCard(fail)
+}
+
+// checkCard holds what a certificate must say of itself.
+func (r Record) checkCard(fail func(string) error) error {
+	if _, err := certid.ParseSerial(r.Serial); err != nil {
+		return fail("serial")
+	}
+	switch {
+	case r.Hierarchy != 0 && !r.Hierarchy.Valid() || !r.Purpose.Valid():
+		return fail("scope")
 	case len(r.Certificate) > MaxCertificate:
 		return fail("certificate")
 	}
@@ -147,7 +168,7 @@ func (r Record) check() error {
 // At is the time of the tap by the box's clock.
 func (r Record) At() time.Time { return time.UnixMilli(r.Time).UTC() }
 
-// CertID is the certificate that was read. The serial was checked by Encode and Decode.
+// CertID is the certificate that was read; without a serial where there was no card. The serial was checked by Encode and Decode.
 func (r Record) CertID() certid.CertID {
 	s, err := certid.ParseSerial(r.Serial)
 	if err != nil {

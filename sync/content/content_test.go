@@ -184,6 +184,13 @@ func FuzzDecode(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(b)
+	for _, r := range []content.Record{linked(), cardless()} {
+		b, err := r.Encode()
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b)
+	}
 	f.Add([]byte{0xa0})
 	f.Fuzz(func(t *testing.T, in []byte) {
 		r, err := content.Decode(in)

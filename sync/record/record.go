@@ -92,9 +92,10 @@ type (
 	ServiceID  string // a service of a verifier
 	SiteID     string // boxes on one LAN: a branch, a shelter
 	DeskID     string // where at the site
+	StaffID    string // who of the verifier's people was at the desk
 )
 
-// CheckName returns ErrName unless s is a well-formed VerifierID, ServiceID, SiteID or DeskID.
+// CheckName returns ErrName unless s is a well-formed VerifierID, ServiceID, SiteID, DeskID or StaffID.
 func CheckName[T ~string](s T) error {
 	if len(s) < 1 || len(s) > 63 {
 		return fmt.Errorf("%w: %q", ErrName, string(s))
