@@ -84,25 +84,34 @@ func readRootSet(msg []byte) (RootSet, Fingerprint, error) {
 	if err != nil {
 		return RootSet{}, Fingerprint{}, err
 	}
-	var r RootSet
-	if err := canon.Decode(payload, &r, maxRootSet); err != nil {
+	r, err := parseRootSet(payload)
+	if err != nil {
 		return RootSet{}, Fingerprint{}, err
 	}
+	return r, fingerprint(payload), nil
+}
+
+// parseRootSet decodes and checks the payload of a set.
+func parseRootSet(payload []byte) (RootSet, error) {
+	var r RootSet
+	if err := canon.Decode(payload, &r, maxRootSet); err != nil {
+		return RootSet{}, err
+	}
 	if r.Version != 1 || r.N == 0 || r.Threshold == 0 || int(r.Threshold) > len(r.Keys) || len(r.Keys) > maxRootKeys {
-		return RootSet{}, Fingerprint{}, fmt.Errorf("%w: threshold or keys", ErrRoot)
+		return RootSet{}, fmt.Errorf("%w: threshold or keys", ErrRoot)
 	}
 	r.public = make(map[sign.KeyID]sign.PublicKey, len(r.Keys))
 	for _, der := range r.Keys {
 		k, err := sign.ParsePublicKey(der)
 		if err != nil {
-			return RootSet{}, Fingerprint{}, err
+			return RootSet{}, err
 		}
 		r.public[k.ID()] = k
 	}
 	if len(r.public) != len(r.Keys) {
-		return RootSet{}, Fingerprint{}, fmt.Errorf("%w: a key twice", ErrRoot)
+		return RootSet{}, fmt.Errorf("%w: a key twice", ErrRoot)
 	}
-	return r, fingerprint(payload), nil
+	return r, nil
 }
 
 func fingerprint(payload []byte) (f Fingerprint) {
