@@ -18,7 +18,7 @@ const (
 	EventCardRemoved EventType = "card_removed" // Reader
 	EventReading     EventType = "reading"      // Reader
 	EventReadFailed  EventType = "read_failed"  // Reader, Failure; Tries and TriesOf when it is about a PIN
-	EventVerdict     EventType = "verdict"      // Tap, Rests, Enrol after an enrolment; sent only after the record is durable (P1)
+	EventVerdict     EventType = "verdict"      // Tap, Rests, Number if served, Enrol after an enrolment, Link after a link; sent only after the record is durable (P1)
 	EventSettled     EventType = "settled"      // Tap with Final; Subject if the person was served and central gave a PPID
 	EventStatus      EventType = "status"       // Status; the first event of every stream, and after each change
 )
@@ -42,7 +42,7 @@ type Rests struct {
 
 // Event is one thing that happened just now. Events are live only: none is stored, none is repeated.
 //
-// Marshalled as it is, Subject prints as REDACTED; MarshalLive reveals it.
+// Marshalled as it is, Subject and Number print as REDACTED; MarshalLive reveals them.
 type Event struct {
 	ID      string         `json:"-"` // the SSE id, given by feed.Feed: "<start of the feed>-<n>"
 	Type    EventType      `json:"type"`
@@ -55,25 +55,31 @@ type Event struct {
 	Rests   *Rests         `json:"rests,omitempty"`
 	Enrol   *Enrolled      `json:"enrolled,omitempty"` // with EventVerdict, when the card was laid to be enrolled
 	Status  *Status        `json:"status,omitempty"`
+	Link    *Linked        `json:"linked,omitempty"`   // with EventVerdict, when the card was laid to link a number or to take one back
 	Subject record.Subject `json:"ppid,omitzero"`
+	Number  record.Number  `json:"number,omitzero"` // the service's own of the person, with EventVerdict if the person was served
 }
 
 // ErrEvent is returned by UnmarshalLive for text that is no event.
 var ErrEvent = errors.New("not an event")
 
-// live is Event as it goes over the live stream: the PPID in the clear.
+// live is Event as it goes over the live stream: PPID and number in the clear.
 type live struct {
 	Event
-	PPID string `json:"ppid,omitempty"`
+	PPID   string `json:"ppid,omitempty"`
+	Number string `json:"number,omitempty"`
 }
 
-// MarshalLive returns e as JSON with the PPID in the clear. It is the only place of this API where a PPID is revealed, and only
-// for EventSettled; for every other type the PPID is left out. Its result goes to a live connection and nowhere else.
+// MarshalLive returns e as JSON with PPID and number in the clear. It is the only place of this API where either is revealed, the PPID
+// only for EventSettled and the number only for EventVerdict; for every other type they are left out. Its result goes to a live connection and nowhere else.
 func MarshalLive(e Event) ([]byte, error) {
 	out := live{Event: e}
-	out.Subject = record.Subject{}
-	if e.Type == EventSettled {
+	out.Subject, out.Event.Number = record.Subject{}, record.Number{}
+	switch e.Type { //nolint:exhaustive // nothing else names anybody
+	case EventSettled:
 		out.PPID = e.Subject.Reveal()
+	case EventVerdict:
+		out.Number = e.Number.Reveal()
 	}
 	b, err := json.Marshal(out)
 	if err != nil {
@@ -93,6 +99,6 @@ func UnmarshalLive(b []byte) (Event, error) {
 		return Event{}, ErrEvent
 	}
 	e := in.Event
-	e.Subject = record.NewSubject(in.PPID)
+	e.Subject, e.Number = record.NewSubject(in.PPID), record.NewNumber(in.Number)
 	return e, nil
 }

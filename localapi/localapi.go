@@ -5,7 +5,7 @@
 // what Taps lists comes from the box's own store, which keeps only the clear fields of a tap.
 //
 // It cannot say a serial, a certificate, a name or a birth date: there is no field for one, and the package does not import the
-// type. A PPID has one way out, MarshalLive, for the live stream.
+// type. A PPID, and a service's own number of somebody, have one way out, MarshalLive, for the live stream.
 package localapi
 
 import (

@@ -145,6 +145,23 @@ func TestPPIDHasOneWayOut(t *testing.T) {
 	}
 }
 
+// P3: so does a service's own number, of a verdict.
+func TestNumberHasOneWayOut(t *testing.T) {
+	for _, e := range events(t) {
+		e.Number = record.NewNumber("L-0042")
+		b, err := localapi.MarshalLive(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, want := bytes.Contains(b, []byte("L-0042")), e.Type == localapi.EventVerdict; got != want {
+			t.Errorf("MarshalLive of %s shows the number: %t, want %t", e.Type, got, want)
+		}
+		if b := marshal(t, e); bytes.Contains(b, []byte("L-0042")) {
+			t.Errorf("json.Marshal of %s shows the number: %s", e.Type, b)
+		}
+	}
+}
+
 // P3: the lists have no field of a type that can hold a PPID.
 func TestListsCannotHoldAPPID(t *testing.T) {
 	subject := reflect.TypeFor[record.Subject]()

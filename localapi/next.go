@@ -15,12 +15,19 @@ type NextKind string
 
 // Kinds of the next card. Without one, the next card is an ordinary tap.
 const (
-	NextEnrol NextKind = "enrol" // first use: PIN, and what later taps without PIN need
-	NextPIN   NextKind = "pin"   // one tap with the PIN
+	NextEnrol  NextKind = "enrol"  // first use: PIN, and what later taps without PIN need
+	NextPIN    NextKind = "pin"    // one tap with the PIN
+	NextLink   NextKind = "link"   // the service's own number is tied to whoever taps
+	NextUnlink NextKind = "unlink" // it is taken back from whoever taps
 )
 
 // Valid reports whether this build knows k.
-func (k NextKind) Valid() bool { return k == NextEnrol || k == NextPIN }
+func (k NextKind) Valid() bool {
+	return k == NextEnrol || k == NextPIN || k == NextLink || k == NextUnlink
+}
+
+// links reports whether the number of a service is linked or taken back, for which the card shows what the rule wants.
+func (k NextKind) links() bool { return k == NextLink || k == NextUnlink }
 
 // NextLasts is how long the box waits for a card once a PIN was typed in; then it forgets the PIN.
 const NextLasts = 60 * time.Second
@@ -82,7 +89,7 @@ type NextState struct {
 // NextCardRequest is the body of PUT /v1/next-card. It is kept in memory until the card came, at most NextLasts.
 type NextCardRequest struct {
 	Kind NextKind `json:"kind"`
-	PIN  Secret   `json:"pin"` // of the authentication certificate, PINLen digits
+	PIN  Secret   `json:"pin"` // of the authentication certificate, PINLen digits; for a link only where somebody typed it
 	// SamePIN says that the input-assist PIN is the same; asked of the person, never assumed. InputPIN is it otherwise. Both
 	// count only with Attributes.
 	SamePIN    bool   `json:"same_pin,omitempty"`
@@ -98,18 +105,22 @@ type NextCardRequest struct {
 	// Reader is the only one on which a card counts, by its name in Status.Readers; empty for any. A name that JSON would have to escape
 	// cannot be asked for.
 	Reader string `json:"reader,omitempty"`
+	// Number is the service's own number that is to be linked, as on a library card; for NextLink only.
+	Number Secret `json:"number"`
 }
 
 // Check returns ErrNextForm, naming the field and never what is in it, unless r is whole: a PIN; for an enrolment either the consent
-// to attributes with one of SamePIN and InputPIN, or the birth date, and perhaps the era; for a check with the PIN nothing else. Either may name a
-// reader.
+// to attributes with one of SamePIN and InputPIN, or the birth date, and perhaps the era; for a check with the PIN nothing else; for a link
+// the number, and the PIN only if there is one. Each may name a reader.
 func (r NextCardRequest) Check() error {
 	var field string
 	switch {
 	case !r.Kind.Valid():
 		field = "kind"
-	case !r.PIN.digits(PINLen):
+	case !r.PIN.digits(PINLen) && !(r.Kind.links() && r.PIN.IsZero()):
 		field = "pin"
+	case r.Kind == NextLink && !r.Number.number(), r.Kind != NextLink && !r.Number.IsZero():
+		field = "number"
 	case r.Attributes && r.Kind != NextEnrol:
 		field = "attributes"
 	case r.SamePIN && (!r.Attributes || !r.InputPIN.IsZero()):
@@ -135,6 +146,7 @@ func (r NextCardRequest) Wipe() {
 	r.PIN.Wipe()
 	r.InputPIN.Wipe()
 	r.Birth.Wipe()
+	r.Number.Wipe()
 }
 
 // Enrolled says what an enrolment has left for later taps.
@@ -146,3 +158,25 @@ type Enrolled struct {
 	PINEachTime bool `json:"pin_each_time,omitempty"`
 	Attested    bool `json:"attributes,omitempty"` // the four attributes were read and go to central
 }
+
+// Linked says what became of a number that was to be linked, or taken back.
+type Linked struct {
+	Unlink bool `json:"unlink,omitempty"` // it was to be taken back
+	Done   bool `json:"done"`
+	// Why not; empty where it is done, or where the verdict says why. With Done: it was linked so already.
+	Why LinkFault `json:"why,omitempty"`
+}
+
+// LinkFault is why a number was not linked or taken back.
+type LinkFault string
+
+// Faults of a link.
+const (
+	LinkAlready LinkFault = "already" // the person had this number before
+	LinkTaken   LinkFault = "taken"   // the number is somebody else's
+	LinkOther   LinkFault = "other"   // the person has another number, which is to be taken back first
+	LinkNone    LinkFault = "none"    // there is no number to take back
+)
+
+// LinkFaults lists them all.
+func LinkFaults() []LinkFault { return []LinkFault{LinkAlready, LinkTaken, LinkOther, LinkNone} }

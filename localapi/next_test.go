@@ -73,6 +73,19 @@ func TestNextCardRequestCheck(t *testing.T) {
 		{"day 32", request{Kind: "enrol", PIN: pin, Birth: secret("19800232")}, "birth"},
 		{"era with a check", request{Kind: "pin", PIN: pin, Era: "showa"}, "era"},
 		{"an era that never was", request{Kind: "enrol", PIN: pin, Birth: birth, Era: "Showa"}, "era"},
+		{"a link", request{Kind: "link", Number: secret("L-0042")}, ""},
+		{"a link with the PIN", request{Kind: "link", PIN: pin, Number: secret("図書 42")}, ""},
+		{"a link without a number", request{Kind: "link"}, "number"},
+		{"a link with a bad PIN", request{Kind: "link", PIN: secret("1"), Number: secret("L-0042")}, "pin"},
+		{"a link with a long number", request{Kind: "link", Number: secret(strings.Repeat("1", 65))}, "number"},
+		{"a link with a quote", request{Kind: "link", Number: secret(`1"2`)}, "number"},
+		{"a link with a backslash", request{Kind: "link", Number: secret(`1\2`)}, "number"},
+		{"a link with spaces around it", request{Kind: "link", Number: secret(" 12")}, "number"},
+		{"a link with a birth date", request{Kind: "link", Number: secret("12"), Birth: birth}, "birth"},
+		{"a number taken back", request{Kind: "unlink"}, ""},
+		{"a number taken back with the PIN", request{Kind: "unlink", PIN: pin}, ""},
+		{"a number taken back and said", request{Kind: "unlink", Number: secret("12")}, "number"},
+		{"a number at a check", request{Kind: "pin", PIN: pin, Number: secret("12")}, "number"},
 		{"birth date in words", request{Kind: "enrol", PIN: pin, Birth: secret("1980-217")}, "birth"},
 	} {
 		err := c.in.Check()
@@ -108,6 +121,9 @@ func TestNextCardRequestIsReadStrictly(t *testing.T) {
 		{`{"kind":"pin","pin":"8642","Reader":"a"}`, false},
 		{`{"kind":"pin","pin":"8642","reader":"a","reader":"b"}`, false},
 		{`{"kind":"pin","pin":"8642","reader":"a\"b"}`, false},
+		{`{"kind":"link","number":"L-0042"}`, true},
+		{`{"kind":"link","number":"1","number":"2"}`, false},
+		{`{"kind":"link","number":42}`, false},
 		{`{}`, true}, // read; Check refuses it
 		{`{"kind":"pin","pin":"8642","PIN":"1111"}`, false},
 		{`{"kind":"pin","Pin":"8642"}`, false},
@@ -163,10 +179,10 @@ func TestSecretsPrintRedacted(t *testing.T) {
 }
 
 func TestWipeReachesEveryCopy(t *testing.T) {
-	r := localapi.NextCardRequest{PIN: secret(madeUpPIN), InputPIN: secret(madeUpInput), Birth: secret(madeUpBirth)}
+	r := localapi.NextCardRequest{PIN: secret(madeUpPIN), InputPIN: secret(madeUpInput), Birth: secret(madeUpBirth), Number: secret("L-0042")}
 	kept, octets := r, r.PIN.Octets()
 	r.Wipe()
-	for _, b := range [][]byte{octets, kept.PIN.Octets(), kept.InputPIN.Octets(), kept.Birth.Octets()} {
+	for _, b := range [][]byte{octets, kept.PIN.Octets(), kept.InputPIN.Octets(), kept.Birth.Octets(), kept.Number.Octets()} {
 		if len(b) == 0 || !bytes.Equal(b, make([]byte, len(b))) {
 			t.Errorf("after Wipe a copy holds %q, want zeroes", b)
 		}
@@ -190,6 +206,7 @@ func TestGoldenNext(t *testing.T) {
 		"next_card_request_reader.json": {
 			Kind: "enrol", PIN: secret(madeUpPIN), Birth: secret(madeUpBirth), BirthSure: true, Reader: "Virtual PCD 00 01",
 		},
+		"next_card_request_link.json": {Kind: "link", Number: secret("L-0042")},
 		"next_card_request_attributes.json": {Kind: "enrol", PIN: secret(madeUpPIN), Attributes: true, InputPIN: secret(madeUpInput)},
 	} {
 		b := localapi.RequestBody(r)
@@ -208,6 +225,12 @@ func TestGoldenNext(t *testing.T) {
 		},
 		"event_verdict_pin_each_time.json": {
 			Type: localapi.EventVerdict, Time: scene.Noon, Tap: &tap, Enrol: &localapi.Enrolled{PINEachTime: true, Attested: true},
+		},
+		"event_verdict_linked.json": {
+			Type: localapi.EventVerdict, Time: scene.Noon, Tap: &tap, Link: &localapi.Linked{Done: true}, Number: record.NewNumber("L-0042"),
+		},
+		"event_verdict_link_taken.json": {
+			Type: localapi.EventVerdict, Time: scene.Noon, Tap: &tap, Link: &localapi.Linked{Why: localapi.LinkTaken},
 		},
 		"event_read_failed_doubt.json": {Type: localapi.EventReadFailed, Time: scene.Noon, Failure: localapi.FailureBirthDoubt},
 		"event_read_failed_era.json":   {Type: localapi.EventReadFailed, Time: scene.Noon, Failure: localapi.FailureBirthEra},
@@ -230,6 +253,7 @@ func FuzzNextCardRequest(f *testing.F) {
 	f.Add([]byte(`{"kind":"enrol","pin":"8642","birth":"19800217"}`))
 	f.Add([]byte(`{"kind":"enrol","pin":"8642","birth":"19890100","era":"showa"}`))
 	f.Add([]byte(`{"kind":"enrol","pin":"8642","birth":"19800217","birth_sure":true,"reader":"Virtual PCD 00 01"}`))
+	f.Add([]byte(`{"kind":"link","number":"L-0042"}`))
 	f.Add([]byte(` { } `))
 	f.Add([]byte(`{"pin":"\"","pin":tru}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -247,6 +271,7 @@ func FuzzNextCardRequest(f *testing.F) {
 			Era        string `json:"era"`
 			BirthSure  bool   `json:"birth_sure"`
 			Reader     string `json:"reader"`
+			Number     string `json:"number"`
 		}
 		if err := json.Unmarshal(b, &plain); err != nil {
 			t.Fatalf("accepted %q, which is no such JSON: %v", b, err)
@@ -255,7 +280,7 @@ func FuzzNextCardRequest(f *testing.F) {
 		valid := r.Check() == nil
 		if valid && (plain.Kind != string(r.Kind) || plain.PIN != r.PIN.Reveal() || plain.InputPIN != r.InputPIN.Reveal() ||
 			plain.Birth != r.Birth.Reveal() || plain.Era != string(r.Era) || plain.SamePIN != r.SamePIN || plain.Attributes != r.Attributes ||
-			plain.BirthSure != r.BirthSure || plain.Reader != r.Reader) {
+			plain.BirthSure != r.BirthSure || plain.Reader != r.Reader || plain.Number != r.Number.Reveal()) {
 			t.Errorf("read %+v otherwise than encoding/json", plain)
 		}
 	})

@@ -71,6 +71,8 @@ func (r *NextCardRequest) set(name string, value []byte) bool {
 		return r.InputPIN.take(value)
 	case `"birth"`:
 		return r.Birth.take(value)
+	case `"number"`:
+		return r.Number.take(value)
 	case `"same_pin"`:
 		return truth(&r.SamePIN, value)
 	case `"attributes"`:
@@ -115,13 +117,13 @@ func skipSpace(b []byte) []byte { return bytes.TrimLeft(b, " \t\r\n") }
 // body is r as PUT /v1/next-card takes it, with what was typed in the clear: for the connection only, and to be wiped. r was checked,
 // so that nothing needs an escape.
 func (r NextCardRequest) body() []byte {
-	b := make([]byte, 0, 256+maxReader) // more than it can need, so that no copy stays behind
+	b := make([]byte, 0, 256+maxReader+MaxNumber) // more than it can need, so that no copy stays behind
 	b = fmt.Appendf(b, `{"kind":%q,"pin":"`, string(r.Kind))
 	b = append(append(b, r.PIN.Octets()...), '"')
 	for _, f := range []struct {
 		name string
 		Secret
-	}{{"input_pin", r.InputPIN}, {"birth", r.Birth}} {
+	}{{"input_pin", r.InputPIN}, {"birth", r.Birth}, {"number", r.Number}} {
 		if !f.IsZero() {
 			b = fmt.Appendf(b, `,%q:"`, f.name)
 			b = append(append(b, f.Octets()...), '"')

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"fmt"
 	"log/slog"
+
+	"kazashi.example/sync/record"
 )
 
 // Secret is what a person typed. It prints as REDACTED and never leaves in JSON. Copies share what they hold, so that Wipe
@@ -33,6 +35,12 @@ func (s Secret) IsZero() bool { return len(s.Octets()) == 0 }
 // digits reports whether it is n ASCII digits.
 func (s Secret) digits(n int) bool {
 	return len(s.Octets()) == n && len(bytes.Trim(s.Octets(), "0123456789")) == 0
+}
+
+// number reports whether it can be a service's own number. Quotes and backslashes would have to be escaped in JSON, which nothing
+// typed is.
+func (s Secret) number() bool {
+	return record.CheckNumber(string(s.Octets())) == nil && !bytes.ContainsAny(s.Octets(), `"\\`)
 }
 
 // date reports whether it can stand in a card as a birth date: YYYYMMDD, Gregorian, 00 where month or day are unknown. Which dates
