@@ -55,6 +55,10 @@ type Config struct {
 	Renewals Renewals `toml:"renewals"`
 	// Service lists what may be tapped for. At least one.
 	Service []Service `toml:"service"`
+	// Site lists the sites that differ from the others: every site has all services, and opens its keys by the operator's code.
+	Site []Site `toml:"site"`
+	// Approval lists legal approvals, which reach boxes in the trust bundle.
+	Approval []Approval `toml:"approval"`
 }
 
 // Uplink is where boxes come in.
@@ -152,6 +156,45 @@ type Service struct {
 	Hierarchies []string `toml:"hierarchies"`
 	// Practice marks a service whose taps mean nothing. Default false.
 	Practice bool `toml:"practice"`
+	// SecondUse is what to do when the same person uses the service again within SecondWithin: "counts" (nothing), "tell" or "refuse".
+	// Default "counts".
+	SecondUse string `toml:"second_use"`
+	// SecondWithin is that time; needed for "tell" and "refuse".
+	SecondWithin *Duration `toml:"second_within"`
+	// Attributes are what may be read of the card on consent: "name", "address", "birth_date", "sex". Default: nothing.
+	Attributes []string `toml:"attributes"`
+	// ConsentJA and ConsentEN are what a person agrees to before that; needed with Attributes.
+	ConsentJA string `toml:"consent_ja"`
+	ConsentEN string `toml:"consent_en"`
+	// KeepRecords is for how many days records are kept at central. Default 0: until the contract's end.
+	KeepRecords uint32 `toml:"keep_records"`
+	// KeepBook is for how many days a box keeps what its site book says. Default 0: until the site is closed.
+	KeepBook uint32 `toml:"keep_book"`
+	// KeepAttributes is for how many days attributes are kept at central. Default 0: as long as their record.
+	KeepAttributes uint32 `toml:"keep_attributes"`
+	// SignIn says that a named member of staff must be signed in at the desk. Default false.
+	SignIn bool `toml:"sign_in"`
+}
+
+// Site is what differs at one site.
+type Site struct {
+	// ID is the site's, for example "branch-1".
+	ID string `toml:"id"`
+	// Services are the ids of those that the site has. Default: all.
+	Services []string `toml:"services"`
+	// Unlock is by what its boxes may open their site keys after a restart: "code" (the operator's), "tpm" (the TPM alone) or "file" (a file
+	// alone). Default "code"; with the others a stolen box opens by itself.
+	Unlock string `toml:"unlock"`
+}
+
+// Approval lets a verifier's rules take evidence card-bound under art38-4.
+type Approval struct {
+	// Verifier is whose approval it is; some service must be of it.
+	Verifier string `toml:"verifier"`
+	// Reference says who approved, and under which number; for people.
+	Reference string `toml:"reference"`
+	// Until is the last day on which it holds, in Japan: "2027-03-31". Default: until it is taken out of this file.
+	Until string `toml:"until"`
 }
 
 // Load reads, completes and validates a file. ErrConfig with every fault, or the error of reading it.
@@ -221,11 +264,16 @@ func (c *Config) complete() {
 		s := &c.Service[i]
 		s.Sector = or(s.Sector, s.ID)
 		s.TooOld = or(s.TooOld, "refuse")
+		s.SecondUse = or(s.SecondUse, "counts")
+		s.SecondWithin = orDuration(s.SecondWithin, 0)
 		s.ListFull = orDuration(s.ListFull, 36*time.Hour)
 		s.ListProvisional = orDuration(s.ListProvisional, 21*24*time.Hour)
 		if len(s.Hierarchies) == 0 {
 			s.Hierarchies = []string{certid.HierarchyProduction.String()}
 		}
+	}
+	for i := range c.Site {
+		c.Site[i].Unlock = or(c.Site[i].Unlock, "code")
 	}
 }
 

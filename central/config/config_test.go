@@ -58,6 +58,7 @@ func TestDefaults(t *testing.T) {
 		Service: []config.Service{{
 			ID: "kiyose.library", Verifier: "kiyose", Sector: "kiyose.library", Basis: "drill", Evidence: "certificate", TooOld: "refuse",
 			ListFull: span(36 * time.Hour), ListProvisional: span(504 * time.Hour), Hierarchies: []string{"practice"}, Practice: true,
+			SecondUse: "counts", SecondWithin: span(0),
 		}},
 	}
 	if got := parse(t, least); !reflect.DeepEqual(got, want) {
@@ -76,7 +77,7 @@ func TestDefaults(t *testing.T) {
 func TestTheExampleIsTrue(t *testing.T) {
 	short := parse(t, string(config.Example))
 	full := parse(t, regexp.MustCompile(`(?m)^# (\w+ = )`).ReplaceAllString(string(config.Example), "$1"))
-	full.JPKI[0].SignAnchors = nil // [] in the example
+	full.JPKI[0].SignAnchors, full.Service[0].Attributes = nil, nil // [] in the example
 	if !reflect.DeepEqual(short, full) {
 		t.Errorf("the example's defaults are %+v\nwant %+v", full, short)
 	}

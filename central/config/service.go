@@ -30,8 +30,11 @@ func (c Config) services(f *faults, known map[string]bool) {
 	}
 	for i, s := range c.Service {
 		table := fmt.Sprintf("service[%d]", i)
-		_, of := s.rule()
+		r, of := s.rule()
 		f.under(table, of)
+		if len(of) == 0 && r.NeedsApproval() && !c.approved(s.Verifier) {
+			f.add("%s: %w: %w: there is no [[approval]] of %q", table, rule.ErrRule, rule.ErrApproval, s.Verifier)
+		}
 		for _, h := range s.Hierarchies {
 			if !known[h] {
 				f.add("%s.hierarchies: there is no [[jpki]] of hierarchy %q, so its cards could never be settled", table, h)
@@ -57,6 +60,9 @@ func (s Service) rule() (r rule.Rule, f faults) {
 	word("too_old", func(b []byte) (err error) { r.TooOld, err = tooOld(string(b)); return err }, s.TooOld)
 	word("list_full", func([]byte) (err error) { r.ListFull, err = seconds(s.ListFull); return err }, "")
 	word("list_provisional", func([]byte) (err error) { r.ListProvisional, err = seconds(s.ListProvisional); return err }, "")
+	word("second_use", func(b []byte) (err error) { r.SecondUse, err = secondUse(string(b)); return err }, s.SecondUse)
+	word("second_within", func([]byte) (err error) { r.SecondWithin, err = seconds(s.SecondWithin); return err }, "")
+	word("attributes", func([]byte) (err error) { r.Attributes, err = attributes(s.Attributes); return err }, "")
 	word("sector", func(b []byte) error { return record.CheckName(record.ServiceID(b)) }, s.Sector)
 	for _, name := range s.Hierarchies {
 		h, err := certid.ParseHierarchy(name)
@@ -65,8 +71,13 @@ func (s Service) rule() (r rule.Rule, f faults) {
 		}
 		r.Hierarchies = append(r.Hierarchies, h)
 	}
+	if s.ConsentJA != "" || s.ConsentEN != "" {
+		r.Consent = &rule.Consent{JA: s.ConsentJA, EN: s.ConsentEN}
+	}
+	r.Retention = rule.Retention{Record: s.KeepRecords, Book: s.KeepBook, Attributes: s.KeepAttributes}
+	r.SignIn = s.SignIn
 	if len(f) == 0 {
-		if err := errors.Join(r.Check(), rule.Set{Rules: []rule.Rule{r}}.Under(rule.Terms{})); err != nil {
+		if err := r.Check(); err != nil {
 			f.add(": %w", err)
 		}
 	}
@@ -82,6 +93,34 @@ func tooOld(s string) (rule.TooOld, error) {
 	default:
 		return 0, fmt.Errorf("%q is neither refuse nor record", s)
 	}
+}
+
+func secondUse(s string) (rule.SecondUse, error) {
+	switch s {
+	case "counts":
+		return rule.SecondUseCounts, nil
+	case "tell":
+		return rule.SecondUseTell, nil
+	case "refuse":
+		return rule.SecondUseRefuse, nil
+	default:
+		return 0, fmt.Errorf("%q is none of counts, tell and refuse", s)
+	}
+}
+
+var attributeNames = map[string]rule.Attributes{
+	"name": rule.AttributeName, "address": rule.AttributeAddress, "birth_date": rule.AttributeBirthDate, "sex": rule.AttributeSex,
+}
+
+func attributes(names []string) (all rule.Attributes, err error) {
+	for _, name := range names {
+		a, ok := attributeNames[name]
+		if !ok || all&a != 0 {
+			return 0, fmt.Errorf("%q is none of name, address, birth_date and sex, or stands twice", name)
+		}
+		all |= a
+	}
+	return all, nil
 }
 
 // seconds are whole ones, as they travel in a rule.

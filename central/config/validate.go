@@ -68,6 +68,8 @@ func (c Config) Validate() error {
 	c.cardCAs(&f, known)
 	f.under("renewals.", c.Renewals.validate(known))
 	c.services(&f, known)
+	c.sites(&f)
+	c.approvals(&f)
 	return errors.Join(f...)
 }
 

@@ -8,8 +8,8 @@ import (
 	"kazashi.example/sync/record"
 )
 
-// maxReference caps an approval's reference, in octets.
-const maxReference = 256
+// MaxReference caps an approval's reference, in octets.
+const MaxReference = 256
 
 // Approval is a legal approval, signed with the bundle: this verifier may take the bound key's signature alone (evidence card-bound) for
 // a tap under JPKI Act Art. 38-4. Without one such a rule does not load.
@@ -33,7 +33,7 @@ func checkApprovals(as []Approval) error {
 	}
 	seen := make(map[record.VerifierID]bool, len(as))
 	for _, a := range as {
-		if record.CheckName(a.Verifier) != nil || a.Reference == "" || len(a.Reference) > maxReference || a.Until < 0 || seen[a.Verifier] {
+		if record.CheckName(a.Verifier) != nil || a.Reference == "" || len(a.Reference) > MaxReference || a.Until < 0 || seen[a.Verifier] {
 			return fmt.Errorf("%w: approval", ErrBundle)
 		}
 		seen[a.Verifier] = true
