@@ -40,6 +40,57 @@ type Status struct {
 	Readers  []Reader      `json:"readers"`
 	Roster   Roster        `json:"roster,omitzero"` // zero when the box knows nobody
 	Next     *NextCard     `json:"next,omitempty"`  // what the next card is laid for, if not for an ordinary tap
+	Keys     Keys          `json:"keys,omitzero"`   // whether roster and site book can be read
+	Staff    *Staff        `json:"staff,omitempty"` // who is signed in at this desk
+	Work     int           `json:"work,omitempty"`  // corrected verdicts that nobody has looked at
+	Able     []Ability     `json:"able,omitempty"`  // what goes now and what does not
+}
+
+// KeyState says whether the site's keys are open.
+type KeyState string
+
+// States of the site's keys.
+const (
+	KeysNone   KeyState = "none"   // there are none yet
+	KeysLocked KeyState = "locked" // roster and site book cannot be read
+	KeysOpen   KeyState = "open"
+)
+
+// Keys is the state of the site's keys.
+type Keys struct {
+	State   KeyState `json:"state"`
+	By      string   `json:"by,omitempty"`    // what opened them: code, tpm, file, peer, central
+	TPM     bool     `json:"tpm"`             // the box's own keys lie in a TPM
+	CodeSet bool     `json:"code_set"`        // an operator's code opens them after a restart
+	Tries   int      `json:"tries,omitempty"` // wrong codes left before a wait
+	Wait    int      `json:"wait,omitempty"`  // seconds until the next code is looked at
+}
+
+// Capability names something that is done at a counter.
+type Capability string
+
+// Capabilities.
+const (
+	CanRecord  Capability = "record"  // a tap is written down
+	CanPIN     Capability = "pin"     // a check with the PIN
+	CanTap     Capability = "tap"     // a tap without PIN of somebody enrolled
+	CanEnrol   Capability = "enrol"   // a registration
+	CanLink    Capability = "link"    // a number of the service's own
+	CanAccept  Capability = "accept"  // a verdict without reservation
+	CanSettle  Capability = "settle"  // central's final verdict and PPID
+	CanCorrect Capability = "correct" // the list of corrections
+)
+
+// Capabilities lists them all, in the order above.
+func Capabilities() []Capability {
+	return []Capability{CanRecord, CanPIN, CanTap, CanEnrol, CanLink, CanAccept, CanSettle, CanCorrect}
+}
+
+// Ability says whether something goes now.
+type Ability struct {
+	What Capability    `json:"what"`
+	OK   bool          `json:"ok"`
+	Why  record.Reason `json:"why,omitzero"` // why not, where a reason says it
 }
 
 // Service is what this desk serves.
@@ -62,6 +113,8 @@ type List struct {
 	Number     uint64    `json:"number"` // of the set, in the order in which central made them
 	ThisUpdate time.Time `json:"this_update"`
 	AgeSeconds int64     `json:"age_seconds"` // of the oldest part, by the box's clock
+	// AgeAtLeast says that the list may be older: the clock has not been compared with central's since the start.
+	AgeAtLeast bool `json:"age_at_least,omitempty"`
 }
 
 // Clock is the box's time and how far it can be trusted.
@@ -76,7 +129,7 @@ type Waiting struct {
 	Oldest  time.Time `json:"oldest,omitzero"` // time of the oldest tap among them
 }
 
-// Roster is who may tap without the PIN here. It is in memory only: after a restart it comes from central.
+// Roster is who may tap without the PIN here.
 type Roster struct {
 	Number uint64 `json:"number"` // of the set that central sent; 0 while it has sent none
 	People int    `json:"people"` // enrolled here, those of whom central has not heard yet included
