@@ -18,19 +18,22 @@ const (
 	maxSerial   = 21                                     // octets of an INTEGER, with a zero octet before the sign
 	commonReach = entryBase + maxSerial + reasonLen + 10 // octets that may be touched
 
+	entryHead  = 0x0002_0030 // less the lengths
+	headMask   = 0x00FF_00FF
 	timeHead   = 0x0D17
-	reasonMid  = 0x151D_5503_060A_300C // after the tag of the extensions
-	reasonEnd  = 0x010A_0304
+	reasonHead = 0x5503_060A_300C_305A                                         // after the Z, which is the first octet here
+	reasonEnd  = 0x01_0A03_0415_1D55                                           // from the last octet of reasonHead on
 	reasonMask = 1<<0 | 1<<1 | 1<<2 | 1<<3 | 1<<4 | 1<<5 | 1<<6 | 1<<9 | 1<<10 // crlset.Reason.Valid
 
-	sixOctets = 0xFFFF_FFFF_FFFF
-	zeros     = 0x3030_3030_3030
-	sixes     = 0x0606_0606_0606
-	highHalfs = 0xF0F0_F0F0_F0F0
-	lowHalfs  = 0x0F0F_0F0F_0F0F
-	pairs     = 0x00FF_00FF_00FF
-	tooLate   = (128-60)<<32 | (128-60)<<16 | (128 - 24) // makes bit 7 of each pair of HHMMSS that there is not
-	highBits  = 0x0080_0080_0080
+	// Of eight digits, one an octet, or of four.
+	zeros     = 0x3030_3030_3030_3030
+	sixes     = 0x0606_0606_0606_0606
+	highHalfs = 0xF0F0_F0F0_F0F0_F0F0
+	pairs     = 0x00FF_00FF_00FF_00FF
+
+	// What makes bit 7 of an hour, or of a minute or second, that there is not.
+	lateHour, hourBit     = (128 - 24) << 48, 0x80 << 48
+	lateMinute, minuteBit = (128-60)<<16 | (128 - 60), 0x80<<16 | 0x80
 )
 
 // common reads entries of the common shape into batch until one is not, b ends, or batch is full. It returns the octets read.
@@ -50,8 +53,9 @@ func common(b []byte, batch []crlset.Entry) ([]crlset.Entry, int) {
 
 // commonEntry returns the length of the entry, or 0 if it is not of the common shape. What is wrong gathers in odd.
 func commonEntry(b *[commonReach]byte, e *crlset.Entry) int {
-	n := uint(b[3])
-	if n-1 >= maxSerial || b[0] != 0x30 || b[2] != 0x02 {
+	head, odd := binary.LittleEndian.Uint32(b[:4]), uint64(0)
+	n := uint(head >> 24)
+	if n-1 >= maxSerial || head&headMask != entryHead {
 		return 0
 	}
 	if n > 8 {
@@ -60,35 +64,35 @@ func commonEntry(b *[commonReach]byte, e *crlset.Entry) int {
 		}
 	} else { // a positive INTEGER in its shortest form: of its first nine bits the first is 0 and another is not
 		v := binary.BigEndian.Uint64(b[4:12])
-		if v>>55 == 0 && n > 1 || int64(v) < 0 || v>>56 == 0 && n == 1 {
+		if v>>56 == 0 && (n == 1 || v>>55 == 0) {
 			return 0
 		}
+		odd = v >> 63
 		e.Key = crlset.Key{C: v >> ((64 - 8*n) & 63)}
 	}
 	t := (*[2 + utcTimeLen + reasonLen]byte)(b[4+n:])
-	day, clock := binary.LittleEndian.Uint64(t[:8]), binary.LittleEndian.Uint64(t[8:16])
-	odd := (day&0xFFFF ^ timeHead) | (clock>>48&0xFF ^ 'Z')
-	size := entryBase + n
-	e.Reason = crlset.Unspecified
-	if uint(b[1])+2 != size { // then it must be one with a reason
-		r := t[2+utcTimeLen+reasonLen-1]
-		odd |= (clock>>56 ^ 0x30) | (binary.LittleEndian.Uint64(t[16:24]) ^ reasonMid) |
-			uint64(binary.LittleEndian.Uint32(t[24:28])^reasonEnd) | (1 - reasonMask>>(r&63)&1) | uint64(r>>6)
+	odd |= uint64(binary.LittleEndian.Uint16(t[:2]) ^ timeHead)
+	size, said := entryBase+n, uint(head>>8&0xFF)+2
+	if said == size {
+		odd |= uint64(t[14] ^ 'Z')
+		e.Reason = crlset.Unspecified
+	} else { // then it must be one with a reason
 		size += reasonLen
-		odd |= uint64(uint(b[1]) + 2 ^ size)
+		last := binary.LittleEndian.Uint64(t[21:29])
+		r := last >> 56
+		odd |= (binary.LittleEndian.Uint64(t[14:22]) ^ reasonHead) | (last^reasonEnd)<<8 | (1 - reasonMask>>(r&63)&1) | r>>6 | uint64(said^size)
 		e.Reason = crlset.Reason(r)
 	}
-	d, c := day>>16, clock&sixOctets
-	odd |= (d&highHalfs ^ zeros) | ((d+sixes)&highHalfs ^ zeros) | (c&highHalfs ^ zeros) | ((c+sixes)&highHalfs ^ zeros)
-	d, c = d&lowHalfs, c&lowHalfs
-	d, c = (d*10+d>>8)&pairs, (c*10+c>>8)&pairs // three numbers of two digits each, the first lowest
-	m := months[d&0x7F<<4|d>>16&0xF]
-	dom := d>>32 - 1
-	odd |= (c+tooLate)&highBits | d>>16&0xF0
+	day, clock := binary.LittleEndian.Uint64(t[2:10])^zeros, uint64(binary.LittleEndian.Uint32(t[10:14])^zeros&(1<<32-1))
+	odd |= (day | (day + sixes) | clock | (clock + sixes&(1<<32-1))) & highHalfs
+	day, clock = (day*10+day>>8)&pairs, (clock*10+clock>>8)&pairs // numbers of two digits each, the first lowest
+	m := months[day&0x7F<<4|day>>16&0xF]
+	dom := day>>32&0xFF - 1
+	odd |= day>>16&0xF0 | (day+lateHour)&hourBit | (clock+lateMinute)&minuteBit
 	if odd != 0 || dom >= uint64(m&0x1F) {
 		return 0
 	}
-	e.Date = (int64(m>>5)+int64(dom))*secondsOfDay + int64(c&0xFF*3600+c>>16&0xFF*60+c>>32)
+	e.Date = (int64(m>>5)+int64(dom))*secondsOfDay + int64(day>>48*3600+clock&0xFF*60+clock>>16)
 	return int(size)
 }
 
