@@ -4,8 +4,10 @@ import (
 	"time"
 
 	"kazashi.example/sync/epoch"
+	"kazashi.example/sync/order"
 	"kazashi.example/sync/record"
 	"kazashi.example/sync/sign"
+	"kazashi.example/sync/sitekey"
 	"kazashi.example/sync/wire"
 )
 
@@ -51,6 +53,38 @@ type Box struct {
 	Joined  time.Time
 	Release string
 	Holds   uint64 // number of the newest verdict that the box holds durably
+	// Withheld says that the box gets no site keys, because it was ordered to wipe or lock itself.
+	Withheld bool
+}
+
+// SiteKey is one generation of a site's key.
+type SiteKey struct {
+	Site       record.SiteID
+	Generation sitekey.Generation
+	Key        []byte       // sealed
+	Maker      record.BoxID // zero: central
+	Made       time.Time    // or taken from its maker
+}
+
+// Order is what a box is told to do.
+type Order struct {
+	ID      order.ID
+	Box     record.BoxID
+	Kind    order.Kind
+	Time    time.Time // order.KindClock: the floor; zero otherwise
+	Given   time.Time
+	Outcome order.Outcome // empty while it is open
+	Erasure []byte        // certificate of erasure, as the box signed it; nil if there is none
+	Closed  time.Time     // zero while it is open
+}
+
+// Correction is how wrong a box's clock was in an epoch.
+type Correction struct {
+	Box      record.BoxID
+	Epoch    record.EpochID
+	Offset   time.Duration // to be added to what the box's clock said
+	Measured time.Time
+	Message  []byte // wire.Correction, signed by D
 }
 
 // Code is a one-time join code; its secret is sealed.

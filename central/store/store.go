@@ -13,9 +13,11 @@ import (
 	"time"
 
 	"kazashi.example/sync/epoch"
+	"kazashi.example/sync/order"
 	"kazashi.example/sync/record"
 	"kazashi.example/sync/rule"
 	"kazashi.example/sync/sign"
+	"kazashi.example/sync/sitekey"
 	"kazashi.example/sync/wire"
 )
 
@@ -56,6 +58,9 @@ type Tx interface {
 	Rosters
 	Renewals
 	Reports
+	SiteKeys
+	Orders
+	Corrections
 }
 
 // Meta is what is true of the database as a whole.
@@ -86,6 +91,8 @@ type Boxes interface {
 	AddBox(b Box) error
 	// SetBoxState changes what central makes of a box.
 	SetBoxState(id record.BoxID, s BoxState) error
+	// SetBoxWithheld says whether the site's keys are kept from a box.
+	SetBoxWithheld(id record.BoxID, withheld bool) error
 	// SetBoxHolds notes the newest verdict that the box holds durably; it never falls.
 	SetBoxHolds(id record.BoxID, n uint64) error
 }
@@ -277,4 +284,42 @@ type Reports interface {
 	Acts(limit int) ([]Act, error)
 	// ReportsOf lists a box's reports, oldest first.
 	ReportsOf(box record.BoxID) ([]Report, error)
+}
+
+// SiteKeys are the generations of the keys of sites, and what numbers their grants. The keys are sealed.
+type SiteKeys interface {
+	// AddSiteKey keeps a generation; ErrTaken if it is there.
+	AddSiteKey(k SiteKey) error
+	// SiteKeys lists a site's generations in the order in which they came.
+	SiteKeys(site record.SiteID) ([]SiteKey, error)
+	// SiteKeySites lists the sites that have keys.
+	SiteKeySites() ([]record.SiteID, error)
+	// CurrentSiteKey is the generation that a site seals under; ErrNone before there is one.
+	CurrentSiteKey(site record.SiteID) (sitekey.Generation, error)
+	// SetCurrentSiteKey makes a generation current.
+	SetCurrentSiteKey(site record.SiteID, g sitekey.Generation) error
+	// GrantNumber counts the changes of a site's keys and of who may hold them; 0 if there was none.
+	GrantNumber(site record.SiteID) (uint64, error)
+	// RaiseGrant notes that a site's keys changed, or who may hold them.
+	RaiseGrant(site record.SiteID) error
+}
+
+// Orders are what boxes are told to do.
+type Orders interface {
+	// AddOrder keeps an order.
+	AddOrder(o Order) error
+	// OpenOrders lists a box's orders without an outcome, oldest first.
+	OpenOrders(box record.BoxID, limit int) ([]Order, error)
+	// OrdersOf lists a box's orders, newest first.
+	OrdersOf(box record.BoxID, limit int) ([]Order, error)
+	// CloseOrder notes what became of a box's open order, and reports whether that is news.
+	CloseOrder(box record.BoxID, id order.ID, outcome order.Outcome, erasure []byte, at time.Time) (bool, error)
+}
+
+// Corrections are how wrong boxes' clocks were, by epoch.
+type Corrections interface {
+	// AddCorrection keeps the first that a box says of an epoch, and reports whether it is that.
+	AddCorrection(c Correction) (bool, error)
+	// Correction finds what a box says of an epoch; ErrNone.
+	Correction(box record.BoxID, id record.EpochID) (Correction, error)
 }

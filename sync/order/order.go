@@ -72,7 +72,6 @@ type Outcome string
 // Outcomes.
 const (
 	OutcomeDone    Outcome = "done"
-	OutcomeNonce   Outcome = "nonce"   // the clock's nonce was another one, or was used: nothing was done
 	OutcomeFailed  Outcome = "failed"  // it was tried and could not be done; the box's log says why
 	OutcomeUnknown Outcome = "unknown" // of a later release: nothing was done
 )

@@ -13,6 +13,7 @@ import (
 	"kazashi.example/sync/order"
 	"kazashi.example/sync/record"
 	"kazashi.example/sync/rule"
+	"kazashi.example/sync/sitekey"
 )
 
 // Caps of messages, in octets and elements.
@@ -27,7 +28,6 @@ const (
 	MaxOffers    = 16      // revocation sets held, or offered, in one poll: one a scope
 	MaxDeltas    = 31      // of one offer; a box further behind takes the set
 	MaxMade      = 8       // generations of a site's key brought in one poll
-	MaxGrant     = 1 << 20 // octets of a signed grant of site keys
 	MaxOrders    = 8       // open orders given in one poll
 	MaxDone      = 4       // outcomes of orders said in one poll
 	MaxErasure   = 6 << 10 // octets of a certificate of erasure
@@ -59,22 +59,23 @@ type Refused struct {
 // Poll says what the box has, so that central can answer with what it lacks. Key 5 named revocation lists by CRL number and is never
 // used again.
 type Poll struct {
-	Verdicts rule.Version     `cbor:"1,keyasint"`           // newest final verdict held, 0 if none
-	Acks     rule.Version     `cbor:"2,keyasint"`           // newest acknowledgement held
-	Rules    rule.Version     `cbor:"3,keyasint"`           // rule set held
-	Trust    uint64           `cbor:"4,keyasint"`           // trust bundle held
-	Epochs   []record.EpochID `cbor:"6,keyasint,omitempty"` // epochs with records that are not yet safe
-	Subjects []record.TapID   `cbor:"7,keyasint,omitempty"` // taps whose PPID the box has not
-	Wait     uint16           `cbor:"8,keyasint"`           // seconds to wait if there is nothing new
-	Time     int64            `cbor:"9,keyasint"`           // the box's clock, Unix milliseconds
-	Waiting  uint64           `cbor:"10,keyasint"`          // records not yet received by central
-	Release  string           `cbor:"11,keyasint"`
-	Roster   rule.Version     `cbor:"12,keyasint,omitzero"`  // roster held, in memory; absent if none
-	Sets     []HeldSet        `cbor:"13,keyasint,omitempty"` // revocation sets in use
-	Nonce    order.Nonce      `cbor:"15,keyasint,omitzero"`  // under which the clock's floor may be lowered; absent if it may not
-	Locked   bool             `cbor:"16,keyasint,omitempty"` // the box has no site key open, and wants a grant
-	Grant    rule.Version     `cbor:"17,keyasint,omitzero"`  // grant of site keys held; absent if none
-	Done     []OrderDone      `cbor:"18,keyasint,omitempty"` // orders that were done or refused
+	Verdicts rule.Version      `cbor:"1,keyasint"`           // newest final verdict held, 0 if none
+	Acks     rule.Version      `cbor:"2,keyasint"`           // newest acknowledgement held
+	Rules    rule.Version      `cbor:"3,keyasint"`           // rule set held
+	Trust    uint64            `cbor:"4,keyasint"`           // trust bundle held
+	Epochs   []record.EpochID  `cbor:"6,keyasint,omitempty"` // epochs with records that are not yet safe
+	Subjects []record.TapID    `cbor:"7,keyasint,omitempty"` // taps whose PPID the box has not
+	Wait     uint16            `cbor:"8,keyasint"`           // seconds to wait if there is nothing new
+	Time     int64             `cbor:"9,keyasint"`           // the box's clock, Unix milliseconds
+	Waiting  uint64            `cbor:"10,keyasint"`          // records not yet received by central
+	Release  string            `cbor:"11,keyasint"`
+	Roster   rule.Version      `cbor:"12,keyasint,omitzero"`  // roster held, in memory; absent if none
+	Sets     []HeldSet         `cbor:"13,keyasint,omitempty"` // revocation sets in use
+	Made     []sitekey.Wrapped `cbor:"14,keyasint,omitempty"` // generations of the site's key made here, wrapped to C-seal, until a grant names them
+	Nonce    order.Nonce       `cbor:"15,keyasint,omitzero"`  // under which the clock's floor may be lowered; absent if it may not
+	Locked   bool              `cbor:"16,keyasint,omitempty"` // the box has no site key open, and wants a grant
+	Grant    rule.Version      `cbor:"17,keyasint,omitzero"`  // grant of site keys held; absent if none
+	Done     []OrderDone       `cbor:"18,keyasint,omitempty"` // orders that were done or refused
 }
 
 // OrderDone says what became of an order.

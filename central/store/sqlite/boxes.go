@@ -7,10 +7,10 @@ import (
 	"kazashi.example/sync/wire"
 )
 
-const boxColumns = "SELECT box, device, sealing, site, name, state, joined, release, holds FROM boxes "
+const boxColumns = "SELECT box, device, sealing, site, name, state, joined, release, holds, withheld FROM boxes "
 
 func scanBox(s scanner) (b store.Box, err error) {
-	err = s.Scan(octets(b.ID.ID128[:]), &b.Device, &b.Sealing, &b.Site, &b.Name, &b.State, millis{&b.Joined}, &b.Release, &b.Holds)
+	err = s.Scan(octets(b.ID.ID128[:]), &b.Device, &b.Sealing, &b.Site, &b.Name, &b.State, millis{&b.Joined}, &b.Release, &b.Holds, &b.Withheld)
 	return b, err
 }
 
@@ -26,13 +26,17 @@ func (t *tx) AllBoxes() ([]store.Box, error) { return each(t, scanBox, boxColumn
 
 func (t *tx) AddBox(b store.Box) error {
 	device := sign.KeyIDOf(b.Device)
-	return t.exec(`INSERT INTO boxes (box, device_id, device, sealing, site, name, state, joined, release, holds)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, b.ID.ID128[:], device[:], b.Device, b.Sealing, string(b.Site), b.Name, int64(b.State),
-		ms(b.Joined), b.Release, b.Holds)
+	return t.exec(`INSERT INTO boxes (box, device_id, device, sealing, site, name, state, joined, release, holds, withheld)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, b.ID.ID128[:], device[:], b.Device, b.Sealing, string(b.Site), b.Name, int64(b.State),
+		ms(b.Joined), b.Release, b.Holds, b.Withheld)
 }
 
 func (t *tx) SetBoxState(id record.BoxID, s store.BoxState) error {
 	return t.exec("UPDATE boxes SET state = ? WHERE box = ?", int64(s), id.ID128[:])
+}
+
+func (t *tx) SetBoxWithheld(id record.BoxID, withheld bool) error {
+	return t.exec("UPDATE boxes SET withheld = ? WHERE box = ?", withheld, id.ID128[:])
 }
 
 func (t *tx) SetBoxHolds(id record.BoxID, n uint64) error {

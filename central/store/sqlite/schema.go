@@ -3,10 +3,10 @@ package sqlite
 // applicationID marks the file as central's ("KzC1"); schemaVersion is that of the tables below.
 const (
 	applicationID = 0x4b7a4331
-	schemaVersion = 3
+	schemaVersion = 4
 )
 
-// schema is version 3, which added what was proved, withdrawn renewals and merged persons. Times are Unix milliseconds, 0 for none; ids and hashes are octets. Columns that name a person are
+// schema is version 4, which added site keys, orders and corrections. Times are Unix milliseconds, 0 for none; ids and hashes are octets. Columns that name a person are
 // keyed (…_index: HMAC under K_idx) or sealed (…_sealed: AES-256-GCM under K_row, bound to table and row). A row number of
 // epochs, envelopes and subjects is never reused: a backup's high-water marks name them.
 const schema = `
@@ -35,7 +35,8 @@ CREATE TABLE boxes (
 	state INTEGER NOT NULL,
 	joined INTEGER NOT NULL,
 	release TEXT NOT NULL,
-	holds INTEGER NOT NULL DEFAULT 0
+	holds INTEGER NOT NULL DEFAULT 0,
+	withheld INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE INDEX boxes_by_site ON boxes (site);
 CREATE TABLE codes (
@@ -217,4 +218,38 @@ CREATE TABLE reports (
 	at INTEGER NOT NULL,
 	UNIQUE (kind, reason, box, epoch, other)
 ) STRICT;
+CREATE TABLE site_keys (
+	row INTEGER PRIMARY KEY AUTOINCREMENT,
+	site TEXT NOT NULL,
+	generation BLOB NOT NULL,
+	key_sealed BLOB NOT NULL,
+	maker BLOB,
+	made INTEGER NOT NULL,
+	UNIQUE (site, generation)
+) STRICT;
+CREATE TABLE site_grants (
+	site TEXT PRIMARY KEY,
+	n INTEGER NOT NULL DEFAULT 0,
+	current BLOB
+) STRICT, WITHOUT ROWID;
+CREATE TABLE orders (
+	row INTEGER PRIMARY KEY AUTOINCREMENT,
+	id BLOB NOT NULL UNIQUE,
+	box BLOB NOT NULL REFERENCES boxes (box),
+	kind INTEGER NOT NULL,
+	time INTEGER NOT NULL,
+	given INTEGER NOT NULL,
+	outcome TEXT NOT NULL DEFAULT '',
+	erasure BLOB,
+	closed INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE INDEX orders_by_box ON orders (box, row);
+CREATE TABLE corrections (
+	box BLOB NOT NULL REFERENCES boxes (box),
+	epoch BLOB NOT NULL,
+	offset_ms INTEGER NOT NULL,
+	measured INTEGER NOT NULL,
+	message BLOB NOT NULL,
+	PRIMARY KEY (box, epoch)
+) STRICT, WITHOUT ROWID;
 `
