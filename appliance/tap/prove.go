@@ -11,6 +11,7 @@ import (
 	"kazashi.example/reader/jpki"
 	"kazashi.example/reader/mynumber"
 	"kazashi.example/sync/content"
+	"kazashi.example/sync/gate"
 	"kazashi.example/sync/proof"
 	"kazashi.example/sync/record"
 	"kazashi.example/sync/roster"
@@ -97,6 +98,7 @@ func (c *Counter) proveCard(ctx context.Context, card *mynumber.Card, t *taken) 
 		t.hindrance = record.ReasonNotEnrolled
 		return nil
 	}
+	t.known = gate.EnrolmentCentral
 	message, err := c.message(t, proof.PurposeCard)
 	if err != nil {
 		return err

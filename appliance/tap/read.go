@@ -12,6 +12,7 @@ import (
 	"kazashi.example/reader/mynumber"
 	"kazashi.example/sync/certid"
 	"kazashi.example/sync/content"
+	"kazashi.example/sync/gate"
 	"kazashi.example/sync/record"
 )
 
@@ -51,7 +52,7 @@ func (c *Counter) ask(ctx context.Context, card *mynumber.Card, t *taken) error 
 	if err := c.examine(t, cert.DER()); err != nil {
 		return err
 	}
-	if d := t.gate(t.rule.Evidence, 0); d.Verdict == record.VerdictRefused {
+	if d := t.gate(t.rule.Evidence, 0, gate.EnrolmentCentral); d.Verdict == record.VerdictRefused {
 		t.hindrance = d.Reason
 		return nil
 	}

@@ -68,6 +68,7 @@ type taken struct {
 type proved struct {
 	evidence  record.Evidence
 	hindrance record.Reason
+	known     gate.Enrolment // that the proof was held against
 	pin       *content.PINProof
 	card      *content.CardProof
 	enrolment *content.Enrolment
@@ -101,16 +102,16 @@ func (c *Counter) failed(ctx context.Context, reader string, err error) {
 
 // decide asks the gate. Nobody is enrolled by a tap that is refused.
 func (t *taken) decide() {
-	t.decision = t.gate(t.evidence, t.hindrance)
+	t.decision = t.gate(t.evidence, t.hindrance, t.known)
 	if t.next != nil && t.next.card.Kind == localapi.NextEnrol && !t.decision.Verdict.Served() {
 		t.enrolled, t.entry = &localapi.Enrolled{Hindrance: t.decision.Reason}, nil
 	}
 }
 
 // gate decides as if so much had been shown.
-func (t *taken) gate(evidence record.Evidence, hindrance record.Reason) gate.Decision {
+func (t *taken) gate(evidence record.Evidence, hindrance record.Reason, known gate.Enrolment) gate.Decision {
 	return gate.Decide(gate.Input{
-		Rule: t.rule, Ruled: t.ruled,
+		Rule: t.rule, Ruled: t.ruled, Enrolment: known,
 		Shown: gate.Shown{
 			Evidence: evidence, Hindrance: hindrance, Chain: chainOf(t.cert.Chain), ProfileOK: t.cert.Profile == nil,
 			Hierarchy: t.cert.Hierarchy, NotBefore: t.cert.NotBefore, NotAfter: notAfter(t.cert), Phone: t.cert.Phone,

@@ -49,14 +49,31 @@ type Clock struct {
 	Confidence record.Confidence
 }
 
+// Enrolment says what is known of an enrolment of this person with the rule's verifier.
+type Enrolment uint8
+
+// Enrolments. The zero value is none.
+const (
+	EnrolmentNone    Enrolment = 0 // looked up, and not found; or nobody had to look
+	EnrolmentCentral Enrolment = 1 // confirmed by central
+	EnrolmentLocal   Enrolment = 2 // made at this box or site, and not confirmed yet
+	EnrolmentLocked  Enrolment = 3 // the site key is locked: nobody can be looked up, nor when they used a service last
+)
+
 // Input is everything that a decision rests on.
 type Input struct {
-	Rule   rule.Rule
-	Ruled  bool // a rule for the service was found
-	Shown  Shown
-	Status Status
-	Clock  Clock
-	Final  bool // central decides, as of the tap; a provisional decision then means: not yet, ask again
+	Rule      rule.Rule
+	Ruled     bool // a rule for the service was found
+	Shown     Shown
+	Enrolment Enrolment
+	Used      time.Time // last served use of the service by this person before this one; zero: none, or nobody knows
+	Staffed   bool      // a named member of staff is signed in at the desk
+	Cardless  bool      // staff write something down for which no card is there
+	Status    Status
+	Clock     Clock
+	Final     bool // central decides, as of the tap; a provisional decision then means: not yet, ask again
+	// Said is, where Final, the reason that the box gave. It alone knew who was at the desk and who had used the service before.
+	Said record.Reason
 }
 
 // Decision is a verdict with its reason.
@@ -68,11 +85,11 @@ type Decision struct {
 func refuse(r record.Reason) Decision      { return Decision{record.VerdictRefused, r} }
 func provisional(r record.Reason) Decision { return Decision{record.VerdictProvisional, r} }
 
-// Decide gives the verdict. What speaks against the card comes first, in the order in which staff could do something about
-// it; then what the box does not know.
+// Decide gives the verdict. First what the desk lacks; then what speaks against the card, in the order in which staff could do
+// something about it; then what speaks against the use; then what the box does not know.
 func Decide(in Input) Decision {
-	if !in.Ruled {
-		return refuse(record.ReasonNoRule)
+	if d, done := desk(in); done {
+		return d
 	}
 	if d, done := card(in); done {
 		return d
@@ -80,13 +97,31 @@ func Decide(in Input) Decision {
 	if d, done := revocation(in); done {
 		return d
 	}
-	if in.Shown.Chain == ChainIssuerUnknown {
-		if in.Final {
-			return refuse(record.ReasonUnknownIssuer)
-		}
-		return provisional(record.ReasonIssuerNotVerified)
+	again := second(in)
+	if again == rule.SecondUseRefuse {
+		return refuse(record.ReasonUsedAlready)
 	}
-	return age(in)
+	d := served(in)
+	if again == rule.SecondUseTell && d.Verdict.Served() {
+		d.Reason = record.ReasonAgain // staff are to hear it; that central looks again is said by the verdict itself
+	}
+	return d
+}
+
+// desk decides where no card is looked at.
+func desk(in Input) (Decision, bool) {
+	switch {
+	case !in.Ruled:
+		return refuse(record.ReasonNoRule), true
+	case in.Final && in.Said == record.ReasonNobodySignedIn:
+		return refuse(record.ReasonNobodySignedIn), true
+	case !in.Final && (in.Rule.SignIn || in.Cardless) && !in.Staffed:
+		return refuse(record.ReasonNobodySignedIn), true
+	case in.Cardless:
+		return Decision{record.VerdictRecorded, record.ReasonRecordOnly}, true
+	default:
+		return Decision{}, false
+	}
 }
 
 // card refuses for what the card itself shows.
@@ -107,14 +142,38 @@ func card(in Input) (Decision, bool) {
 		return refuse(record.ReasonNotYetValid), true
 	case now.Before(s.NotBefore) && in.Final:
 		return refuse(record.ReasonNotYetValid), true
-	case s.Hindrance.FalseProof(), s.Evidence < in.Rule.Evidence && s.Hindrance != 0:
+	default:
+		return proof(in)
+	}
+}
+
+// proof refuses for what the card proved, or for what it was to be held against.
+func proof(in Input) (Decision, bool) {
+	s, less := in.Shown, in.Shown.Evidence < in.Rule.Evidence
+	switch {
+	case s.Hindrance.FalseProof():
 		return refuse(s.Hindrance), true
-	case s.Evidence < in.Rule.Evidence:
+	case byEnrolment(in) && in.Enrolment == EnrolmentLocked:
+		return refuse(record.ReasonRosterLocked), true
+	case less && s.Hindrance != 0:
+		return refuse(s.Hindrance), true
+	case less:
 		return refuse(record.ReasonEvidenceTooWeak), true
+	case byEnrolment(in) && in.Enrolment == EnrolmentNone:
+		return refuse(record.ReasonNotEnrolled), true
 	default:
 		return Decision{}, false
 	}
 }
+
+// enrolled says that the rule's evidence is held against an enrolment: the law's earlier use with a proof of the person (JPKI Act Art.
+// 38-4 (1)).
+func enrolled(r rule.Rule) bool {
+	return r.Evidence == record.EvidenceCard || r.Evidence == record.EvidenceCardBound
+}
+
+// byEnrolment says that this card's proof is worth what its enrolment is. After the PIN it needs none.
+func byEnrolment(in Input) bool { return enrolled(in.Rule) && in.Shown.Evidence < record.EvidencePIN }
 
 func takes(r rule.Rule, h certid.Hierarchy) bool {
 	return slices.Contains(r.Hierarchies, h)
@@ -134,37 +193,80 @@ func revocation(in Input) (Decision, bool) {
 	}
 }
 
-// age weighs how much "not on the list" is worth now.
-func age(in Input) Decision {
-	covered := in.Status.Answer == record.AnswerNotRevoked
+// second is what the rule makes of this use, if it is one more of the same person within the rule's time. A use that lies further
+// ahead than that was written by a wrong clock, and speaks against nobody. A clock that knows nothing shows the least that can have passed:
+// it tells, and turns nobody away.
+func second(in Input) rule.SecondUse {
 	if in.Final {
-		if !covered {
-			return provisional(record.ReasonStatusUnknown)
-		}
-		return serve()
+		return secondSaid(in.Said)
 	}
-	if !covered {
-		return provisional(record.ReasonListMissing)
+	switch {
+	case in.Used.IsZero(), in.Clock.Now.Sub(in.Used).Abs() > in.Rule.Within():
+		return rule.SecondUseCounts
+	case in.Rule.SecondUse == rule.SecondUseRefuse && in.Clock.Confidence == record.ConfidenceNone:
+		return rule.SecondUseTell
+	default:
+		return in.Rule.SecondUse
 	}
+}
+
+func secondSaid(r record.Reason) rule.SecondUse {
+	if r == record.ReasonUsedAlready {
+		return rule.SecondUseRefuse
+	}
+	if r == record.ReasonAgain {
+		return rule.SecondUseTell
+	}
+	return rule.SecondUseCounts
+}
+
+// served weighs what is not known of a card against which nothing is known.
+func served(in Input) Decision {
+	switch unknown := in.Shown.Chain == ChainIssuerUnknown; {
+	case unknown && in.Final:
+		return refuse(record.ReasonUnknownIssuer)
+	case unknown:
+		return provisional(record.ReasonIssuerNotVerified)
+	case in.Final && in.Status.Answer != record.AnswerNotRevoked:
+		return provisional(record.ReasonStatusUnknown)
+	case in.Final:
+		return accept()
+	default:
+		return age(in)
+	}
+}
+
+// age weighs how much "not on the list" is worth now. Where the clock may be late the age is the least that it can be.
+func age(in Input) Decision {
 	old := in.Clock.Now.Sub(in.Status.ThisTime)
 	switch {
+	case in.Status.Answer != record.AnswerNotRevoked:
+		return provisional(record.ReasonListMissing)
 	case old > seconds(in.Rule.ListProvisional) && in.Rule.TooOld == rule.TooOldRecord:
 		return Decision{record.VerdictRecorded, record.ReasonListTooOld}
 	case old > seconds(in.Rule.ListProvisional):
 		return refuse(record.ReasonListTooOld)
 	case old > seconds(in.Rule.ListFull):
 		return provisional(record.ReasonListOld)
-	case in.Clock.Confidence == record.ConfidenceNone:
-		return provisional(record.ReasonClockPoor)
-	case in.Clock.Now.Before(in.Shown.NotBefore):
+	case in.Clock.Confidence == record.ConfidenceNone, in.Clock.Now.Before(in.Shown.NotBefore):
 		return provisional(record.ReasonClockPoor)
 	default:
-		return serve()
+		return roster(in)
 	}
 }
 
-func serve() Decision {
-	return Decision{record.VerdictAccepted, record.ReasonInOrder}
+// roster weighs what is known of the person.
+func roster(in Input) Decision {
+	switch {
+	case byEnrolment(in) && in.Enrolment == EnrolmentLocal:
+		return provisional(record.ReasonEnrolmentPending)
+	case in.Enrolment == EnrolmentLocked && in.Rule.SecondUse != rule.SecondUseCounts:
+		return provisional(record.ReasonRosterLocked) // nobody can say whether this is a second use
+	default:
+		return accept()
+	}
 }
+
+func accept() Decision { return Decision{record.VerdictAccepted, record.ReasonInOrder} }
 
 func seconds(n uint32) time.Duration { return time.Duration(n) * time.Second }
