@@ -95,13 +95,15 @@ func (b *Box) open(ctx context.Context, built time.Time) (err error) {
 	if b.desired, err = desired.Open(ctx, b.conf.DataDir, b.log); err != nil {
 		return err
 	}
-	if b.identity, err = vault.Open(b.conf.DataDir); err != nil {
+	if b.identity, err = vault.Open(b.conf.DataDir, vault.Options{TPM: b.conf.TPM}); err != nil {
 		return err
 	}
 	if place := b.desired.Place(); place.Box != b.identity.Box {
 		return fmt.Errorf("%w: %s joined, %s is here", ErrOtherIdentity, place.Box, b.identity.Box)
 	}
-	b.log.WarnContext(ctx, "this box keeps its keys in a file", slog.String("weakness", vault.Weakness))
+	if weak := b.identity.Weakness(); weak != "" {
+		b.log.WarnContext(ctx, "this box keeps its keys in a file", slog.String("weakness", weak))
+	}
 	b.clock = clock.New(ctx, clock.System(), clock.File(filepath.Join(b.conf.DataDir, fileClock)), built, b.log)
 	if b.lists, err = revocation.Open(ctx, revocation.Config{
 		Dir: b.conf.Lists(), Keys: func() sign.Keys { return b.desired.Trust() }, Learn: b.clock.Learn, Changed: b.changed, Log: b.log,
@@ -183,6 +185,9 @@ func (b *Box) Close() error {
 	}
 	if b.desired != nil {
 		errs = append(errs, b.desired.Close())
+	}
+	if b.identity != nil {
+		errs = append(errs, b.identity.Close())
 	}
 	return errors.Join(append(errs, b.lock.free())...)
 }

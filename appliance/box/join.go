@@ -23,10 +23,11 @@ func Join(ctx context.Context, conf config.Config, code wire.JoinCode, release s
 		return desired.Place{}, err
 	}
 	defer func() { err = errors.Join(err, held.free()) }()
-	id, err := vault.Open(conf.DataDir)
+	id, err := vault.Open(conf.DataDir, vault.Options{TPM: conf.TPM})
 	if err != nil {
 		return desired.Place{}, err
 	}
+	defer func() { err = errors.Join(err, id.Close()) }()
 	device, err := id.Public()
 	if err != nil {
 		return desired.Place{}, err

@@ -19,6 +19,7 @@ import (
 
 	"github.com/pelletier/go-toml/v2"
 
+	"kazashi.example/appliance/vault/tpm"
 	"kazashi.example/sync/record"
 )
 
@@ -43,9 +44,14 @@ type Config struct {
 	// Desk names where this reader stands, for example "counter-1". Required.
 	Desk string `toml:"desk"`
 	// Service is what people tap for here, for example "kiyose.library". Required; central must have a rule for it.
-	Service string  `toml:"service"`
-	Central Central `toml:"central"`
-	Counter Counter `toml:"counter"`
+	Service string `toml:"service"`
+	// TPM is where the box's keys are kept: "auto" is /dev/tpmrm0 if there is one, else a file; "none", "device:PATH" and "unix:PATH" choose.
+	// Default "auto".
+	TPM string `toml:"tpm"`
+	// AllowSwap lets the site's keys be opened though the machine may write memory to an unencrypted disk. Default false.
+	AllowSwap bool    `toml:"allow_swap"`
+	Central   Central `toml:"central"`
+	Counter   Counter `toml:"counter"`
 }
 
 // Central is the way to central.
@@ -75,7 +81,7 @@ func Load(path string) (Config, error) {
 
 // Parse is Load for the text itself.
 func Parse(b []byte) (Config, error) {
-	c := Config{DataDir: "/var/lib/kazashi", Counter: Counter{Listen: "127.0.0.1:7440"}}
+	c := Config{DataDir: "/var/lib/kazashi", TPM: tpm.Auto, Counter: Counter{Listen: "127.0.0.1:7440"}}
 	d := toml.NewDecoder(bytes.NewReader(b))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&c); err != nil {
@@ -115,6 +121,9 @@ func (c Config) Validate() error {
 	}
 	if err := record.CheckName(record.ServiceID(c.Service)); err != nil {
 		fault("service: %w", err)
+	}
+	if err := tpm.Valid(c.TPM); err != nil {
+		fault("tpm: %w", err)
 	}
 	if host, err := hostOf(c.Central.Address, 1); err != nil || host == "" {
 		fault("central.address: %q is not host:port", c.Central.Address)

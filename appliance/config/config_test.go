@@ -26,7 +26,7 @@ func TestDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := config.Config{
-		DataDir: "/var/lib/kazashi", Desk: "counter-1", Service: "kiyose.library",
+		DataDir: "/var/lib/kazashi", Desk: "counter-1", Service: "kiyose.library", TPM: "auto",
 		Central: config.Central{Address: "central.example:7441"}, Counter: config.Counter{Listen: "127.0.0.1:7440"},
 	}
 	if !reflect.DeepEqual(got, want) {

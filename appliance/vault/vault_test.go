@@ -16,11 +16,11 @@ import (
 
 func TestAnIdentityIsBornOnce(t *testing.T) {
 	dir := t.TempDir()
-	a, err := vault.Open(dir)
+	a, err := vault.Open(dir, vault.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := vault.Open(dir)
+	b, err := vault.Open(dir, vault.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,13 +55,13 @@ func TestOpenRefuses(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := t.TempDir()
-			if _, err := vault.Open(dir); err != nil {
+			if _, err := vault.Open(dir, vault.Options{}); err != nil {
 				t.Fatal(err)
 			}
 			if err := c.spoil(filepath.Join(dir, "identity.key")); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := vault.Open(dir); !errors.Is(err, c.want) {
+			if _, err := vault.Open(dir, vault.Options{}); !errors.Is(err, c.want) {
 				t.Errorf("Open = %v, want %v", err, c.want)
 			}
 		})
@@ -79,7 +79,7 @@ func appendTo(path, text string) error {
 
 // However an identity is printed, logged or written, no key is in it: by itself, behind a pointer, inside something else.
 func TestAnIdentityNeverPrints(t *testing.T) { // P3
-	id, err := vault.Open(t.TempDir())
+	id, err := vault.Open(t.TempDir(), vault.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,11 +107,11 @@ func TestAnIdentityNeverPrints(t *testing.T) { // P3
 // The note of the first epoch belongs to one identity: a new one made in an old folder is fresh, an unreadable note is not.
 func TestFreshIsOfOneIdentity(t *testing.T) { // P2
 	dir := t.TempDir()
-	old, err := vault.Open(dir)
+	old, err := vault.Open(dir, vault.Options{})
 	if err = errors.Join(err, old.Begin(), os.Remove(filepath.Join(dir, "identity.key"))); err != nil {
 		t.Fatal(err)
 	}
-	next, err := vault.Open(dir)
+	next, err := vault.Open(dir, vault.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -132,7 +132,7 @@ func TestTwoStartsAtOnceMakeOneIdentity(t *testing.T) {
 	ids := make(chan string, 8)
 	for range cap(ids) {
 		go func() {
-			id, err := vault.Open(dir)
+			id, err := vault.Open(dir, vault.Options{})
 			if err != nil {
 				ids <- err.Error()
 				return

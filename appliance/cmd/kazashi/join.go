@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"kazashi.example/appliance/box"
+	"kazashi.example/appliance/config"
 	"kazashi.example/appliance/vault"
 	"kazashi.example/firmware/command"
 	"kazashi.example/firmware/manifest"
@@ -61,8 +62,19 @@ func join(c *cobra.Command, s *settings, text string) error {
 	}
 	out := c.OutOrStdout()
 	fmt.Fprintf(out, "joined site %s as %q\nbox %s\n", place.Site, place.Name, place.Box)
-	fmt.Fprintf(c.ErrOrStderr(), "warning: %s\n", vault.Weakness)
-	return nil
+	return warnOfKeys(c, conf)
+}
+
+// warnOfKeys says what is weak about where this box keeps its keys.
+func warnOfKeys(c *cobra.Command, conf config.Config) error {
+	id, err := vault.Open(conf.DataDir, vault.Options{TPM: conf.TPM})
+	if err != nil {
+		return err
+	}
+	if weak := id.Weakness(); weak != "" {
+		fmt.Fprintf(c.ErrOrStderr(), "warning: %s\n", weak)
+	}
+	return id.Close()
 }
 
 // advise adds what to do to an error that does not say so itself.

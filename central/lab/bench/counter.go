@@ -49,7 +49,7 @@ type heard struct {
 func openCounter(ctx context.Context, dir, central string, certs [][]byte) (_ *counter, err error) {
 	c := &counter{belt: newBelt(certs), heard: make(chan heard, 1), feed: feed.New()}
 	log := slog.New(slog.DiscardHandler)
-	if c.id, err = vault.Open(dir); err != nil {
+	if c.id, err = vault.Open(dir, vault.Options{}); err != nil {
 		return nil, err
 	}
 	if c.desired, err = desired.Open(ctx, dir, log); err != nil {

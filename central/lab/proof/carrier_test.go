@@ -167,7 +167,7 @@ func TestP2HostileCarrier(t *testing.T) {
 			r := rig.New(t, rig.Setup{})
 			b, load := alone(r, []string{"hanako", "goro", "ren", "taro"})
 			h := r.Box("h")
-			hostile, err := vault.Open(h.Dir)
+			hostile, err := vault.Open(h.Dir, vault.Options{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -222,7 +222,7 @@ func TestP2EpochCannotBeClaimedFirst(t *testing.T) {
 	r := rig.New(t, rig.Setup{})
 	b, load := alone(r, []string{"hanako", "goro"})
 	h := r.Box("h")
-	hostile, err := vault.Open(h.Dir)
+	hostile, err := vault.Open(h.Dir, vault.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -96,7 +96,7 @@ func (b *Box) Join() {
 
 func (b *Box) identity() *vault.Identity {
 	b.r.tb.Helper()
-	id, err := vault.Open(b.Dir)
+	id, err := vault.Open(b.Dir, vault.Options{})
 	b.r.must(err)
 	return id
 }
@@ -243,7 +243,7 @@ func (b *Box) Clone(image string) *Box {
 // Journal opens the journal in a folder of this box's, of which no program runs, and hands it to use.
 func (b *Box) Journal(dir string, use func(*journal.Journal)) {
 	b.r.tb.Helper()
-	id, err := vault.Open(dir)
+	id, err := vault.Open(dir, vault.Options{})
 	b.r.must(err)
 	j, err := journal.Open(b.r.tb.Context(), filepath.Join(dir, "journal.db"), journal.Options{
 		Device: id.Device, Box: id.Box, Recipient: func() (seal.PublicKey, error) { return b.r.Central.Keys().Seal.Public(), nil },
