@@ -24,6 +24,7 @@ import (
 	"kazashi.example/central/opener"
 	"kazashi.example/central/person"
 	"kazashi.example/central/registry"
+	"kazashi.example/central/sitekeys"
 	"kazashi.example/central/store"
 	"kazashi.example/central/store/notice"
 	"kazashi.example/sync/certid"
@@ -57,6 +58,7 @@ type Config struct {
 	Acks     *intake.Acks
 	Rows     opener.Rows
 	People   *person.People
+	Keys     *sitekeys.Keys
 	Desired  Desired
 	Bells    *notice.Bells
 	Sign     crypto.Signer // C-sign
@@ -98,6 +100,7 @@ type peer struct {
 	told told
 
 	offered map[certid.Scope]offered
+	badKey  bool // a site key that it brings cannot be taken, and the log has it
 }
 
 // told is what the box holds of acknowledgements if it holds version.
@@ -151,6 +154,9 @@ func (l *Line) Join(ctx context.Context, device sign.PublicKey, q wire.JoinReque
 	}
 	l.Log.InfoContext(ctx, "a box joined", slog.String("box", q.Box.String()), slog.String("site", string(a.Site)))
 	l.Bells.Came() // records may have waited for it
+	if err := l.ringSite(ctx, a.Site); err != nil {
+		l.Log.WarnContext(ctx, "the other boxes of a site hear later of the one that joined", slog.Any("error", err))
+	}
 	return a, nil
 }
 
@@ -192,7 +198,7 @@ func (l *Line) Blob(ctx context.Context, device sign.PublicKey, id wire.BlobID) 
 func (l *Line) serving(ctx context.Context, device sign.PublicKey) (store.Box, error) {
 	b, err := l.box(ctx, device)
 	if err == nil && b.State == store.BoxRevoked {
-		return b, &uplink.Refusal{Code: wire.CodeRevokedBox, Message: "this box was taken out of service"}
+		return b, errRevoked
 	}
 	return b, err
 }

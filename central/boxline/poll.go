@@ -21,10 +21,18 @@ import (
 
 // Poll answers with what the box lacks, and waits up to p.Wait seconds if it lacks nothing.
 func (l *Line) Poll(ctx context.Context, device sign.PublicKey, p wire.Poll) (wire.Polled, error) {
-	if len(p.Epochs) > wire.MaxEpochs || len(p.Subjects) > wire.MaxSubjects || len(p.Sets) > wire.MaxOffers {
-		return wire.Polled{}, &uplink.Refusal{
-			Code: wire.CodeBadMessage, Message: "a poll asks about at most 256 epochs and 256 taps, and names 16 revocation sets",
-		}
+	if err := bounded(p); err != nil {
+		return wire.Polled{}, err
+	}
+	b, err := l.box(ctx, device)
+	if err != nil {
+		return wire.Polled{}, err
+	}
+	if b.State == store.BoxRevoked {
+		return l.parting(ctx, b, p)
+	}
+	if err := l.takeUp(ctx, b, p); err != nil {
+		return wire.Polled{}, err
 	}
 	timer := time.NewTimer(time.Duration(min(p.Wait, wire.MaxWait)) * time.Second)
 	defer timer.Stop()
@@ -46,6 +54,19 @@ func (l *Line) Poll(ctx context.Context, device sign.PublicKey, p wire.Poll) (wi
 		case <-bell:
 		}
 	}
+}
+
+// bounded refuses a poll with more of anything than wire has room for.
+func bounded(p wire.Poll) error {
+	if len(p.Epochs) > wire.MaxEpochs || len(p.Subjects) > wire.MaxSubjects || len(p.Sets) > wire.MaxOffers {
+		return &uplink.Refusal{
+			Code: wire.CodeBadMessage, Message: "a poll asks about at most 256 epochs and 256 taps, and names 16 revocation sets",
+		}
+	}
+	if len(p.Made) > wire.MaxMade || len(p.Done) > wire.MaxDone {
+		return &uplink.Refusal{Code: wire.CodeBadMessage, Message: "a poll brings at most 8 site keys and 4 outcomes of orders"}
+	}
+	return nil
 }
 
 // lacking is what the store holds for a box.
@@ -85,10 +106,17 @@ func (l *Line) answer(ctx context.Context, b store.Box, p wire.Poll) (wire.Polle
 		out.Ack = held.Message
 		l.with(b.ID, func(p *peer) { p.told.learn(held) })
 	}
+	if out.Grant, err = l.granted(ctx, b, p); err != nil {
+		// The box goes on with the keys that it has.
+		l.Log.ErrorContext(ctx, "a site's keys cannot be granted", slog.String("site", string(b.Site)), slog.Any("error", err))
+	}
+	if out.Orders, err = l.orders(ctx, b, p); err != nil {
+		return wire.Polled{}, false, err
+	}
 	l.desired(&out, p)
 	out.Sets = l.offers(b.ID, p)
 	news := out.Ack != nil || out.Verdicts != nil || out.Rules != nil || out.Bundle != nil || out.Subjects != nil ||
-		out.Roster != nil || out.Sets != nil
+		out.Roster != nil || out.Sets != nil || out.Grant != nil || out.Orders != nil
 	return out, news, nil
 }
 

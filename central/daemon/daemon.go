@@ -27,6 +27,7 @@ import (
 	"kazashi.example/central/ppid"
 	"kazashi.example/central/registry"
 	"kazashi.example/central/renewal"
+	"kazashi.example/central/sitekeys"
 	"kazashi.example/central/store"
 	"kazashi.example/central/store/notice"
 	"kazashi.example/central/store/sqlite"
@@ -62,6 +63,7 @@ type Daemon struct {
 	wanted   wanted
 	bells    *notice.Bells
 	registry *registry.Registry
+	siteKeys *sitekeys.Keys
 	line     *boxline.Line
 	opener   *opener.Opener
 	people   *person.People
@@ -129,6 +131,7 @@ func (d *Daemon) assemble(ctx context.Context) error {
 	}
 	d.wanted = wanted{policy: made, sets: d.status.store}
 	taking := intake.New(d.db, intake.Limits{}, d.now)
+	d.siteKeys = sitekeys.New(sitekeys.Config{Rows: d.keys.Rows, SealKeys: sealKeys{d.keys.Seal}, Sign: d.keys.Sign, Now: d.now})
 	if err := d.register(taking); err != nil {
 		return err
 	}
@@ -137,7 +140,7 @@ func (d *Daemon) assemble(ctx context.Context) error {
 	}
 	d.line = boxline.New(boxline.Config{
 		Store: d.db, Registry: d.registry, Intake: taking, Acks: intake.NewAcks(d.db, d.keys.Sign, d.now), Rows: d.keys.Rows,
-		People: d.people, Desired: d.wanted, Bells: d.bells, Sign: d.keys.Sign, Now: d.now, Log: d.log,
+		People: d.people, Keys: d.siteKeys, Desired: d.wanted, Bells: d.bells, Sign: d.keys.Sign, Now: d.now, Log: d.log,
 	})
 	d.settle(made)
 	d.keeper = backup.New(backup.Config{
@@ -178,7 +181,7 @@ func (d *Daemon) register(taking *intake.Intake) error {
 		return err
 	}
 	d.registry = registry.New(registry.Config{
-		Store: d.db, Sealer: d.keys.Rows, Trust: d.wanted, Adopter: taking, Root: root, TLS: shown, Now: d.now,
+		Store: d.db, Sealer: d.keys.Rows, Trust: d.wanted, Adopter: taking, Keys: d.siteKeys, Root: root, TLS: shown, Now: d.now,
 	})
 	return nil
 }

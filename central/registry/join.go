@@ -125,6 +125,9 @@ func (r *Registry) register(tx store.Tx, c store.Code, q wire.JoinRequest, now t
 	if err := tx.UseCode(c.ID, store.CodeUse{Box: q.Box, Device: q.Device, Sealing: q.Sealing, At: now}); err != nil {
 		return fmt.Errorf("using up the join code: %w", err)
 	}
+	if err := r.Keys.Joined(tx, b); err != nil {
+		return fmt.Errorf("noting that box %s may hold its site's keys: %w", b.ID, err)
+	}
 	return r.Adopter.Adopt(tx, b)
 }
 

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"kazashi.example/central/store"
+	"kazashi.example/sync/order"
 	"kazashi.example/sync/record"
 	"kazashi.example/sync/sign"
 	"kazashi.example/sync/trust"
@@ -55,12 +56,21 @@ type Adopter interface {
 	Adopt(tx store.Tx, b store.Box) error
 }
 
+// SiteKeys hears who may hold the keys of a site, inside the step that changes it.
+type SiteKeys interface {
+	// Joined says that a box may from now on.
+	Joined(tx store.Tx, b store.Box) error
+	// Removed says that a box may no more.
+	Removed(tx store.Tx, b store.Box) error
+}
+
 // Config is what a registry works with.
 type Config struct {
 	Store   store.Store
 	Sealer  Sealer
 	Trust   Trust
 	Adopter Adopter
+	Keys    SiteKeys
 	Root    trust.Fingerprint // of the root set that codes name
 	TLS     []sign.PublicKey  // keys that central shows on the uplink
 	Now     func() time.Time
@@ -133,14 +143,21 @@ func (r *Registry) Gaps(ctx context.Context, id record.BoxID) (all []Gap, err er
 	return all, unknown(err)
 }
 
-// Revoke takes a box out of service: it is told nothing more; what it or others still bring of it is held, not opened.
+// Revoke takes a box out of service: it is told nothing more but its open orders; what it or others still bring of it is held, not
+// opened. Its site seals under a new key from now on.
 func (r *Registry) Revoke(ctx context.Context, id record.BoxID) error {
 	return r.change(ctx, id, store.BoxRevoked, func(tx store.Tx, b store.Box) error { return tx.HoldBox(b.ID) })
 }
 
-// Reinstate puts a revoked or quarantined box back into full service. What was held of it becomes ready to be opened.
+// Reinstate puts a revoked or quarantined box back into full service, and one that was ordered to wipe or lock itself among those that
+// may hold the site's keys; such orders that are still open are withdrawn. What was held of it becomes ready to be opened.
 func (r *Registry) Reinstate(ctx context.Context, id record.BoxID) error {
-	return r.change(ctx, id, store.BoxActive, r.Adopter.Adopt)
+	return r.change(ctx, id, store.BoxActive, func(tx store.Tx, b store.Box) error {
+		if err := r.withdraw(tx, b.ID, order.KindWipe, order.KindLock); err != nil {
+			return err
+		}
+		return r.Adopter.Adopt(tx, b)
+	})
 }
 
 // Quarantine flags a box by hand; it is served and its records are applied as before.
@@ -154,12 +171,37 @@ func (r *Registry) change(ctx context.Context, id record.BoxID, to store.BoxStat
 		if err != nil {
 			return err
 		}
+		was := b
 		b.State = to
+		if to == store.BoxActive {
+			b.Withheld = false
+		}
 		if err := tx.SetBoxState(id, to); err != nil {
+			return err
+		}
+		if err := r.withhold(tx, was, b); err != nil {
 			return err
 		}
 		return also(tx, b)
 	}))
+}
+
+// withhold writes whether a box may hold its site's keys, and says so to their keeper where that changed.
+func (r *Registry) withhold(tx store.Tx, was, now store.Box) error {
+	if was.Withheld != now.Withheld {
+		if err := tx.SetBoxWithheld(now.ID, now.Withheld); err != nil {
+			return err
+		}
+	}
+	holds := func(b store.Box) bool { return b.State != store.BoxRevoked && !b.Withheld }
+	switch {
+	case holds(was) && !holds(now):
+		return r.Keys.Removed(tx, now)
+	case !holds(was) && holds(now):
+		return r.Keys.Joined(tx, now)
+	default:
+		return nil
+	}
 }
 
 func unknown(err error) error {

@@ -145,15 +145,18 @@ type RosterOffer struct {
 
 // Polled is what the box lacks. Every part may be empty. Key 6 held revocation lists and is never used again.
 type Polled struct {
-	CentralEpoch uint64     `cbor:"1,keyasint"`
-	Ack          []byte     `cbor:"2,keyasint,omitempty"` // ack.Ack, signed
-	Verdicts     []byte     `cbor:"3,keyasint,omitempty"` // Verdicts, signed
-	Rules        []byte     `cbor:"4,keyasint,omitempty"` // rule.Set, signed
-	Bundle       []byte     `cbor:"5,keyasint,omitempty"` // trust bundle as it travels
-	Subjects     []Subject  `cbor:"7,keyasint,omitempty"`
-	Time         int64      `cbor:"8,keyasint,omitempty"`  // central's clock when it answered, Unix milliseconds
-	Roster       []byte     `cbor:"9,keyasint,omitempty"`  // roster.Set, signed
-	Sets         []SetOffer `cbor:"10,keyasint,omitempty"` // newer revocation sets; if there are any, these are all
+	CentralEpoch uint64      `cbor:"1,keyasint"`
+	Ack          []byte      `cbor:"2,keyasint,omitempty"` // ack.Ack, signed
+	Verdicts     []byte      `cbor:"3,keyasint,omitempty"` // Verdicts, signed
+	Rules        []byte      `cbor:"4,keyasint,omitempty"` // rule.Set, signed
+	Bundle       []byte      `cbor:"5,keyasint,omitempty"` // trust bundle as it travels
+	Subjects     []Subject   `cbor:"7,keyasint,omitempty"`
+	Time         int64       `cbor:"8,keyasint,omitempty"`  // central's clock when it answered, Unix milliseconds
+	Roster       []byte      `cbor:"9,keyasint,omitempty"`  // roster.Set, signed
+	Sets         []SetOffer  `cbor:"10,keyasint,omitempty"` // newer revocation sets; if there are any, these are all
+	Grant        []byte      `cbor:"11,keyasint,omitempty"` // sitekey.Grant, signed
+	Orders       [][]byte    `cbor:"12,keyasint,omitempty"` // order.Order, signed, oldest first
+	RosterOffer  RosterOffer `cbor:"13,keyasint,omitzero"`  // roster of the box's site, if the box holds an older one
 }
 
 // Failure is the body of every answer that is not 200.

@@ -28,6 +28,7 @@ import (
 	"kazashi.example/central/person"
 	"kazashi.example/central/ppid"
 	"kazashi.example/central/registry"
+	"kazashi.example/central/sitekeys"
 	"kazashi.example/central/store"
 	"kazashi.example/central/store/notice"
 	"kazashi.example/central/store/sqlite"
@@ -224,20 +225,21 @@ func NewWorld(tb testing.TB, k *Keys) *World {
 
 // Central is central over a directory.
 type Central struct {
-	TB     testing.TB
-	Dir    string
-	Keys   *Keys
-	World  *World
-	DB     *sqlite.DB
-	Store  store.Store
-	Bells  *notice.Bells
-	Told   *Renewals
-	Intake *intake.Intake
-	Boxes  *registry.Registry
-	Opener *opener.Opener
-	Line   *boxline.Line
-	People *person.People
-	Keeper *backup.Keeper
+	TB       testing.TB
+	Dir      string
+	Keys     *Keys
+	World    *World
+	DB       *sqlite.DB
+	Store    store.Store
+	Bells    *notice.Bells
+	Told     *Renewals
+	Intake   *intake.Intake
+	SiteKeys *sitekeys.Keys
+	Boxes    *registry.Registry
+	Opener   *opener.Opener
+	Line     *boxline.Line
+	People   *person.People
+	Keeper   *backup.Keeper
 }
 
 // New opens a new central in a directory of its own; it is closed with the test.
@@ -267,8 +269,9 @@ func Open(tb testing.TB, dir string, k *Keys, w *World, wrap func(store.Store) s
 	log := slog.New(slog.DiscardHandler)
 	c.People = person.New(k.Rows, k.Identity)
 	c.Intake = intake.New(c.Store, intake.Limits{}, w.Now)
+	c.SiteKeys = sitekeys.New(sitekeys.Config{Rows: k.Rows, SealKeys: k, Sign: k.Sign, Now: w.Now})
 	c.Boxes = registry.New(registry.Config{
-		Store: c.Store, Sealer: k.Rows, Trust: w, Adopter: c.Intake, Root: Root, TLS: []sign.PublicKey{Public(tb, k.TLS)}, Now: w.Now,
+		Store: c.Store, Sealer: k.Rows, Trust: w, Adopter: c.Intake, Keys: c.SiteKeys, Root: Root, TLS: []sign.PublicKey{Public(tb, k.TLS)}, Now: w.Now,
 	})
 	c.Told = &Renewals{c: c}
 	c.Opener = opener.New(opener.Config{
@@ -277,7 +280,7 @@ func Open(tb testing.TB, dir string, k *Keys, w *World, wrap func(store.Store) s
 	})
 	c.Line = boxline.New(boxline.Config{
 		Store: c.Store, Registry: c.Boxes, Intake: c.Intake, Acks: intake.NewAcks(c.Store, k.Sign, w.Now), Rows: k.Rows, People: c.People,
-		Desired: w, Bells: c.Bells, Sign: k.Sign, Now: w.Now, Log: log,
+		Keys: c.SiteKeys, Desired: w, Bells: c.Bells, Sign: k.Sign, Now: w.Now, Log: log,
 	})
 	c.Keeper = backup.New(backup.Config{
 		Database: db, Dir: filepath.Join(dir, "backups"), Keep: 2, Safe: c.Bells.RingAll, Now: w.Now, Log: log,

@@ -1,0 +1,195 @@
+package boxline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"kazashi.example/central/sitekeys"
+	"kazashi.example/central/store"
+	"kazashi.example/sync/order"
+	"kazashi.example/sync/record"
+	"kazashi.example/sync/sign"
+	"kazashi.example/sync/sitekey"
+	"kazashi.example/sync/uplink"
+	"kazashi.example/sync/wire"
+)
+
+// takeUp keeps what a poll brings beside its questions: generations of the site's key that the box made, and what became of its orders.
+// It is durable before the poll is answered, so that a box may forget what was answered. A generation that cannot be taken keeps nothing
+// else of the poll from being answered.
+func (l *Line) takeUp(ctx context.Context, b store.Box, p wire.Poll) error {
+	if len(p.Done) > 0 {
+		if err := l.closeOrders(ctx, b, p.Done); err != nil {
+			return fmt.Errorf("noting what became of orders: %w", err)
+		}
+	}
+	if b.State == store.BoxRevoked {
+		return nil
+	}
+	err := l.takeMade(ctx, b, p)
+	if errors.Is(err, sitekeys.ErrMade) {
+		var told bool
+		l.with(b.ID, func(p *peer) { told, p.badKey = p.badKey, true })
+		if !told {
+			l.Log.ErrorContext(ctx, "a box brings a site key that cannot be taken", slog.String("box", b.ID.String()), slog.Any("error", err))
+		}
+		return nil
+	}
+	return err
+}
+
+// closeOrders looks before it writes: a box says an outcome until it was answered, and again after a lost answer.
+func (l *Line) closeOrders(ctx context.Context, b store.Box, done []wire.OrderDone) error {
+	var open []store.Order
+	err := l.Store.View(ctx, func(tx store.Tx) (err error) { open, err = tx.OpenOrders(b.ID, wire.MaxOrders); return err })
+	if err != nil {
+		return err
+	}
+	byID := make(map[order.ID]store.Order, len(open))
+	for _, o := range open {
+		byID[o.ID] = o
+	}
+	for _, d := range done {
+		o, isOpen := byID[d.Order]
+		if !isOpen || d.Outcome.Check() != nil {
+			continue
+		}
+		erasure := l.erasure(ctx, b, d.Erasure)
+		err := l.Store.Update(ctx, func(tx store.Tx) error {
+			_, err := tx.CloseOrder(b.ID, d.Order, d.Outcome, erasure, l.Now())
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		l.Log.InfoContext(ctx, "a box said what became of an order", slog.String("box", b.ID.String()), slog.String("order", o.Kind.String()),
+			slog.String("outcome", string(d.Outcome)))
+	}
+	return nil
+}
+
+// erasure is a certificate of erasure if the box itself signed it, and nothing otherwise.
+func (l *Line) erasure(ctx context.Context, b store.Box, msg []byte) []byte {
+	if len(msg) == 0 {
+		return nil
+	}
+	key, err := sign.ParsePublicKey(b.Device)
+	if err == nil && len(msg) <= wire.MaxErasure {
+		_, _, err = sign.Open(sign.One{Key: key}, sign.PurposeErasure, msg)
+	}
+	if err != nil || len(msg) > wire.MaxErasure {
+		l.Log.ErrorContext(ctx, "a certificate of erasure is not the box's own; not kept", slog.String("box", b.ID.String()), slog.Any("error", err))
+		return nil
+	}
+	return msg
+}
+
+// takeMade takes the generations that a box made, and makes the first one of a site where a box wants a grant and there is no key.
+func (l *Line) takeMade(ctx context.Context, b store.Box, p wire.Poll) error {
+	var fresh []sitekey.Wrapped
+	none := false
+	err := l.Store.View(ctx, func(tx store.Tx) (err error) {
+		if fresh, err = l.Keys.Unknown(tx, b, p.Made); err != nil || len(p.Made) > 0 || !p.Locked || b.Withheld {
+			return err
+		}
+		_, err = tx.CurrentSiteKey(b.Site)
+		if none = errors.Is(err, store.ErrNone); none {
+			return nil
+		}
+		return err
+	})
+	if err != nil || len(fresh) == 0 && !none {
+		return err
+	}
+	err = l.Store.Update(ctx, func(tx store.Tx) error {
+		if none {
+			_, _, err := l.Keys.Ensure(tx, b.Site)
+			return err
+		}
+		again, err := l.Keys.Unknown(tx, b, fresh) // another box may have brought it meanwhile
+		if err != nil {
+			return err
+		}
+		return l.Keys.Take(tx, b, again)
+	})
+	if err != nil {
+		return err
+	}
+	l.Log.InfoContext(ctx, "a site has a new key", slog.String("site", string(b.Site)), slog.Int("made_by_box", len(fresh)))
+	return l.ringSite(ctx, b.Site)
+}
+
+// ringSite wakes the polls of a site's boxes.
+func (l *Line) ringSite(ctx context.Context, site record.SiteID) error {
+	return l.Store.View(ctx, func(tx store.Tx) error {
+		ids, err := tx.BoxesAt(site)
+		for _, id := range ids {
+			l.Bells.Ring(id)
+		}
+		return err
+	})
+}
+
+// granted is the box's grant, signed, if one is due.
+func (l *Line) granted(ctx context.Context, b store.Box, p wire.Poll) ([]byte, error) {
+	var g sitekey.Grant
+	var due bool
+	err := l.Store.View(ctx, func(tx store.Tx) (err error) {
+		if due, err = l.Keys.Due(tx, b, p.Grant, p.Locked); err != nil || !due {
+			return err
+		}
+		g, err = l.Keys.Grant(tx, b)
+		return err
+	})
+	if err != nil || !due {
+		return nil, err
+	}
+	return g.Sign(l.Sign)
+}
+
+// orders are the box's open ones, signed, oldest first. The lowering of a clock waits until the box says under which nonce.
+func (l *Line) orders(ctx context.Context, b store.Box, p wire.Poll) ([][]byte, error) {
+	var open []store.Order
+	err := l.Store.View(ctx, func(tx store.Tx) (err error) { open, err = tx.OpenOrders(b.ID, wire.MaxOrders); return err })
+	if err != nil {
+		return nil, err
+	}
+	var all [][]byte
+	for _, o := range open {
+		out := order.Order{Box: b.ID, ID: o.ID, Kind: o.Kind, Issued: o.Given.UnixMilli()}
+		if o.Kind == order.KindClock {
+			if p.Nonce.IsZero() {
+				continue
+			}
+			out.Nonce, out.Time = p.Nonce, o.Time.UnixMilli()
+		}
+		msg, err := out.Sign(l.Sign)
+		if err != nil {
+			return nil, fmt.Errorf("signing an order: %w", err)
+		}
+		all = append(all, msg)
+	}
+	return all, nil
+}
+
+// parting answers a box out of service: with its open orders alone, since a stolen box must still be told to wipe itself, or with
+// the refusal where there is none.
+func (l *Line) parting(ctx context.Context, b store.Box, p wire.Poll) (out wire.Polled, err error) {
+	if err := l.takeUp(ctx, b, p); err != nil {
+		return out, err
+	}
+	if out.Orders, err = l.orders(ctx, b, p); err != nil {
+		return out, err
+	}
+	if len(out.Orders) == 0 {
+		return out, errRevoked
+	}
+	out.Time = l.Now().UnixMilli()
+	err = l.Store.View(ctx, func(tx store.Tx) (err error) { out.CentralEpoch, err = tx.CentralEpoch(); return err })
+	return out, err
+}
+
+// errRevoked is what a box out of service is told.
+var errRevoked = &uplink.Refusal{Code: wire.CodeRevokedBox, Message: "this box was taken out of service"}
