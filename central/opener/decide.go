@@ -61,6 +61,7 @@ func (o *Opener) examine(ctx context.Context, e store.Epoch, v store.Envelope, p
 	in := gate.Input{
 		Rule: f.rule, Ruled: f.ruled, Shown: shown, Clock: when.clock(r.Said.Clock, shown), Final: true, Said: r.Said.Reason,
 		Enrolment: gate.EnrolmentCentral, // if there is none, o.proved finds that out
+		Cardless:  r.Evidence == record.EvidenceNone,
 	}
 	// Nobody is asked about a card that is refused for what it shows, and nothing that it signed is looked at.
 	if f.decision = gate.Decide(in); f.decision.Verdict != record.VerdictProvisional {

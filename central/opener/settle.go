@@ -131,7 +131,9 @@ func (o *Opener) row(e store.Epoch, v store.Envelope, f finding, plain []byte, n
 		said := f.record.Said
 		r.Service, r.Desk, r.Tapped = f.record.Service, f.record.Desk, f.record.At()
 		r.First = store.Said{Verdict: said.Verdict, Reason: said.Reason, Answer: said.Answer}
-		r.Index = o.people.Index(f.rule.Verifier, f.cert)
+		if f.record.Evidence != record.EvidenceNone { // without a card there is nothing to find it by
+			r.Index = o.people.Index(f.rule.Verifier, f.cert)
+		}
 	}
 	return r
 }
