@@ -21,8 +21,8 @@ import (
 	"kazashi.example/sync/wire"
 )
 
-// ErrTooMany says that a push has more elements than wire.MaxPushed.
-var ErrTooMany = errors.New("a push carries at most 512 headers and 512 envelopes")
+// ErrTooMany says that a push has more elements than wire.MaxPushed or wire.MaxCorrected.
+var ErrTooMany = errors.New("a push carries at most 512 headers, 512 envelopes and 256 corrections")
 
 // Caps of what one carrier may leave here that central cannot attribute: without them any box could fill the disk.
 const (
@@ -72,7 +72,7 @@ type batch struct {
 
 // Receive stores what a carrier brought. When it returns without an error, everything not refused is durable.
 func (i *Intake) Receive(ctx context.Context, carrier sign.KeyID, p wire.Push) (Taken, error) {
-	if len(p.Headers) > wire.MaxPushed || len(p.Envelopes) > wire.MaxPushed {
+	if len(p.Headers) > wire.MaxPushed || len(p.Envelopes) > wire.MaxPushed || len(p.Corrections) > wire.MaxCorrected {
 		return Taken{}, ErrTooMany
 	}
 	envelopes, bad := read(p)
@@ -82,6 +82,12 @@ func (i *Intake) Receive(ctx context.Context, carrier sign.KeyID, p wire.Push) (
 		for n, msg := range p.Headers {
 			if err := b.each(n, b.header(msg)); err != nil {
 				return fmt.Errorf("keeping a header: %w", err)
+			}
+		}
+		// Before the envelopes whose times they correct become ready to be opened.
+		for n, msg := range p.Corrections {
+			if err := b.each(len(p.Headers)+len(p.Envelopes)+n, b.correction(msg)); err != nil {
+				return fmt.Errorf("keeping a correction: %w", err)
 			}
 		}
 		for n, e := range envelopes {
@@ -134,7 +140,7 @@ func (b *batch) each(index int, err error) error {
 }
 
 func (b *batch) refuse(index int, reason string) {
-	b.taken.Refused = append(b.taken.Refused, wire.Refused{Index: uint32(index), Reason: reason}) //nolint:gosec // at most 1024
+	b.taken.Refused = append(b.taken.Refused, wire.Refused{Index: uint32(index), Reason: reason}) //nolint:gosec // at most 1280
 }
 
 // header keeps a header: verified and in force if its box is registered, held if not.

@@ -34,6 +34,7 @@ type finding struct {
 	told     bool            // the service of renewals had its say since the record came
 	rule     rule.Rule
 	ruled    bool
+	when     span // of the tap; zero when unreadable
 	decision gate.Decision
 	answer   record.Answer
 	source   wire.Source
@@ -57,9 +58,13 @@ func (o *Opener) examine(ctx context.Context, e store.Epoch, v store.Envelope, p
 	f = finding{record: r, readable: true, tap: r.Tap, cert: r.CertID()}
 	f.rule, f.ruled = o.Services.Rule(r.Service)
 	shown, issuer := o.shown(&f)
-	when := spanOf(r, v.Received)
+	when, confidence, err := o.when(ctx, e.Box, v, r)
+	if err != nil {
+		return f, false, err
+	}
+	f.when = when
 	in := gate.Input{
-		Rule: f.rule, Ruled: f.ruled, Shown: shown, Clock: when.clock(r.Said.Clock, shown), Final: true, Said: r.Said.Reason,
+		Rule: f.rule, Ruled: f.ruled, Shown: shown, Clock: when.clock(confidence, shown), Final: true, Said: r.Said.Reason,
 		Enrolment: gate.EnrolmentCentral, // if there is none, o.proved finds that out
 		Cardless:  r.Evidence == record.EvidenceNone,
 	}

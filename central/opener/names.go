@@ -119,7 +119,7 @@ func (o *Opener) enrol(tx store.Tx, e store.Epoch, v store.Envelope, f finding, 
 	}
 	left := f.record.Enrolment
 	sites, err := o.people.Enrol(tx, store.Enrolment{
-		Tap: f.tap, Verifier: f.rule.Verifier, Person: who.Row, Box: box.ID, Site: box.Site, At: earlier(spanOf(f.record, v.Received).to, v.Received),
+		Tap: f.tap, Verifier: f.rule.Verifier, Person: who.Row, Box: box.ID, Site: box.Site, At: earlier(f.when.to, v.Received),
 	}, person.Kept{
 		Hierarchy: f.cert.Scope.Hierarchy, Serial: f.cert.Serial.Bytes(), Birth: &left.Birth, Key: f.bound, Attributes: left.Attributes,
 	})

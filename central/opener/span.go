@@ -3,6 +3,7 @@ package opener
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -16,13 +17,39 @@ import (
 // span is when a tap can have happened, both ends included.
 type span struct{ from, to time.Time }
 
-// spanOf believes a checked clock. Another one may be late by any amount, and the record came after the tap: it was somewhere between
-// the two. A time after the arrival is wrong, and the arrival takes its place.
-func spanOf(r content.Record, received time.Time) span {
-	if r.Said.Clock == record.ConfidenceChecked {
+// spanOf believes a checked clock, and a correction that the box measured later as much. Another clock may be late by any amount, and the
+// record came after the tap: it was somewhere between the two. A time after the arrival is wrong, and the arrival takes its place.
+func spanOf(r content.Record, received time.Time, c *store.Correction) span {
+	switch {
+	case r.Said.Clock == record.ConfidenceChecked:
 		return span{r.At(), r.At()}
+	case c != nil:
+		at := r.At().Add(c.Offset)
+		return span{earlier(at.Add(-measuredWithin), received), earlier(at.Add(measuredWithin), received)}
+	default:
+		return span{earlier(r.At(), received), received}
 	}
-	return span{earlier(r.At(), received), received}
+}
+
+// measuredWithin is how far a corrected time may still be wrong: what passes between central's answer and its being read, and what a
+// running clock strays in the weeks before (100 ppm are two minutes in a fortnight).
+const measuredWithin = 2 * time.Minute
+
+// when is the span of a record's tap, and how far its clock can be trusted: one that was corrected, as far as one with a floor.
+func (o *Opener) when(ctx context.Context, box record.BoxID, v store.Envelope, r content.Record) (span, record.Confidence, error) {
+	if r.Said.Clock == record.ConfidenceChecked {
+		return spanOf(r, v.Received, nil), r.Said.Clock, nil
+	}
+	var c store.Correction
+	err := o.Store.View(ctx, func(tx store.Tx) (err error) { c, err = tx.Correction(box, v.ID.Epoch); return err })
+	switch {
+	case errors.Is(err, store.ErrNone):
+		return spanOf(r, v.Received, nil), r.Said.Clock, nil
+	case err != nil:
+		return span{}, 0, fmt.Errorf("looking for the correction of a clock: %w", err)
+	default:
+		return spanOf(r, v.Received, &c), record.ConfidenceFloor, nil
+	}
 }
 
 // clock is the time by which the gate judges the certificate's dates: the earliest in the span at which it was valid. Where even the
