@@ -10,6 +10,7 @@ import (
 	"os"
 	"slices"
 
+	"kazashi.example/appliance/fetch"
 	"kazashi.example/sync/certid"
 	"kazashi.example/sync/crlset"
 	"kazashi.example/sync/crlset/delta"
@@ -44,7 +45,7 @@ func (j job) pursue(ctx context.Context, o wire.SetOffer) error {
 			j.Log.InfoContext(ctx, "a revocation set came", slog.String("set", offered(o).String()), slog.String("by", w.what),
 				slog.Uint64("octets", w.octets))
 		}
-		if err == nil || ctx.Err() != nil || errors.Is(err, errLine) || errors.Is(err, ErrFull) || errors.Is(err, ErrOlder) {
+		if err == nil || ctx.Err() != nil || errors.Is(err, fetch.ErrLine) || errors.Is(err, ErrFull) || errors.Is(err, ErrOlder) {
 			return err
 		}
 		err = fmt.Errorf("taking a revocation set by %s: %w", w.what, err)
@@ -114,7 +115,7 @@ func (j job) snapshot(ctx context.Context, o wire.SetOffer) error {
 func (j job) body(ctx context.Context, head manifest.Head, m manifest.Manifest) error {
 	path := j.part(nameOf(head), extSet)
 	w := j.wanted(head, wire.BlobID(head.Root), head.Size, m.Digests)
-	w.kept = true
+	w.Flush = true
 	if err := j.chunks(ctx, w, path); err != nil {
 		return err
 	}
@@ -122,8 +123,8 @@ func (j job) body(ctx context.Context, head manifest.Head, m manifest.Manifest) 
 }
 
 // wanted is a file that serves to get the set of this head.
-func (j job) wanted(head manifest.Head, id wire.BlobID, size uint64, digests []byte) wanted {
-	return wanted{id: id, size: size, digests: digests, wanted: func() error { return j.newer(head.Scope(), head.Number) }}
+func (j job) wanted(head manifest.Head, id wire.BlobID, size uint64, digests []byte) fetch.Wanted {
+	return fetch.Wanted{ID: id, Size: size, Digests: digests, Still: func() error { return j.newer(head.Scope(), head.Number) }}
 }
 
 // chain fetches deltas and applies them to the set in use. manifest.ErrBase if they are for another.

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"kazashi.example/appliance/fetch"
 	"kazashi.example/sync/certid"
 	"kazashi.example/sync/crlset"
 	"kazashi.example/sync/crlset/manifest"
@@ -126,7 +127,7 @@ func (s survey) octets(b wire.Blob) ([]byte, error) {
 }
 
 // copy gives a body its name in the inbox, and then what it is judged by; the folder's fsync for the second makes both names durable.
-func (d *Delivery) copy(ctx context.Context, j job, w wanted, n name, body, judge string, judged []byte) (err error) {
+func (d *Delivery) copy(ctx context.Context, j job, w fetch.Wanted, n name, body, judge string, judged []byte) (err error) {
 	base := filepath.Join(d.inbox, n.String())
 	out, err := os.CreateTemp(d.inbox, temporary+n.String()+body+"-*")
 	if err != nil {
@@ -136,7 +137,7 @@ func (d *Delivery) copy(ctx context.Context, j job, w wanted, n name, body, judg
 	if err := out.Close(); err != nil {
 		return err
 	}
-	w.kept = true
+	w.Flush = true
 	if err := j.chunks(ctx, w, out.Name()); err != nil {
 		return err
 	}

@@ -1,5 +1,7 @@
 package revocation
 
+import "kazashi.example/appliance/fetch"
+
 // NameOf is what parseName makes of a file's name, written again; "" if it is none.
 func NameOf(file string) string {
 	n, ext, ok := parseName(file)
@@ -12,8 +14,8 @@ func NameOf(file string) string {
 // Room is room.
 var Room = room
 
-// FloorMost is floorMost.
-const FloorMost = floorMost
+// FloorMost is fetch.FloorMost.
+const FloorMost = fetch.FloorMost
 
 // MaxFiles is maxFiles.
 const MaxFiles = maxFiles

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"kazashi.example/appliance/fetch"
 	"kazashi.example/sync/crlset/manifest"
 	"kazashi.example/sync/uplink"
 	"kazashi.example/sync/wire"
@@ -37,7 +38,7 @@ func (j job) complete(ctx context.Context, o wire.SetOffer) (done bool, err erro
 	case err == nil:
 		j.Log.InfoContext(ctx, "a revocation set that was overtaken came", slog.String("set", n.String()), slog.Uint64("octets", left))
 		return true, nil
-	case ctx.Err() != nil, errors.Is(err, errLine) && !unserved(err):
+	case ctx.Err() != nil, errors.Is(err, fetch.ErrLine) && !unserved(err):
 		return false, err
 	default:
 		j.Log.InfoContext(ctx, "a revocation set that was overtaken is given up", slog.String("set", n.String()), slog.Any("error", err))

@@ -21,7 +21,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -30,6 +29,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"kazashi.example/appliance/fetch"
 	"kazashi.example/sync/certid"
 	"kazashi.example/sync/crlset/manifest"
 	"kazashi.example/sync/record"
@@ -72,10 +72,7 @@ type Config struct {
 }
 
 // Remote is where sets come from.
-type Remote interface {
-	// Blob streams a file from an octet on, to its end. The stream may end early; it is closed before the next is asked for.
-	Blob(ctx context.Context, id wire.BlobID, from uint64) (io.ReadCloser, error)
-}
+type Remote = fetch.Remote
 
 // Cache holds the sets.
 type Cache struct {

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"kazashi.example/appliance/fetch"
 	"kazashi.example/sync/uplink"
 	"kazashi.example/sync/wire"
 )
@@ -94,7 +95,7 @@ func (c *Cache) follow(ctx context.Context, j job) error {
 		case errors.Is(err, errLater):
 			line.reset()
 			wait = (&backoff{askLater, askLater, askLater}).after(0)
-		case errors.Is(err, errLine):
+		case errors.Is(err, fetch.ErrLine):
 			if c.gained.Load() > before {
 				line.reset()
 			}
