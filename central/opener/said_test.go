@@ -26,26 +26,33 @@ func TestP6WhatTheBoxAloneKnewStaysAsItWasSaid(t *testing.T) {
 		want   gate.Decision
 	}{
 		{"served again", again, record.EvidenceCard, true, record.AnswerNotRevoked, again},
-		{"served again on an old list", said(record.VerdictProvisional, record.ReasonAgain),
+		{
+			"served again on an old list", said(record.VerdictProvisional, record.ReasonAgain),
 			record.EvidenceCard, true, record.AnswerNotRevoked, again,
 		},
-		{"served again, and revoked since the list", said(record.VerdictProvisional, record.ReasonAgain),
+		{
+			"served again, and revoked since the list", said(record.VerdictProvisional, record.ReasonAgain),
 			record.EvidenceCard, true, record.AnswerRevoked, refused(record.ReasonRevoked),
 		},
-		{"turned away for a second use", refused(record.ReasonUsedAlready),
+		{
+			"turned away for a second use", refused(record.ReasonUsedAlready),
 			record.EvidenceCard, false, record.AnswerNotRevoked, refused(record.ReasonUsedAlready),
 		},
-		{"turned away by the certificate alone", refused(record.ReasonUsedAlready),
+		{
+			"turned away by the certificate alone", refused(record.ReasonUsedAlready),
 			record.EvidenceCertificate, false, record.AnswerNotRevoked, refused(record.ReasonUsedAlready),
 		},
-		{"nobody at the desk", refused(record.ReasonNobodySignedIn),
+		{
+			"nobody at the desk", refused(record.ReasonNobodySignedIn),
 			record.EvidenceCard, false, record.AnswerNotRevoked, refused(record.ReasonNobodySignedIn),
 		},
 		{"locked", refused(record.ReasonRosterLocked), record.EvidenceCard, false, record.AnswerNotRevoked, refused(record.ReasonRosterLocked)},
-		{"locked, and the certificate was enough", said(record.VerdictProvisional, record.ReasonRosterLocked),
+		{
+			"locked, and the certificate was enough", said(record.VerdictProvisional, record.ReasonRosterLocked),
 			record.EvidenceCertificate, false, record.AnswerNotRevoked, inOrder,
 		},
-		{"enrolment pending, and it came", said(record.VerdictProvisional, record.ReasonEnrolmentPending),
+		{
+			"enrolment pending, and it came", said(record.VerdictProvisional, record.ReasonEnrolmentPending),
 			record.EvidenceCard, true, record.AnswerNotRevoked, inOrder,
 		},
 	} {
