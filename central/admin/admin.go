@@ -47,14 +47,17 @@ type Box struct {
 	Release string        `json:"release"`
 	Seen    time.Time     `json:"seen,omitzero"`
 	Waiting uint64        `json:"waiting"` // records that the box says it has not delivered
-	Reports []Report      `json:"reports,omitempty"`
+	// Withheld says that the box gets no site keys until it is reinstated: it was ordered to wipe or lock itself.
+	Withheld bool     `json:"withheld,omitempty"`
+	Reports  []Report `json:"reports,omitempty"`
 }
 
 // Detail is one box with what is missing of it.
 type Detail struct {
 	Box
-	Gaps     []Gap `json:"gaps"`
-	MoreGaps bool  `json:"more_gaps,omitempty"` // there are more than are listed
+	Orders   []Order `json:"orders"` // newest first
+	Gaps     []Gap   `json:"gaps"`
+	MoreGaps bool    `json:"more_gaps,omitempty"` // there are more than are listed
 }
 
 // Gap is a run of records, or the beginning of an epoch, that the box must have written and central lacks.
@@ -116,6 +119,7 @@ type Backup struct {
 // Operator is what stands behind the handler.
 type Operator interface {
 	Mender
+	Keeper
 
 	// Status counts.
 	Status(ctx context.Context) (Status, error)
@@ -168,6 +172,7 @@ func Handler(o Watched, log *slog.Logger) http.Handler {
 		return struct{}{}, o.SetState(ctx, c.ID, c.State)
 	}))
 	mending(mux, o, log)
+	keeping(mux, o, log)
 	return mux
 }
 

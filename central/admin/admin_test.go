@@ -77,6 +77,20 @@ func (o *operator) Backup(_ context.Context, name string) (admin.Backup, error) 
 	return admin.Backup{Name: name, File: "/b/" + name + ".json"}, o.err
 }
 
+func (o *operator) Sites(context.Context) ([]admin.Site, error) {
+	return []admin.Site{{Site: "branch-1", Boxes: 2, Keys: []admin.SiteKey{{Generation: "77", Current: true}}}}, o.err
+}
+
+func (o *operator) Rotate(_ context.Context, site record.SiteID) (admin.SiteKey, error) {
+	o.asked = append(o.asked, "rotate "+string(site))
+	return admin.SiteKey{Generation: "78", Current: true}, o.err
+}
+
+func (o *operator) Order(_ context.Context, q admin.NewOrder) (admin.Order, error) {
+	o.asked = append(o.asked, "order "+q.Kind+" "+q.Box.String())
+	return admin.Order{ID: "79", Kind: q.Kind}, o.err
+}
+
 func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 func ask(t *testing.T, h http.Handler, method, path, body string, header ...string) (int, string) {
@@ -118,6 +132,9 @@ func TestHandlerRefuses(t *testing.T) {
 		{"unknown path", "GET", "/v1/persons", ``, 404, ""},
 		{"merging by reading", "GET", "/v1/persons/merge", ``, 405, ""},
 		{"a person by no number", "POST", "/v1/persons/merge", `{"person":"hanako","other":2}`, 400, "cannot unmarshal"},
+		{"an order by reading", "GET", "/v1/orders", ``, 405, ""},
+		{"an order to no box", "POST", "/v1/orders", `{"box":"0123","kind":"wipe"}`, 400, "hex"},
+		{"a site's key of one's own", "POST", "/v1/sites/rotate", `{"site":"a","key":"b"}`, 400, "unknown field"},
 		{"a pair with more", "POST", "/v1/renewals/withdraw", `{"old":"01","new":"02","all":true}`, 400, "unknown field"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -136,12 +153,15 @@ func TestHandlerRefuses(t *testing.T) {
 func TestReadOnlyChangesNothing(t *testing.T) {
 	metrics := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "kazashi 1\n") })
 	h := admin.ReadOnly(&operator{}, metrics, discard())
-	for path, want := range map[string]int{"/v1/codes": 404, "/v1/backups": 404, "/v1/boxes/state": 405, "/v1/persons/merge": 404, "/v1/renewals/withdraw": 404} {
+	for path, want := range map[string]int{
+		"/v1/codes": 404, "/v1/backups": 404, "/v1/boxes/state": 405, "/v1/persons/merge": 404, "/v1/renewals/withdraw": 404,
+		"/v1/orders": 404, "/v1/sites/rotate": 404,
+	} {
 		if status, _ := ask(t, h, "POST", path, `{}`); status != want {
 			t.Errorf("POST %s = %d, want %d", path, status, want)
 		}
 	}
-	for _, path := range []string{"/v1/conflicts", "/v1/acts"} {
+	for _, path := range []string{"/v1/conflicts", "/v1/acts", "/v1/sites"} {
 		if status, _ := ask(t, h, "GET", path, ""); status != http.StatusNotFound {
 			t.Errorf("GET %s = %d, want 404: it is for the operator alone", path, status)
 		}
@@ -236,6 +256,15 @@ func TestClientAsks(t *testing.T) {
 	if b, err := c.Box(ctx, id); err != nil || b.ID != id || len(b.Gaps) != 1 || b.Gaps[0] != (admin.Gap{Epoch: "e", First: 5, Last: 9}) {
 		t.Errorf("Box() = %+v, %v, want it with its gap", b, err)
 	}
+	if all, err := c.Sites(ctx); err != nil || len(all) != 1 || all[0].Boxes != 2 || !all[0].Keys[0].Current {
+		t.Errorf("Sites() = %+v, %v, want one with its key", all, err)
+	}
+	if k, err := c.Rotate(ctx, "branch-1"); err != nil || k.Generation != "78" {
+		t.Errorf("Rotate() = %+v, %v, want the new generation", k, err)
+	}
+	if r, err := c.Order(ctx, admin.NewOrder{Box: id, Kind: "wipe"}); err != nil || r.ID != "79" || r.Kind != "wipe" {
+		t.Errorf("Order() = %+v, %v, want the order", r, err)
+	}
 	if all, err := c.Conflicts(ctx); err != nil || len(all) != 1 || all[0].Person != 17 || all[0].Other != 42 {
 		t.Errorf("Conflicts() = %+v, %v, want one", all, err)
 	}
@@ -248,7 +277,7 @@ func TestClientAsks(t *testing.T) {
 	if m, err := c.Withdraw(ctx, admin.Pair{Old: "01", New: "02"}); err != nil || m.Certificates != 2 {
 		t.Errorf("Withdraw() = %+v, %v, want what it changed", m, err)
 	}
-	want := "code branch-1 one;backup monday;state " + id.String() + " revoked;merge 17 42 17;withdraw 01 02"
+	want := "code branch-1 one;backup monday;state " + id.String() + " revoked;rotate branch-1;order wipe " + id.String() + ";merge 17 42 17;withdraw 01 02"
 	if got := strings.Join(o.asked, ";"); got != want {
 		t.Errorf("the operator was asked %q, want %q", got, want)
 	}

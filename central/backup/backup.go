@@ -124,7 +124,7 @@ func (k *Keeper) fresh(ctx context.Context) (fresh bool, err error) {
 			return err
 		}
 		safe, err := tx.Safe()
-		fresh = m.Epoch > safe.Epoch || m.Envelope > safe.Envelope || m.Subject > safe.Subject
+		fresh = m.Beyond(safe)
 		return err
 	})
 	return fresh, err

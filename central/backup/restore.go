@@ -117,7 +117,7 @@ func (m Manifest) beyond(o Manifest) bool {
 	if m.CentralEpoch != o.CentralEpoch {
 		return m.CentralEpoch > o.CentralEpoch
 	}
-	return m.Marks.Epoch > o.Marks.Epoch || m.Marks.Envelope > o.Marks.Envelope || m.Marks.Subject > o.Marks.Subject
+	return m.Marks.Beyond(o.Marks)
 }
 
 func copyFile(from, to string) error {

@@ -75,7 +75,7 @@ func (d *Daemon) box(ctx context.Context, b store.Box) (admin.Box, error) {
 	reports, err := d.registry.Reports(ctx, b.ID)
 	return admin.Box{
 		ID: b.ID, Site: b.Site, Name: b.Name, State: b.State.String(), Joined: b.Joined, Release: b.Release,
-		Seen: peer.Seen, Waiting: peer.Waiting, Reports: shown(reports),
+		Seen: peer.Seen, Waiting: peer.Waiting, Reports: shown(reports), Withheld: b.Withheld,
 	}, err
 }
 
@@ -92,6 +92,9 @@ func (d *Daemon) Box(ctx context.Context, id record.BoxID) (out admin.Detail, er
 		return out, err
 	}
 	if out.Box, err = d.box(ctx, b); err != nil {
+		return out, err
+	}
+	if out.Orders, err = d.orders(ctx, id); err != nil {
 		return out, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, gapsTimeout)
@@ -171,7 +174,7 @@ func (d *Daemon) SetState(ctx context.Context, id record.BoxID, state string) er
 		return err
 	}
 	d.log.InfoContext(ctx, "a box's state was changed", slog.String("box", id.String()), slog.String("state", state))
-	d.bells.Ring(id) // a held poll hears of it at once
+	d.bells.RingAll() // a held poll hears of it at once, and so do the others of the site, whose keys change with it
 	return nil
 }
 

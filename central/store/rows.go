@@ -11,11 +11,19 @@ import (
 	"kazashi.example/sync/wire"
 )
 
-// Marks are the newest rows of the three kinds whose safety is told to boxes. Row numbers rise and are never reused.
+// Marks are the newest rows of the three kinds whose safety is told to boxes, and of what else a backup must not miss. Row numbers rise
+// and are never reused.
 type Marks struct {
 	Epoch    int64 `json:"epoch"`
 	Envelope int64 `json:"envelope"`
 	Subject  int64 `json:"subject"`
+	SiteKey  int64 `json:"site_key"`
+	Order    int64 `json:"order"`
+}
+
+// Beyond reports whether m has anything that o lacks.
+func (m Marks) Beyond(o Marks) bool {
+	return m.Epoch > o.Epoch || m.Envelope > o.Envelope || m.Subject > o.Subject || m.SiteKey > o.SiteKey || m.Order > o.Order
 }
 
 // BoxState says what central makes of a box. Numbers stand in databases and are never reused.

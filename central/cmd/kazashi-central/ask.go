@@ -19,8 +19,8 @@ import (
 func newBox(s *settings) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "box",
-		Short: "Join, list, look at and revoke boxes",
-		Long: `box is about the fleet: codes with which boxes join, what was last heard of each, and which are served.
+		Short: "Join, list, look at, order about and revoke boxes",
+		Long: `box is about the fleet: codes with which boxes join, what was last heard of each, which are served, and orders.
 A BOX is named by its id, 32 hexadecimal digits, as "box list" prints it.`,
 		Example: `  kazashi-central box code --site branch-1 --name "Counter 1"
   kazashi-central box list`,
@@ -29,9 +29,17 @@ A BOX is named by its id, 32 hexadecimal digits, as "box list" prints it.`,
 		newState(s, "revoke", "revoked", "Take a box out of service", `revoke tells a box nothing more from now on, and a connection that is open learns it at once. What
 the box or others still bring of it is held: stored, not opened and never dropped. Its taps go on
 locally until somebody switches it off.`),
-		newState(s, "reinstate", "active", "Put a box back into full service", `reinstate ends a revocation or a quarantine. What was held of the box is opened and settled.`),
+		newState(s, "reinstate", "active", "Put a box back into full service", `reinstate ends a revocation or a quarantine. What was held of the box is opened and settled. It gets the
+site's keys again, and an order to wipe or lock itself that is still open is withdrawn.`),
 		newState(s, "quarantine", "quarantined", "Flag a box to be looked at", `quarantine flags a box by hand, as a fork report does by itself. It is served and its records are
-settled as before.`))
+settled as before.`),
+		newClock(s),
+		newKeysOrder(s, "wipe", "Order a box to erase what names people", `wipe orders a box to erase its site book, its roster and the site's keys, and to sign a certificate of that.
+Records that are not safe stay on it, sealed to central alone, and still come. The box gets no keys until
+"box reinstate", and its site seals under a new one. It works for a box out of service too: revoke a stolen
+box as well.`),
+		newKeysOrder(s, "lock", "Order a box to forget the site's keys that it has open", `lock orders a box to forget the keys that it has open. Nothing is erased: the operator's code at the box opens
+them again. Central gives it none until "box reinstate", and its site seals under a new one.`))
 	return c
 }
 

@@ -15,7 +15,7 @@ func newShow(s *settings) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "show BOX",
 		Short: "Show one box, and what is missing of it",
-		Long: `show prints what "box list" says of a box, and its gaps: records that it must have written, because
+		Long: `show prints what "box list" says of a box, its orders, newest first, and its gaps: records that it must have written, because
 later ones are here or a later epoch names them, and epochs that never came. The box still has them
 and will send them, or they are lost: after the restore of an old backup a box may have deleted
 what only a newer one held. What a box wrote since the newest that is here, nobody can know here.`,
@@ -39,6 +39,9 @@ what only a newer one held. What a box wrote since the newest that is here, nobo
 				return command.PrintJSON(c.OutOrStdout(), b)
 			}
 			if err := printBoxes(c.OutOrStdout(), []admin.Box{b.Box}); err != nil {
+				return err
+			}
+			if err := printOrders(c.OutOrStdout(), b.Orders); err != nil {
 				return err
 			}
 			return printGaps(c.OutOrStdout(), b)

@@ -8,7 +8,7 @@ const (
 
 // schema is version 4, which added site keys, orders and corrections. Times are Unix milliseconds, 0 for none; ids and hashes are octets. Columns that name a person are
 // keyed (…_index: HMAC under K_idx) or sealed (…_sealed: AES-256-GCM under K_row, bound to table and row). A row number of
-// epochs, envelopes and subjects is never reused: a backup's high-water marks name them.
+// epochs, envelopes, subjects, site keys and orders is never reused: a backup's high-water marks name them.
 const schema = `
 CREATE TABLE meta (
 	one INTEGER PRIMARY KEY CHECK (one = 1),
@@ -18,6 +18,8 @@ CREATE TABLE meta (
 	safe_epoch INTEGER NOT NULL DEFAULT 0,
 	safe_envelope INTEGER NOT NULL DEFAULT 0,
 	safe_subject INTEGER NOT NULL DEFAULT 0,
+	safe_site_key INTEGER NOT NULL DEFAULT 0,
+	safe_order INTEGER NOT NULL DEFAULT 0,
 	rosters_epoch INTEGER NOT NULL DEFAULT 0,
 	rosters_n INTEGER NOT NULL DEFAULT 0,
 	renewals_through INTEGER NOT NULL DEFAULT 0,

@@ -128,21 +128,22 @@ func (t *tx) CentralEpoch() (uint64, error) {
 }
 
 const newest = `SELECT (SELECT coalesce(max(row), 0) FROM epochs), (SELECT coalesce(max(row), 0) FROM envelopes),
-	(SELECT coalesce(max(row), 0) FROM subjects)`
+	(SELECT coalesce(max(row), 0) FROM subjects), (SELECT coalesce(max(row), 0) FROM site_keys), (SELECT coalesce(max(row), 0) FROM orders)`
 
 func scanMarks(s scanner) (m store.Marks, err error) {
-	return m, s.Scan(&m.Epoch, &m.Envelope, &m.Subject)
+	return m, s.Scan(&m.Epoch, &m.Envelope, &m.Subject, &m.SiteKey, &m.Order)
 }
 
 func (t *tx) Marks() (store.Marks, error) { return one(t.row(newest), scanMarks) }
 
 func (t *tx) Safe() (store.Marks, error) {
-	return one(t.row("SELECT safe_epoch, safe_envelope, safe_subject FROM meta"), scanMarks)
+	return one(t.row("SELECT safe_epoch, safe_envelope, safe_subject, safe_site_key, safe_order FROM meta"), scanMarks)
 }
 
 func (t *tx) SetSafe(m store.Marks) error {
 	return t.exec(`UPDATE meta SET safe_epoch = max(safe_epoch, ?), safe_envelope = max(safe_envelope, ?),
-		safe_subject = max(safe_subject, ?)`, m.Epoch, m.Envelope, m.Subject)
+		safe_subject = max(safe_subject, ?), safe_site_key = max(safe_site_key, ?), safe_order = max(safe_order, ?)`,
+		m.Epoch, m.Envelope, m.Subject, m.SiteKey, m.Order)
 }
 
 func (t *tx) ReserveAcks(n uint64) (uint64, error) {
