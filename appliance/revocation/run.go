@@ -5,14 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"kazashi.example/appliance/fetch"
-	"kazashi.example/sync/uplink"
 	"kazashi.example/sync/wire"
 )
 
@@ -73,15 +71,15 @@ func (c *Cache) Fetch(ctx context.Context, remote Remote, offers []wire.SetOffer
 
 // follow keeps up with the offers.
 func (c *Cache) follow(ctx context.Context, j job) error {
-	line, refused := backoff{retryFirst, retryFirst, retryLast}, backoff{refuseFirst, refuseFirst, refuseLast}
-	mending := backoff{retryFirst, retryFirst, refuseLast} // a disk that decays again and again is not read and written all day
+	line, refused := fetch.Backoff{First: retryFirst, Last: retryLast}, fetch.Backoff{First: refuseFirst, Last: refuseLast}
+	mending := fetch.Backoff{First: retryFirst, Last: refuseLast} // a disk that decays again and again is not read and written all day
 	for ctx.Err() == nil {
 		select {
 		case <-c.news: // looked at now
 		default:
 		}
 		if c.setAsideNow(ctx) > 0 {
-			pause(ctx, mending.after(0))
+			pause(ctx, mending.After(0))
 		}
 		before := c.gained.Load()
 		err := c.catchUp(ctx, j, c.latest())
@@ -90,19 +88,19 @@ func (c *Cache) follow(ctx context.Context, j job) error {
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case err == nil:
-			line.reset()
-			refused.reset()
+			line.Reset()
+			refused.Reset()
 		case errors.Is(err, errLater):
-			line.reset()
-			wait = (&backoff{askLater, askLater, askLater}).after(0)
+			line.Reset()
+			wait = (&fetch.Backoff{First: askLater, Last: askLater}).After(0)
 		case errors.Is(err, fetch.ErrLine):
 			if c.gained.Load() > before {
-				line.reset()
+				line.Reset()
 			}
-			wait = line.after(asked(err))
+			wait = line.After(fetch.Asked(err))
 			c.Log.InfoContext(ctx, "fetching a revocation set is gone on with later", slog.Any("error", err))
 		default:
-			wait = refused.after(0)
+			wait = refused.After(0)
 			c.Log.WarnContext(ctx, "a newer revocation set could not be taken; it is tried again later", slog.Any("error", err))
 		}
 		select {
@@ -136,27 +134,6 @@ func (c *Cache) catchUp(ctx context.Context, j job, offers []wire.SetOffer) erro
 		}
 	}
 	return errors.Join(faults...)
-}
-
-// backoff is a pause that doubles.
-type backoff struct{ next, first, last time.Duration }
-
-func (b *backoff) reset() { b.next = b.first }
-
-// after is a time in the second half of the pause, so that boxes do not come back in step, and not before least.
-func (b *backoff) after(least time.Duration) <-chan time.Time {
-	d := b.next
-	b.next = min(2*d, b.last)
-	return time.After(max(d/2, least) + rand.N(max(d, least)/2))
-}
-
-// asked is how long the remote asked to wait.
-func asked(err error) time.Duration {
-	var r *uplink.Refusal
-	if errors.As(err, &r) {
-		return r.After
-	}
-	return 0
 }
 
 func pause(ctx context.Context, until <-chan time.Time) {
