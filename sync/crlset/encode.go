@@ -42,8 +42,13 @@ func (r *region) measure(f *frame, head uint16, size uint) bool {
 	return highsAt+f.n+f.room <= size*8
 }
 
-// offsets are scratch of the encoder.
-var offsets = sync.Pool{New: func() any { return new([MaxBlock]uint64) }}
+// scratch is room to encode a block.
+type scratch struct {
+	offsets, dates [MaxBlock]uint64
+	digits         [MaxBlock]uint16
+}
+
+var scratches = sync.Pool{New: func() any { return new(scratch) }}
 
 // Encode appends block i with these entries, 1 to MaxBlock of them in rising order, to dst. ErrPlan if one has its place in
 // another block or is more than a block can tell, ErrOrder if they do not rise. No entries are no octets.
@@ -63,48 +68,61 @@ func (r *region) encode(dst []byte, base Key, entries []Entry) ([]byte, error) {
 	if entries[0].Key.Compare(base) < 0 || r.ends(entries[len(entries)-1].Key) {
 		return nil, fmt.Errorf("%w: entry outside its region", ErrPlan)
 	}
-	g := offsets.Get().(*[MaxBlock]uint64)
-	defer offsets.Put(g)
-	n, plain, err := r.gather(g, base, entries)
+	s := scratches.Get().(*scratch)
+	defer scratches.Put(s)
+	n, err := r.gather(s, base, entries)
 	if err != nil {
 		return nil, err
 	}
 	if n < len(entries) {
 		return nil, fmt.Errorf("%w: entry outside its block", ErrPlan)
 	}
-	return r.put(dst, g, base, entries, plain)
+	return r.put(dst, s, base, entries)
 }
 
-// gather fills g with the offsets of the first entries, as many as the block at base has, and reports whether it must be plain. n is
-// MaxBlock+1 if the block would have more than it can.
-func (r *region) gather(g *[MaxBlock]uint64, base Key, entries []Entry) (n int, plain bool, err error) {
-	c, tail, shift := r.code, r.tail, r.shift
-	odd, last := uint64(0), uint64(0)
-	for n = range entries {
-		e := &entries[n]
-		d := e.Key.Sub(base)
-		if tail > 0 {
-			d = shr(d, tail)
+// gather takes the offsets of the first entries, as many as the block at base has. n is MaxBlock+1 if it would have more than it can.
+func (r *region) gather(s *scratch, base Key, entries []Entry) (n int, err error) {
+	if r.tail == 0 {
+		n = near(s.offsets[:], base, entries, r.shift)
+	}
+	for ; n < len(entries); n++ {
+		d := entries[n].Key.Sub(base)
+		if r.tail > 0 {
+			d = shr(d, r.tail)
 		}
-		if uint64(d.A)|d.B|d.C>>(shift&63) != 0 {
-			return n, odd != 0, nil
+		if uint64(d.A)|d.B|d.C>>r.shift != 0 {
+			return n, nil
 		}
 		if n == MaxBlock {
-			return n + 1, odd != 0, nil
+			return n + 1, nil
 		}
-		if d.C <= last && n > 0 && (tail == 0 || e.Key.Compare(entries[n-1].Key) <= 0) {
-			return 0, false, ErrOrder
+		if n > 0 && entries[n].Key.Compare(entries[n-1].Key) <= 0 {
+			return 0, ErrOrder
 		}
-		g[n], last = d.C, d.C
-		odd |= c.misses(e)
+		s.offsets[n] = d.C
 	}
-	return len(entries), odd != 0, nil
+	return n, nil
 }
 
-// put writes one block of entries whose offsets were gathered, which takes the room of these.
-func (r *region) put(dst []byte, g *[MaxBlock]uint64, base Key, entries []Entry, plain bool) ([]byte, error) {
+// near is gather for as long as nothing is out of the way.
+func near(offsets []uint64, base Key, entries []Entry, shift uint8) int {
+	entries = entries[:min(len(entries), len(offsets))]
+	last := uint64(0)
+	for i := range entries {
+		k := &entries[i].Key
+		v := k.C - base.C
+		if k.C < base.C || k.B != base.B || k.A != base.A || v>>(shift&63) != 0 || v <= last && i > 0 {
+			return i
+		}
+		offsets[i], last = v, v
+	}
+	return len(entries)
+}
+
+// put writes one block of entries whose offsets were gathered.
+func (r *region) put(dst []byte, s *scratch, base Key, entries []Entry) ([]byte, error) {
 	head := uint16(len(entries) - 1)
-	if plain {
+	if !r.code.tell(s, entries) {
 		for i := range entries {
 			if !r.code.tells(&entries[i]) {
 				return nil, fmt.Errorf("%w: reason or date out of range", ErrPlan)
@@ -115,16 +133,18 @@ func (r *region) put(dst []byte, g *[MaxBlock]uint64, base Key, entries []Entry,
 	var f frame
 	r.measure(&f, head, 0)
 	w := pack.NewWriter(binary.LittleEndian.AppendUint16(dst, head))
-	w.PutHighs(g[:len(entries)], f.k)
+	offsets := s.offsets[:len(entries)]
+	w.PutHighs(offsets, f.k)
 	w.Pad(f.room)
-	w.PutAll(g[:len(entries)], f.k)
+	w.PutAll(offsets, f.k)
 	if r.tail > 0 {
 		r.putTails(&w, base, entries)
 	}
-	if plain {
+	if f.plain {
 		r.code.putPlain(&w, entries)
 	} else {
-		r.code.putDigits(&w, g, entries)
+		r.code.putDigits(&w, s.digits[:len(entries)])
+		w.PutAll(s.dates[:len(entries)], uint(r.code.low))
 	}
 	return w.Bytes(), nil
 }
@@ -158,31 +178,42 @@ func (c *code) putPlain(w *pack.Writer, entries []Entry) {
 	}
 }
 
-// misses is 0 if the code can tell e without the plain form.
-func (c *code) misses(e *Entry) uint64 {
-	_, late := bits.Sub64(c.span-1, uint64(e.Date-c.base), 0) // never without dates, where the span is 0
-	return uint64(e.Reason>>4) | uint64(c.index[e.Reason&15])>>63 | late
+// tell makes digits and dates; false if they cannot tell an entry, and the block must be plain.
+func (c *code) tell(s *scratch, entries []Entry) bool {
+	a, low, base, odd := uint64(len(c.reasons)), c.low&63, c.base, uint64(0)
+	end := c.span - 1 // without dates the span is 0, and none is past its end
+	if c.columns&Dates == 0 {
+		a = 0
+	}
+	dates, digits := s.dates[:len(entries)], s.digits[:len(entries)]
+	for i := range entries {
+		date, reason := uint64(entries[i].Date-base), entries[i].Reason
+		index := uint64(c.index[reason&15])
+		_, late := bits.Sub64(end, date, 0)
+		odd |= late | index>>63 | uint64(reason>>4)
+		dates[i], digits[i] = date, uint16(date>>low*a+index)
+	}
+	return odd == 0
 }
 
-// putDigits writes the words of digits, and the low dates after them, for which it takes room.
-func (c *code) putDigits(w *pack.Writer, room *[MaxBlock]uint64, entries []Entry) {
-	x, a, low, dates := c.radix, uint64(len(c.reasons)), c.low&63, uint64(0)
-	if c.columns&Dates != 0 {
-		dates = ^dates
+// putDigits writes digits in words.
+func (c *code) putDigits(w *pack.Writer, digits []uint16) {
+	x := c.radix
+	if x.R < 2 {
+		return
 	}
-	for rest := entries; x.R > 1 && len(rest) > 0; {
-		n := min(len(rest), int(x.PerMax))
-		word := uint64(0)
-		for i := n - 1; i >= 0; i-- {
-			word = word*x.R + uint64(rest[i].Date-c.base)&dates>>low*a + uint64(c.index[rest[i].Reason&15])
-		}
-		w.Put(word, uint(x.Width[n]))
-		rest = rest[n:]
+	per, width, r := int(x.PerMax), uint(x.Width[x.PerMax]), x.R
+	for ; len(digits) >= per; digits = digits[per:] {
+		w.Put(word(digits[:per], r), width)
 	}
-	if c.low > 0 {
-		for i := range entries {
-			room[i] = uint64(entries[i].Date - c.base)
-		}
-		w.PutAll(room[:len(entries)], uint(low))
+	w.Put(word(digits, r), uint(x.Width[len(digits)]))
+}
+
+// word is digits in one number, the first least significant.
+func word(digits []uint16, radix uint64) uint64 {
+	v := uint64(0)
+	for i := len(digits) - 1; i >= 0; i-- {
+		v = v*radix + uint64(digits[i])
 	}
+	return v
 }

@@ -13,6 +13,7 @@ import (
 const (
 	lookAhead   = MaxBlock // entries
 	fewEntries  = 1 << 13  // up to which memory grows with them
+	someEntries = 1 << 12  // come between two times at which blocks are written
 	aimed       = 256      // entries of a block; a block of 2^shift keys comes within √2 of it
 	drifted     = 4        // times more or fewer entries than aimed make a new region
 	driftBlocks = 16       // over so many blocks
@@ -23,8 +24,8 @@ const (
 	plainCost   = 4000     // bits that a block becomes longer by, about
 )
 
-// PlanningWriter makes a set's file and its plan from entries as they come. It holds twice the look-ahead in memory and four octets
-// a block. It belongs to one goroutine, and an error is final.
+// PlanningWriter makes a set's file and its plan from entries as they come. It writes what no later entry can change. It holds twice the
+// look-ahead in memory and four octets a block. It belongs to one goroutine, and an error is final.
 type PlanningWriter struct {
 	columns Columns
 	out     *appender
@@ -32,18 +33,19 @@ type PlanningWriter struct {
 	code    *code
 	window  []Entry // those that are written and not yet overwritten included
 	gone    int     // of the window, written
+	due     int     // entries of the window at which to write
 	last    Key
 	any     bool
 	done    uint64 // entries written
 	stay    uint64 // until so many are written, the open region stays
 	octets  []byte
-	offsets *[MaxBlock]uint64 // of the block that is being written
+	scratch *scratch // of write
 	err     error
 }
 
 // NewPlanningWriter begins a file of these columns.
 func NewPlanningWriter(w io.Writer, c Columns) *PlanningWriter {
-	return &PlanningWriter{columns: c, out: newAppender(w)}
+	return &PlanningWriter{columns: c, out: newAppender(w), due: 2 * lookAhead}
 }
 
 // Add takes the next entry: ErrOrder if it does not rise, ErrPlan if it is more than any set can tell.
@@ -52,13 +54,13 @@ func (w *PlanningWriter) Add(e Entry) error { return w.AddBatch([]Entry{e}) }
 // AddBatch takes the next entries; see Add. The slice may be used again afterwards.
 func (w *PlanningWriter) AddBatch(entries []Entry) error {
 	for len(entries) > 0 && w.err == nil {
-		n := min(len(entries), 2*lookAhead-len(w.window))
+		n := min(len(entries), w.due-len(w.window))
 		w.makeRoom(n)
 		if w.err = w.take(entries[:n]); w.err != nil {
 			break
 		}
-		if entries = entries[n:]; w.code != nil || len(w.window) == 2*lookAhead {
-			w.err = w.write(lookAhead)
+		if entries = entries[n:]; len(w.window) >= w.due {
+			w.err = w.write(false)
 		}
 	}
 	return w.err
@@ -75,22 +77,31 @@ func (w *PlanningWriter) makeRoom(n int) {
 	}
 }
 
-// take moves entries to the window, for which there is room, if they rise.
+// take moves entries to the window, for which there is room, if they rise. A few at a time are nearer.
 func (w *PlanningWriter) take(entries []Entry) error {
-	if !w.any {
-		w.window, w.last, w.any = append(w.window, entries[0]), entries[0].Key, true
-		entries = entries[1:]
-	}
-	last, to := w.last, w.window[len(w.window):len(w.window)+len(entries)]
-	for i := range to {
-		e := &entries[i]
-		if !above(&e.Key, &last) {
+	for len(entries) > 0 {
+		some := entries[:min(len(entries), aimed)]
+		if w.any && !above(&some[0].Key, &w.last) || !rises(some) {
 			return ErrOrder
 		}
-		to[i], last = *e, e.Key
+		w.window = append(w.window, some...)
+		w.last, w.any = some[len(some)-1].Key, true
+		entries = entries[len(some):]
 	}
-	w.window, w.last = w.window[:len(w.window)+len(to)], last
 	return nil
+}
+
+// rises reports whether each is above the one before.
+func rises(entries []Entry) bool {
+	k := &entries[0].Key
+	for i := range entries[1:] {
+		next := &entries[1+i].Key
+		if !above(next, k) {
+			return false
+		}
+		k = next
+	}
+	return true
 }
 
 // above is k.Compare(l) > 0 for a loop that does little else.
@@ -104,7 +115,7 @@ func above(k, l *Key) bool {
 // Close writes the rest of the file. The writer below stays open.
 func (w *PlanningWriter) Close() (Summary, error) {
 	if w.err == nil {
-		w.err = w.write(0)
+		w.err = w.write(true)
 	}
 	if w.err != nil {
 		return Summary{}, w.err
@@ -113,25 +124,30 @@ func (w *PlanningWriter) Close() (Summary, error) {
 	return w.out.close(w.layout.plan)
 }
 
-// write writes blocks until no more than keep entries are left in the window.
-func (w *PlanningWriter) write(keep int) (err error) {
+// write writes the blocks that it can tell from what has come; all: nothing more comes.
+func (w *PlanningWriter) write(all bool) (err error) {
 	if w.code == nil {
 		if err := w.begin(); err != nil {
 			return err
 		}
 	}
-	w.offsets = offsets.Get().(*[MaxBlock]uint64)
-	defer offsets.Put(w.offsets)
-	for len(w.window)-w.gone > keep {
-		n, err := w.block(w.window[w.gone:])
+	w.scratch = scratches.Get().(*scratch)
+	defer scratches.Put(w.scratch)
+	for rest := w.window[w.gone:]; len(rest) > 0; rest = w.window[w.gone:] {
+		n, err := w.block(rest, all || len(rest) > lookAhead)
 		if err != nil {
 			return err
 		}
+		if n == 0 {
+			break
+		}
 		w.gone += n
 	}
-	if len(w.window) == 2*lookAhead {
+	left := len(w.window) - w.gone
+	if w.gone >= left || len(w.window) == 2*lookAhead {
 		w.window, w.gone = w.window[:copy(w.window, w.window[w.gone:])], 0
 	}
+	w.due = min(len(w.window)+max(someEntries, left/4), 2*lookAhead)
 	return nil
 }
 
@@ -147,57 +163,75 @@ func (w *PlanningWriter) begin() (err error) {
 	return err
 }
 
-// block writes the block of the first entry, and returns how many entries it has.
-func (w *PlanningWriter) block(rest []Entry) (int, error) {
-	b, n, plain, err := w.next(rest)
-	if err == nil && n == 0 {
-		b, n, plain, err = w.open(rest)
+// block writes the block of the first entry, and returns how many entries it has; 0 if that or its region depend on what comes next. sure:
+// the whole look-ahead is there, or all that ever comes.
+func (w *PlanningWriter) block(rest []Entry, sure bool) (n int, err error) {
+	b, ok := w.place(rest[0].Key)
+	if ok {
+		if n, err = w.current().gather(w.scratch, w.current().base(b), rest); err != nil {
+			return 0, err
+		}
+		if n == len(rest) && !sure {
+			return 0, nil
+		}
+		ok = n <= MaxBlock && (w.usual(n) || sure && w.goesOn(rest, b))
 	}
-	if err != nil {
-		return 0, err
+	if !ok && !sure {
+		return 0, nil
 	}
-	r := w.current()
-	for r.first+b > w.out.blocks() {
-		if err := w.out.put(nil); err != nil {
+	if !ok {
+		if err := w.open(rest); err != nil {
+			return 0, err
+		}
+		b = 0
+		if n, err = w.current().gather(w.scratch, rest[0].Key, rest); err != nil {
 			return 0, err
 		}
 	}
-	if w.octets, err = r.put(w.octets[:0], w.offsets, r.base(b), rest[:n], plain); err != nil {
-		return 0, err
+	return n, w.put(b, rest[:n])
+}
+
+// put writes block b of the open region, whose offsets were gathered.
+func (w *PlanningWriter) put(b int, entries []Entry) (err error) {
+	r := w.current()
+	for r.first+b > w.out.blocks() {
+		if err := w.out.put(nil); err != nil {
+			return err
+		}
+	}
+	if w.octets, err = r.put(w.octets[:0], w.scratch, r.base(b), entries); err != nil {
+		return err
 	}
 	r.blocks = b + 1
 	w.layout.blocks = r.first + r.blocks
 	w.layout.plan.Regions[len(w.layout.regions)-1].Blocks = uint32(r.blocks)
-	w.done += uint64(n)
-	return n, w.out.put(w.octets)
+	w.done += uint64(len(entries))
+	return w.out.put(w.octets)
 }
 
 // current is the region that blocks are written to.
 func (w *PlanningWriter) current() *region { return &w.layout.regions[len(w.layout.regions)-1] }
 
-// next is the block of the first entry, how many entries it has and whether it must be plain. No entries: the open region does not suit.
-func (w *PlanningWriter) next(rest []Entry) (b, n int, plain bool, err error) {
+// place is the block of a key in the open region; false if the region ends before.
+func (w *PlanningWriter) place(k Key) (b int, ok bool) {
 	if len(w.layout.regions) == 0 {
-		return 0, 0, false, nil
+		return 0, false
 	}
 	r := w.current()
-	hi, ok := r.reach(rest[0].Key)
+	hi, ok := r.reach(k)
 	if !ok || hi>>r.shift >= math.MaxUint32 || int(hi>>r.shift)-r.blocks > emptyRun {
-		return 0, 0, false, nil
+		return 0, false
 	}
-	b = int(hi >> r.shift)
-	n, plain, err = r.gather(w.offsets, r.base(b), rest)
-	if n > MaxBlock || !w.suits(rest, b, n) {
-		n = 0
-	}
-	return b, n, plain, err
+	return int(hi >> r.shift), true
 }
 
-// suits reports whether the open region goes on to have the density that it was laid out for, from block b with n entries on.
-func (w *PlanningWriter) suits(rest []Entry, b, n int) bool {
-	if w.done < w.stay || n > aimed/drifted && n < aimed*drifted {
-		return true
-	}
+// usual reports whether a block of n entries needs no look at what comes next.
+func (w *PlanningWriter) usual(n int) bool {
+	return w.done < w.stay || n > aimed/drifted && n < aimed*drifted
+}
+
+// goesOn reports whether the open region has from block b on the density that it was laid out for.
+func (w *PlanningWriter) goesOn(rest []Entry, b int) bool {
 	r := w.current()
 	limit := uint64(b+driftBlocks) << r.shift
 	if limit>>r.shift != uint64(b+driftBlocks) {
@@ -239,10 +273,10 @@ func (r *region) within(rest []Entry, limit uint64) int {
 	})
 }
 
-// open begins a region at the first entry; see next.
-func (w *PlanningWriter) open(rest []Entry) (b, n int, plain bool, err error) {
+// open begins a region at the first entry.
+func (w *PlanningWriter) open(rest []Entry) error {
 	if len(w.layout.regions) == MaxRegions {
-		return 0, 0, false, fmt.Errorf("%w: more than %d regions", ErrPlan, MaxRegions)
+		return fmt.Errorf("%w: more than %d regions", ErrPlan, MaxRegions)
 	}
 	start := rest[0].Key
 	g := Region{Start: start.octets(), Blocks: 1}
@@ -254,11 +288,7 @@ func (w *PlanningWriter) open(rest []Entry) (b, n int, plain bool, err error) {
 		w.stay = w.done + lookAhead
 	}
 	w.layout.plan.Regions = append(w.layout.plan.Regions, g)
-	if err := w.layout.add(g, w.code); err != nil {
-		return 0, 0, false, err
-	}
-	n, plain, err = w.current().gather(w.offsets, start, rest)
-	return 0, n, plain, err
+	return w.layout.add(g, w.code)
 }
 
 // even is how many entries from the first on have one density, as far as doubling tells.
@@ -312,83 +342,5 @@ func (k Key) len() int {
 		return 64 + bits.Len64(k.B)
 	default:
 		return bits.Len64(k.C)
-	}
-}
-
-// expectedReasons are those seen more than once in the look-ahead: one that is rarer costs less in plain blocks.
-func expectedReasons(window []Entry, c Columns) []Reason {
-	var seen [16]int
-	for i := range window {
-		seen[window[i].Reason&15]++
-	}
-	if c == 0 || c == Dates && seen[CertificateHold] < 2 {
-		return []Reason{Unspecified} // without dates, the plain form has a hold flag at no more than the digits would cost
-	}
-	if c == Dates {
-		return []Reason{Unspecified, CertificateHold}
-	}
-	var out []Reason
-	for r, n := range seen {
-		if n > 1 || n > 0 && len(window) < lookAhead {
-			out = append(out, Reason(r))
-		}
-	}
-	if len(out) == 0 {
-		out = append(out, Unspecified)
-	}
-	return out
-}
-
-// expectedDates is the range of the look-ahead, widened by what later entries and the next weeks' will need.
-func expectedDates(window []Entry, reasons int) (base int64, span uint64) {
-	if len(window) == 0 {
-		return 0, 1
-	}
-	first, last := usualDates(window)
-	seen := last - first
-	first = max(first-seen/512, -dateBias)
-	last = min(last+seen/64, dateBias-1)
-	span = uint64(last - first + 1)
-	low := lowBits(span, reasons)
-	return first, min(((span-1)>>low+1)<<low, uint64(dateBias-first)) // up to here digits cost no more
-}
-
-// usualDates is the range of dates without the few that would cost all others more than the plain form costs their blocks.
-func usualDates(window []Entry) (first, last int64) {
-	most := len(window) / 2048 // that may be left out at either end
-	early, late := extremes{most: most + 1}, extremes{most: most + 1}
-	for i := range window {
-		early.add(window[i].Date)
-		late.add(^window[i].Date)
-	}
-	least := math.Inf(1)
-	for a := 0; a <= most; a = 2*a + 1 {
-		for b := 0; b <= most; b = 2*b + 1 {
-			from, to := early.dates[a], ^late.dates[b]
-			if cost := float64(len(window))*math.Log2(float64(to-from+1)) + float64(a+b)*plainCost; cost < least {
-				first, last, least = from, to, cost
-			}
-		}
-	}
-	return first, last
-}
-
-// extremes are the least of the dates that were added, so many at most, rising.
-type extremes struct {
-	dates []int64
-	most  int
-}
-
-func (x *extremes) add(date int64) {
-	switch end := len(x.dates) - 1; {
-	case len(x.dates) < x.most:
-		x.dates = append(x.dates, date)
-	case date < x.dates[end]:
-		x.dates[end] = date
-	default:
-		return
-	}
-	for i := len(x.dates) - 1; i > 0 && x.dates[i] < x.dates[i-1]; i-- {
-		x.dates[i], x.dates[i-1] = x.dates[i-1], x.dates[i]
 	}
 }
