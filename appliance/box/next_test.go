@@ -38,7 +38,7 @@ func practice(t *testing.T, w *world.World) func(*trust.Bundle) {
 // ruled makes c give a rule that asks for the card.
 func (c *central) ruled(t *testing.T) {
 	t.Helper()
-	msg, err := rule.Set{Version: rule.Version{CentralEpoch: 1, N: 1}, Issued: 1, Rules: []rule.Rule{{
+	msg, err := rule.Set{Version: rule.Version{CentralEpoch: 1, N: 1}, Issued: 1, Site: "branch-1", Rules: []rule.Rule{{
 		Service: "practice.library", Verifier: "practice-city", Basis: record.BasisDrill, Evidence: record.EvidenceCard, Practice: true,
 		ListFull: 1, ListProvisional: 2, TooOld: rule.TooOldRefuse, Hierarchies: []certid.Hierarchy{certid.HierarchyPractice},
 	}}}.Sign(c.signs)

@@ -40,12 +40,19 @@ var (
 	ErrOlder = errors.New("not newer than what is held")
 	// ErrElsewhere says that a signed message was made for another box.
 	ErrElsewhere = errors.New("made for another box")
+	// ErrNoPrevious says that there is no trust bundle to go back to.
+	ErrNoPrevious = errors.New("no usable trust bundle from before is kept here")
+	// ErrReverted says that the box went back to the bundle before already; another way on is a newer bundle.
+	ErrReverted = errors.New("already back at the trust bundle before; only a newer one leads on")
+	// ErrRootReplaced says that the bundle before was signed by root keys that others took the place of, maybe because they were stolen.
+	ErrRootReplaced = errors.New("the trust bundle before was signed by root keys that have been replaced since")
 	// ErrGap says that verdicts are missing between those held and those that came.
 	ErrGap = errors.New("verdicts are missing before these")
 )
 
 const (
 	filePlace    = "place.cbor"
+	fileReverted = "trust.reverted"
 	fileTrust    = "trust.cbor"
 	fileRules    = "rules.cbor"
 	fileVerdicts = "desired.db"
@@ -76,9 +83,19 @@ type Store struct {
 
 	applying sync.Mutex // lets one bundle or rule set at a time in; held across the write to the disk
 
-	mu    sync.RWMutex // guards what follows; held for moments only, a tap waits for it
-	trust belief
-	rules rule.Set
+	now func() (time.Time, record.Confidence) // nil: no date is known
+
+	mu       sync.RWMutex // guards what follows; held for moments only, a tap waits for it
+	trust    belief
+	newest   newest
+	reverted bool // trust is the bundle before newest
+	rules    rule.Set
+}
+
+// newest is what no later bundle may fall behind: the highest number and the last root set that were ever believed here.
+type newest struct {
+	Number uint64            `cbor:"1,keyasint"`
+	Root   trust.Fingerprint `cbor:"2,keyasint"`
 }
 
 // belief is a verified bundle in the forms in which it is used.
@@ -106,6 +123,9 @@ func Create(dir string, place Place, bundle []byte) error {
 	}
 	b, err := canon.Encode(place)
 	if err != nil {
+		return err
+	}
+	if err := setAside(filepath.Join(dir, fileReverted)); err != nil { // what somebody went back from ends with the place
 		return err
 	}
 	if err := durable.WriteFile(filepath.Join(dir, fileTrust), bundle, 0o600); err != nil {
@@ -184,12 +204,35 @@ func (s *Store) SealKey() seal.PublicKey {
 	return s.trust.sealTo
 }
 
-// For finds a service's rule and the version of the set it comes from.
+// For finds a service's rule and the version of the set it comes from. A rule whose legal approval is over, or no longer in the bundle, is
+// out of force.
 func (s *Store) For(id record.ServiceID) (rule.Rule, rule.Version, bool) {
+	today, _ := s.today()
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	r, ok := s.rules.For(id)
+	if ok && r.NeedsApproval() && !s.trust.Approves(r.Verifier, today) {
+		return rule.Rule{}, s.rules.Version, false
+	}
 	return r, s.rules.Version, ok
+}
+
+// RuleSet is the set held, rules out of force included; without a version if there is none.
+func (s *Store) RuleSet() rule.Set {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.rules
+}
+
+// Clock lets dates in bundles be judged, by what the box knows of the time: an approval's end by any time it has, since a wrong one can only
+// end it early, a bundle's by a checked one alone. To be called before the store is shared.
+func (s *Store) Clock(now func() (time.Time, record.Confidence)) { s.now = now }
+
+func (s *Store) today() (time.Time, record.Confidence) {
+	if s.now == nil {
+		return time.Time{}, record.ConfidenceNone
+	}
+	return s.now()
 }
 
 // Rules is the version of the rule set held; zero if none is.

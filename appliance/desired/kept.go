@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"kazashi.example/sync/canon"
 	"kazashi.example/sync/durable"
 	"kazashi.example/sync/rule"
 	"kazashi.example/sync/trust"
@@ -22,7 +23,20 @@ const (
 
 // recallTrust believes the kept bundle, or the one before it.
 func (s *Store) recallTrust(ctx context.Context) error {
-	err := s.recall(ctx, fileTrust, func(b []byte) error {
+	floor, back, err := reverted(s.dir, s.place)
+	switch {
+	case err != nil:
+		return fmt.Errorf("reading the trust bundle: %w", err)
+	case back != nil:
+		s.goBack(*back, floor)
+		return nil
+	case floor.Number > 0: // a mark of a way back that ended, or leads nowhere
+		s.log.WarnContext(ctx, "a way back to an older trust bundle has ended", slog.Uint64("from", floor.Number))
+		if err := s.removeMark(); err != nil {
+			return err
+		}
+	}
+	err = s.recall(ctx, fileTrust, func(b []byte) error {
 		kept, err := open(b, trust.Terms{Root: s.place.Root})
 		if err == nil {
 			s.believe(kept)
@@ -38,7 +52,7 @@ func (s *Store) recallTrust(ctx context.Context) error {
 // recallRules obeys the kept rules, or those before them, or none: central is asked for what is missing.
 func (s *Store) recallRules(ctx context.Context) error {
 	err := s.recall(ctx, fileRules, func(b []byte) error {
-		set, err := rule.Open(s.Trust(), b, rule.Terms{})
+		set, err := rule.Open(s.Trust(), b, s.keptTerms())
 		if err == nil {
 			s.obey(set)
 		}
@@ -56,13 +70,41 @@ func (s *Store) recallRules(ctx context.Context) error {
 	}
 }
 
+// reverted looks whether the box is back at an older bundle, which it then returns. A mark counts as long as the bundle that it names is the
+// newest here, and the one before can be believed. The floor is the mark's, or zero where there is none.
+func reverted(dir string, place Place) (floor newest, back *belief, err error) {
+	b, err := os.ReadFile(filepath.Join(dir, fileReverted))
+	if errors.Is(err, fs.ErrNotExist) {
+		return newest{}, nil, nil
+	}
+	if err != nil {
+		return newest{}, nil, err
+	}
+	if err := canon.Decode(b, &floor, maxPlace); err != nil {
+		return newest{Number: 1}, nil, nil //nolint:nilerr // damaged: it marks nothing
+	}
+	if b, err := os.ReadFile(filepath.Join(dir, fileTrust)); err == nil {
+		if o, err := trust.Open(b, trust.Terms{Root: place.Root}); err == nil && o.Number != floor.Number {
+			return floor, nil, nil
+		}
+	}
+	b, err = os.ReadFile(filepath.Join(dir, fileTrust+previous))
+	if err != nil {
+		return floor, nil, nil //nolint:nilerr // without it the newest is the best there is
+	}
+	if kept, err := open(b, trust.Terms{Root: place.Root}); err == nil && kept.Root == floor.Root && kept.Number < floor.Number {
+		return floor, &kept, nil
+	}
+	return floor, nil, nil
+}
+
 // openRules reads the rules in force from the disk; none, without an error, if the bundle in force does not vouch for them.
 func (s *Store) openRules() (rule.Set, error) {
 	b, err := os.ReadFile(filepath.Join(s.dir, fileRules))
 	if err != nil {
 		return rule.Set{}, fmt.Errorf("reading the rules: %w", err)
 	}
-	set, err := rule.Open(s.Trust(), b, rule.Terms{})
+	set, err := rule.Open(s.Trust(), b, s.keptTerms())
 	if err != nil {
 		s.log.Error("the trust bundle no longer vouches for the rules; taps are refused until central sends others", slog.Any("error", err))
 		return rule.Set{}, setAside(filepath.Join(s.dir, fileRules))
@@ -124,7 +166,7 @@ func (s *Store) replace(name string, b []byte) error {
 
 // setAsideAll clears the way for another central.
 func setAsideAll(dir string) error {
-	for _, name := range []string{fileRules, fileRules + previous, fileTrust, fileTrust + previous, fileVerdicts} {
+	for _, name := range []string{fileRules, fileRules + previous, fileReverted, fileTrust, fileTrust + previous, fileVerdicts} {
 		if err := setAside(filepath.Join(dir, name)); err != nil {
 			return err
 		}

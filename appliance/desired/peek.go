@@ -27,6 +27,11 @@ func peek(dir string) (belief, error) {
 	if err != nil {
 		return belief{}, err
 	}
+	if _, back, err := reverted(dir, place); err != nil {
+		return belief{}, fmt.Errorf("reading the trust bundle: %w", err)
+	} else if back != nil {
+		return *back, nil
+	}
 	b, err := os.ReadFile(filepath.Join(dir, fileTrust))
 	if err != nil {
 		return belief{}, fmt.Errorf("reading the trust bundle: %w", err)

@@ -106,7 +106,7 @@ func (c *central) bundle(n uint64, change ...func(*trust.Bundle)) []byte {
 // rules is a set with one practice service.
 func (c *central) rules(v rule.Version, service record.ServiceID) []byte {
 	c.t.Helper()
-	set := rule.Set{Version: v, Issued: 1, Rules: []rule.Rule{{
+	set := rule.Set{Version: v, Issued: 1, Site: c.place().Site, Rules: []rule.Rule{{
 		Service: service, Verifier: "kiyose", Basis: record.BasisDrill, Evidence: record.EvidenceCertificate, ListFull: 1,
 		ListProvisional: 2, TooOld: rule.TooOldRefuse, Hierarchies: []certid.Hierarchy{certid.HierarchyPractice}, Practice: true,
 	}}}

@@ -100,7 +100,7 @@ func (l *Link) question(ctx context.Context) (wire.Poll, error) {
 		return wire.Poll{}, err
 	}
 	p := wire.Poll{
-		Verdicts: held, Acks: l.Journal.Version(), Rules: l.Desired.Rules(), Trust: l.Desired.Trust().Number, Sets: l.Sets.Held(),
+		Verdicts: held, Acks: l.Journal.Version(), Rules: l.Desired.Rules(), Trust: l.Desired.TrustHeld(), Sets: l.Sets.Held(),
 		Epochs: epochs[:min(len(epochs), wire.MaxEpochs)], Time: l.Now().UnixMilli(), Waiting: waiting, Release: l.Release,
 		Roster: l.Roster.Version(),
 	}

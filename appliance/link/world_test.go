@@ -121,7 +121,7 @@ func (c *central) trust() []byte {
 }
 
 func (c *central) rules(n uint64) []byte {
-	set := rule.Set{Version: rule.Version{CentralEpoch: c.epoch, N: n}, Issued: c.issued, Rules: []rule.Rule{{
+	set := rule.Set{Version: rule.Version{CentralEpoch: c.epoch, N: n}, Issued: c.issued, Site: "honmachi", Rules: []rule.Rule{{
 		Service: "kiyose.library", Verifier: "kiyose", Basis: record.BasisDrill, Evidence: record.EvidenceCertificate, ListFull: 1,
 		ListProvisional: 2, TooOld: rule.TooOldRefuse, Hierarchies: []certid.Hierarchy{certid.HierarchyPractice}, Practice: true,
 	}}}

@@ -37,8 +37,8 @@ import (
 
 // Desired is what every box is to have, beside its own records. Ring every bell when any of it changes.
 type Desired interface {
-	// Rules is the rule set in force, signed.
-	Rules() (v rule.Version, signed []byte)
+	// Rules is the rule set in force at a site, signed.
+	Rules(site record.SiteID) (v rule.Version, signed []byte, err error)
 	// Bundle is the trust bundle in force: its number and its travelling form.
 	Bundle() (number uint64, travelling []byte)
 	// Offers are the revocation sets that are newer than what a box holds, at most one a scope, with the deltas that lead from

@@ -113,7 +113,7 @@ func (l *Line) answer(ctx context.Context, b store.Box, p wire.Poll) (wire.Polle
 	if out.Orders, err = l.orders(ctx, b, p); err != nil {
 		return wire.Polled{}, false, err
 	}
-	l.desired(&out, p)
+	l.desired(ctx, &out, b, p)
 	out.Sets = l.offers(b.ID, p)
 	news := out.Ack != nil || out.Verdicts != nil || out.Rules != nil || out.Bundle != nil || out.Subjects != nil ||
 		out.Roster != nil || out.Sets != nil || out.Grant != nil || out.Orders != nil
@@ -279,9 +279,13 @@ func (l *Line) subjects(tx store.Tx, b store.Box, taps []record.TapID) (all []wi
 	return all, nil
 }
 
-// desired adds rules and trust that are newer than the box's.
-func (l *Line) desired(out *wire.Polled, p wire.Poll) {
-	if v, signed := l.Desired.Rules(); v.Compare(p.Rules) > 0 {
+// desired adds rules of the box's site and trust that are newer than the box's. Rules that cannot be signed keep nothing else from it.
+func (l *Line) desired(ctx context.Context, out *wire.Polled, b store.Box, p wire.Poll) {
+	v, signed, err := l.Desired.Rules(b.Site)
+	if err != nil {
+		l.Log.ErrorContext(ctx, "a site's rules cannot be signed; its boxes go on with what they have", slog.String("site", string(b.Site)),
+			slog.Any("error", err))
+	} else if v.Compare(p.Rules) > 0 {
 		out.Rules = signed
 	}
 	if n, b := l.Desired.Bundle(); n > p.Trust {

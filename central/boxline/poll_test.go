@@ -21,7 +21,7 @@ import (
 
 // current says what a box holds that lacks nothing but its own records.
 func current(c *simcentral.Central) wire.Poll {
-	v, _ := c.World.Rules()
+	v, _, _ := c.World.Rules("")
 	n, _ := c.World.Bundle()
 	return wire.Poll{Rules: v, Trust: n}
 }

@@ -114,12 +114,16 @@ func (d *Daemon) assemble(ctx context.Context) error {
 	if err := CheckKeys(d.conf, d.keys); err != nil {
 		return err
 	}
-	made, err := policy.Make(d.conf, d.keys, centralEpoch, d.now())
+	made, err := policy.Make(ctx, d.conf, d.keys, d.db, d.now())
 	if err != nil {
 		return err
 	}
-	for _, file := range made.Damaged {
-		d.log.ErrorContext(ctx, "a signed file was damaged, is set aside and was made anew", slog.String("file", file))
+	for _, what := range made.Damaged {
+		d.log.ErrorContext(ctx, "what boxes are to believe was damaged here, is set aside and was made anew", slog.String("what", what))
+	}
+	if made.Differs {
+		d.log.WarnContext(ctx, "the configuration wants another trust bundle than the one in force; boxes get the latter until another is published",
+			slog.Uint64("number", made.Trust.Number))
 	}
 	sc, err := StoreConfig(d.conf, made.Anchors, d.keys.Sign, d.now, d.log)
 	if err != nil {
@@ -172,16 +176,12 @@ func CheckKeys(c config.Config, k *keys.Keys) error {
 }
 
 func (d *Daemon) register(taking *intake.Intake) error {
-	root, err := d.keys.Fingerprint()
-	if err != nil {
-		return err
-	}
 	shown, err := tlsKeys(d.keys)
 	if err != nil {
 		return err
 	}
 	d.registry = registry.New(registry.Config{
-		Store: d.db, Sealer: d.keys.Rows, Trust: d.wanted, Adopter: taking, Keys: d.siteKeys, Root: root, TLS: shown, Now: d.now,
+		Store: d.db, Sealer: d.keys.Rows, Trust: d.wanted, Adopter: taking, Keys: d.siteKeys, Root: d.wanted.policy.Root, TLS: shown, Now: d.now,
 	})
 	return nil
 }
@@ -206,7 +206,7 @@ func (d *Daemon) know(ctx context.Context, made *policy.Policy) (err error) {
 		Store: d.db, People: d.people, URL: d.conf.Renewals.URL, Hierarchy: h, Every: time.Duration(*d.conf.Renewals.Every),
 		HTTP: d.status.http, Bells: d.bells, Now: d.now, Log: d.log,
 	})
-	return d.db.Update(ctx, func(tx store.Tx) error { return tx.RaiseRosters(made.Rules.Version) })
+	return d.db.Update(ctx, func(tx store.Tx) error { return tx.RaiseRosters(made.Version()) })
 }
 
 func (d *Daemon) settle(made *policy.Policy) {
@@ -216,7 +216,7 @@ func (d *Daemon) settle(made *policy.Policy) {
 	}
 	d.opener = opener.New(opener.Config{
 		Store: d.db, SealKeys: sealKeys{d.keys.Seal}, Rows: d.keys.Rows, Identity: d.names,
-		Services: services{rules: made.Rules, sectors: sectors}, Renewals: d.renewals, Validity: d.status, Examiner: made.Anchors, Bells: d.bells,
+		Services: services{policy: made, sectors: sectors}, Renewals: d.renewals, Validity: d.status, Examiner: made.Anchors, Bells: d.bells,
 		Now: d.now, Log: d.log,
 	})
 }

@@ -1,9 +1,9 @@
 package daemon
 
 import (
+	"context"
 	"fmt"
 	"os"
-	"slices"
 
 	"kazashi.example/central/boxline"
 	"kazashi.example/central/crl"
@@ -25,8 +25,11 @@ type wanted struct {
 
 var _ boxline.Desired = wanted{}
 
-// Rules is the rule set in force.
-func (w wanted) Rules() (rule.Version, []byte) { return w.policy.Rules.Version, w.policy.RulesSigned }
+// Rules is the rule set in force at a site.
+func (w wanted) Rules(site record.SiteID) (rule.Version, []byte, error) {
+	set, signed, err := w.policy.RulesFor(site)
+	return set.Version, signed, err
+}
 
 // Bundle is the trust bundle in force.
 func (w wanted) Bundle() (uint64, []byte) { return w.policy.Trust.Number, w.policy.TrustSigned }
@@ -38,20 +41,28 @@ func (w wanted) Offers(held []wire.HeldSet) []wire.SetOffer { return w.sets.Offe
 func (w wanted) OpenBlob(id wire.BlobID) (*os.File, error) { return w.sets.OpenBlob(id) }
 
 // Serves looks for a rule of the verifier.
-func (w wanted) Serves(v record.VerifierID) bool {
-	return slices.ContainsFunc(w.policy.Rules.Rules, func(r rule.Rule) bool { return r.Verifier == v })
-}
+func (w wanted) Serves(v record.VerifierID) bool { return w.policy.Serves(v) }
 
 // services answers what the opener asks of the configuration.
 type services struct {
-	rules   rule.Set
+	policy  *policy.Policy
 	sectors map[record.ServiceID]string
 }
 
 var _ opener.Services = services{}
 
-// Rule is the rule in force.
-func (s services) Rule(id record.ServiceID) (rule.Rule, bool) { return s.rules.For(id) }
+// Rule is the rule that a box held.
+func (s services) Rule(ctx context.Context, site record.SiteID, held rule.Version, id record.ServiceID) (rule.Rule, bool, error) {
+	set, known, err := s.policy.RuleAt(ctx, site, held)
+	if err == nil && !known {
+		set, _, err = s.policy.RulesFor(site)
+	}
+	if err != nil {
+		return rule.Rule{}, false, err
+	}
+	r, ok := set.For(id)
+	return r, ok, nil
+}
 
 // Sector is within whose walls a PPID is the same.
 func (s services) Sector(id record.ServiceID) (string, bool) {

@@ -18,6 +18,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"kazashi.example/sync/canon"
 	"kazashi.example/sync/durable"
 	"kazashi.example/sync/seal"
 	"kazashi.example/sync/sign"
@@ -36,10 +37,11 @@ var (
 	ErrUnfinished = errors.New("keys were not made to the end; make them again with `kazashi-central init`")
 )
 
-// File names. The root key belongs off-line once there is more than a practice world.
+// File names. The root key belongs off-line once there is more than a practice world: central goes on without it, and others sign what it
+// would have signed.
 const (
 	fileRoot    = "root.key"       // R, PKCS#8 PEM
-	fileRootSet = "root-sets.cbor" // the first signed root set
+	fileRootSet = "root-sets.cbor" // the chain of signed root sets, oldest first
 	fileSign    = "sign.key"       // C-sign
 	fileTLS     = "tls.key"        // C-tls
 	fileSeal    = "seal.key"       // C-seal, RFC 9180 form
@@ -58,14 +60,14 @@ const (
 
 // Keys is everything that central keeps secret.
 type Keys struct {
-	Root    crypto.Signer // R
-	RootSet []byte        // signed root set 1
-	Sign    crypto.Signer // C-sign
-	TLS     crypto.Signer // C-tls
-	Seal    seal.PrivateKey
-	Handle  []byte
-	PPID    []byte // of key epoch 1
-	Rows    *Rows
+	Root   crypto.Signer // R; nil where it is kept elsewhere
+	Roots  [][]byte      // chain of signed root sets, oldest first
+	Sign   crypto.Signer // C-sign
+	TLS    crypto.Signer // C-tls
+	Seal   seal.PrivateKey
+	Handle []byte
+	PPID   []byte // of key epoch 1
+	Rows   *Rows
 }
 
 // names of every file but the mark, in the order in which they are made.
@@ -73,7 +75,12 @@ var names = []string{fileRoot, fileSign, fileTLS, fileSeal, fileHandle, filePPID
 
 // Create makes every key in dir, which must not hold any. ErrExists otherwise. A creation that was cut short leaves its mark:
 // Open refuses its files, and the next Create begins anew, since nothing can have been sealed or signed with them.
-func Create(dir string) error {
+func Create(dir string) error { return create(dir, nil) }
+
+// CreateUnder is Create for a central whose root keys are held elsewhere from the first day: chain is what they signed.
+func CreateUnder(dir string, chain [][]byte) error { return create(dir, chain) }
+
+func create(dir string, chain [][]byte) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("making the key directory: %w", err)
 	}
@@ -81,7 +88,7 @@ func Create(dir string) error {
 	if err := begin(dir, mark); err != nil {
 		return err
 	}
-	if err := createAll(dir); err != nil {
+	if err := createAll(dir, chain); err != nil {
 		return err
 	}
 	if err := os.Remove(mark); err != nil {
@@ -115,8 +122,12 @@ func makeRoom(dir string) error {
 	return durable.SyncDir(dir)
 }
 
-func createAll(dir string) error {
-	for _, name := range []string{fileRoot, fileSign, fileTLS} {
+func createAll(dir string, chain [][]byte) error {
+	signers := []string{fileSign, fileTLS}
+	if chain == nil {
+		signers = append(signers, fileRoot)
+	}
+	for _, name := range signers {
 		if err := createSigner(filepath.Join(dir, name)); err != nil {
 			return err
 		}
@@ -130,6 +141,9 @@ func createAll(dir string) error {
 		if err := durable.CreateFile(filepath.Join(dir, name), secret[:], keyMode); err != nil {
 			return err
 		}
+	}
+	if chain != nil {
+		return SetRoots(dir, chain)
 	}
 	return createRootSet(dir)
 }
@@ -160,7 +174,7 @@ func createSigner(path string) error {
 
 // createRootSet signs the first root set: one of one.
 func createRootSet(dir string) error {
-	root, err := readSigner(filepath.Join(dir, fileRoot))
+	root, err := ReadSigner(filepath.Join(dir, fileRoot))
 	if err != nil {
 		return err
 	}
@@ -172,8 +186,24 @@ func createRootSet(dir string) error {
 	if err != nil {
 		return err
 	}
-	return durable.CreateFile(filepath.Join(dir, fileRootSet), msg, keyMode)
+	b, err := canon.Encode([][]byte{msg})
+	if err != nil {
+		return err
+	}
+	return durable.CreateFile(filepath.Join(dir, fileRootSet), b, keyMode)
 }
+
+// SetRoots replaces the chain of root sets.
+func SetRoots(dir string, chain [][]byte) error {
+	b, err := canon.Encode(chain)
+	if err != nil {
+		return err
+	}
+	return durable.WriteFile(filepath.Join(dir, fileRootSet), b, keyMode)
+}
+
+// CreateSigner makes a new signing key at path, which must not exist.
+func CreateSigner(path string) error { return createSigner(path) }
 
 // Open reads every key. ErrUnfinished, ErrMode or ErrFile name what is at fault; a missing file says so.
 func Open(dir string) (*Keys, error) {
@@ -186,7 +216,10 @@ func Open(dir string) (*Keys, error) {
 		name string
 		into *crypto.Signer
 	}{{fileRoot, &k.Root}, {fileSign, &k.Sign}, {fileTLS, &k.TLS}} {
-		s, err := readSigner(filepath.Join(dir, f.name))
+		s, err := ReadSigner(filepath.Join(dir, f.name))
+		if f.name == fileRoot && errors.Is(err, fs.ErrNotExist) {
+			continue // kept elsewhere
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -213,8 +246,11 @@ func Open(dir string) (*Keys, error) {
 	if k.Seal, err = seal.ParsePrivateKey(b); err != nil {
 		return nil, fmt.Errorf("%w: %s", ErrFile, filepath.Join(dir, fileSeal))
 	}
-	if k.RootSet, err = readFile(filepath.Join(dir, fileRootSet)); err != nil {
+	if b, err = readFile(filepath.Join(dir, fileRootSet)); err != nil {
 		return nil, err
+	}
+	if err := canon.Decode(b, &k.Roots, trust.MaxBundle); err != nil || len(k.Roots) == 0 {
+		return nil, fmt.Errorf("%w: %s", ErrFile, filepath.Join(dir, fileRootSet))
 	}
 	if _, err := k.Fingerprint(); err != nil {
 		return nil, fmt.Errorf("%w: %s: %w", ErrFile, filepath.Join(dir, fileRootSet), err)
@@ -223,10 +259,11 @@ func Open(dir string) (*Keys, error) {
 	return &k, err
 }
 
-// Fingerprint is what join codes carry.
-func (k *Keys) Fingerprint() (trust.Fingerprint, error) { return trust.FingerprintOf(k.RootSet) }
+// Fingerprint names the first root set: the one that stays the same whatever follows it.
+func (k *Keys) Fingerprint() (trust.Fingerprint, error) { return trust.FingerprintOf(k.Roots[0]) }
 
-func readSigner(path string) (crypto.Signer, error) {
+// ReadSigner reads a signing key that CreateSigner or Create made. ErrMode, ErrFile, fs.ErrNotExist.
+func ReadSigner(path string) (crypto.Signer, error) {
 	b, err := readFile(path)
 	if err != nil {
 		return nil, err

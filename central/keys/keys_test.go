@@ -66,6 +66,37 @@ func TestOpenNamesTheFileAtFault(t *testing.T) {
 	}
 }
 
+// The root key may be kept elsewhere, from the first day or later: everything else opens without it.
+func TestARootKeyKeptElsewhere(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "keys")
+	if err := keys.Create(dir); err != nil {
+		t.Fatal(err)
+	}
+	whole, err := keys.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(filepath.Join(dir, "root.key")); err != nil {
+		t.Fatal(err)
+	}
+	without, err := keys.Open(dir)
+	if err != nil || without.Root != nil || len(without.Roots) != 1 {
+		t.Errorf("Open without root.key = root %v, %d sets, %v, want none and 1", without.Root, len(without.Roots), err)
+	}
+	under := filepath.Join(t.TempDir(), "keys")
+	if err := keys.CreateUnder(under, whole.Roots); err != nil {
+		t.Fatal(err)
+	}
+	k, err := keys.Open(under)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, _ := whole.Fingerprint()
+	if got, err := k.Fingerprint(); err != nil || got != want || k.Root != nil {
+		t.Errorf("CreateUnder: root set %s, %v, a root key: %v; want %s and none", got, err, k.Root != nil, want)
+	}
+}
+
 func TestColumnsOpenOnlyInTheirPlace(t *testing.T) { // P3
 	r, err := keys.NewRows(bytes.Repeat([]byte{1}, 32), bytes.Repeat([]byte{2}, 32))
 	if err != nil {

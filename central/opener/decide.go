@@ -56,7 +56,9 @@ func (o *Opener) examine(ctx context.Context, e store.Epoch, v store.Envelope, p
 		return f, true, nil //nolint:nilerr // being unreadable is what was found, and settles it
 	}
 	f = finding{record: r, readable: true, tap: r.Tap, cert: r.CertID()}
-	f.rule, f.ruled = o.Services.Rule(r.Service)
+	if f.rule, f.ruled, err = o.demanded(ctx, e.Box, r); err != nil {
+		return f, false, err
+	}
 	shown, issuer := o.shown(&f)
 	when, confidence, err := o.when(ctx, e.Box, v, r)
 	if err != nil {
@@ -91,6 +93,15 @@ func (o *Opener) examine(ctx context.Context, e store.Epoch, v store.Envelope, p
 	in.Status = gate.Status{Answer: s.Answer, ThisTime: s.ThisUpdate}
 	f.decision = gate.Decide(in)
 	return f, f.decision.Verdict != record.VerdictProvisional, nil
+}
+
+// demanded is what the service demanded of the tap: the rule that the box held then.
+func (o *Opener) demanded(ctx context.Context, id record.BoxID, r content.Record) (rule.Rule, bool, error) {
+	var box store.Box
+	if err := o.Store.View(ctx, func(tx store.Tx) (err error) { box, err = tx.Box(id); return err }); err != nil {
+		return rule.Rule{}, false, fmt.Errorf("finding the site of a tap: %w", err)
+	}
+	return o.Services.Rule(ctx, box.Site, r.Said.Rule, r.Service)
 }
 
 // ofLater says in what a record is beyond this release; nil if it is not. A card that the box found at fault for a reason that

@@ -82,9 +82,11 @@ type Identity interface {
 	Epoch() uint32
 }
 
-// Services says what each service demands now, and in which sector its people are named.
+// Services says what each service demanded, and in which sector its people are named.
 type Services interface {
-	Rule(id record.ServiceID) (rule.Rule, bool)
+	// Rule is a service's under the rules of a site that a box held; under those in force now, if that version is not known here. False if
+	// they know no such service.
+	Rule(ctx context.Context, site record.SiteID, held rule.Version, id record.ServiceID) (rule.Rule, bool, error)
 	Sector(id record.ServiceID) (string, bool)
 }
 

@@ -92,7 +92,7 @@ func TestCardAuthorityFaults(t *testing.T) {
 		} else {
 			must(t, os.WriteFile(path, try.spoil(good), 0o600))
 		}
-		_, err := policy.Make(r.conf, r.keys, 1, r.now)
+		_, err := r.try()
 		if !errors.Is(err, try.want) || !strings.Contains(err.Error(), path) {
 			t.Errorf("Make(%s) = %v, want %v with the file's name", name, err, try.want)
 		}

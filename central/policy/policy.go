@@ -1,186 +1,177 @@
-// Package policy makes what central wants every box to believe and to demand: the trust bundle and the rule set, signed and
+// Package policy makes what central wants every box to believe and to demand: the trust bundle and the rules of each site, signed and
 // numbered.
 //
-// Both are kept as signed files. When central starts and nothing has changed, the kept file is used again, so that boxes see
-// the same bytes; when something changed, or central's epoch rose, both are made with a higher number. Numbers are at least
-// the time in Unix seconds, so that they rise even over a restored disk. A kept file that cannot be believed is set aside
-// under another name. Everything is made once, at the start; a [Policy] is read-only after that.
+// The bundle is a signed file; the rules are editions in the database, of which none is ever removed, so that a tap is decided by the one
+// that its box held. When central starts and nothing has changed, both are used again; when something changed, or central's epoch rose,
+// both are made with a higher number. Numbers are at least the time in Unix seconds, so that they rise even over a restored disk. What is
+// kept and cannot be believed is set aside. Everything is made once, at the start; a [Policy] may be used from any goroutine after that.
+//
+// Where the root key is not here, or somebody published a bundle, bundles are made by the ceremony alone: [Propose], signatures of the
+// holders, [Publish]. Central then goes on with the one in force, and says so where its configuration wants another.
 package policy
 
 import (
 	"bytes"
-	"crypto"
+	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
+	"sync"
 	"time"
 
 	"kazashi.example/central/config"
 	"kazashi.example/central/keys"
+	"kazashi.example/central/store"
 	"kazashi.example/reader/jpki"
 	"kazashi.example/sync/canon"
-	"kazashi.example/sync/durable"
+	"kazashi.example/sync/record"
 	"kazashi.example/sync/rule"
 	"kazashi.example/sync/seal"
 	"kazashi.example/sync/sign"
 	"kazashi.example/sync/trust"
 )
 
-// File names inside the data directory.
-const (
-	fileRules = "rules.cbor"
-	fileTrust = "trust.cbor"
-)
-
 // Policy is what boxes are to have.
 type Policy struct {
-	Rules       rule.Set
-	RulesSigned []byte
 	Trust       trust.Bundle
 	TrustSigned []byte
-	Anchors     *jpki.Anchors
-	// Damaged lists kept files that could not be believed, by the names under which they were set aside. An operator should
-	// know of them: the numbers that stood in them had to be guessed.
+	// Root is the root set that the bundle in force is signed by.
+	Root    trust.Fingerprint
+	Anchors *jpki.Anchors
+	// Damaged lists what was kept and could not be believed. An operator should know of it: the numbers that stood there had to be guessed.
 	Damaged []string
+	// Differs says that the configuration wants another bundle than the one in force, which only the ceremony can change.
+	Differs bool
 
-	keys *keys.Keys
-	now  time.Time
+	keys  *keys.Keys
+	db    store.Store
+	now   time.Time
+	rules edition // in force
+
+	mu       sync.Mutex // guards what follows
+	signed   map[record.SiteID][]byte
+	editions map[rule.Version]edition // read before
 }
 
-// Make reads the anchors and card authorities, and takes or makes the signed files in the data directory. ErrAnchor, ErrCardCA, or an error of packages jpki,
-// rule or trust for a configuration that cannot be signed; nothing is written then.
+// maxEditions bounds the editions kept in memory.
+const maxEditions = 256
+
+// maxSigned bounds the signed sets kept in memory; one has at most rule.MaxSet.
+const maxSigned = 4096
+
+// Make reads the anchors and card authorities, and takes or makes what is signed. ErrAnchor, ErrCardCA, ErrUnsigned, or an error of
+// packages jpki, rule, trust or store for what cannot be signed; nothing is written then.
 //
 // The bundle is written before the rules, which carry central's epoch: after a crash in between, the next start finds the old
 // epoch in the rules and makes both again.
-func Make(c config.Config, k *keys.Keys, centralEpoch uint64, now time.Time) (*Policy, error) {
-	p := Policy{keys: k, now: now}
-	rules, err := c.Rules()
+func Make(ctx context.Context, c config.Config, k *keys.Keys, db store.Store, now time.Time) (*Policy, error) {
+	p := Policy{
+		keys: k, db: db, now: now, signed: map[record.SiteID][]byte{}, editions: map[rule.Version]edition{},
+	}
+	last, centralEpoch, err := p.lastEdition(ctx)
 	if err != nil {
+		return nil, fmt.Errorf("reading the rules in force: %w", err)
+	}
+	if p.rules, err = editionOf(c, k.Sign.Public(), rule.Version{CentralEpoch: centralEpoch, N: 1}, now); err != nil {
 		return nil, err
 	}
-	p.Rules = rule.Set{Issued: now.Unix(), Rules: rules, Version: rule.Version{CentralEpoch: centralEpoch, N: 1}}
-	if err := p.Rules.Check(); err != nil {
+	if err := p.want(c); err != nil {
 		return nil, err
 	}
-	if err := p.anchors(c); err != nil {
-		return nil, err
-	}
-	if err := p.cardCAs(c); err != nil {
-		return nil, err
-	}
-	pathRules := filepath.Join(c.DataDir, fileRules)
-	kept, err := p.keptRules(pathRules)
-	if err != nil {
-		return nil, fmt.Errorf("reading the kept rule set: %w", err)
-	}
-	sameEpoch := kept.set.Version.CentralEpoch == centralEpoch
-	if err := p.trust(filepath.Join(c.DataDir, fileTrust), sameEpoch); err != nil {
+	sameEpoch := last.Version.CentralEpoch == centralEpoch
+	if err := p.trust(c.DataDir, sameEpoch); err != nil {
 		return nil, fmt.Errorf("making the trust bundle: %w", err)
 	}
-	if err := p.rules(pathRules, kept, sameEpoch); err != nil {
-		return nil, fmt.Errorf("making the rule set: %w", err)
+	if err := p.rules.under(p.Trust, now); err != nil {
+		return nil, err
+	}
+	if err := p.next(ctx, last, sameEpoch); err != nil {
+		return nil, fmt.Errorf("making the rules: %w", err)
 	}
 	return &p, nil
 }
 
-// keptSet is the rule set of an earlier start; zero if there is none.
-type keptSet struct {
-	set    rule.Set
-	signed []byte
-}
-
-func (p *Policy) keptRules(path string) (k keptSet, err error) {
-	pub, err := sign.PublicKeyOf(p.keys.Sign.Public())
-	if err != nil {
-		return k, err
-	}
-	err = p.recall(path, func(b []byte) error {
-		set, err := rule.Open(sign.One{Key: pub}, b, rule.Terms{})
-		if err == nil {
-			k = keptSet{set, b}
-		}
-		return err
-	})
-	return k, err
-}
-
-// recall reads a kept file and hands it to use. One that use refuses is set aside; a missing one is no error.
-func (p *Policy) recall(path string, use func([]byte) error) error {
-	b, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
+// want fills in the bundle as the configuration describes it.
+func (p *Policy) want(c config.Config) (err error) {
+	if err := p.anchors(c); err != nil {
 		return err
 	}
-	if use(b) == nil {
-		return nil
-	}
-	aside := path + ".set-aside-" + p.now.UTC().Format("20060102T150405Z")
-	if err := os.Rename(path, aside); err != nil {
-		return fmt.Errorf("setting a damaged file aside: %w", err)
-	}
-	p.Damaged = append(p.Damaged, aside)
-	return durable.SyncDir(filepath.Dir(path))
-}
-
-// rules takes the kept set if it is what is wanted now, and otherwise makes the next.
-func (p *Policy) rules(path string, kept keptSet, sameEpoch bool) error {
-	same, err := equal(kept.set.Rules, p.Rules.Rules)
-	if err != nil {
+	if err := p.cardCAs(c); err != nil {
 		return err
 	}
-	if same && sameEpoch {
-		p.Rules, p.RulesSigned = kept.set, kept.signed
-		return nil
-	}
-	p.Rules.Version.N = max(kept.set.Version.N+1, unix(p.now))
-	if p.RulesSigned, err = p.Rules.Sign(p.keys.Sign); err != nil {
-		return err
-	}
-	return durable.WriteFile(path, p.RulesSigned, 0o600)
-}
-
-// trust takes the kept bundle if it is what is wanted now, and otherwise makes the next. A central that was restored makes a
-// new one in any case: boxes may hold a later one than the restored disk does.
-func (p *Policy) trust(path string, sameEpoch bool) error {
-	print, err := p.keys.Fingerprint()
-	if err != nil {
+	if p.Trust.Approvals, err = c.Approvals(); err != nil {
 		return err
 	}
 	if p.Trust.Keys, err = publicKeys(p.keys); err != nil {
 		return err
 	}
 	p.Trust.Version, p.Trust.Suites = 1, []seal.Suite{seal.Suite1}
-	var kept trust.Opened
-	var signed []byte
-	err = p.recall(path, func(b []byte) error {
-		o, err := trust.Open(b, trust.Terms{Root: print})
-		if err == nil {
-			kept, signed = o, b
-		}
-		return err
-	})
+	return nil
+}
+
+// Version is that of the rules in force, the same at every site.
+func (p *Policy) Version() rule.Version { return p.rules.Version }
+
+// Serves reports whether any service in force is of a verifier.
+func (p *Policy) Serves(v record.VerifierID) bool { return p.rules.serves(v) }
+
+// RulesFor is the set of a site, signed: the same bytes until central starts again.
+func (p *Policy) RulesFor(site record.SiteID) (rule.Set, []byte, error) {
+	set := p.rules.at(site)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if b, ok := p.signed[site]; ok {
+		return set, b, nil
+	}
+	b, err := set.Sign(p.keys.Sign)
+	if err != nil {
+		return rule.Set{}, nil, fmt.Errorf("signing the rules of site %s: %w", site, err)
+	}
+	if len(p.signed) >= maxSigned {
+		clear(p.signed)
+	}
+	p.signed[site] = b
+	return set, b, nil
+}
+
+// RuleAt is the set that was in force at a site under a version; false if that was never given out, or central lost it with its database.
+func (p *Policy) RuleAt(ctx context.Context, site record.SiteID, v rule.Version) (rule.Set, bool, error) {
+	if v == p.rules.Version {
+		return p.rules.at(site), true, nil
+	}
+	p.mu.Lock()
+	e, ok := p.editions[v]
+	p.mu.Unlock()
+	if ok {
+		return e.at(site), true, nil
+	}
+	e, err := readEdition(ctx, p.db, v)
+	if errors.Is(err, store.ErrNone) || errors.Is(err, store.ErrDamaged) {
+		return rule.Set{}, false, nil
+	}
+	if err != nil {
+		return rule.Set{}, false, fmt.Errorf("reading the rules in force at a tap: %w", err)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.editions) >= maxEditions {
+		clear(p.editions)
+	}
+	p.editions[v] = e
+	return e.at(site), true, nil
+}
+
+// next takes the last edition if it is what is wanted now, and otherwise makes another.
+func (p *Policy) next(ctx context.Context, last edition, sameEpoch bool) error {
+	same, err := last.same(p.rules)
 	if err != nil {
 		return err
 	}
-	if signed != nil && sameEpoch {
-		p.Trust.Number, p.Trust.Issued = kept.Number, kept.Issued
-		if same, err := equal(kept.Bundle, p.Trust); same || err != nil {
-			p.TrustSigned = signed
-			return err
-		}
+	if same && sameEpoch {
+		p.rules = last
+		return nil
 	}
-	p.Trust.Number, p.Trust.Issued = max(kept.Number+1, unix(p.now)), p.now.Unix()
-	if p.TrustSigned, err = p.Trust.Sign([][]byte{p.keys.RootSet}, []crypto.Signer{p.keys.Root}); err != nil {
-		return err
-	}
-	if _, err := trust.Open(p.TrustSigned, trust.Terms{Root: print}); err != nil { // root key and root set of two centrals
-		return fmt.Errorf("reading back what was signed: %w", err)
-	}
-	return durable.WriteFile(path, p.TrustSigned, 0o600)
+	p.rules.Version.N = max(last.Version.N+1, unix(p.now))
+	return p.keep(ctx)
 }
 
 func publicKeys(k *keys.Keys) ([]trust.Key, error) {
@@ -195,6 +186,7 @@ func publicKeys(k *keys.Keys) ([]trust.Key, error) {
 	return []trust.Key{
 		{Purposes: []sign.Purpose{
 			sign.PurposeAck, sign.PurposeVerdicts, sign.PurposeRules, sign.PurposeRoster, sign.PurposeSet, sign.PurposeDelta,
+			sign.PurposeSiteKeys, sign.PurposeOrder,
 		}, Public: signKey.DER()},
 		{Purposes: []sign.Purpose{trust.UseTLS}, Public: tlsKey.DER()},
 		{Purposes: []sign.Purpose{trust.UseSeal}, Public: k.Seal.Public().Bytes()},

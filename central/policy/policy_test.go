@@ -16,8 +16,10 @@ import (
 	"kazashi.example/central/lab/world"
 	"kazashi.example/central/lab/world/worldtest"
 	"kazashi.example/central/policy"
+	"kazashi.example/central/store/sqlite"
 	"kazashi.example/reader/jpki"
 	"kazashi.example/sync/certid"
+	"kazashi.example/sync/record"
 	"kazashi.example/sync/rule"
 	"kazashi.example/sync/sign"
 	"kazashi.example/sync/trust"
@@ -39,11 +41,17 @@ type rig struct {
 	keys *keys.Keys
 	now  time.Time
 	dir  string // of anchor files
+
+	db    *sqlite.DB
+	epoch uint64 // 1, and one more for each restore
 }
+
+// site is one that the configuration does not name.
+const site record.SiteID = "branch-1"
 
 func newRig(t *testing.T) *rig {
 	t.Helper()
-	r := &rig{t: t, now: day, dir: t.TempDir()}
+	r := &rig{t: t, now: day, dir: t.TempDir(), epoch: 1}
 	w := worldtest.Open(t, world.Config{Now: day, People: 1})
 	var auth, signing []string
 	for _, a := range w.Anchors() {
@@ -75,6 +83,8 @@ hierarchies = ["practice"]
 	must(t, keys.Create(r.conf.KeysDir))
 	r.keys, err = keys.Open(r.conf.KeysDir)
 	must(t, err)
+	r.open()
+	t.Cleanup(func() { must(t, r.db.Close()) })
 	return r
 }
 
@@ -82,10 +92,33 @@ hierarchies = ["practice"]
 func (r *rig) make(epoch uint64) *policy.Policy {
 	r.t.Helper()
 	r.now = r.now.Add(time.Minute)
-	p, err := policy.Make(r.conf, r.keys, epoch, r.now)
+	r.central(epoch)
+	p, err := r.try()
 	must(r.t, err)
 	r.believed(p)
 	return p
+}
+
+// central makes the database that of a central which was restored until its epoch is the one that a test counts as this.
+func (r *rig) central(epoch uint64) {
+	r.t.Helper()
+	for ; r.epoch < epoch; r.epoch++ {
+		must(r.t, r.db.Close())
+		must(r.t, sqlite.Reopen(r.t.Context(), filepath.Join(r.conf.DataDir, sqlite.FileDatabase), uint64(day.Unix())+r.epoch))
+		r.open()
+	}
+}
+
+func (r *rig) open() {
+	r.t.Helper()
+	var err error
+	r.db, err = sqlite.Open(r.t.Context(), r.conf.DataDir, day)
+	must(r.t, err)
+}
+
+// try is a start of central.
+func (r *rig) try() (*policy.Policy, error) {
+	return policy.Make(r.t.Context(), r.conf, r.keys, r.db, r.now)
 }
 
 // believed checks that a box believes what was made.
@@ -95,11 +128,20 @@ func (r *rig) believed(p *policy.Policy) {
 	must(r.t, err)
 	o, err := trust.Open(p.TrustSigned, trust.Terms{Root: root, Now: r.now})
 	must(r.t, err)
-	set, err := rule.Open(o, p.RulesSigned, rule.Terms{})
-	must(r.t, err)
-	if o.Number != p.Trust.Number || set.Version != p.Rules.Version || len(o.Anchors) != len(p.Trust.Anchors) {
-		r.t.Errorf("signed: trust %d, rules %v; said: %d, %v", o.Number, set.Version, p.Trust.Number, p.Rules.Version)
+	set := r.set(o, p, site)
+	if o.Number != p.Trust.Number || set.Version != p.Version() || o.Root != p.Root || len(o.Anchors) != len(p.Trust.Anchors) {
+		r.t.Errorf("signed: trust %d, rules %v; said: %d, %v", o.Number, set.Version, p.Trust.Number, p.Version())
 	}
+}
+
+// set is what a box of a site gets and opens.
+func (r *rig) set(keys sign.Keys, p *policy.Policy, at record.SiteID) rule.Set {
+	r.t.Helper()
+	_, signed, err := p.RulesFor(at)
+	must(r.t, err)
+	set, err := rule.Open(keys, signed, rule.Terms{Site: at, Approved: func(v record.VerifierID) bool { return p.Trust.Approves(v, r.now) }})
+	must(r.t, err)
+	return set
 }
 
 func TestAnUnchangedConfigurationMakesTheSameBytes(t *testing.T) { // P9
@@ -107,7 +149,7 @@ func TestAnUnchangedConfigurationMakesTheSameBytes(t *testing.T) { // P9
 	a := r.make(1)
 	r.conf.JPKI[0].AuthAnchors[0], r.conf.JPKI[0].AuthAnchors[1] = r.conf.JPKI[0].AuthAnchors[1], r.conf.JPKI[0].AuthAnchors[0]
 	b := r.make(1)
-	if !bytes.Equal(a.RulesSigned, b.RulesSigned) || !bytes.Equal(a.TrustSigned, b.TrustSigned) {
+	if a.Version() != b.Version() || !bytes.Equal(a.TrustSigned, b.TrustSigned) {
 		t.Error("a second start signed anew; the order of anchor files is no change")
 	}
 	if len(b.Trust.Anchors) != 6 || !b.Anchors.Has(certid.Scope{Hierarchy: certid.HierarchyPractice, Purpose: certid.PurposeSign}) {
@@ -130,13 +172,13 @@ func TestEachChangeRaisesItsOwnNumber(t *testing.T) { // P9
 		a := r.make(1)
 		try.change(r)
 		b := r.make(try.epoch)
-		if got := b.Rules.Version.Compare(a.Rules.Version) > 0; got != try.rules {
-			t.Errorf("%s: rules rose from %v to %v, want %v", try.name, a.Rules.Version, b.Rules.Version, try.rules)
+		if got := b.Version().Compare(a.Version()) > 0; got != try.rules {
+			t.Errorf("%s: rules rose from %v to %v, want %v", try.name, a.Version(), b.Version(), try.rules)
 		}
 		if got := b.Trust.Number > a.Trust.Number; got != try.trust {
 			t.Errorf("%s: trust rose from %d to %d, want %v", try.name, a.Trust.Number, b.Trust.Number, try.trust)
 		}
-		if c := r.make(try.epoch); !bytes.Equal(b.RulesSigned, c.RulesSigned) || !bytes.Equal(b.TrustSigned, c.TrustSigned) {
+		if c := r.make(try.epoch); b.Version() != c.Version() || !bytes.Equal(b.TrustSigned, c.TrustSigned) {
 			t.Errorf("%s: the start after signed anew", try.name)
 		}
 	}
@@ -149,8 +191,8 @@ func TestNumbersRiseUnderAClockThatWentBack(t *testing.T) { // P8
 	r.now = time.Unix(5, 0)
 	r.conf.Service[0].TooOld, r.conf.JPKI[0].SignAnchors = "record", nil
 	b := r.make(1)
-	if b.Rules.Version.N != a.Rules.Version.N+1 || b.Trust.Number != a.Trust.Number+1 {
-		t.Errorf("rules %d, then %d; trust %d, then %d; want one more each", a.Rules.Version.N, b.Rules.Version.N, a.Trust.Number, b.Trust.Number)
+	if b.Version().N != a.Version().N+1 || b.Trust.Number != a.Trust.Number+1 {
+		t.Errorf("rules %d, then %d; trust %d, then %d; want one more each", a.Version().N, b.Version().N, a.Trust.Number, b.Trust.Number)
 	}
 }
 
@@ -158,14 +200,16 @@ func TestNumbersRiseUnderAClockThatWentBack(t *testing.T) { // P8
 func TestNumbersRiseWithoutTheFiles(t *testing.T) {
 	r := newRig(t)
 	a := r.make(1)
-	must(t, errors.Join(os.Remove(filepath.Join(r.conf.DataDir, "rules.cbor")), os.Remove(filepath.Join(r.conf.DataDir, "trust.cbor"))))
-	if b := r.make(1); b.Rules.Version.N <= a.Rules.Version.N || b.Trust.Number <= a.Trust.Number || len(b.Damaged) != 0 {
-		t.Errorf("rules %d, then %d; trust %d, then %d", a.Rules.Version.N, b.Rules.Version.N, a.Trust.Number, b.Trust.Number)
+	must(t, errors.Join(r.db.Close(), os.RemoveAll(r.conf.DataDir+"/trust"), os.Remove(filepath.Join(r.conf.DataDir, "trust.cbor")),
+		os.Remove(filepath.Join(r.conf.DataDir, sqlite.FileDatabase))))
+	r.open()
+	if b := r.make(1); b.Version().N <= a.Version().N || b.Trust.Number <= a.Trust.Number || len(b.Damaged) != 0 {
+		t.Errorf("rules %d, then %d; trust %d, then %d", a.Version().N, b.Version().N, a.Trust.Number, b.Trust.Number)
 	}
 }
 
 func TestADamagedFileIsSetAsideAndReported(t *testing.T) { // P9
-	for _, name := range []string{"rules.cbor", "trust.cbor"} {
+	for _, name := range []string{"trust.cbor"} {
 		for what, harm := range map[string]func([]byte) []byte{
 			"cut":     func(b []byte) []byte { return b[:len(b)/2] },
 			"empty":   func([]byte) []byte { return nil },
@@ -181,7 +225,7 @@ func TestADamagedFileIsSetAsideAndReported(t *testing.T) { // P9
 			if len(b.Damaged) != 1 || !strings.HasPrefix(b.Damaged[0], path+".set-aside-") {
 				t.Errorf("%s %s: Damaged = %v, want it under another name", name, what, b.Damaged)
 			}
-			if b.Rules.Version.N < a.Rules.Version.N || b.Trust.Number < a.Trust.Number || b.Trust.Number+b.Rules.Version.N == a.Trust.Number+a.Rules.Version.N {
+			if b.Version().N < a.Version().N || b.Trust.Number < a.Trust.Number || b.Trust.Number+b.Version().N == a.Trust.Number+a.Version().N {
 				t.Errorf("%s %s: numbers did not rise", name, what)
 			}
 		}
@@ -193,7 +237,7 @@ func TestAChangedSigningKeySignsAnew(t *testing.T) { // P9
 	a := r.make(1)
 	r.keys.Sign = other.keys.Sign
 	b := r.make(1)
-	if bytes.Equal(a.RulesSigned, b.RulesSigned) || b.Trust.Number <= a.Trust.Number {
+	if a.Version() == b.Version() || b.Trust.Number <= a.Trust.Number {
 		t.Error("rules or bundle of the old key are still given out")
 	}
 }
@@ -202,7 +246,7 @@ func TestAChangedSigningKeySignsAnew(t *testing.T) { // P9
 func TestKeysOfTwoCentrals(t *testing.T) {
 	r, other := newRig(t), newRig(t)
 	r.keys.Root = other.keys.Root
-	if _, err := policy.Make(r.conf, r.keys, 1, r.now); !errors.Is(err, trust.ErrThreshold) && !errors.Is(err, sign.ErrUnknownKey) {
+	if _, err := r.try(); !errors.Is(err, trust.ErrThreshold) && !errors.Is(err, sign.ErrUnknownKey) {
 		t.Errorf("Make with a root key that the root set does not name = %v, want ErrThreshold", err)
 	}
 	if left, _ := filepath.Glob(filepath.Join(r.conf.DataDir, "*.cbor")); len(left) != 0 {
@@ -232,7 +276,7 @@ func TestAnchorFaults(t *testing.T) {
 		if b := try.spoil(t, path, der); !errors.Is(try.want, os.ErrNotExist) {
 			must(t, os.WriteFile(path, b, 0o600))
 		}
-		_, err = policy.Make(r.conf, r.keys, 1, r.now)
+		_, err = r.try()
 		if !errors.Is(err, try.want) || !strings.Contains(err.Error(), path) {
 			t.Errorf("Make(%s) = %v, want %v with the file's name", name, err, try.want)
 		}
@@ -257,11 +301,11 @@ func TestAnchorForms(t *testing.T) {
 		t.Error("the same certificate as PEM is another anchor")
 	}
 	r.conf.JPKI[0].AuthAnchors = append(r.conf.JPKI[0].AuthAnchors, path)
-	if _, err := policy.Make(r.conf, r.keys, 1, r.now); !errors.Is(err, jpki.ErrAnchor) {
+	if _, err := r.try(); !errors.Is(err, jpki.ErrAnchor) {
 		t.Errorf("Make with an anchor twice = %v, want ErrAnchor", err)
 	}
 	r.conf.JPKI[0].AuthAnchors, r.conf.JPKI[0].Hierarchy = r.conf.JPKI[0].AuthAnchors[:1], "production"
-	if _, err := policy.Make(r.conf, r.keys, 1, r.now); !errors.Is(err, jpki.ErrAnchor) {
+	if _, err := r.try(); !errors.Is(err, jpki.ErrAnchor) {
 		t.Errorf("Make with a practice anchor as production = %v, want ErrAnchor", err)
 	}
 }

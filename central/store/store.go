@@ -61,6 +61,7 @@ type Tx interface {
 	SiteKeys
 	Orders
 	Corrections
+	Rulings
 }
 
 // Meta is what is true of the database as a whole.

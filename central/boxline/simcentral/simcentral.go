@@ -161,14 +161,19 @@ func (w *World) Examine(der []byte) (jpki.AuthCert, error) { return w.examined(d
 // Examined sets what examining any certificate finds, instead of simbox.Examine.
 func (w *World) Examined(f func([]byte) (jpki.AuthCert, error)) { w.examined = f }
 
-// Rule is opener.Services.
-func (w *World) Rule(id record.ServiceID) (rule.Rule, bool) { return w.rules.For(id) }
+// Rule is opener.Services, the same whatever a box held.
+func (w *World) Rule(_ context.Context, _ record.SiteID, _ rule.Version, id record.ServiceID) (rule.Rule, bool, error) {
+	r, ok := w.rules.For(id)
+	return r, ok, nil
+}
 
 // Sector is opener.Services.
 func (w *World) Sector(id record.ServiceID) (string, bool) { return string(id), id == simbox.Service }
 
-// Rules is boxline.Desired.
-func (w *World) Rules() (rule.Version, []byte) { return w.rules.Version, w.signed }
+// Rules is boxline.Desired, the same for every site.
+func (w *World) Rules(record.SiteID) (rule.Version, []byte, error) {
+	return w.rules.Version, w.signed, nil
+}
 
 // Bundle is boxline.Desired and registry.Trust. Its bytes are the test's, not a real bundle's.
 func (w *World) Bundle() (uint64, []byte) { return 7, []byte("bundle of a test") }

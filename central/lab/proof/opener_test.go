@@ -1,6 +1,7 @@
 package proof_test
 
 import (
+	"context"
 	"crypto/x509"
 	"log/slog"
 	"net/http"
@@ -29,11 +30,11 @@ type one struct{ key seal.PrivateKey }
 
 func (o one) SealKey(sign.KeyID) (seal.PrivateKey, error) { return o.key, nil }
 
-func (one) Rule(id record.ServiceID) (rule.Rule, bool) {
+func (one) Rule(_ context.Context, _ record.SiteID, _ rule.Version, id record.ServiceID) (rule.Rule, bool, error) {
 	return rule.Rule{
 		Service: rig.Service, Verifier: "practice-city", Basis: record.BasisDrill, Evidence: record.EvidenceCard, Practice: true,
 		ListFull: 86400, ListProvisional: 7 * 86400, TooOld: rule.TooOldRefuse, Hierarchies: []certid.Hierarchy{certid.HierarchyPractice},
-	}, id == rig.Service
+	}, id == rig.Service, nil
 }
 
 func (one) Sector(id record.ServiceID) (string, bool) { return string(id), true }
