@@ -1,0 +1,306 @@
+package sitebook
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"kazashi.example/sync/record"
+	"kazashi.example/sync/sitekey"
+)
+
+// batch is how many entries one transaction of housekeeping touches, so that no tap waits for it (P1).
+const batch = 64
+
+// replace removes entries and adds others, at once.
+func (b *Book) replace(ctx context.Context, doing string, gone, entries []*entry) error {
+	r, err := b.ring()
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if err := r.seal(e); err != nil {
+			return fmt.Errorf("%s: %w", doing, err)
+		}
+	}
+	b.write.Lock()
+	defer b.write.Unlock()
+	if b.closed {
+		return ErrClosed
+	}
+	if err := b.add(ctx, entries, func(tx *sql.Tx) error { return remove(ctx, tx, gone) }); err != nil {
+		return fmt.Errorf("%s: %w", doing, err)
+	}
+	return nil
+}
+
+// walk calls do inside short transactions with every entry that has one of the kinds, the oldest first, beside the taps. It ends early with
+// ctx, between two transactions; the same call later goes on.
+func (b *Book) walk(ctx context.Context, do func(context.Context, *sql.Tx, *entry) error, where string, args ...any) error {
+	for after := int64(0); ; {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		n, err := b.step(ctx, &after, do, where, args...)
+		if err != nil || n < batch {
+			return err
+		}
+	}
+}
+
+func (b *Book) step(ctx context.Context, after *int64, do func(context.Context, *sql.Tx, *entry) error, where string, args ...any) (n int, err error) {
+	b.write.Lock()
+	defer b.write.Unlock()
+	if b.closed {
+		return 0, ErrClosed
+	}
+	err = b.st.transact(context.WithoutCancel(ctx), func(tx *sql.Tx) error {
+		query := selectEntry + `WHERE e.id > ? AND ` + where + fmt.Sprintf(` ORDER BY e.id LIMIT %d`, batch)
+		list, err := all(ctx, tx, query, append([]any{*after}, args...)...)
+		if err != nil {
+			return err
+		}
+		for _, e := range list {
+			*after = e.id
+			if err := do(ctx, tx, e); err != nil {
+				return err
+			}
+		}
+		n = len(list)
+		return nil
+	})
+	return n, err
+}
+
+// Settled drops local enrolments, links and unlinks that central's roster has taken in: settled is asked with the person and the tap
+// of the record. It is called when a newer roster came. localapi.ErrLocked.
+func (b *Book) Settled(ctx context.Context, settled func(p Person, service record.ServiceID, tap record.TapID) bool) error {
+	r, err := b.ring()
+	if err != nil {
+		return err
+	}
+	err = b.walk(ctx, func(ctx context.Context, tx *sql.Tx, e *entry) error {
+		if !b.counts(e.tap) || r.open(e) != nil {
+			return nil
+		}
+		tap := e.tap
+		if !e.row.Of.IsZero() {
+			tap = e.row.Of
+		}
+		if !settled(e.person(), e.service, tap) {
+			return nil
+		}
+		return remove(ctx, tx, []*entry{e})
+	}, `e.kind IN (?, ?, ?)`, int64(kindEnrolment), int64(kindLink), int64(kindUnlink))
+	if err != nil {
+		return fmt.Errorf("letting go of what central has settled: %w", err)
+	}
+	return nil
+}
+
+// person is whom an entry is about.
+func (e *entry) person() Person {
+	if e.row.Enrolment != nil {
+		return Enrolled(*e.row.Enrolment)
+	}
+	return *e.row.Person
+}
+
+// Reseal seals every entry anew that is not under the current generation of the site's keys. Interrupted, it goes on where it was with the
+// next call. Entries whose keys are not here stay as they are. localapi.ErrLocked.
+func (b *Book) Reseal(ctx context.Context) error {
+	r, err := b.ring()
+	if err != nil {
+		return err
+	}
+	var lost int
+	current := r.current().id
+	err = b.walk(ctx, func(ctx context.Context, tx *sql.Tx, e *entry) error {
+		if err := r.open(e); err != nil {
+			lost++
+			return nil //nolint:nilerr // counted, and told below
+		}
+		if err := removeRefs(ctx, tx, e); err != nil {
+			return err
+		}
+		if err := r.seal(e); err != nil {
+			return err
+		}
+		_, err := tx.ExecContext(ctx, `UPDATE entry SET generation = ?, refs = ?, sealed = ? WHERE id = ?`, e.generation.ID128[:], joined(e.refs), e.sealed, e.id)
+		if err != nil {
+			return err
+		}
+		return addRefs(ctx, tx, e)
+	}, `e.generation <> ?`, current.ID128[:])
+	if err != nil {
+		return fmt.Errorf("sealing the site book anew: %w", err)
+	}
+	if lost > 0 {
+		b.o.Log.ErrorContext(ctx, "entries of the site book cannot be opened; they stay until the site is closed", slog.Int("entries", lost))
+	}
+	return nil
+}
+
+// Generations names the keys under which anything is sealed here: none of them may be forgotten. It needs no keys.
+func (b *Book) Generations(ctx context.Context) (list []sitekey.Generation, err error) {
+	rows, err := b.store().r.QueryContext(ctx, `SELECT DISTINCT generation FROM entry`)
+	if err != nil {
+		return nil, fmt.Errorf("reading the site book: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var g []byte
+		if err := rows.Scan(&g); err != nil {
+			return nil, fmt.Errorf("reading the site book: %w", err)
+		}
+		if len(g) != 16 {
+			return nil, errDamaged
+		}
+		list = append(list, sitekey.Generation{ID128: [16]byte(g)})
+	}
+	return list, rows.Err()
+}
+
+// Expire removes what is older than its service's rule keeps in a site book: uses, leavings, links that were taken over, and corrections that
+// somebody has looked at. days is asked for each service; 0 keeps them until the site is closed. What central has not settled stays.
+// It needs no keys.
+func (b *Book) Expire(ctx context.Context, now time.Time, days func(record.ServiceID) uint32) error {
+	old := func(service record.ServiceID, at int64) bool {
+		d := days(service)
+		return d > 0 && now.Sub(time.UnixMilli(at)) > time.Duration(d)*24*time.Hour
+	}
+	err := b.walk(ctx, func(ctx context.Context, tx *sql.Tx, e *entry) error {
+		if !b.counts(e.tap) || !old(e.service, e.at) {
+			return nil
+		}
+		return remove(ctx, tx, []*entry{e})
+	}, `e.kind IN (?, ?, ?)`, int64(kindUse), int64(kindLeave), int64(kindTaken))
+	if err == nil {
+		err = b.expireWork(ctx, old)
+	}
+	if err != nil {
+		return fmt.Errorf("letting go of what is kept no longer: %w", err)
+	}
+	return nil
+}
+
+// expireWork removes corrections that somebody has looked at, with who it was.
+func (b *Book) expireWork(ctx context.Context, old func(record.ServiceID, int64) bool) error {
+	list, err := b.Work(ctx, true)
+	if err != nil {
+		return err
+	}
+	for _, w := range list {
+		if w.Done == nil || !old(w.Service, w.Time.UnixMilli()) {
+			continue
+		}
+		if err := b.forgetWork(ctx, w.Tap); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *Book) forgetWork(ctx context.Context, tap record.TapID) error {
+	b.write.Lock()
+	defer b.write.Unlock()
+	if b.closed {
+		return ErrClosed
+	}
+	return b.st.transact(ctx, func(tx *sql.Tx) error {
+		list, err := all(ctx, tx, selectEntry+`WHERE e.tap = ? AND e.kind = ?`, tap.ID128[:], int64(kindTick))
+		if err != nil {
+			return err
+		}
+		if err := remove(ctx, tx, list); err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, `DELETE FROM work WHERE tap = ? AND done = 1`, tap.ID128[:])
+		return err
+	})
+}
+
+// Contents counts what a book holds.
+type Contents struct {
+	Enrolments int `json:"enrolments"` // that central has not settled
+	Uses       int `json:"uses"`       // with leavings
+	Links      int `json:"links"`      // linked, taken back and taken over
+	Staff      int `json:"staff"`      // who may sign in
+	Sessions   int `json:"sessions"`
+	Work       int `json:"work"` // corrections, those looked at included
+}
+
+// Contents counts. It needs no keys.
+func (b *Book) Contents(ctx context.Context) (c Contents, err error) {
+	count := func(kinds ...kind) string {
+		s := "(SELECT count(*) FROM entry WHERE kind IN (0"
+		for _, k := range kinds {
+			s += fmt.Sprintf(", %d", k)
+		}
+		return s + "))"
+	}
+	query := "SELECT " + count(kindEnrolment) + ", " + count(kindUse, kindLeave) + ", " + count(kindLink, kindUnlink, kindTaken) + ", " +
+		count(kindStaff) + ", " + count(kindSession) + ", (SELECT count(*) FROM work)"
+	err = b.store().r.QueryRowContext(ctx, query).Scan(&c.Enrolments, &c.Uses, &c.Links, &c.Staff, &c.Sessions, &c.Work)
+	if err != nil {
+		return c, fmt.Errorf("counting the site book: %w", err)
+	}
+	return c, nil
+}
+
+// Erase removes the book and whatever was set aside of it, and begins an empty one. It says what was there. What a disk keeps of removed
+// files was sealed under the site's keys, which whoever closes a site wipes as well. After a crash the same call completes it.
+func (b *Book) Erase(ctx context.Context) (Contents, error) {
+	c, err := b.Contents(ctx)
+	if err != nil && !damaged(err) {
+		return c, err
+	}
+	b.write.Lock()
+	defer b.write.Unlock()
+	if b.closed {
+		return c, ErrClosed
+	}
+	b.bg.Wait()
+	if err := b.renew(ctx); err != nil {
+		return c, fmt.Errorf("erasing the site book: %w", err)
+	}
+	return c, nil
+}
+
+// renew puts an empty book in place of all that is there. The caller holds write.
+func (b *Book) renew(ctx context.Context) error {
+	if err := b.st.close(); err != nil {
+		b.o.Log.WarnContext(ctx, "closing the site book failed", slog.Any("error", err))
+	}
+	dir := filepath.Dir(b.path)
+	files, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, f := range files {
+		if !strings.HasPrefix(f.Name(), filepath.Base(b.path)) {
+			continue
+		}
+		if err := os.Remove(filepath.Join(dir, f.Name())); err != nil {
+			return err
+		}
+	}
+	if err := syncFile(dir); err != nil {
+		return err
+	}
+	st, err := openStore(ctx, b.path, b.o)
+	if err != nil {
+		return err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.st, b.last, b.wrong, b.desk = st, 0, tries{}, session{}
+	clear(b.hidden)
+	clear(b.floors)
+	return nil
+}

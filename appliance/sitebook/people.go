@@ -1,0 +1,177 @@
+package sitebook
+
+import (
+	"context"
+	"errors"
+	"io"
+	"time"
+
+	"kazashi.example/localapi"
+	"kazashi.example/sync/certid"
+	"kazashi.example/sync/record"
+	"kazashi.example/sync/roster"
+)
+
+// Roster is what central says of the people of this site. Nothing here waits for a network. An error says that nobody can be looked up,
+// as while the site's keys are locked.
+type Roster interface {
+	// Find looks up who has enrolled with a verifier by the certificate that they show now.
+	Find(v record.VerifierID, id certid.CertID) (roster.Entry, bool, error)
+	// ByTap looks up whom a tap enrolled.
+	ByTap(tap record.TapID) (roster.Entry, bool, error)
+	// ByPPID looks up who has a PPID at a service.
+	ByPPID(service record.ServiceID, ppid string) (roster.Entry, bool, error)
+	// ByNumber looks up who has a service's own number.
+	ByNumber(service record.ServiceID, number string) (roster.Entry, bool, error)
+}
+
+// People is the book and central's roster together: what the box knows of somebody now. Of a person, and of a number, whatever was done
+// here goes before central's word until central has settled it.
+type People struct {
+	Book   *Book
+	Roster Roster
+}
+
+// Source says where somebody is known from.
+type Source uint8
+
+// Sources. The zero value is nowhere.
+const (
+	Nowhere Source = 0
+	Central Source = 1 // on central's roster
+	Here    Source = 2 // enrolled here; central has not confirmed it
+)
+
+// Known is what is known of whoever shows a certificate. It prints as REDACTED.
+type Known struct {
+	Person
+	Entry  roster.Entry // zero if Source is Nowhere
+	Source Source
+}
+
+// Find looks up a certificate. Somebody who is not enrolled is found as nothing but the certificate. Errors: localapi.ErrLocked, or that of
+// the roster.
+func (p People) Find(ctx context.Context, v record.VerifierID, id certid.CertID) (Known, error) {
+	e, ok, err := p.Book.Enrolled(ctx, v, id)
+	if err != nil {
+		return Known{}, err
+	}
+	if ok {
+		return Known{Person: Enrolled(e), Entry: e, Source: Here}, nil
+	}
+	e, ok, err = p.Roster.Find(v, id)
+	if err != nil {
+		return Known{}, err
+	}
+	if ok {
+		return Known{Person: Enrolled(e), Entry: e, Source: Central}, nil
+	}
+	return Known{Person: PersonOf(v, id, record.TapID{})}, nil
+}
+
+// Used is Book.Used.
+func (p People) Used(ctx context.Context, service record.ServiceID, who Person) (time.Time, error) {
+	return p.Book.Used(ctx, service, who)
+}
+
+// Number is the number by which a service knows somebody; empty if by none. Errors as Find.
+func (p People) Number(ctx context.Context, service record.ServiceID, who Known) (string, error) {
+	number, known, err := p.Book.Number(ctx, service, who.Person)
+	switch {
+	case err != nil, known == Linked:
+		return number, err
+	case known == Unlinked:
+		return "", nil
+	case who.Source != Here:
+		return who.Entry.Of(service).Number, nil
+	}
+	// Enrolled here anew: central may know the number by an earlier enrolment.
+	id, err := who.Entry.ID()
+	if err != nil {
+		return "", err
+	}
+	e, _, err := p.Roster.Find(who.Verifier, id)
+	return e.Of(service).Number, err
+}
+
+// ByNumber is whose number it is; false if nobody's. Errors as Find.
+func (p People) ByNumber(ctx context.Context, service record.ServiceID, number string) (Person, bool, error) {
+	who, known, err := p.Book.ByNumber(ctx, service, number)
+	if err != nil || known != LinkUnknown {
+		return who, known == Linked, err
+	}
+	e, ok, err := p.Roster.ByNumber(service, number)
+	if err != nil || !ok {
+		return Person{}, false, err
+	}
+	who = Enrolled(e)
+	if _, known, err := p.Book.Number(ctx, service, who); err != nil || known != LinkUnknown {
+		return Person{}, false, err // taken back here, or another was linked since
+	}
+	return who, true, nil
+}
+
+// Settle lets go of what central's roster has taken in; it is called when a newer one came. Errors as Find.
+func (p People) Settle(ctx context.Context) error {
+	var failed error
+	err := p.Book.Settled(ctx, func(who Person, _ record.ServiceID, tap record.TapID) bool {
+		if failed != nil {
+			return false
+		}
+		settles, err := p.settles(who, tap)
+		failed = err
+		return settles
+	})
+	return errors.Join(failed, err)
+}
+
+// settles says that the roster names a record as one that it took in, be it under the serial number of a renewed certificate.
+func (p People) settles(who Person, tap record.TapID) (bool, error) {
+	for _, enrolled := range []record.TapID{tap, who.Enrolled} {
+		if enrolled.IsZero() {
+			continue
+		}
+		if e, ok, err := p.Roster.ByTap(enrolled); err != nil || ok && e.Settles(tap) {
+			return ok && err == nil, err
+		}
+	}
+	serial, err := certid.ParseSerial(who.Serial)
+	if err != nil {
+		return false, err
+	}
+	id := certid.CertID{Scope: certid.Scope{Hierarchy: who.Hierarchy, Purpose: certid.PurposeAuth}, Serial: serial}
+	e, ok, err := p.Roster.Find(who.Verifier, id)
+	return ok && e.Settles(tap), err
+}
+
+// Import is Book.Import with central's roster.
+func (p People) Import(ctx context.Context, r io.Reader, how localapi.Import) (localapi.ImportReport, error) {
+	return p.Book.Import(ctx, r, how, names{p.Roster})
+}
+
+// names is central's roster for an import.
+type names struct{ roster Roster }
+
+// ByPPID is the roster's.
+func (n names) ByPPID(service record.ServiceID, ppid string) (Person, bool, error) {
+	e, ok, err := n.roster.ByPPID(service, ppid)
+	if err != nil || !ok {
+		return Person{}, false, err
+	}
+	return Enrolled(e), true, nil
+}
+
+// ByNumber is the roster's.
+func (n names) ByNumber(service record.ServiceID, number string) (Person, bool, error) {
+	e, ok, err := n.roster.ByNumber(service, number)
+	if err != nil || !ok {
+		return Person{}, false, err
+	}
+	return Enrolled(e), true, nil
+}
+
+// Number is the roster's.
+func (n names) Number(service record.ServiceID, who Person) (string, error) {
+	e, _, err := n.roster.ByTap(who.Enrolled)
+	return e.Of(service).Number, err
+}

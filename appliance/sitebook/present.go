@@ -1,0 +1,136 @@
+package sitebook
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"kazashi.example/localapi"
+	"kazashi.example/sync/record"
+)
+
+// Present lists who was served and has not left, the latest first: each person once for each service, with the tap and the time of the
+// first use since the last leaving. localapi.ErrLocked.
+func (b *Book) Present(ctx context.Context) ([]localapi.Presence, error) {
+	here, err := b.present(ctx)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]localapi.Presence, 0, len(here))
+	for _, e := range slices.Backward(here) {
+		list = append(list, localapi.Presence{
+			Tap: e.tap, Spoken: localapi.SpokenCode(e.tap), Service: e.service, Since: time.UnixMilli(e.at).UTC(),
+		})
+	}
+	return list, nil
+}
+
+// present is the entries of the first uses, the oldest first.
+func (b *Book) present(ctx context.Context) ([]*entry, error) {
+	r, err := b.ring()
+	if err != nil {
+		return nil, err
+	}
+	at := crowd{by: map[string]*entry{}}
+	err = b.ofKinds(ctx, r, func(e *entry) error {
+		at.see(e)
+		return nil
+	}, kindUse, kindLeave)
+	if err != nil {
+		return nil, err
+	}
+	return at.here(), nil
+}
+
+// crowd is who is present, each under every name by which a later entry may find them.
+type crowd struct {
+	by   map[string]*entry
+	list []*entry
+}
+
+func (c *crowd) see(e *entry) {
+	var names []string
+	var first *entry
+	for _, n := range e.row.Person.names(string(e.service)) {
+		name := fmt.Sprint(n...)
+		names = append(names, name)
+		if x := c.by[name]; x != nil && (first == nil || x.id < first.id) {
+			first = x
+		}
+	}
+	switch {
+	case e.kind == kindLeave:
+		c.leave(first)
+		return
+	case first == nil:
+		first = e
+		c.list = append(c.list, e)
+	}
+	for _, name := range names { // also those that are new with a later certificate
+		c.by[name] = first
+	}
+}
+
+// leave forgets everybody who was seen under the names of one person.
+func (c *crowd) leave(first *entry) {
+	if first == nil {
+		return
+	}
+	for name, x := range c.by {
+		if x == first {
+			delete(c.by, name)
+		}
+	}
+}
+
+func (c *crowd) here() (list []*entry) {
+	still := map[*entry]bool{}
+	for _, x := range c.by {
+		still[x] = true
+	}
+	for _, e := range c.list {
+		if still[e] {
+			list = append(list, e)
+		}
+	}
+	return list
+}
+
+// Leave notes that the person whom Present lists by a tap has left. localapi.ErrUnknown, localapi.ErrLocked.
+func (b *Book) Leave(ctx context.Context, tap record.TapID) error {
+	here, err := b.present(ctx)
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(here, func(e *entry) bool { return e.tap == tap })
+	if i < 0 {
+		return fmt.Errorf("noting that somebody left: %w", localapi.ErrUnknown)
+	}
+	staff, _ := b.SignedIn()
+	e := &entry{kind: kindLeave, tap: tap, at: b.o.Now().UnixMilli(), service: here[i].service}
+	e.row = row{Person: here[i].row.Person, Staff: record.StaffID(staff.ID)}
+	return b.put(ctx, "noting that somebody left", e)
+}
+
+// put seals entries that need no record, and makes them durable.
+func (b *Book) put(ctx context.Context, doing string, entries ...*entry) error {
+	r, err := b.ring()
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if err := r.seal(e); err != nil {
+			return fmt.Errorf("%s: %w", doing, err)
+		}
+	}
+	b.write.Lock()
+	defer b.write.Unlock()
+	if b.closed {
+		return ErrClosed
+	}
+	if err := b.add(ctx, entries); err != nil {
+		return fmt.Errorf("%s: %w", doing, err)
+	}
+	return nil
+}
