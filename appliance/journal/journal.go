@@ -15,6 +15,7 @@ package journal
 import (
 	"context"
 	"crypto"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -60,7 +61,10 @@ type Options struct {
 	// epoch. Whoever keeps the identity keeps this as well: it is true from the making of the identity until Open has
 	// returned for the first time, and false, durably, before the first Append. Where it is false and the file is not there,
 	// records may be lost with it, and the next epoch says so (lineage unknown). An existing file ignores it.
-	Fresh       bool
+	Fresh bool
+	// Boot names the run of the machine within which the box's clock did not go back or jump unseen, so that one measurement corrects all
+	// times said in it; empty: this run of the program alone.
+	Boot        string
 	Now         func() time.Time // the box's clock; nil for time.Now
 	Log         *slog.Logger     // nil discards
 	MaxEpochAge time.Duration    // 0 means DefaultMaxEpochAge
@@ -72,6 +76,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Boot == "" {
+		o.Boot = rand.Text()
 	}
 	if o.MaxEpochAge <= 0 {
 		o.MaxEpochAge = DefaultMaxEpochAge

@@ -122,7 +122,10 @@ func (j *Journal) forgetSome(ctx context.Context, keep int) (int64, error) {
 		if _, err := tx.ExecContext(ctx, `DELETE FROM held WHERE epoch < ?`, left); err != nil {
 			return err
 		}
-		_, err = tx.ExecContext(ctx, `DELETE FROM epoch WHERE n < ?`, left)
+		if _, err := tx.ExecContext(ctx, `DELETE FROM epoch WHERE n < ?`, left); err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, `DELETE FROM correction WHERE n NOT IN (SELECT correction FROM epoch WHERE correction IS NOT NULL)`)
 		return err
 	})
 	if err != nil || n == 0 {

@@ -20,7 +20,7 @@ import (
 // Marks of our database file (SQLite, PRAGMA application_id and user_version).
 const (
 	applicationID = 0x4b5a4a31 // "KZJ1"
-	schemaVersion = 1
+	schemaVersion = 2
 )
 
 // checkpointEvery is the number of commits between two checkpoints: about 2 MiB of write-ahead log.
@@ -41,7 +41,14 @@ CREATE TABLE epoch (
 	n INTEGER PRIMARY KEY,
 	id BLOB NOT NULL UNIQUE,
 	header BLOB NOT NULL,
-	known INTEGER NOT NULL DEFAULT 0
+	known INTEGER NOT NULL DEFAULT 0,
+	boot TEXT NOT NULL,
+	correction INTEGER
+) STRICT;
+CREATE TABLE correction (
+	n INTEGER PRIMARY KEY,
+	message BLOB NOT NULL,
+	sent INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE TABLE record (
 	id INTEGER PRIMARY KEY,
@@ -66,7 +73,7 @@ CREATE TABLE held (
 const (
 	insertRecord = `INSERT INTO record (id, chain, envelope, tap, time, desk, service, verdict, reason, code)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
-	insertEpoch = `INSERT INTO epoch (n, id, header) VALUES (?, ?, ?)`
+	insertEpoch = `INSERT INTO epoch (n, id, header, boot) VALUES (?, ?, ?, ?)`
 )
 
 // errDamaged says that the database is not what we wrote.
@@ -93,6 +100,7 @@ func damaged(err error) bool {
 type store struct {
 	w, r   *sql.DB
 	insert *sql.Stmt
+	boot   string // Options.Boot
 
 	commits       int // since the last checkpoint; guarded by Journal.write
 	checkpointing atomic.Bool
@@ -164,7 +172,7 @@ func connect(ctx context.Context, path string, o Options) (*store, book, error) 
 	if err != nil {
 		return nil, book{}, errors.Join(err, w.Close())
 	}
-	st := &store{w: w, r: r}
+	st := &store{w: w, r: r, boot: o.Boot}
 	b, err := st.check(ctx, o)
 	if err == nil {
 		st.insert, err = w.PrepareContext(ctx, insertRecord)
@@ -195,7 +203,7 @@ func (s *store) append(n int64, head *epoch.Signed, w epoch.Written, c Clear) er
 		return err
 	}
 	return s.transact(ctx, func(tx *sql.Tx) error {
-		if _, err := tx.ExecContext(ctx, insertEpoch, n, head.Header.Epoch.ID128[:], head.Message); err != nil {
+		if _, err := tx.ExecContext(ctx, insertEpoch, n, head.Header.Epoch.ID128[:], head.Message, s.boot); err != nil {
 			return err
 		}
 		_, err := tx.ExecContext(ctx, insertRecord, args...)

@@ -42,7 +42,7 @@ func (l Limits) withDefaults() Limits {
 }
 
 // Unsent returns the next batch to bring to central, by whatever way: the newest records not yet received there, then a bounded
-// share of the oldest, and the header of every epoch in the batch that central is not known to have. An empty batch says that
+// share of the oldest, the header of every epoch in the batch that central is not known to have, and corrections of the clock. An empty batch says that
 // central has everything. It notes nothing: until an acknowledgement is accepted, the same records come again, so that a caller
 // whose push brought nothing forward waits before the next. A record is given only once it is durable.
 func (j *Journal) Unsent(ctx context.Context, l Limits) (wire.Push, error) {
@@ -73,6 +73,10 @@ func (j *Journal) Unsent(ctx context.Context, l Limits) (wire.Push, error) {
 			p.Headers = append(p.Headers, header)
 		}
 		p.Envelopes = append(p.Envelopes, envelope)
+	}
+	var err error
+	if p.Corrections, err = st.unsentCorrections(ctx); err != nil {
+		return wire.Push{}, fmt.Errorf("reading what is not sent: %w", err)
 	}
 	return p, nil
 }

@@ -9,7 +9,7 @@ import (
 	"kazashi.example/sync/wire"
 )
 
-// correction keeps how wrong a box says that its clock was in one of its epochs. The first word stays: what a record was judged by does
+// correction keeps how wrong a box says that its clock was in some of its epochs. The first word stays: what a record was judged by does
 // not change. The epoch's header need not be here: whoever looks a correction up asks for box and epoch.
 func (b *batch) correction(msg []byte) error {
 	said, err := wire.PeekCorrection(msg)
@@ -31,8 +31,13 @@ func (b *batch) correction(msg []byte) error {
 	if err != nil {
 		return refusef("correction is not one of box %s: %v", box.ID, err)
 	}
-	_, err = b.tx.AddCorrection(store.Correction{
-		Box: c.Box, Epoch: c.Epoch, Offset: time.Duration(c.Offset) * time.Millisecond, Measured: time.UnixMilli(c.Measured), Message: msg,
-	})
-	return err
+	for _, id := range c.Epochs {
+		_, err := b.tx.AddCorrection(store.Correction{
+			Box: c.Box, Epoch: id, Offset: time.Duration(c.Offset) * time.Millisecond, Measured: time.UnixMilli(c.Measured),
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }

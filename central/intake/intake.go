@@ -22,7 +22,7 @@ import (
 )
 
 // ErrTooMany says that a push has more elements than wire.MaxPushed or wire.MaxCorrected.
-var ErrTooMany = errors.New("a push carries at most 512 headers, 512 envelopes and 256 corrections")
+var ErrTooMany = errors.New("a push carries at most 512 headers, 512 envelopes and 16 corrections")
 
 // Caps of what one carrier may leave here that central cannot attribute: without them any box could fill the disk.
 const (
@@ -140,7 +140,7 @@ func (b *batch) each(index int, err error) error {
 }
 
 func (b *batch) refuse(index int, reason string) {
-	b.taken.Refused = append(b.taken.Refused, wire.Refused{Index: uint32(index), Reason: reason}) //nolint:gosec // at most 1280
+	b.taken.Refused = append(b.taken.Refused, wire.Refused{Index: uint32(index), Reason: reason}) //nolint:gosec // at most 1040
 }
 
 // header keeps a header: verified and in force if its box is registered, held if not.

@@ -92,7 +92,6 @@ type Correction struct {
 	Epoch    record.EpochID
 	Offset   time.Duration // to be added to what the box's clock said
 	Measured time.Time
-	Message  []byte // wire.Correction, signed by D
 }
 
 // Code is a one-time join code; its secret is sealed.

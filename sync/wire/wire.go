@@ -32,7 +32,7 @@ const (
 	MaxDone      = 4       // outcomes of orders said in one poll
 	MaxErasure   = 6 << 10 // octets of a certificate of erasure
 	MaxSegments  = 64      // of one roster
-	MaxCorrected = 256     // corrections of one push
+	MaxCorrected = 16      // corrections of one push
 	MaxWait      = 55      // seconds a poll may be held open
 	MaxErrorBody = 4 << 10
 )

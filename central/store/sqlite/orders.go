@@ -81,18 +81,18 @@ func (t *tx) CloseOrder(box record.BoxID, id order.ID, outcome order.Outcome, er
 
 func scanCorrection(s scanner) (c store.Correction, err error) {
 	var offset int64
-	err = s.Scan(octets(c.Box.ID128[:]), octets(c.Epoch.ID128[:]), &offset, millis{&c.Measured}, &c.Message)
+	err = s.Scan(octets(c.Box.ID128[:]), octets(c.Epoch.ID128[:]), &offset, millis{&c.Measured})
 	c.Offset = time.Duration(offset) * time.Millisecond
 	return c, err
 }
 
 func (t *tx) AddCorrection(c store.Correction) (bool, error) {
-	n, err := t.changed(`INSERT INTO corrections (box, epoch, offset_ms, measured, message) VALUES (?, ?, ?, ?, ?)
-		ON CONFLICT DO NOTHING`, c.Box.ID128[:], c.Epoch.ID128[:], c.Offset.Milliseconds(), ms(c.Measured), c.Message)
+	n, err := t.changed(`INSERT INTO corrections (box, epoch, offset_ms, measured) VALUES (?, ?, ?, ?)
+		ON CONFLICT DO NOTHING`, c.Box.ID128[:], c.Epoch.ID128[:], c.Offset.Milliseconds(), ms(c.Measured))
 	return n > 0, err
 }
 
 func (t *tx) Correction(box record.BoxID, id record.EpochID) (store.Correction, error) {
-	return one(t.row("SELECT box, epoch, offset_ms, measured, message FROM corrections WHERE box = ? AND epoch = ?",
+	return one(t.row("SELECT box, epoch, offset_ms, measured FROM corrections WHERE box = ? AND epoch = ?",
 		box.ID128[:], id.ID128[:]), scanCorrection)
 }

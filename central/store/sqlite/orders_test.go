@@ -120,7 +120,7 @@ func TestTheFirstCorrectionOfAnEpochStays(t *testing.T) {
 	defer func() { _ = db.Close() }()
 	err := db.Update(t.Context(), func(tx store.Tx) error {
 		b := boxes(t, tx, 1)[0]
-		c := store.Correction{Box: b.ID, Epoch: record.NewEpochID(), Offset: -90 * time.Minute, Measured: now, Message: []byte("signed")}
+		c := store.Correction{Box: b.ID, Epoch: record.NewEpochID(), Offset: -90 * time.Minute, Measured: now}
 		first, err := tx.AddCorrection(c)
 		c.Offset = time.Hour
 		again, err2 := tx.AddCorrection(c)

@@ -251,7 +251,6 @@ CREATE TABLE corrections (
 	epoch BLOB NOT NULL,
 	offset_ms INTEGER NOT NULL,
 	measured INTEGER NOT NULL,
-	message BLOB NOT NULL,
 	PRIMARY KEY (box, epoch)
 ) STRICT, WITHOUT ROWID;
 `

@@ -1,0 +1,145 @@
+package journal
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"kazashi.example/sync/epoch"
+	"kazashi.example/sync/record"
+	"kazashi.example/sync/wire"
+)
+
+// repaired is from when on a correction is a repair of the clock, so that what comes after it stands in an epoch of its own. Less is what
+// two clocks may differ by (clock.Tolerance).
+const repaired = 2 * time.Minute
+
+// correctionsAtOnce bounds those of one batch: 8 are 48 KiB at most.
+const correctionsAtOnce = 8
+
+// Correct keeps beside the records how wrong the box's clock turned out to be: offset is to be added to what it said since this boot,
+// measured is central's time of the measurement. It counts for every epoch of the boot that has none yet, and never replaces one. After
+// one of more than two minutes the next record opens a new epoch. Nothing happens where every epoch has one.
+func (j *Journal) Correct(ctx context.Context, offset time.Duration, measured time.Time) error {
+	for {
+		ns, ids, err := j.store().uncorrected(ctx)
+		if err != nil || len(ids) == 0 {
+			return wrapCorrection(err)
+		}
+		// Signed outside the lock: a TPM takes its time, and taps go on.
+		msg, err := wire.Correction{
+			Box: j.o.Box, Epochs: ids, Offset: offset.Milliseconds(), Measured: measured.UnixMilli(),
+		}.Sign(j.o.Device)
+		if err != nil {
+			return wrapCorrection(err)
+		}
+		if err := j.correct(ctx, ns, msg, offset.Abs() > repaired); err != nil {
+			return wrapCorrection(err)
+		}
+	}
+}
+
+func wrapCorrection(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("keeping the correction of the clock: %w", err)
+}
+
+func (j *Journal) correct(ctx context.Context, ns []int64, msg []byte, repair bool) error {
+	j.write.Lock()
+	defer j.write.Unlock()
+	if j.closed {
+		return ErrClosed
+	}
+	if err := j.settle(); err != nil {
+		return err
+	}
+	err := j.store().transact(ctx, func(tx *sql.Tx) error {
+		r, err := tx.ExecContext(ctx, `INSERT INTO correction (message) VALUES (?)`, msg)
+		if err != nil {
+			return err
+		}
+		id, err := r.LastInsertId()
+		if err != nil {
+			return err
+		}
+		for _, n := range ns {
+			if _, err := tx.ExecContext(ctx, `UPDATE epoch SET correction = ? WHERE n = ? AND correction IS NULL`, id, n); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err == nil && repair && j.writer != nil {
+		j.discard(epoch.CauseClock)
+	}
+	return err
+}
+
+// uncorrected lists this boot's epochs without a correction, oldest first, as many as one correction takes.
+func (s *store) uncorrected(ctx context.Context) (ns []int64, ids []record.EpochID, err error) {
+	rows, err := s.r.QueryContext(ctx, `SELECT n, id FROM epoch WHERE boot = ? AND correction IS NULL ORDER BY n LIMIT ?`,
+		s.boot, wire.MaxCorrectedEpochs)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		var n int64
+		var b []byte
+		if err := rows.Scan(&n, &b); err != nil {
+			return nil, nil, err
+		}
+		var id record.EpochID
+		if len(b) != len(id.ID128) {
+			return nil, nil, fmt.Errorf("%w: id of epoch %d", errDamaged, n)
+		}
+		copy(id.ID128[:], b)
+		ns, ids = append(ns, n), append(ids, id)
+	}
+	return ns, ids, rows.Err()
+}
+
+// unsentCorrections are those that central has not got, oldest first.
+func (s *store) unsentCorrections(ctx context.Context) (all [][]byte, err error) {
+	rows, err := s.r.QueryContext(ctx, `SELECT message FROM correction WHERE sent = 0 ORDER BY n LIMIT ?`, correctionsAtOnce)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		var msg []byte
+		if err := rows.Scan(&msg); err != nil {
+			return nil, err
+		}
+		all = append(all, msg)
+	}
+	return all, rows.Err()
+}
+
+// Corrected notes that central has corrections that Unsent gave. They come again after central was restored.
+func (j *Journal) Corrected(ctx context.Context, messages [][]byte) error {
+	if len(messages) == 0 {
+		return nil
+	}
+	j.write.Lock()
+	defer j.write.Unlock()
+	if j.closed {
+		return ErrClosed
+	}
+	if err := j.settle(); err != nil {
+		return err
+	}
+	err := j.store().transact(ctx, func(tx *sql.Tx) error {
+		for _, msg := range messages {
+			if _, err := tx.ExecContext(ctx, `UPDATE correction SET sent = 1 WHERE message = ?`, msg); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return wrapCorrection(err)
+}

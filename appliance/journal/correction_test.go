@@ -1,0 +1,125 @@
+package journal_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"kazashi.example/appliance/journal"
+	"kazashi.example/sync/ack"
+	"kazashi.example/sync/record"
+	"kazashi.example/sync/rule"
+	"kazashi.example/sync/sign"
+	"kazashi.example/sync/wire"
+)
+
+// corrections are what a journal has to say of its clock, opened with the box's key.
+func (c *central) corrections(j *journal.Journal) (all []wire.Correction, messages [][]byte) {
+	c.t.Helper()
+	p, err := j.Unsent(c.t.Context(), journal.Limits{})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	key, err := sign.PublicKeyOf(c.device.Public())
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	for _, msg := range p.Corrections {
+		w, err := wire.OpenCorrection(sign.One{Key: key}, msg)
+		if err != nil || w.Box != c.box {
+			c.t.Fatalf("OpenCorrection = %+v, %v, want the box's own", w, err)
+		}
+		all = append(all, w)
+	}
+	return all, p.Corrections
+}
+
+var measured = time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC)
+
+func correct(t *testing.T, j *journal.Journal, offset time.Duration) {
+	t.Helper()
+	if err := j.Correct(t.Context(), offset, measured); err != nil {
+		t.Fatalf("Correct = %v", err)
+	}
+}
+
+// P6: what the clock was wrong by stands beside the records of this boot, the first word on each epoch, and what comes after a repair stands
+// in an epoch of its own.
+func TestP6CorrectionsStandBesideTheRecords(t *testing.T) {
+	c, path := newCentral(t), newPath(t)
+	boot := func(name string) func(*journal.Options) {
+		return func(o *journal.Options) { o.Boot, o.Fresh = name, name == "first" }
+	}
+	j := c.open(path, boot("first"))
+	other := add(t, j, 1).Epoch
+	shut(t, j)
+	j = c.open(path, boot("second"))
+	one := add(t, j, 2).Epoch
+	shut(t, j)
+	j = c.open(path, boot("second")) // the program started again; the machine did not
+	two := add(t, j, 3).Epoch
+	correct(t, j, 90*time.Minute)
+	correct(t, j, time.Second)
+	all, _ := c.corrections(j)
+	want := wire.Correction{Version: 1, Box: c.box, Epochs: []record.EpochID{one, two}, Offset: 90 * 60_000, Measured: measured.UnixMilli()}
+	if len(all) != 1 || !slices.Equal(all[0].Epochs, want.Epochs) || all[0].Offset != want.Offset || all[0].Measured != want.Measured {
+		t.Fatalf("corrections = %+v, want %+v alone, and nothing of %s", all, want, other)
+	}
+	three := add(t, j, 4).Epoch
+	if three == two {
+		t.Error("the epoch went on after a repair of its clock")
+	}
+	correct(t, j, time.Second)
+	if four := add(t, j, 5).Epoch; four != three {
+		t.Error("an epoch ended over a second")
+	}
+	if all, _ = c.corrections(j); len(all) != 2 || !slices.Equal(all[1].Epochs, []record.EpochID{three}) || all[1].Offset != 1000 {
+		t.Errorf("corrections = %+v, want one more, of the new epoch", all)
+	}
+}
+
+// P2: a correction is said until central has it, and again to one that was restored; it goes with its last epoch.
+func TestP2CorrectionsAreSaidUntilTheyAreHeld(t *testing.T) {
+	c, path := newCentral(t), newPath(t)
+	j := c.open(path, func(o *journal.Options) { o.MaxEpochAge = time.Nanosecond })
+	add(t, j, 1)
+	correct(t, j, time.Minute)
+	_, messages := c.corrections(j)
+	if err := j.Corrected(t.Context(), messages); err != nil {
+		t.Fatal(err)
+	}
+	if all, _ := c.corrections(j); len(messages) != 1 || len(all) != 0 {
+		t.Fatalf("%d corrections, and %d after they were taken; want 1 and 0", len(messages), len(all))
+	}
+	for _, central := range []uint64{1, 2} {
+		a := ack.Ack{Version: rule.Version{CentralEpoch: central, N: 1}, Box: c.box, Ranges: []ack.Range{}}
+		if err := j.Accept(t.Context(), a); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if all, _ := c.corrections(j); len(all) != 1 {
+		t.Errorf("%d corrections for a restored central, want 1", len(all))
+	}
+}
+
+// One correction holds many epochs; a box that was alone for a fortnight still says all.
+func TestCorrectionsOfManyEpochs(t *testing.T) {
+	c, path := newCentral(t), newPath(t)
+	now := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
+	j := c.open(path, func(o *journal.Options) { o.Now = func() time.Time { now = now.Add(time.Hour); return now } })
+	const n = wire.MaxCorrectedEpochs + 2
+	epochs := map[record.EpochID]bool{}
+	for i := range n {
+		epochs[add(t, j, i).Epoch] = true
+	}
+	correct(t, j, -time.Hour)
+	all, messages := c.corrections(j)
+	if len(all) != 2 || len(all[0].Epochs)+len(all[1].Epochs) != n || len(epochs) != n {
+		t.Fatalf("%d corrections of %d epochs, want 2 of %d", len(all), len(epochs), n)
+	}
+	for i, msg := range messages {
+		if len(msg) > wire.MaxCorrection {
+			t.Errorf("correction %d has %d octets, want at most %d", i, len(msg), wire.MaxCorrection)
+		}
+	}
+}
