@@ -6,9 +6,10 @@ import "kazashi.example/sync/crlset"
 const CommonReach = commonReach
 
 // ReadCommon reads one entry the quick way; 0 if it cannot.
-func ReadCommon(b []byte) (e crlset.Entry, n int) {
-	n = commonEntry((*[commonReach]byte)(b), &e)
-	return e, n
+func ReadCommon(b []byte) (crlset.Entry, int) {
+	var e [1]crlset.Entry
+	_, n := commonEntries(b, e[:])
+	return e[0], n
 }
 
 // ReadEntry reads one entry by the rules.

@@ -7,22 +7,25 @@ import (
 
 // PutAll appends the low width bits of each value; width at most 64.
 func (w *Writer) PutAll(values []uint64, width uint) {
-	words := int((w.fill + uint(len(values))*width) / 64)
-	w.buf = slices.Grow(w.buf, words*8)
-	to := w.buf[len(w.buf) : len(w.buf)+words*8]
-	w.buf = w.buf[:len(w.buf)+len(to)]
-	acc, fill, mask := w.acc, w.fill, Mask(width)
-	for _, v := range values {
-		v &= mask
-		acc |= v << (fill & 63)
-		if fill += width; fill >= 64 && len(to) >= 8 {
-			binary.LittleEndian.PutUint64(to, acc)
-			to = to[8:]
-			fill -= 64
-			acc = v >> (width - fill)
-		}
+	if width == 0 {
+		return
 	}
-	w.acc, w.fill = acc, fill
+	w.buf = slices.Grow(w.buf, len(values)*int(width)/8+8)
+	per, mask := int(64/width), Mask(width)
+	for ; len(values) > per; values = values[per:] {
+		w.Put(together(values[:per], width, mask), uint(per)*width)
+	}
+	w.Put(together(values, width, mask), uint(len(values))*width)
+}
+
+// together is values of so many bits in one number, the first lowest.
+func together(values []uint64, width uint, mask uint64) (all uint64) {
+	at := uint(0)
+	for _, v := range values {
+		all |= v & mask << (at & 63)
+		at += width
+	}
+	return all
 }
 
 // PutHighs appends what is left of the values, which must not fall, without their low k bits: for each a one bit, behind as many zero bits
