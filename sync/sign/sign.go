@@ -57,6 +57,7 @@ const (
 	PurposeCorrection  Purpose = "kazashi/correction/v1"  // measured error of a box's clock, by D
 	PurposeShutdown    Purpose = "kazashi/shutdown/v1"    // time of an orderly end, by D
 	PurposeErasure     Purpose = "kazashi/erasure/v1"     // certificate of erasure, by D
+	PurposeRing        Purpose = "kazashi/ring/v1"        // site keys as they lie on a box, by D
 	PurposeTrust       Purpose = "kazashi/trust/v1"       // trust bundle, by R
 	PurposeRoot        Purpose = "kazashi/root/v1"        // root set, by R
 )

@@ -1,0 +1,89 @@
+package vault
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+
+	"kazashi.example/sync/record"
+	"kazashi.example/sync/sitekey"
+)
+
+// Request asks an unlocked box of the site for the keys. It is signed by D, holds no secret, and is good for one answer in this run; a new
+// one replaces it.
+func (s *Site) Request() ([]byte, error) {
+	n := sitekey.NewNonce()
+	msg, err := sitekey.Request{Site: s.Site, Box: s.Identity.Box, Nonce: n}.Sign(s.Identity.Device)
+	if err != nil {
+		return nil, fmt.Errorf("asking a peer: %w", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.nonce = n
+	return msg, nil
+}
+
+// Answer wraps the open keys to the box that asks, if central names it as a member of this site, and says which box that is. Whoever calls
+// it has been told by a person that this box may have them. ErrLocked, ErrNone, sitekey.ErrMember, ErrElsewhere, or another error of
+// packages sitekey and sign.
+func (s *Site) Answer(ctx context.Context, request []byte) ([]byte, record.BoxID, error) {
+	r, err := s.Ring()
+	if err != nil {
+		return nil, record.BoxID{}, err
+	}
+	q, to, err := sitekey.OpenRequest(s.Members(), request)
+	if err != nil {
+		return nil, record.BoxID{}, fmt.Errorf("answering a peer: %w", err)
+	}
+	if q.Site != s.Site {
+		return nil, q.Box, ErrElsewhere
+	}
+	key, err := to.SealingKey()
+	if err != nil {
+		return nil, q.Box, fmt.Errorf("answering a peer: %w", err)
+	}
+	keys, err := sitekey.WrapAll(key, s.Site, r)
+	if err != nil {
+		return nil, q.Box, fmt.Errorf("answering a peer: %w", err)
+	}
+	msg, err := sitekey.Answer{Site: s.Site, To: q.Box, Nonce: q.Nonce, From: s.Identity.Box, Keys: keys}.Sign(s.Identity.Device)
+	if err != nil {
+		return nil, q.Box, fmt.Errorf("answering a peer: %w", err)
+	}
+	s.Log.InfoContext(ctx, "gave the site keys to a box of this site", slog.String("to", q.Box.String()))
+	return msg, q.Box, nil
+}
+
+// Receive opens the keys by the answer to the request made last, which it uses up. They are stored as those of a grant are. ErrRequest,
+// ErrElsewhere, ErrWiped, ErrSwap, or an error of packages sitekey and sign.
+func (s *Site) Receive(ctx context.Context, answer []byte) error {
+	a, err := sitekey.OpenAnswer(s.Members(), answer)
+	if err != nil {
+		return fmt.Errorf("taking a peer's answer: %w", err)
+	}
+	if a.Site != s.Site || a.To != s.Identity.Box {
+		return ErrElsewhere
+	}
+	s.working.Lock()
+	defer s.working.Unlock()
+	if err := s.fit(); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	expected := s.nonce
+	s.mu.Unlock()
+	if expected.IsZero() || expected != a.Nonce {
+		return ErrRequest
+	}
+	r, err := sitekey.UnwrapAll(s.Identity.Sealing, s.Site, a.Keys)
+	if err != nil {
+		return fmt.Errorf("taking a peer's answer: %w", err)
+	}
+	if err := s.takeRing(ctx, r, ByPeer, nil); err != nil {
+		return fmt.Errorf("taking a peer's answer: %w", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.nonce = sitekey.Nonce{}
+	return nil
+}
