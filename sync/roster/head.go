@@ -104,3 +104,16 @@ func OpenHead(keys sign.Keys, msg []byte) (Head, error) {
 	}
 	return h, h.Check()
 }
+
+// PeekHead reads a head without believing it, for whoever asks which files it names. ErrRoster, or an error of packages sign and canon.
+func PeekHead(msg []byte) (Head, error) {
+	payload, err := sign.Payload(msg)
+	if err != nil {
+		return Head{}, err
+	}
+	var h Head
+	if err := canon.Decode(payload, &h, MaxHead); err != nil {
+		return Head{}, err
+	}
+	return h, h.Check()
+}
