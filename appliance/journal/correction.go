@@ -21,23 +21,24 @@ const correctionsAtOnce = 8
 
 // Correct keeps beside the records how wrong the box's clock turned out to be: offset is to be added to what it said since this boot,
 // measured is central's time of the measurement. It counts for every epoch of the boot that has none yet, and never replaces one. After
-// one of more than two minutes the next record opens a new epoch. Nothing happens where every epoch has one.
-func (j *Journal) Correct(ctx context.Context, offset time.Duration, measured time.Time) error {
+// one of more than two minutes the next record opens a new epoch. It reports whether there is anything new to send.
+func (j *Journal) Correct(ctx context.Context, offset time.Duration, measured time.Time) (fresh bool, err error) {
 	for {
 		ns, ids, err := j.store().uncorrected(ctx)
 		if err != nil || len(ids) == 0 {
-			return wrapCorrection(err)
+			return fresh, wrapCorrection(err)
 		}
 		// Signed outside the lock: a TPM takes its time, and taps go on.
 		msg, err := wire.Correction{
 			Box: j.o.Box, Epochs: ids, Offset: offset.Milliseconds(), Measured: measured.UnixMilli(),
 		}.Sign(j.o.Device)
 		if err != nil {
-			return wrapCorrection(err)
+			return fresh, wrapCorrection(err)
 		}
 		if err := j.correct(ctx, ns, msg, offset.Abs() > repaired); err != nil {
-			return wrapCorrection(err)
+			return fresh, wrapCorrection(err)
 		}
+		fresh = true
 	}
 }
 

@@ -36,11 +36,13 @@ func (c *central) corrections(j *journal.Journal) (all []wire.Correction, messag
 
 var measured = time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC)
 
-func correct(t *testing.T, j *journal.Journal, offset time.Duration) {
+func correct(t *testing.T, j *journal.Journal, offset time.Duration) (fresh bool) {
 	t.Helper()
-	if err := j.Correct(t.Context(), offset, measured); err != nil {
+	fresh, err := j.Correct(t.Context(), offset, measured)
+	if err != nil {
 		t.Fatalf("Correct = %v", err)
 	}
+	return fresh
 }
 
 // P6: what the clock was wrong by stands beside the records of this boot, the first word on each epoch, and what comes after a repair stands
@@ -58,8 +60,9 @@ func TestP6CorrectionsStandBesideTheRecords(t *testing.T) {
 	shut(t, j)
 	j = c.open(path, boot("second")) // the program started again; the machine did not
 	two := add(t, j, 3).Epoch
-	correct(t, j, 90*time.Minute)
-	correct(t, j, time.Second)
+	if first, again := correct(t, j, 90*time.Minute), correct(t, j, time.Second); !first || again {
+		t.Errorf("Correct = fresh %v, and again %v; want the first alone", first, again)
+	}
 	all, _ := c.corrections(j)
 	want := wire.Correction{Version: 1, Box: c.box, Epochs: []record.EpochID{one, two}, Offset: 90 * 60_000, Measured: measured.UnixMilli()}
 	if len(all) != 1 || !slices.Equal(all[0].Epochs, want.Epochs) || all[0].Offset != want.Offset || all[0].Measured != want.Measured {

@@ -19,10 +19,14 @@ import (
 
 	"kazashi.example/appliance/desired"
 	"kazashi.example/appliance/journal"
+	"kazashi.example/appliance/orders"
 	"kazashi.example/appliance/roster"
+	"kazashi.example/appliance/vault"
 	"kazashi.example/sync/ack"
 	"kazashi.example/sync/record"
 	"kazashi.example/sync/rule"
+	"kazashi.example/sync/sign"
+	"kazashi.example/sync/sitekey"
 	"kazashi.example/sync/uplink"
 	"kazashi.example/sync/wire"
 )
@@ -61,6 +65,52 @@ type Journal interface {
 	Waiting(ctx context.Context) (uint64, error)
 	// Version is that of the newest acknowledgement accepted.
 	Version() rule.Version
+	// Correct keeps how wrong the clock was for the records that have no correction yet, and reports whether there were any.
+	Correct(ctx context.Context, offset time.Duration, measured time.Time) (fresh bool, err error)
+	// Corrected notes that central has corrections.
+	Corrected(ctx context.Context, messages [][]byte) error
+}
+
+// Keys is what the link needs of the site's keys.
+type Keys interface {
+	// Take takes a signed grant; vault.ErrOlder for one that is no news.
+	Take(ctx context.Context, grant []byte) error
+	// Version is that of the newest grant taken.
+	Version() rule.Version
+	// Wants reports whether no key is open and a grant would open some.
+	Wants() bool
+	// Made lists generations made here that no grant has named, wrapped to C-seal.
+	Made() []sitekey.Wrapped
+}
+
+var _ Keys = (*vault.Site)(nil)
+
+// Orders is what the link needs of whoever does what central orders.
+type Orders interface {
+	// Take does those that were not done, and reports whether central has something to hear of it.
+	Take(ctx context.Context, keys sign.Keys, orders [][]byte) (news bool, err error)
+	// Done lists outcomes that central is not known to have.
+	Done() []wire.OrderDone
+	// Told notes that it has them.
+	Told(done []wire.OrderDone) error
+}
+
+var _ Orders = (*orders.Book)(nil)
+
+// Repair is what the link needs of a clock that can be put right.
+type Repair interface {
+	// Nonce is under which the floor may be lowered; zero if it may not.
+	Nonce() [16]byte
+	// Correction is what is to be added to times said since the boot, as Check measured it last; not ok if it is not known.
+	Correction() (offset time.Duration, measured time.Time, ok bool)
+}
+
+// Rosters is what the link needs of the rosters, which are fetched by their own loop.
+type Rosters interface {
+	// Version is that of the roster in use; zero for none.
+	Version() rule.Version
+	// Offered says which one central has that is newer. It does not wait for any of it.
+	Offered(o wire.RosterOffer)
 }
 
 // Sets is what the link needs of the revocation sets, which are fetched by their own loop.
@@ -94,7 +144,7 @@ type Clock interface {
 	Learn(signed time.Time)
 }
 
-// Config is the parts of a Link. All are required.
+// Config is the parts of a Link. All are required but for Keys, Orders, Repair and Rosters: without one, nothing of it is said or taken.
 type Config struct {
 	Client  Central
 	Journal Journal
@@ -103,6 +153,10 @@ type Config struct {
 	Roster  *roster.Book
 	Watch   Watcher
 	Clock   Clock
+	Keys    Keys
+	Orders  Orders
+	Repair  Repair
+	Rosters Rosters
 	Now     func() time.Time
 	Release string
 	Log     *slog.Logger
@@ -114,6 +168,8 @@ type Link struct {
 	pending          chan struct{} // a record waits
 	asked            chan struct{} // a PPID is wanted that a poll under way may not ask for
 	pushNow, pollNow chan struct{} // the line came back
+	met              chan struct{} // closed when the first poll came to an end
+	meet             sync.Once     // closes met
 
 	turns int // polls in a row that came back at once with nothing; the poll loop's alone
 
@@ -129,6 +185,7 @@ func New(c Config) *Link {
 	l := &Link{
 		Config:  c,
 		pending: make(chan struct{}, 1), asked: make(chan struct{}, 1), pushNow: make(chan struct{}, 1), pollNow: make(chan struct{}, 1),
+		met: make(chan struct{}),
 	}
 	l.learn()
 	l.line.since = c.Now()

@@ -9,6 +9,7 @@ import (
 
 	"kazashi.example/appliance/desired"
 	"kazashi.example/appliance/roster"
+	"kazashi.example/appliance/vault"
 	"kazashi.example/sync/wire"
 )
 
@@ -35,19 +36,29 @@ func (l *Link) poll(ctx context.Context) error {
 	if errors.Is(err, errAskAnew) {
 		return l.poll(ctx)
 	}
+	var fault error
+	if err == nil {
+		fault = l.answered(ctx, ask, got)
+	}
+	l.meet.Do(func() { close(l.met) })
 	l.heard(ctx, true, err)
 	if err != nil {
 		return err
 	}
-	if got.Time > 0 {
-		l.Clock.Check(time.UnixMilli(got.Time))
-	}
 	news, err := l.apply(ctx, got)
-	if err != nil {
+	if err := errors.Join(fault, err); err != nil {
 		return local(err)
 	}
 	l.pace(ctx, news || time.Since(began) >= atOnce)
 	return nil
+}
+
+// answered is what an answer means by having come: how late it is, and that central has what the poll brought.
+func (l *Link) answered(ctx context.Context, ask wire.Poll, got wire.Polled) error {
+	if got.Time > 0 {
+		l.Clock.Check(time.UnixMilli(got.Time))
+	}
+	return errors.Join(l.correct(ctx), l.told(ask.Done))
 }
 
 // errAskAnew says that a held poll was given up because another PPID is wanted.
@@ -104,6 +115,7 @@ func (l *Link) question(ctx context.Context) (wire.Poll, error) {
 		Epochs: epochs[:min(len(epochs), wire.MaxEpochs)], Time: l.Now().UnixMilli(), Waiting: waiting, Release: l.Release,
 		Roster: l.Roster.Version(),
 	}
+	l.bring(&p)
 	l.patience(&p)
 	return p, nil
 }
@@ -133,7 +145,7 @@ func (l *Link) apply(ctx context.Context, got wire.Polled) (news bool, err error
 		switch {
 		case err == nil:
 			news = true
-		case errors.Is(err, desired.ErrOlder), errors.Is(err, roster.ErrOlder):
+		case errors.Is(err, desired.ErrOlder), errors.Is(err, roster.ErrOlder), errors.Is(err, vault.ErrOlder):
 		default:
 			faults = append(faults, fmt.Errorf("applying %s: %w", what, err))
 		}
@@ -150,6 +162,7 @@ func (l *Link) apply(ctx context.Context, got wire.Polled) (news bool, err error
 	if len(got.Roster) > 0 {
 		note("the roster", l.Roster.Apply(l.Desired.Trust(), got.Roster))
 	}
+	news = l.applyKeys(ctx, got, note) || news
 	if len(got.Sets) > 0 {
 		l.Sets.Offered(bounded(got.Sets)) // what comes of it is news when it is in use
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"kazashi.example/appliance/journal"
@@ -17,6 +18,7 @@ var errNoProgress = errors.New("central answered without taking anything")
 
 // pushAll hands over everything there is, portion by portion, and then waits for a record.
 func (l *Link) pushAll(ctx context.Context) error {
+	l.meetFirst(ctx)
 	p, err := l.unsent(ctx)
 	for err == nil && !empty(p) {
 		p, err = l.push(ctx, p)
@@ -39,7 +41,7 @@ func (l *Link) unsent(ctx context.Context) (wire.Push, error) {
 	return p, nil
 }
 
-func empty(p wire.Push) bool { return len(p.Headers)+len(p.Envelopes) == 0 }
+func empty(p wire.Push) bool { return len(p.Headers)+len(p.Envelopes)+len(p.Corrections) == 0 }
 
 // push hands over one portion, notes central's word about it and returns the next.
 func (l *Link) push(ctx context.Context, p wire.Push) (next wire.Push, err error) {
@@ -54,6 +56,9 @@ func (l *Link) push(ctx context.Context, p wire.Push) (next wire.Push, err error
 	if err := l.acknowledge(ctx, out.Ack); err != nil {
 		return next, local(err)
 	}
+	if err := l.Journal.Corrected(ctx, taken(p, out.Refused)); err != nil {
+		return next, local(err)
+	}
 	if next, err = l.unsent(ctx); err != nil {
 		return next, err
 	}
@@ -64,13 +69,24 @@ func (l *Link) push(ctx context.Context, p wire.Push) (next wire.Push, err error
 	return next, nil
 }
 
+// taken are the corrections of a portion that were not refused.
+func taken(p wire.Push, refused []wire.Refused) (all [][]byte) {
+	before := len(p.Headers) + len(p.Envelopes)
+	for i, msg := range p.Corrections {
+		if !slices.ContainsFunc(refused, func(r wire.Refused) bool { return int(r.Index) == before+i }) {
+			all = append(all, msg)
+		}
+	}
+	return all
+}
+
 // lessOf reports whether anything of a portion that was handed over is gone from the next one.
 func lessOf(p, next wire.Push) bool {
 	left := map[string]bool{}
-	for _, b := range append(next.Headers[:len(next.Headers):len(next.Headers)], next.Envelopes...) {
+	for _, b := range slices.Concat(next.Headers, next.Envelopes, next.Corrections) {
 		left[string(b)] = true
 	}
-	for _, b := range append(p.Headers[:len(p.Headers):len(p.Headers)], p.Envelopes...) {
+	for _, b := range slices.Concat(p.Headers, p.Envelopes, p.Corrections) {
 		if !left[string(b)] {
 			return true
 		}

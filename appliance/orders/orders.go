@@ -1,0 +1,208 @@
+// Package orders does what central orders this box to do, each order once, and keeps what became of it until central knows.
+//
+// An order counts only with C-sign's signature for that purpose, for this box, and under an id whose outcome is not on the disk yet. What
+// became of it is durable before central is told. A crash between the doing and the noting does it once more, which every kind bears: to
+// erase or lock again changes nothing, and a clock is lowered under a nonce that its use spends. A [Book] may be used from any goroutine;
+// orders are done one at a time. How an order is done is the [Doer]'s; the package never logs what an order touches.
+package orders
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+
+	"kazashi.example/sync/canon"
+	"kazashi.example/sync/durable"
+	"kazashi.example/sync/order"
+	"kazashi.example/sync/record"
+	"kazashi.example/sync/sign"
+	"kazashi.example/sync/wire"
+)
+
+// fileBook is where outcomes are kept, in the data directory; fileAside takes a damaged one.
+const (
+	fileBook  = "orders.cbor"
+	fileAside = "orders.damaged"
+)
+
+// Caps. Outcomes are kept when central knows them, so that an old order does nothing; certificates of the newest alone.
+const (
+	maxKept         = 1024
+	maxCertificates = 16
+	maxFile         = 256 << 10
+)
+
+// ErrAgain is for a Doer: the order is bound to a nonce that is not the one of now, nothing was done, and central binds it anew.
+var ErrAgain = errors.New("order is bound to another nonce")
+
+// Doer does orders.
+type Doer interface {
+	// Order returns nil once the order is done for good, with the signed certificate of an erasure. ErrAgain.
+	Order(ctx context.Context, o order.Order) (erasure []byte, err error)
+}
+
+// entry is one order that has an outcome.
+type entry struct {
+	ID      order.ID      `cbor:"1,keyasint"`
+	Outcome order.Outcome `cbor:"2,keyasint"`
+	Erasure []byte        `cbor:"3,keyasint,omitempty"`
+	Told    bool          `cbor:"4,keyasint,omitempty"` // central knows
+}
+
+// file is the book on the disk.
+type file struct {
+	Version uint8   `cbor:"1,keyasint"`
+	Entries []entry `cbor:"2,keyasint"` // oldest first
+}
+
+// Book is a box's orders.
+type Book struct {
+	path string
+	box  record.BoxID
+	doer Doer
+	log  *slog.Logger
+
+	doing sync.Mutex // one order at a time
+
+	mu      sync.Mutex // guards entries; held across a write of the file, which is small
+	entries []entry
+}
+
+// Open reads the book in the box's data directory. A damaged one is set aside and reported: at worst an order that central sends again
+// is done again.
+func Open(ctx context.Context, dir string, box record.BoxID, doer Doer, log *slog.Logger) (*Book, error) {
+	b := &Book{path: filepath.Join(dir, fileBook), box: box, doer: doer, log: log}
+	raw, err := os.ReadFile(b.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return b, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading orders: %w", err)
+	}
+	var f file
+	err = canon.Decode(raw, &f, maxFile)
+	if err == nil && f.Version == 1 {
+		b.entries = f.Entries
+		return b, nil
+	}
+	log.ErrorContext(ctx, "the list of orders is damaged and was set aside", slog.Any("error", err))
+	if err := os.Rename(b.path, filepath.Join(dir, fileAside)); err != nil {
+		return nil, fmt.Errorf("setting damaged orders aside: %w", err)
+	}
+	return b, nil
+}
+
+// Take does those of the signed orders that have no outcome yet, in their order, and reports whether anything is news for central. One
+// at fault does not keep the others from being done; the error names the last fault.
+func (b *Book) Take(ctx context.Context, keys sign.Keys, messages [][]byte) (news bool, err error) {
+	b.doing.Lock()
+	defer b.doing.Unlock()
+	for _, msg := range messages[:min(len(messages), wire.MaxOrders)] {
+		o, fault := order.Open(keys, b.box, msg)
+		if fault == nil {
+			fault = b.one(ctx, o)
+		}
+		switch {
+		case fault == nil:
+			news = true
+		case errors.Is(fault, ErrAgain):
+			b.log.InfoContext(ctx, "an order was bound to a nonce that is over; central binds it anew", slog.String("order", o.Kind.String()))
+		default:
+			err = fmt.Errorf("taking an order: %w", fault)
+		}
+	}
+	return news, err
+}
+
+// one does an order unless it has an outcome, which is then said again.
+func (b *Book) one(ctx context.Context, o order.Order) error {
+	if b.again(o.ID) {
+		return nil
+	}
+	e := entry{ID: o.ID, Outcome: order.OutcomeUnknown}
+	if o.Kind.Known() {
+		b.log.WarnContext(ctx, "central gave an order", slog.String("order", o.Kind.String()))
+		erasure, err := b.doer.Order(ctx, o)
+		switch {
+		case err == nil:
+			e.Outcome = order.OutcomeDone
+		case errors.Is(err, ErrAgain), ctx.Err() != nil:
+			return err
+		default:
+			b.log.ErrorContext(ctx, "an order could not be done", slog.String("order", o.Kind.String()), slog.Any("error", err))
+			e.Outcome = order.OutcomeFailed
+		}
+		if len(erasure) <= wire.MaxErasure {
+			e.Erasure = erasure
+		}
+	}
+	return b.change(func(all []entry) []entry { return append(all, e) })
+}
+
+// again reports whether an order has an outcome. Who sends it once more does not know that outcome.
+func (b *Book) again(id order.ID) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	i := slices.IndexFunc(b.entries, func(e entry) bool { return e.ID == id })
+	if i < 0 {
+		return false
+	}
+	b.entries[i].Told = false // in memory: should that be lost, central sends the order again
+	return true
+}
+
+// Done lists the outcomes that central is not known to have, oldest first, as many as a poll takes.
+func (b *Book) Done() (all []wire.OrderDone) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, e := range b.entries {
+		if !e.Told && len(all) < wire.MaxDone {
+			all = append(all, wire.OrderDone{Order: e.ID, Outcome: e.Outcome, Erasure: e.Erasure})
+		}
+	}
+	return all
+}
+
+// Told notes that central has some outcomes. It is durable when it returned nil.
+func (b *Book) Told(done []wire.OrderDone) error {
+	if len(done) == 0 {
+		return nil
+	}
+	return b.change(func(all []entry) []entry {
+		for i := range all {
+			if slices.ContainsFunc(done, func(d wire.OrderDone) bool { return d.Order == all[i].ID }) {
+				all[i].Told = true
+			}
+		}
+		return all
+	})
+}
+
+// change makes the entries durable and only then what counts. The oldest that central knows go first where there are too many.
+func (b *Book) change(f func([]entry) []entry) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	next := f(slices.Clone(b.entries))
+	for len(next) > maxKept {
+		i := max(slices.IndexFunc(next, func(e entry) bool { return e.Told }), 0)
+		next = slices.Delete(next, i, i+1)
+	}
+	for i := range next[:max(0, len(next)-maxCertificates)] {
+		next[i].Erasure = nil
+	}
+	raw, err := canon.Encode(file{Version: 1, Entries: next})
+	if err == nil {
+		err = durable.WriteFile(b.path, raw, 0o600)
+	}
+	if err != nil {
+		return fmt.Errorf("keeping what became of orders: %w", err)
+	}
+	b.entries = next
+	return nil
+}
