@@ -115,7 +115,7 @@ func upTo(n int) (all []int) {
 func (s *site) want(what string, n int, want []int) {
 	s.T.Helper()
 	if got := s.knows(n); !slices.Equal(got, want) {
-		s.T.Errorf("%s: %v are known, want %v", what, got, want)
+		s.Errorf("%s: %v are known, want %v", what, got, want)
 	}
 }
 
@@ -282,7 +282,7 @@ func (s *site) segment(i int) string {
 // mended runs the store until something holds.
 func (s *site) mended(until func() bool) {
 	s.T.Helper()
-	ctx, cancel := context.WithCancel(s.T.Context())
+	ctx, cancel := context.WithCancel(s.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- s.store.Run(ctx, s.Central) }()
 	tick := time.NewTicker(time.Millisecond)
