@@ -103,9 +103,9 @@ var _ crypto.Signer = (*signer)(nil)
 // Public is the *ecdsa.PublicKey.
 func (s *signer) Public() crypto.PublicKey { return s.public }
 
-// Sign makes an ECDSA signature in ASN.1 (RFC 3279 §2.2.3) of a SHA-256 digest. The randomness is the TPM's own.
+// Sign makes an ECDSA signature in ASN.1 (RFC 3279 §2.2.3) of a SHA-256 digest; opts may be nil, as crypto/ecdsa takes it. The randomness is the TPM's own.
 func (s *signer) Sign(_ io.Reader, digest []byte, opts crypto.SignerOpts) (sig []byte, err error) {
-	if opts.HashFunc() != crypto.SHA256 || len(digest) != crypto.SHA256.Size() {
+	if opts != nil && opts.HashFunc() != crypto.SHA256 || len(digest) != crypto.SHA256.Size() {
 		return nil, errDigest
 	}
 	err = s.tpm.withObject(s.blob, func(_, key loaded) error {

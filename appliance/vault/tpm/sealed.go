@@ -2,6 +2,8 @@ package tpm
 
 import (
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -41,14 +43,25 @@ func (l loaded) session(value []byte, way tpm2.AuthOption) tpm2.Session {
 	return tpm2.HMAC(tpm2.TPMAlgSHA256, 16, tpm2.Auth(value), way, tpm2.Salted(l.handle, l.public))
 }
 
-// Seal closes a secret of up to MaxSecret octets so that this TPM alone opens it again. With an authorisation value of up to 32 octets
-// each wrong try counts towards the lockout; without one anybody at this TPM opens it.
+// authorisation is the TPM's form of a value: 32 characters of base64 of its SHA-256, since it may be no longer than the name's hash (TPM
+// 2.0 Part 1, "Authorization Values"), and since go-tpm v0.9.8 cuts a value at its first zero octet wherever that stands
+// (sessions.go, hmacKeyFromAuthValue; only trailing ones are to go). No value stays none.
+func authorisation(value []byte) []byte {
+	if len(value) == 0 {
+		return nil
+	}
+	sum := sha256.Sum256(value)
+	return base64.RawStdEncoding.AppendEncode(nil, sum[:24])
+}
+
+// Seal closes a secret of up to MaxSecret octets so that this TPM alone opens it again. With an authorisation value each wrong try counts
+// towards the lockout; without one anybody at this TPM opens it.
 func (t *TPM) Seal(secret, value []byte) (Blob, error) {
 	return t.create(tpm2.TPMTPublic{
 		Type: tpm2.TPMAlgKeyedHash, NameAlg: tpm2.TPMAlgSHA256,
 		ObjectAttributes: tpm2.TPMAObject{FixedTPM: true, FixedParent: true, UserWithAuth: true, NoDA: len(value) == 0},
 	}, &tpm2.TPMSSensitiveCreate{
-		UserAuth: tpm2.TPM2BAuth{Buffer: value},
+		UserAuth: tpm2.TPM2BAuth{Buffer: authorisation(value)},
 		Data:     tpm2.NewTPMUSensitiveCreate(&tpm2.TPM2BSensitiveData{Buffer: secret}),
 	})
 }
@@ -57,7 +70,7 @@ func (t *TPM) Seal(secret, value []byte) (Blob, error) {
 func (t *TPM) Unseal(b Blob, value []byte) (secret []byte, err error) {
 	err = t.withObject(b, func(root, o loaded) error {
 		r, err := tpm2.Unseal{
-			ItemHandle: tpm2.AuthHandle{Handle: o.handle, Name: o.name, Auth: root.session(value, outward)},
+			ItemHandle: tpm2.AuthHandle{Handle: o.handle, Name: o.name, Auth: root.session(authorisation(value), outward)},
 		}.Execute(t.port)
 		switch {
 		case errors.Is(err, tpm2.TPMRCAuthFail), errors.Is(err, tpm2.TPMRCBadAuth):

@@ -136,6 +136,25 @@ func TestP3WrongValuesLockOut(t *testing.T) {
 	}
 }
 
+// A value with a zero octet anywhere counts whole (the TPM's library cuts it there).
+func TestValuesWithZeros(t *testing.T) {
+	p := open(t, swtpm.Start(t))
+	for at := range 32 {
+		value := bytes.Repeat([]byte{9}, 32)
+		value[at] = 0
+		sealed := must[tpm.Blob](t)(p.Seal([]byte("secret"), value))
+		if _, err := p.Unseal(sealed, value); err != nil {
+			t.Errorf("Unseal with a zero at %d = %v", at, err)
+		}
+		if at == 0 {
+			value[31] = 8
+			if _, err := p.Unseal(sealed, value); !errors.Is(err, tpm.ErrAuth) {
+				t.Errorf("Unseal with another value after the zero = %v, want ErrAuth", err)
+			}
+		}
+	}
+}
+
 func TestOpenNamesWhatIsWrong(t *testing.T) {
 	for where, want := range map[string]error{
 		"none": tpm.ErrNone, "tcp:1": tpm.ErrWhere, "unix:/nowhere": tpm.ErrGone, "device:/nowhere": tpm.ErrGone, "device:/dev/null/x": tpm.ErrGone,
