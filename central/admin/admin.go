@@ -119,6 +119,7 @@ type Backup struct {
 // Operator is what stands behind the handler.
 type Operator interface {
 	Mender
+	Ruler
 	Keeper
 
 	// Status counts.
@@ -172,6 +173,7 @@ func Handler(o Watched, log *slog.Logger) http.Handler {
 		return struct{}{}, o.SetState(ctx, c.ID, c.State)
 	}))
 	mending(mux, o, log)
+	ruling(mux, o, log)
 	keeping(mux, o, log)
 	return mux
 }

@@ -54,6 +54,15 @@ func (o *operator) SetState(_ context.Context, id record.BoxID, state string) er
 	return o.err
 }
 
+func (o *operator) Editions(context.Context) ([]admin.Edition, error) {
+	return []admin.Edition{{Version: "1-42", InForce: true}}, o.err
+}
+
+func (o *operator) SiteRules(_ context.Context, q admin.AskRules) (admin.SiteRules, error) {
+	o.asked = append(o.asked, "rules "+string(q.Site)+" "+q.Version)
+	return admin.SiteRules{Signed: []byte("signed")}, o.err
+}
+
 func (o *operator) Conflicts(context.Context) ([]admin.Conflict, error) {
 	return []admin.Conflict{{Kind: "two", Verifier: "kiyose", Person: 17, Other: 42}}, o.err
 }
@@ -135,6 +144,7 @@ func TestHandlerRefuses(t *testing.T) {
 		{"an order by reading", "GET", "/v1/orders", ``, 405, ""},
 		{"an order to no box", "POST", "/v1/orders", `{"box":"0123","kind":"wipe"}`, 400, "hex"},
 		{"a site's key of one's own", "POST", "/v1/sites/rotate", `{"site":"a","key":"b"}`, 400, "unknown field"},
+		{"rules of one's own", "POST", "/v1/rules/site", `{"site":"a","rules":[]}`, 400, "unknown field"},
 		{"a pair with more", "POST", "/v1/renewals/withdraw", `{"old":"01","new":"02","all":true}`, 400, "unknown field"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -161,7 +171,7 @@ func TestReadOnlyChangesNothing(t *testing.T) {
 			t.Errorf("POST %s = %d, want %d", path, status, want)
 		}
 	}
-	for _, path := range []string{"/v1/conflicts", "/v1/acts", "/v1/sites"} {
+	for _, path := range []string{"/v1/conflicts", "/v1/acts", "/v1/sites", "/v1/rules"} {
 		if status, _ := ask(t, h, "GET", path, ""); status != http.StatusNotFound {
 			t.Errorf("GET %s = %d, want 404: it is for the operator alone", path, status)
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"time"
 
 	"kazashi.example/central/config"
@@ -16,7 +17,7 @@ import (
 // Errors of the ceremony.
 var (
 	// ErrNoBundle says that no bundle of that number was ever in force here.
-	ErrNoBundle = errors.New("no trust bundle of this number was ever in force here")
+	ErrNoBundle = errors.New("there is no such trust bundle here")
 	// ErrUnchanged says that a proposal would change nothing.
 	ErrUnchanged = errors.New("the trust bundle in force says this already")
 )
@@ -184,4 +185,70 @@ func extends(known, chain [][]byte) error {
 		}
 	}
 	return nil
+}
+
+// Listed is a bundle of the history.
+type Listed struct {
+	Number  uint64    `json:"number"`
+	Issued  time.Time `json:"issued"`
+	Expires time.Time `json:"expires,omitzero"`
+	InForce bool      `json:"in_force"`
+}
+
+// Bundles lists those that were ever in force, newest first. One that cannot be believed is left out.
+func (c Ceremony) Bundles() ([]Listed, error) {
+	s := shelf{c.Config.DataDir}
+	numbers, err := s.numbers()
+	if err != nil {
+		return nil, fmt.Errorf("listing trust bundles: %w", err)
+	}
+	first, err := c.Keys.Fingerprint()
+	if err != nil {
+		return nil, err
+	}
+	k, _, err := s.recall(first, c.Now)
+	if err != nil {
+		return nil, err
+	}
+	all := []Listed{}
+	for _, n := range slices.Backward(numbers) {
+		b, err := s.read(n)
+		if err != nil {
+			return nil, fmt.Errorf("reading trust bundle %d: %w", n, err)
+		}
+		o, err := trust.Open(b, trust.Terms{Root: first})
+		if err != nil {
+			continue
+		}
+		l := Listed{Number: n, Issued: time.Unix(o.Issued, 0).UTC(), InForce: n == k.Number}
+		if o.Expires != 0 {
+			l.Expires = time.Unix(o.Expires, 0).UTC()
+		}
+		all = append(all, l)
+	}
+	return all, nil
+}
+
+// InForce is the bundle that boxes get, in its travelling form. ErrNoBundle before the first.
+func (c Ceremony) InForce() ([]byte, error) {
+	k, err := c.kept()
+	return k.signed, err
+}
+
+// Believed is the bundle that boxes get. ErrNoBundle before the first.
+func (c Ceremony) Believed() (trust.Opened, error) {
+	k, err := c.kept()
+	return k.Opened, err
+}
+
+func (c Ceremony) kept() (kept, error) {
+	first, err := c.Keys.Fingerprint()
+	if err != nil {
+		return kept{}, err
+	}
+	k, _, err := shelf{c.Config.DataDir}.recall(first, c.Now)
+	if err == nil && k.signed == nil {
+		err = fmt.Errorf("%w: none was made yet", ErrNoBundle)
+	}
+	return k, err
 }

@@ -111,8 +111,8 @@ func writeLists(t *testing.T, w *world.World) string {
 	return dir
 }
 
-// setUp writes c.toml and names its places: $UPLINK, $HTTP. lost.toml has no anchors, other.toml is another central's, mixed.toml is
-// c.toml with the keys of other.toml.
+// setUp writes c.toml and names its places: $UPLINK, $HTTP. lost.toml has no anchors, other.toml and held.toml are other
+// centrals', mixed.toml is c.toml with the keys of other.toml.
 func setUp(t *testing.T, e *testscript.Env, c stage.Central) error {
 	at, err := stage.FreePorts(t.Context(), 2)
 	if err != nil {
@@ -126,11 +126,14 @@ func setUp(t *testing.T, e *testscript.Env, c stage.Central) error {
 	lost.AuthAnchors = []string{filepath.Join(e.WorkDir, "no.cer")}
 	other := c
 	other.DataDir = filepath.Join(e.WorkDir, "o")
+	held := c
+	held.DataDir = filepath.Join(e.WorkDir, "h")
 	mixed := append(fmt.Appendf(nil, "keys_dir = %q\n", filepath.Join(other.DataDir, "keys")), c.TOML()...)
 	return errors.Join(
 		stage.WriteConfig(filepath.Join(e.WorkDir, "c.toml"), c.TOML()),
 		stage.WriteConfig(filepath.Join(e.WorkDir, "lost.toml"), lost.TOML()),
 		stage.WriteConfig(filepath.Join(e.WorkDir, "other.toml"), other.TOML()),
+		stage.WriteConfig(filepath.Join(e.WorkDir, "held.toml"), held.TOML()),
 		stage.WriteConfig(filepath.Join(e.WorkDir, "mixed.toml"), mixed),
 	)
 }

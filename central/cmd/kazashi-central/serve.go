@@ -13,15 +13,21 @@ import (
 	"kazashi.example/central/keys"
 	"kazashi.example/firmware/command"
 	"kazashi.example/firmware/manifest"
+	"kazashi.example/sync/trust"
 )
 
 func newInit(s *settings) *cobra.Command {
-	return &cobra.Command{
+	var root string
+	c := &cobra.Command{
 		Use:   "init",
 		Short: "Make the data directory and every key, once",
 		Long: `init makes the data directory and the key directory. Keys are never overwritten. Copy the key
-directory to a place that burns down separately: without it neither database nor backups open.`,
+directory to a place that burns down separately: without it neither database nor backups open.
+
+With --root the root keys are held elsewhere from the first day: FILE is what "trust root --first" proposed and enough
+holders signed. Central has no trust bundle then until one is made, signed and published.`,
 		Example: `  kazashi-central init
+  kazashi-central init --root first.proposal
   kazashi-central init --config ./central.toml --data-dir ./data`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			conf, err := s.load()
@@ -31,13 +37,34 @@ directory to a place that burns down separately: without it neither database nor
 			if err := os.MkdirAll(conf.DataDir, 0o700); err != nil {
 				return fmt.Errorf("making the data directory: %w", err)
 			}
-			if err := keys.Create(conf.KeysDir); err != nil {
+			if err := createKeys(conf.KeysDir, root); err != nil {
 				return err
 			}
 			fmt.Fprintf(c.OutOrStdout(), "keys are in %s\ncopy them to a place that burns down separately, then: kazashi-central serve\n", conf.KeysDir)
 			return nil
 		},
 	}
+	c.Flags().StringVar(&root, "root", "", "file of a first root set that its holders signed")
+	return c
+}
+
+// createKeys makes every key, under a root set of others if there is a file of one.
+func createKeys(dir, root string) error {
+	if root == "" {
+		return keys.Create(dir)
+	}
+	d, err := readDraft(root)
+	if err != nil {
+		return err
+	}
+	chain, travelling, err := d.Finish()
+	if err != nil {
+		return err
+	}
+	if travelling != nil {
+		return fmt.Errorf("%w: %s is no first root set", trust.ErrDraft, root)
+	}
+	return keys.CreateUnder(dir, chain)
 }
 
 func newServe(s *settings) *cobra.Command {
