@@ -55,27 +55,31 @@ func (a *arranger) entry(v uint64, e *crlset.Entry) {
 
 func place(v uint64) uint64 { return v & (1<<placeBits - 1) }
 
-// sort sorts by some bits.
+// sort sorts by some bits, in as few passes as there can be.
 func (a *arranger) sort(from, to int) {
-	for ; from < to; from += digitBits {
-		a.pass(from)
+	passes := (to - from + digitBits - 1) / digitBits
+	for ; passes > 0; passes-- {
+		width := (to - from + passes - 1) / passes
+		a.pass(from, width)
 		a.from, a.to = a.to, a.from
+		from += width
 	}
 }
 
-// pass distributes by one digit and keeps the order of those that have the same.
-func (a *arranger) pass(shift int) {
+// pass distributes by one digit of at most digitBits and keeps the order of those that have the same.
+func (a *arranger) pass(shift, width int) {
 	var counts [digits]uint32
+	mask := uint64(1)<<width - 1
 	for _, v := range a.from {
-		counts[v>>shift&(digits-1)]++
+		counts[v>>(shift&63)&mask&(digits-1)]++
 	}
 	sum := uint32(0)
-	for i, n := range counts {
+	for i, n := range counts[:mask+1] {
 		counts[i], sum = sum, sum+n
 	}
 	to := a.to
 	for _, v := range a.from {
-		n := &counts[v>>shift&(digits-1)]
+		n := &counts[v>>(shift&63)&mask&(digits-1)]
 		to[*n] = v
 		*n++
 	}

@@ -47,6 +47,9 @@ func (s *sorter) drain(ctx context.Context, set *crlset.PlanningWriter) error {
 
 // merge sends batches of rising entries. Memory is that of a few windows.
 func (s *sorter) merge(ctx context.Context, spare <-chan []crlset.Entry, out chan<- []crlset.Entry) error {
+	if p, ok := s.commonPacking(); ok {
+		return s.mergePacked(ctx, p, spare, out)
+	}
 	heads := make([]runHead, 0, len(s.runs))
 	room := max(leastOfRun, windowEntries/len(s.runs))
 	for _, r := range s.runs {

@@ -22,7 +22,7 @@ const runBuffer = 256 << 10
 type run struct {
 	at, end int64
 	width   int
-	packing packing // if the records are packed
+	packing packing // of the records if they are packed, else what they would need
 }
 
 // runWriter writes records one after another.

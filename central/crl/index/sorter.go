@@ -101,7 +101,7 @@ func (s *sorter) putRun(w *runWriter, a *arranger, numbers []uint64) error {
 	if r := (run{at: w.begin(s.end), width: packedRecord, packing: a.packing}); a.packed {
 		return cmp.Or(w.putPacked(numbers), s.closeRun(w, r))
 	}
-	r := run{at: w.begin(s.end), width: wideRecord}
+	r := run{at: w.begin(s.end), width: wideRecord, packing: a.packing}
 	for _, v := range numbers {
 		if err := w.putWide(&a.entries[place(v)]); err != nil {
 			return err
@@ -123,6 +123,7 @@ func (s *sorter) takeRun(set *crlset.Set) error {
 		if n == 0 {
 			return s.closeRun(w, r)
 		}
+		r.packing.widen(batch[:n])
 		for i := range batch[:n] {
 			if err := w.putWide(&batch[i]); err != nil {
 				return err
