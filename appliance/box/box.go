@@ -36,11 +36,8 @@ import (
 	"kazashi.example/sync/uplink"
 )
 
-// Names inside the data directory.
-const (
-	fileJournal = "journal.db"
-	fileClock   = "clock.floor"
-)
+// fileJournal is the journal's name inside the data directory.
+const fileJournal = "journal.db"
 
 // houseEvery is the pause between two rounds of housekeeping.
 const houseEvery = 10 * time.Second
@@ -104,7 +101,9 @@ func (b *Box) open(ctx context.Context, built time.Time) (err error) {
 	if weak := b.identity.Weakness(); weak != "" {
 		b.log.WarnContext(ctx, "this box keeps its keys in a file", slog.String("weakness", weak))
 	}
-	b.clock = clock.New(ctx, clock.System(), clock.File(filepath.Join(b.conf.DataDir, fileClock)), built, b.log)
+	b.clock = clock.New(ctx, clock.Config{
+		Keep: clock.Disk{Dir: b.conf.DataDir, Box: b.identity.Box, Device: b.identity.Device}, Built: built, Log: b.log,
+	})
 	if b.lists, err = revocation.Open(ctx, revocation.Config{
 		Dir: b.conf.Lists(), Keys: func() sign.Keys { return b.desired.Trust() }, Learn: b.clock.Learn, Changed: b.changed, Log: b.log,
 	}); err != nil {
@@ -182,6 +181,9 @@ func (b *Box) Close() error {
 	}
 	if b.journal != nil {
 		errs = append(errs, b.journal.Close())
+	}
+	if b.clock != nil {
+		errs = append(errs, b.clock.End()) // after the last record, so that none is later than the next start
 	}
 	if b.desired != nil {
 		errs = append(errs, b.desired.Close())

@@ -1,14 +1,21 @@
 // Package clock is the box's time and how far it can be trusted.
 //
-// The time within one run never goes back and is never before the floor: the build, or the latest authenticated time seen,
-// whichever is later. The operating system's time is followed forward only. An authenticated later time is news and raises the
-// floor; nothing that is not authenticated does, a time written at an orderly end least of all (design §6). A machine whose time is
-// before the floor is known to be wrong: until central has been heard in this run, how much time has really passed since the floor is
-// anybody's guess, and the confidence is none. A [Clock] may be used from any goroutine. The floor is kept through [Floor], in steps of an hour, so that news every few seconds do not wear the disk.
+// The floor is a time that has certainly passed: the build, the latest signed time seen, or a time that this box itself signed when it was
+// shut down in order with a checked clock (design §6); whichever is latest. What central merely says over the line sets the time, and not
+// the floor. Only an order of central under this clock's own nonce lowers it.
+//
+// Until central is heard in this boot of the machine, the machine's time counts, followed forward only, if it is neither before the floor
+// nor so far ahead of it that it must be wrong. From then on the time is central's plus what has passed; the machine's time may be set to
+// anything, and is only a witness. Times between two steps are a stretch, which one measurement corrects.
+//
+// A [Clock] may be used from any goroutine, and nobody who asks for the time waits for a disk or a TPM. The floor is kept in steps of an
+// hour, and where the time stands in this boot at each step, so that a restart of the program loses nothing.
 package clock
 
 import (
 	"context"
+	"crypto/rand"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -16,131 +23,197 @@ import (
 	"kazashi.example/sync/record"
 )
 
-// Tolerance is how far the operating system's time and an authenticated live one may stand apart and still agree.
-const Tolerance = 2 * time.Minute
+const (
+	// Tolerance is how far two clocks may stand apart and still agree.
+	Tolerance = 2 * time.Minute
+	// Ahead is how far beyond the floor the machine's own time may be and still be believed: a year in a cupboard, and a month.
+	Ahead = 400 * 24 * time.Hour
+	// keepEvery is by how much the floor rises before it is written again.
+	keepEvery = time.Hour
+	// maxStretches bounds the stretches of a boot that are remembered, the latest.
+	maxStretches = 64
+)
 
-// keepEvery is by how much the floor rises before it is written again.
-const keepEvery = time.Hour
-
-// Source reads the machine: its wall time, which may be set, and how long the program has been running, which may not.
-type Source func() (wall time.Time, up time.Duration)
-
-// System is the machine that this program runs on.
-func System() Source {
-	start := time.Now()
-	return func() (time.Time, time.Duration) {
-		now := time.Now()
-		return now.UTC(), now.Sub(start)
-	}
-}
-
-// Floor keeps the latest authenticated time across restarts.
-type Floor interface {
-	// Load returns the time kept; the zero time if there is none yet.
-	Load() (time.Time, error)
-	// Store keeps a time durably.
-	Store(t time.Time) error
+// Config is the parts of a Clock. Keep and Built are required.
+type Config struct {
+	Source Source       // nil: System()
+	Keep   Keep         // across restarts
+	Built  time.Time    // when the program was made
+	Log    *slog.Logger // nil discards
 }
 
 // Clock is the box's time.
 type Clock struct {
 	source Source
-	keep   Floor
+	keep   Keep
 	built  time.Time
 	log    *slog.Logger
 
-	mu      sync.Mutex    // guards what follows
-	up      time.Duration // at the last reading
-	wall    time.Time     // at the last reading
-	now     time.Time     // what was said then
-	floor   time.Time     // latest authenticated time; zero for none
-	kept    time.Time     // floor as it is kept
-	heard   bool          // central's live time came in this run
-	checked bool          // it agreed, and the source has not stepped since
+	keeping   sync.Mutex // held while something is written; taken before mu. It guards what follows
+	keptFloor Stamp
+	keptBoot  Stamp
+
+	mu      sync.Mutex  // guards what follows; held for moments only
+	at      Reading     // the last one
+	now     time.Time   // what was said then
+	floor   time.Time   // latest signed time; zero for none
+	era     uint32      // how often the floor was lowered
+	nonce   [16]byte    // for the next lowering
+	heard   bool        // central's time came in this boot, and is what this clock goes on from
+	denied  bool        // central's time is before the floor: one of the two is wrong
+	pace    time.Time   // what the machine said of its start when central was heard
+	live    time.Time   // central's last word
+	truth   time.Time   // when the machine was started, by that word
+	started []time.Time // the same, by what was said in each stretch of this boot; the last is under way
+	before  int         // stretches of this boot that are no longer remembered
+	boot    string      // names this boot, or this run where boots have no names
 }
 
-// New starts from source (System, or a test's), the floor kept, and the time at which the program was built. A floor that
-// cannot be read is reported and taken for none.
-func New(ctx context.Context, source Source, keep Floor, built time.Time, log *slog.Logger) *Clock {
-	c := &Clock{source: source, keep: keep, built: built.UTC(), log: log}
-	floor, err := keep.Load()
-	if err != nil {
-		log.ErrorContext(ctx, "reading the clock's floor failed; starting from the build's date", slog.Any("error", err))
+// New starts from the source, what was kept, and the time at which the program was built. What cannot be read, or was not written by this
+// box, is reported and taken for nothing.
+func New(ctx context.Context, conf Config) *Clock {
+	c := &Clock{source: conf.Source, keep: conf.Keep, built: conf.Built.UTC(), log: conf.Log, nonce: newNonce()}
+	if c.source == nil {
+		c.source = System()
 	}
-	c.floor, c.kept = floor.Round(0).UTC(), floor.Round(0).UTC()
-	c.wall, c.up = source()
-	c.now = latest(c.wall.Round(0).UTC(), c.floor, c.built)
+	if c.log == nil {
+		c.log = slog.New(slog.DiscardHandler)
+	}
+	c.at = c.source()
+	if c.boot = c.at.Boot; c.boot == "" {
+		c.boot = rand.Text()
+	}
+	c.recallFloor(ctx)
+	c.resume(ctx)
+	c.tick()
+	c.keepAll(ctx)
 	return c
 }
 
-// Now is the time, UTC, and how far it can be trusted. Within one run it never goes back.
+func newNonce() (n [16]byte) {
+	_, _ = rand.Read(n[:]) // crypto/rand.Read never fails (Go 1.24)
+	return n
+}
+
+// recallFloor takes the floor kept, or the end of the last run if that is later.
+func (c *Clock) recallFloor(ctx context.Context) {
+	floor, end := c.load(ctx, KindFloor), c.load(ctx, KindEnd)
+	c.keptFloor, c.floor, c.era = floor, floor.Time, floor.Era
+	switch {
+	case end.Kind == 0:
+	case end.Era < c.era:
+		c.log.WarnContext(ctx, "the time of the last shutdown is from before the clock was set back by central; it is not used")
+	case end.Time.After(c.floor):
+		c.floor, c.era = end.Time, end.Era
+	}
+}
+
+func (c *Clock) load(ctx context.Context, k Kind) Stamp {
+	s, err := c.keep.Load(k)
+	if err != nil {
+		c.log.ErrorContext(ctx, "a kept time cannot be used", slog.String("kind", k.String()), slog.Any("error", err))
+		return Stamp{}
+	}
+	return s
+}
+
+// resume goes on from where the time stood in this boot of the machine, if it is still the same.
+func (c *Clock) resume(ctx context.Context) {
+	s := c.load(ctx, KindBoot)
+	if s.Boot == "" || s.Boot != c.at.Boot || s.Era != c.era || len(s.Started) == 0 {
+		c.now = c.earliest()
+		return
+	}
+	c.keptBoot, c.started, c.before, c.heard, c.pace = s, s.Started, s.Before, s.Heard, s.Pace
+	c.now = latest(s.Started[len(s.Started)-1].Add(c.at.Up), c.earliest())
+}
+
+// Now is the time, UTC, and how far it can be trusted. It goes back only where central said that it was ahead.
 func (c *Clock) Now() (time.Time, record.Confidence) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.tick(), c.confidence()
+	c.tick()
+	return c.now, c.confidence()
 }
 
-// tick moves on by the time that has passed, or to the wall time if that is later.
-func (c *Clock) tick() time.Time {
-	wall, up := c.source()
-	wall = wall.Round(0).UTC()
-	on := c.now.Add(max(0, up-c.up))
-	if wall.Sub(on).Abs() > Tolerance {
-		c.checked = false // the wall time was set, or this clock had to leave it
+// tick moves on by the time that has passed; until central was heard, to the machine's time if that is later.
+func (c *Clock) tick() {
+	r := c.source()
+	on := c.now.Add(max(0, r.Up-c.at.Up))
+	if c.at = r; !c.heard && !c.ahead() {
+		on = latest(on, r.Wall)
 	}
-	c.wall, c.up, c.now = wall, up, latest(on, wall)
-	return c.now
+	c.say(on)
+}
+
+// say sets the time. Where that is a step, a stretch ends.
+func (c *Clock) say(t time.Time) {
+	c.now = t
+	start := t.Add(-c.at.Up)
+	if n := len(c.started); n > 0 && start.Sub(c.started[n-1]).Abs() <= Tolerance {
+		return
+	}
+	c.started = append(c.started, start)
+	if more := len(c.started) - maxStretches; more > 0 {
+		c.started, c.before = c.started[more:], c.before+more
+	}
+}
+
+// earliest is the time that has certainly passed.
+func (c *Clock) earliest() time.Time { return latest(c.floor, c.built) }
+
+// dead and ahead say that the machine's own time is known to be wrong.
+func (c *Clock) dead() bool { return c.at.Wall.Add(Tolerance).Before(c.earliest()) }
+
+func (c *Clock) ahead() bool {
+	floor := c.earliest()
+	return !floor.IsZero() && c.at.Wall.After(floor.Add(Ahead))
 }
 
 func (c *Clock) confidence() record.Confidence {
+	step := c.at.start().Sub(c.pace)
 	switch {
-	case c.checked:
-		return record.ConfidenceChecked
-	case c.floor.IsZero(), c.dead() && !c.heard:
+	case c.denied:
+		return record.ConfidenceNone
+	case !c.heard && (c.floor.IsZero() || c.dead() || c.ahead()):
+		return record.ConfidenceNone
+	case !c.heard, step < -Tolerance: // set back; the time goes on without it
+		return record.ConfidenceFloor
+	case step > Tolerance: // set forward, or it slept: who knows how much time has really passed
 		return record.ConfidenceNone
 	default:
-		return record.ConfidenceFloor
+		return record.ConfidenceChecked
 	}
 }
 
-// dead reports whether the machine's own time is known to be wrong: it is before a time that has certainly passed.
-func (c *Clock) dead() bool { return c.wall.Add(Tolerance).Before(latest(c.floor, c.built)) }
-
-// Learn takes the time at which something authenticated was signed: it is not earlier than that now. How old the thing is does
-// not matter.
-func (c *Clock) Learn(signed time.Time) {
+// Stretch names the stretch under way. No other of this box has that name, in this boot of the machine or in another.
+func (c *Clock) Stretch() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.tick()
-	c.raise(signed)
+	return c.stretch(len(c.started) - 1)
 }
 
-// Check takes a time that central said just now, over an authenticated connection or in answer to a fresh question. Where the
-// operating system's time agrees, it is trusted until it steps; where it is behind, this clock goes on from central's.
-func (c *Clock) Check(live time.Time) {
+func (c *Clock) stretch(n int) string { return fmt.Sprintf("%s/%d", c.boot, c.before+n) }
+
+// Correction is how wrong the clock was in a stretch.
+type Correction struct {
+	Stretch  string
+	Offset   time.Duration // to be added to what was said
+	Measured time.Time     // central's time when it was heard
+}
+
+// Corrections are those of all stretches of this boot, the last of which is under way, by what central said last; none until it was heard.
+func (c *Clock) Corrections() (all []Correction) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	now := c.tick()
-	c.heard = true
-	c.checked = c.wall.Sub(live).Abs() <= Tolerance && now.Sub(live).Abs() <= Tolerance
-	c.raise(live)
-}
-
-// raise puts the floor up; it never comes down. What is no later than the build says nothing that the build does not.
-func (c *Clock) raise(t time.Time) {
-	t = t.Round(0).UTC()
-	if !t.After(latest(c.floor, c.built)) {
-		return
+	if c.live.IsZero() {
+		return nil
 	}
-	c.floor, c.now = t, latest(c.now, t)
-	if t.Sub(c.kept) < keepEvery {
-		return
+	for n, start := range c.started {
+		all = append(all, Correction{Stretch: c.stretch(n), Offset: c.truth.Sub(start), Measured: c.live})
 	}
-	if err := c.keep.Store(t); err != nil {
-		c.log.Warn("keeping the clock's floor failed", slog.Any("error", err))
-		return
-	}
-	c.kept = t
+	return all
 }
 
 func latest(ts ...time.Time) time.Time {

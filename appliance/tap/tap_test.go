@@ -3,6 +3,9 @@ package tap_test
 import (
 	"bytes"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -10,7 +13,6 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -327,11 +329,13 @@ func TestP8DeadMachineAcceptsNothingOnAnOldList(t *testing.T) {
 	} {
 		t.Run(k.name, func(t *testing.T) {
 			floor := time.Now().UTC().Truncate(time.Second)
-			kept := clock.File(filepath.Join(t.TempDir(), "floor"))
-			must(t, kept.Store(floor))
-			machine := func() (time.Time, time.Duration) { return floor.Add(-k.off), 0 }
+			device, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+			must(t, err)
+			kept := clock.Disk{Dir: t.TempDir(), Box: record.NewBoxID(), Device: device}
+			must(t, kept.Store(clock.Stamp{Kind: clock.KindFloor, Time: floor}))
+			machine := func() clock.Reading { return clock.Reading{Wall: floor.Add(-k.off)} }
 			c := newCounter(t, func(conf *tap.Config) {
-				conf.Clock = clock.New(t.Context(), machine, kept, floor.AddDate(-30, 0, 0), slog.New(slog.DiscardHandler))
+				conf.Clock = clock.New(t.Context(), clock.Config{Source: machine, Keep: kept, Built: floor.AddDate(-30, 0, 0)})
 			})
 			_, card := c.card("hanako")
 			if e := c.lay(card); e.Type != localapi.EventVerdict || e.Tap.First != k.want {

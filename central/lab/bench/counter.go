@@ -61,7 +61,7 @@ func openCounter(ctx context.Context, dir, central string, certs [][]byte) (_ *c
 	}); err != nil {
 		return nil, errors.Join(err, c.desired.Close())
 	}
-	now := clock.New(ctx, clock.System(), clock.File(filepath.Join(dir, "clock.floor")), time.Now(), log)
+	now := clock.New(ctx, clock.Config{Keep: clock.Disk{Dir: dir, Box: c.id.Box, Device: c.id.Device}, Built: time.Now(), Log: log})
 	if err := c.learn(ctx, central, now); err != nil {
 		return nil, errors.Join(err, c.desired.Close())
 	}
