@@ -49,9 +49,17 @@ var faultWords = []struct {
 	err  error
 	word string
 }{
-	{ErrHeader, "header"}, {ErrEncoding, "encoding"}, {ErrColumns, "columns"}, {ErrEmpty, "empty"}, {ErrLong, "too_long"},
-	{ErrFormula, "formula"}, {ErrUnprintable, "unprintable"}, {ErrTwice, "duplicate"}, {ErrUnknownPerson, "unknown_person"},
-	{ErrTaken, "taken"}, {ErrTooMany, "too_many"},
+	{ErrHeader, "header"},
+	{ErrEncoding, "encoding"},
+	{ErrColumns, "columns"},
+	{ErrEmpty, "empty"},
+	{ErrLong, "too_long"},
+	{ErrFormula, "formula"},
+	{ErrUnprintable, "unprintable"},
+	{ErrTwice, "duplicate"},
+	{ErrUnknownPerson, "unknown_person"},
+	{ErrTaken, "taken"},
+	{ErrTooMany, "too_many"},
 }
 
 // FaultError is what is wrong with a line of a file of links, counted from 1; line 0 is the file as a whole.

@@ -24,7 +24,7 @@ func (b *Book) of(ctx context.Context, r *ring, names [][]any, do func(*entry) (
 		return err
 	}
 	for _, e := range list {
-		if !b.counts(e.tap) || r.open(e) != nil {
+		if !b.counts(e.tap) || !r.opens(e) {
 			continue
 		}
 		if more, err := do(e); err != nil || !more {

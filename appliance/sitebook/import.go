@@ -1,11 +1,14 @@
 package sitebook
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"kazashi.example/localapi"
 	"kazashi.example/sync/record"
@@ -230,8 +233,12 @@ func (i *importer) take(ctx context.Context) error {
 	b.write.Unlock()
 	defer b.Confirm(tap)
 	_, err := b.st.w.ExecContext(ctx, `INSERT INTO import (tap) VALUES (?)`, tap.ID128[:])
+	var refs []refTo
 	for n := 0; err == nil && n < len(i.found); n += importBatch {
-		err = i.some(ctx, tap, i.found[n:min(n+importBatch, len(i.found))])
+		err = i.some(ctx, tap, i.found[n:min(n+importBatch, len(i.found))], &refs)
+	}
+	if err == nil {
+		err = i.index(ctx, refs)
 	}
 	if err == nil {
 		err = i.finish(ctx, tap)
@@ -242,20 +249,90 @@ func (i *importer) take(ctx context.Context) error {
 	return errors.Join(err, b.abandon(context.WithoutCancel(ctx), tap))
 }
 
-func (i *importer) some(ctx context.Context, tap record.TapID, links []found) error {
+// refTo is a reference and the entry that it finds.
+type refTo struct {
+	ref   ref
+	entry int64
+}
+
+// some adds entries that nothing finds yet.
+func (i *importer) some(ctx context.Context, tap record.TapID, links []found, refs *[]refTo) error {
+	r, err := i.book.ring()
+	if err != nil {
+		return err
+	}
+	now, last := i.book.o.Now().UnixMilli(), int64(0)
+	return i.book.short(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		add, err := tx.PrepareContext(ctx, insertEntry)
+		if err != nil {
+			return err
+		}
+		defer add.Close()
+		for n := range links {
+			l := &links[n]
+			e := &entry{kind: kindTaken, tap: tap, at: now, service: i.how.Service, row: row{Person: &l.person, Number: l.number}}
+			if !l.since.IsZero() {
+				e.row.Since = l.since.Unix()
+			}
+			if err := r.seal(e); err != nil {
+				return err
+			}
+			if err := e.insert(ctx, add); err != nil {
+				return err
+			}
+			last = e.id
+			for _, f := range e.refs {
+				*refs = append(*refs, refTo{f, e.id})
+			}
+		}
+		return nil
+	}, func() { i.book.last = last })
+}
+
+// index lets the entries be found. The references go in in their order, so that each transaction writes few pages.
+func (i *importer) index(ctx context.Context, refs []refTo) error {
+	slices.SortFunc(refs, func(x, y refTo) int { return bytes.Compare(x.ref[:], y.ref[:]) })
+	for part := range slices.Chunk(refs, 4*importBatch) {
+		err := i.book.short(ctx, func(ctx context.Context, tx *sql.Tx) error {
+			add, err := tx.PrepareContext(ctx, insertRef)
+			if err != nil {
+				return err
+			}
+			defer add.Close()
+			for _, f := range part {
+				if _, err := add.ExecContext(ctx, f.ref[:], f.entry); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// short runs one short transaction, unless ctx has ended: beside the taps, and not cut off in the middle. What follows it is done before the
+// next.
+func (b *Book) short(ctx context.Context, do func(context.Context, *sql.Tx) error, then ...func()) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	now := i.book.o.Now().UnixMilli()
-	entries := make([]*entry, len(links))
-	for n := range links {
-		l := &links[n]
-		entries[n] = &entry{kind: kindTaken, tap: tap, at: now, service: i.how.Service, row: row{Person: &l.person, Number: l.number}}
-		if !l.since.IsZero() {
-			entries[n].row.Since = l.since.Unix()
-		}
+	ctx = context.WithoutCancel(ctx)
+	b.write.Lock()
+	defer b.write.Unlock()
+	if b.closed {
+		return ErrClosed
 	}
-	return i.book.put(context.WithoutCancel(ctx), "adding links", entries...)
+	if err := b.st.transact(ctx, func(tx *sql.Tx) error { return do(ctx, tx) }); err != nil {
+		return err
+	}
+	for _, f := range then {
+		f()
+	}
+	b.checkpoint()
+	return nil
 }
 
 // finish lets the import count, unless a tap linked one of its numbers, or one of its people, meanwhile.
@@ -277,7 +354,7 @@ func (i *importer) finish(ctx context.Context, tap record.TapID) error {
 		return err
 	}
 	for _, e := range list {
-		if r.open(e) == nil {
+		if r.opens(e) {
 			later.see(e)
 		}
 	}
@@ -313,25 +390,17 @@ func (b *Book) abandon(ctx context.Context, tap record.TapID) error {
 
 // abandonAll removes what a crash left of imports.
 func (b *Book) abandonAll(ctx context.Context) error {
-	rows, err := b.st.w.QueryContext(ctx, `SELECT tap FROM import`)
-	if err != nil {
-		return fmt.Errorf("looking for incomplete imports: %w", err)
-	}
-	var taps []record.TapID
-	for rows.Next() {
+	for {
 		var t []byte
-		if err := rows.Scan(&t); err != nil || len(t) != 16 {
-			return errors.Join(errDamaged, err, rows.Close())
+		err := b.st.w.QueryRowContext(ctx, `SELECT tap FROM import LIMIT 1`).Scan(&t)
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil
 		}
-		taps = append(taps, record.TapID{ID128: [16]byte(t)})
-	}
-	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
-		return err
-	}
-	for _, tap := range taps {
-		if err := b.abandon(ctx, tap); err != nil {
+		if err != nil || len(t) != 16 {
+			return fmt.Errorf("looking for incomplete imports: %w", cmp.Or(err, errDamaged))
+		}
+		if err := b.abandon(ctx, record.TapID{ID128: [16]byte(t)}); err != nil {
 			return err
 		}
 	}
-	return nil
 }

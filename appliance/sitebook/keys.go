@@ -147,3 +147,6 @@ func (r *ring) open(e *entry) error {
 	e.row, err = decodeRow(e.kind, plain)
 	return err
 }
+
+// opens reads the content of an entry, where it can be.
+func (r *ring) opens(e *entry) bool { return r.open(e) == nil }

@@ -19,8 +19,8 @@ type Roster interface {
 	Find(v record.VerifierID, id certid.CertID) (roster.Entry, bool, error)
 	// ByTap looks up whom a tap enrolled.
 	ByTap(tap record.TapID) (roster.Entry, bool, error)
-	// ByPPID looks up who has a PPID at a service.
-	ByPPID(service record.ServiceID, ppid string) (roster.Entry, bool, error)
+	// ByPPID looks up who has a PPID, in the sector of whatever service.
+	ByPPID(ppid string) (roster.Entry, bool, error)
 	// ByNumber looks up who has a service's own number.
 	ByNumber(service record.ServiceID, number string) (roster.Entry, bool, error)
 }
@@ -152,10 +152,10 @@ func (p People) Import(ctx context.Context, r io.Reader, how localapi.Import) (l
 // names is central's roster for an import.
 type names struct{ roster Roster }
 
-// ByPPID is the roster's.
+// ByPPID is the roster's, if the PPID is that of the service's sector.
 func (n names) ByPPID(service record.ServiceID, ppid string) (Person, bool, error) {
-	e, ok, err := n.roster.ByPPID(service, ppid)
-	if err != nil || !ok {
+	e, ok, err := n.roster.ByPPID(ppid)
+	if err != nil || !ok || e.Of(service).PPID != ppid {
 		return Person{}, false, err
 	}
 	return Enrolled(e), true, nil

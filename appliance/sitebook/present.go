@@ -32,7 +32,7 @@ func (b *Book) present(ctx context.Context) ([]*entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	at := crowd{by: map[string]*entry{}}
+	at := newCrowd()
 	err = b.ofKinds(ctx, r, func(e *entry) error {
 		at.see(e)
 		return nil
@@ -46,12 +46,22 @@ func (b *Book) present(ctx context.Context) ([]*entry, error) {
 // crowd is who is present, each under every name by which a later entry may find them.
 type crowd struct {
 	by   map[string]*entry
+	of   map[record.TapID]*entry // by the tap of each use: what a new enrolment copied is the same person
 	list []*entry
+	// What by and of hold of each first use, so that a leaving finds it.
+	names map[*entry][]string
+	taps  map[*entry][]record.TapID
+}
+
+func newCrowd() crowd {
+	return crowd{
+		by: map[string]*entry{}, of: map[record.TapID]*entry{}, names: map[*entry][]string{}, taps: map[*entry][]record.TapID{},
+	}
 }
 
 func (c *crowd) see(e *entry) {
 	var names []string
-	var first *entry
+	first := c.of[e.row.Of]
 	for _, n := range e.row.Person.names(string(e.service)) {
 		name := fmt.Sprint(n...)
 		names = append(names, name)
@@ -67,30 +77,35 @@ func (c *crowd) see(e *entry) {
 		first = e
 		c.list = append(c.list, e)
 	}
+	c.of[e.tap] = first
+	c.taps[first] = append(c.taps[first], e.tap)
 	for _, name := range names { // also those that are new with a later certificate
-		c.by[name] = first
-	}
-}
-
-// leave forgets everybody who was seen under the names of one person.
-func (c *crowd) leave(first *entry) {
-	if first == nil {
-		return
-	}
-	for name, x := range c.by {
-		if x == first {
-			delete(c.by, name)
+		if c.by[name] != first {
+			c.by[name] = first
+			c.names[first] = append(c.names[first], name)
 		}
 	}
 }
 
-func (c *crowd) here() (list []*entry) {
-	still := map[*entry]bool{}
-	for _, x := range c.by {
-		still[x] = true
+// leave forgets a person under every name.
+func (c *crowd) leave(first *entry) {
+	if first == nil {
+		return
 	}
+	for _, name := range c.names[first] {
+		if c.by[name] == first {
+			delete(c.by, name)
+		}
+	}
+	for _, tap := range c.taps[first] {
+		delete(c.of, tap)
+	}
+	delete(c.names, first)
+}
+
+func (c *crowd) here() (list []*entry) {
 	for _, e := range c.list {
-		if still[e] {
+		if c.names[e] != nil {
 			list = append(list, e)
 		}
 	}

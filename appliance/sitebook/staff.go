@@ -39,7 +39,9 @@ const (
 type WaitError struct{ For time.Duration }
 
 // Error says how long.
-func (e WaitError) Error() string { return localapi.ErrWait.Error() + ": " + e.For.Round(time.Second).String() }
+func (e WaitError) Error() string {
+	return localapi.ErrWait.Error() + ": " + e.For.Round(time.Second).String()
+}
 
 // Is reports whether target is localapi.ErrWait.
 func (WaitError) Is(target error) bool { return target == localapi.ErrWait }

@@ -304,15 +304,20 @@ func syncFile(path string) error {
 	return nil
 }
 
-// insert adds sealed entries and gives them their ids.
+const (
+	insertEntry = `INSERT INTO entry (kind, generation, tap, at, service, refs, sealed) VALUES (?, ?, ?, ?, ?, ?, ?)`
+	insertRef   = `INSERT OR IGNORE INTO ref (ref, entry) VALUES (?, ?)`
+)
+
+// insert adds sealed entries with their references, and gives them their ids.
 func insert(ctx context.Context, tx *sql.Tx, entries []*entry) error {
+	add, err := tx.PrepareContext(ctx, insertEntry)
+	if err != nil {
+		return err
+	}
+	defer add.Close()
 	for _, e := range entries {
-		done, err := tx.ExecContext(ctx, `INSERT INTO entry (kind, generation, tap, at, service, refs, sealed) VALUES (?, ?, ?, ?, ?, ?, ?)`,
-			int64(e.kind), e.generation.ID128[:], e.tap.ID128[:], e.at, string(e.service), joined(e.refs), e.sealed)
-		if err != nil {
-			return err
-		}
-		if e.id, err = done.LastInsertId(); err != nil {
+		if err := e.insert(ctx, add); err != nil {
 			return err
 		}
 		if err := addRefs(ctx, tx, e); err != nil {
@@ -322,9 +327,18 @@ func insert(ctx context.Context, tx *sql.Tx, entries []*entry) error {
 	return nil
 }
 
+func (e *entry) insert(ctx context.Context, add *sql.Stmt) error {
+	done, err := add.ExecContext(ctx, int64(e.kind), e.generation.ID128[:], e.tap.ID128[:], e.at, string(e.service), joined(e.refs), e.sealed)
+	if err != nil {
+		return err
+	}
+	e.id, err = done.LastInsertId()
+	return err
+}
+
 func addRefs(ctx context.Context, tx *sql.Tx, e *entry) error {
 	for _, f := range e.refs {
-		if _, err := tx.ExecContext(ctx, `INSERT OR IGNORE INTO ref (ref, entry) VALUES (?, ?)`, f[:], e.id); err != nil {
+		if _, err := tx.ExecContext(ctx, insertRef, f[:], e.id); err != nil {
 			return err
 		}
 	}

@@ -119,7 +119,7 @@ func (b *Book) doneBy(ctx context.Context, tap record.TapID) *localapi.WorkDone 
 		return &localapi.WorkDone{}
 	}
 	ticks, err := all(ctx, b.store().r, selectEntry+`WHERE e.tap = ? AND e.kind = ? ORDER BY e.id DESC LIMIT 1`, tap.ID128[:], int64(kindTick))
-	if err != nil || len(ticks) == 0 || r.open(ticks[0]) != nil {
+	if err != nil || len(ticks) == 0 || !r.opens(ticks[0]) {
 		return &localapi.WorkDone{}
 	}
 	return &localapi.WorkDone{By: string(ticks[0].row.Staff), At: time.UnixMilli(ticks[0].at).UTC()}
