@@ -33,6 +33,21 @@ const (
 	CodeNobody           ErrorCode = "nobody_signed_in"   // 409: ErrNobody
 	CodeUnknown          ErrorCode = "unknown"            // 404: ErrUnknown
 	CodeTaken            ErrorCode = "taken"              // 409: ErrTaken
+	CodeSocketOnly       ErrorCode = "socket_only"        // 403: only the box's own user may, over the unix socket
+	CodeFileForm         ErrorCode = "file_form"          // 422: ErrFileForm
+	CodeRoot             ErrorCode = "root"               // 403: ErrRoot
+	CodeThreshold        ErrorCode = "threshold"          // 403: ErrThreshold
+	CodeSigner           ErrorCode = "signer"             // 403: ErrSigner
+	CodeSignature        ErrorCode = "signature"          // 403: ErrSignature
+	CodeRollback         ErrorCode = "rollback"           // 409: ErrRollback
+	CodeOlder            ErrorCode = "older"              // 409: ErrOlder
+	CodeExpired          ErrorCode = "expired"            // 409: ErrExpired
+	CodeOtherSite        ErrorCode = "other_site"         // 409: ErrOtherSite
+	CodeBasis            ErrorCode = "basis"              // 422: ErrBasis
+	CodeApproval         ErrorCode = "approval"           // 409: ErrApproval
+	CodeNoPrevious       ErrorCode = "no_previous"        // 409: ErrNoPrevious
+	CodeReverted         ErrorCode = "reverted"           // 409: ErrReverted
+	CodeRootReplaced     ErrorCode = "root_replaced"      // 409: ErrRootReplaced
 )
 
 // ErrorCodes lists them all, in the order above.
@@ -42,6 +57,8 @@ func ErrorCodes() []ErrorCode {
 		CodeUnknownParameter, CodeBadParameter, CodeTooManyStreams, CodeBoxFailed,
 		CodeMediaType, CodeBodyTooLarge, CodeBadBody, CodeNextForm, CodeNextBusy, CodeNextReader, CodeNextUnready,
 		CodeNextNotServed, CodeLocked, CodeDeskForm, CodeCode, CodeWait, CodeNobody, CodeUnknown, CodeTaken,
+		CodeSocketOnly, CodeFileForm, CodeRoot, CodeThreshold, CodeSigner, CodeSignature, CodeRollback, CodeOlder, CodeExpired, CodeOtherSite,
+		CodeBasis, CodeApproval, CodeNoPrevious, CodeReverted, CodeRootReplaced,
 	}
 }
 
@@ -63,6 +80,9 @@ var reasons = map[ErrorCode]error{
 	CodeNextForm: ErrNextForm, CodeNextBusy: ErrNextBusy, CodeNextReader: ErrNextReader, CodeNextUnready: ErrNextUnready,
 	CodeNextNotServed: ErrNextNotServed, CodeLocked: ErrLocked, CodeDeskForm: ErrDeskForm, CodeCode: ErrCode, CodeWait: ErrWait,
 	CodeNobody: ErrNobody, CodeUnknown: ErrUnknown, CodeTaken: ErrTaken,
+	CodeFileForm: ErrFileForm, CodeRoot: ErrRoot, CodeThreshold: ErrThreshold, CodeSigner: ErrSigner, CodeSignature: ErrSignature,
+	CodeRollback: ErrRollback, CodeOlder: ErrOlder, CodeExpired: ErrExpired, CodeOtherSite: ErrOtherSite, CodeBasis: ErrBasis,
+	CodeApproval: ErrApproval, CodeNoPrevious: ErrNoPrevious, CodeReverted: ErrReverted, CodeRootReplaced: ErrRootReplaced,
 }
 
 // CodeOf is the code for a reason of this package that err wraps; false if it wraps none.

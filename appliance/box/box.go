@@ -104,6 +104,7 @@ func (b *Box) open(ctx context.Context, built time.Time) (err error) {
 	b.clock = clock.New(ctx, clock.Config{
 		Keep: clock.Disk{Dir: b.conf.DataDir, Box: b.identity.Box, Device: b.identity.Device}, Built: built, Log: b.log,
 	})
+	b.desired.Clock(b.clock.Now)
 	if b.lists, err = revocation.Open(ctx, revocation.Config{
 		Dir: b.conf.Lists(), Keys: func() sign.Keys { return b.desired.Trust() }, Learn: b.clock.Learn, Changed: b.changed, Log: b.log,
 	}); err != nil {
@@ -204,7 +205,7 @@ func (b *Box) Run(ctx context.Context) error {
 	if err != nil {
 		return errors.Join(fmt.Errorf("opening the local socket: %w", err), page.Close())
 	}
-	handler := server.New(server.Config{Box: b, Log: b.log, Metrics: b.metrics.handler(), Hosts: b.conf.Counter.Hosts})
+	handler := server.New(server.Config{Box: b, Log: b.log, Metrics: b.metrics.handler(), Hosts: b.conf.Counter.Hosts, Trusted: trusted{b}})
 	g, run := errgroup.WithContext(ctx)
 	g.Go(func() error { return server.Serve(run, handler, b.log, page, socket) })
 	g.Go(func() error { return b.counter.Run(run) })

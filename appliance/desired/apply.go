@@ -112,6 +112,46 @@ func (s *Store) Reverted() bool { _, back := s.standing(); return back }
 // of any use.
 func (s *Store) TrustHeld() uint64 { floor, _ := s.standing(); return floor.Number }
 
+// TrustSigned is the bundle in force as it travels.
+func (s *Store) TrustSigned() ([]byte, error) {
+	s.applying.Lock()
+	defer s.applying.Unlock()
+	name := fileTrust
+	if s.Reverted() {
+		name += previous
+	}
+	return s.read(name)
+}
+
+// RulesSigned is the rule set held as central signed it; nil if there is none.
+func (s *Store) RulesSigned() ([]byte, error) {
+	s.applying.Lock()
+	defer s.applying.Unlock()
+	if s.Rules() == (rule.Version{}) {
+		return nil, nil
+	}
+	return s.read(fileRules)
+}
+
+func (s *Store) read(name string) ([]byte, error) {
+	b, err := os.ReadFile(filepath.Join(s.dir, name))
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", name, err)
+	}
+	return b, nil
+}
+
+// OutOfForce are the services whose rules are held, and whose legal approval is over or not in the bundle.
+func (s *Store) OutOfForce() []record.ServiceID {
+	var all []record.ServiceID
+	for _, r := range s.RuleSet().Rules {
+		if _, _, ok := s.For(r.Service); !ok {
+			all = append(all, r.Service)
+		}
+	}
+	return all
+}
+
 // PreviousTrust is the number of the bundle that RevertTrust would go back to; 0 if there is none.
 func (s *Store) PreviousTrust() uint64 {
 	floor, reverted := s.standing()

@@ -194,12 +194,16 @@ func bounded(offers []wire.SetOffer) []wire.SetOffer {
 	return offers
 }
 
-// applyTrust also has the roster looked at anew, and leaves connections behind on which central was recognised by a key that the
-// new bundle may have withdrawn.
 func (l *Link) applyTrust(ctx context.Context, bundle []byte) error {
 	if err := l.Desired.ApplyTrust(bundle); err != nil {
 		return err
 	}
+	return l.TrustChanged(ctx)
+}
+
+// TrustChanged has roster and sets looked at anew after the bundle changed, and leaves connections behind on which central was recognised by a
+// key that the bundle in force may not name. Whoever changes the bundle otherwise than by the line calls it.
+func (l *Link) TrustChanged(ctx context.Context) error {
 	l.Client.Close()
 	l.Roster.Review(l.Desired.Trust())
 	return l.Sets.Trust(ctx)

@@ -95,6 +95,66 @@ var apiErrors = map[localapi.ErrorCode]Text{
 		"その番号、名前またはコードは、ほかの人が使っています。",
 		"That number, id or code belongs to somebody else.",
 	},
+	localapi.CodeSocketOnly: {
+		"この変更は、この端末の管理コマンドからだけ行えます。",
+		"Only the box's own command line may change this, over its socket.",
+	},
+	localapi.CodeFileForm: {
+		"このファイルは信頼設定または規則のファイルではないか、壊れています。中央で書き出し直してください。",
+		"The file is no trust bundle or rules, as was asked for, or it is damaged. Export it at central again.",
+	},
+	localapi.CodeRoot: {
+		"この信頼設定の根の鍵は、この端末が信頼している鍵に続くものではありません。取り込みません。",
+		"The bundle's root keys do not follow from those that this box believes. It is not taken.",
+	},
+	localapi.CodeThreshold: {
+		"この信頼設定には、必要な人数の署名がありません。取り込みません。",
+		"Too few holders of root keys signed the bundle. It is not taken.",
+	},
+	localapi.CodeSigner: {
+		"この規則は、署名を認められていない鍵で署名されています。先に新しい信頼設定を取り込んでください。",
+		"The rules are signed by a key that may not sign rules here. Load a newer trust bundle first, if there is one.",
+	},
+	localapi.CodeSignature: {
+		"署名を確認できません。壊れているか、別の用途の署名です。取り込みません。",
+		"A signature does not verify: the file is damaged, or it was signed for another purpose. It is not taken.",
+	},
+	localapi.CodeRollback: {
+		"この信頼設定は、この端末で使ったものより古いため取り込めません。",
+		"The bundle is older than one that was in force here. It is not taken.",
+	},
+	localapi.CodeOlder: {
+		"このファイルは、この端末にあるものより新しくありません。",
+		"The file is not newer than what this box holds.",
+	},
+	localapi.CodeExpired: {
+		"この信頼設定は期限が切れています。中央で新しいものを作成してください。",
+		"The bundle has expired. Have a new one made at central.",
+	},
+	localapi.CodeOtherSite: {
+		"この規則は別の拠点のものです。この拠点の規則を書き出してください。",
+		"The rules are another site's. Export those of this site.",
+	},
+	localapi.CodeBasis: {
+		"法的根拠と矛盾する規則が含まれているため、取り込めません。",
+		"A rule contradicts its legal basis. Nothing of the file is taken.",
+	},
+	localapi.CodeApproval: {
+		"必要な法的な承認が信頼設定にない規則が含まれています。先に承認を含む信頼設定を取り込んでください。",
+		"A rule needs a legal approval that the trust bundle does not carry. Load a bundle that carries it first.",
+	},
+	localapi.CodeNoPrevious: {
+		"戻せる以前の信頼設定がありません。",
+		"No usable trust bundle from before is kept here.",
+	},
+	localapi.CodeReverted: {
+		"すでに以前の信頼設定に戻っています。先へ進むには、より新しいものが必要です。",
+		"The box is back at the trust bundle before already. Only a newer one leads on.",
+	},
+	localapi.CodeRootReplaced: {
+		"以前の信頼設定は、すでに交代した根の鍵で署名されているため、戻せません。",
+		"The trust bundle before was signed by root keys that have been replaced since. The box does not go back to them.",
+	},
 }
 
 // labels of the counter page, by the names that the template and counter.js use.

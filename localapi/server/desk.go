@@ -184,6 +184,12 @@ var statuses = map[localapi.ErrorCode]int{
 	localapi.CodeDeskForm: http.StatusUnprocessableEntity, localapi.CodeCode: http.StatusForbidden,
 	localapi.CodeWait: http.StatusTooManyRequests, localapi.CodeNobody: http.StatusConflict,
 	localapi.CodeUnknown: http.StatusNotFound, localapi.CodeTaken: http.StatusConflict,
+	localapi.CodeFileForm: http.StatusUnprocessableEntity, localapi.CodeRoot: http.StatusForbidden,
+	localapi.CodeThreshold: http.StatusForbidden, localapi.CodeSigner: http.StatusForbidden, localapi.CodeSignature: http.StatusForbidden,
+	localapi.CodeRollback: http.StatusConflict, localapi.CodeOlder: http.StatusConflict, localapi.CodeExpired: http.StatusConflict,
+	localapi.CodeOtherSite: http.StatusConflict, localapi.CodeBasis: http.StatusUnprocessableEntity,
+	localapi.CodeApproval: http.StatusConflict, localapi.CodeNoPrevious: http.StatusConflict, localapi.CodeReverted: http.StatusConflict,
+	localapi.CodeRootReplaced: http.StatusConflict,
 }
 
 // refused answers a reason of the box by its code, and anything else as the box's fault.

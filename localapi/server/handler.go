@@ -24,6 +24,7 @@ type Config struct {
 	Log     *slog.Logger
 	Metrics http.Handler // serves GET /metrics; nil leaves it out
 	Desk    Desk         // serves staff, presence, links and corrections; nil leaves them out
+	Trusted Trusted      // serves trust bundle and rules; nil leaves them out
 
 	// Hosts are names besides the loopback ones by which the box may be asked, as in a Host header: "name" stands for the
 	// name with the listening port, "name:port" for exactly that.
@@ -59,6 +60,9 @@ func New(c Config) *Handler {
 	}
 	if c.Desk != nil {
 		h.desk(c.Desk)
+	}
+	if c.Trusted != nil {
+		h.trusted(c.Trusted)
 	}
 	h.mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { refuse(w, http.StatusNotFound, localapi.CodeNotFound) })
 	return h
