@@ -87,7 +87,8 @@ type Site struct {
 	ring    sitekey.Ring // open keys
 	by      By           // "" when closed
 	held    bool         // locked by hand: central's grants are stored and open nothing
-	grant   rule.Version // newest taken in this run, stored or not
+	deaf    bool         // the newest grant is of a key that was erased here: asking for it again is of no use
+	grant   rule.Version // newest taken or refused so in this run, stored or not
 	members []sitekey.Member
 	nonce   sitekey.Nonce // of the request that an answer is awaited for
 }
@@ -163,11 +164,11 @@ func (s *Site) State() State {
 }
 
 // Wants reports whether a grant of central's would open something here: there are no keys, or they are locked and nobody locked them by
-// hand in this run.
+// hand in this run; and the newest grant is not of a key that was erased here.
 func (s *Site) Wants() bool {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return s.by == "" && !s.held
+	return s.by == "" && !s.held && !s.deaf
 }
 
 // Version is that of the newest grant taken.
@@ -259,7 +260,7 @@ func (s *Site) now() (*ringFile, sitekey.Ring, By) {
 func (s *Site) show(ctx context.Context, r sitekey.Ring, by By) {
 	s.mu.Lock()
 	was := s.by
-	s.ring, s.held = r, false
+	s.ring, s.held, s.deaf = r, false, false
 	if was == "" {
 		s.by = by
 	}
@@ -285,4 +286,20 @@ func (s *Site) isHeld() bool {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return s.held
+}
+
+// Generations names the keys of the site that lie here, open or not.
+func (s *Site) Generations() []sitekey.Generation {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	g := s.ring.Generations()
+	if s.file == nil {
+		return g
+	}
+	for _, w := range s.file.Keys {
+		if !slices.Contains(g, w.Generation) {
+			g = append(g, w.Generation)
+		}
+	}
+	return g
 }

@@ -283,7 +283,13 @@ func TestWhatWasWipedNeverComesBack(t *testing.T) {
 			_, err = s.Ring()
 			wantErr(t, "Ring", err, vault.ErrNone)
 			wantErr(t, "Unlock", s.Unlock(t.Context(), code), vault.ErrNone)
+			if !s.Wants() {
+				t.Error("a box without keys wants none")
+			}
 			wantErr(t, "Take of the same keys", s.Take(t.Context(), w.grant(id, r)), vault.ErrWiped)
+			if s.Wants() || s.Version().N != w.n {
+				t.Error("a box asks again and again for a key that it will not take")
+			}
 			s = w.site(dir, id)
 		}
 		if n, err := s.Wipe(t.Context()); n != 0 || err != nil {

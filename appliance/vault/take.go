@@ -2,6 +2,7 @@ package vault
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -35,7 +36,13 @@ func (s *Site) Take(ctx context.Context, msg []byte) error {
 	if err != nil {
 		return fmt.Errorf("taking site keys: %w", err)
 	}
-	if err := s.takeRing(ctx, r, ByCentral, &g); err != nil {
+	err = s.takeRing(ctx, r, ByCentral, &g)
+	if errors.Is(err, ErrWiped) {
+		s.mu.Lock()
+		s.grant, s.deaf = g.Version, true
+		s.mu.Unlock()
+	}
+	if err != nil {
 		return fmt.Errorf("taking site keys: %w", err)
 	}
 	return nil

@@ -205,7 +205,7 @@ func (s *Site) forget() {
 // Ask lets the next grant of central's open the keys again after Lock.
 func (s *Site) Ask() {
 	s.mu.Lock()
-	s.held = false
+	s.held, s.deaf = false, false
 	s.mu.Unlock()
 	s.Changed()
 }
@@ -247,15 +247,7 @@ func (s *Site) Retire(ctx context.Context, needed func(sitekey.Generation) bool)
 func (s *Site) Wipe(ctx context.Context) (int, error) {
 	s.working.Lock()
 	defer s.working.Unlock()
-	file, r, _ := s.now()
-	gone := r.Generations()
-	if file != nil {
-		for _, w := range file.Keys {
-			gone = append(gone, w.Generation)
-		}
-	}
-	slices.SortFunc(gone, func(a, b sitekey.Generation) int { return slices.Compare(a.ID128[:], b.ID128[:]) })
-	gone = slices.Compact(gone)
+	gone := s.Generations()
 	next := s.blank()
 	next.Wiped = slices.Clone(next.Wiped)
 	for _, g := range gone {

@@ -22,9 +22,9 @@ import (
 
 // Caps.
 const (
-	MaxCertificate = 64 << 10 // octets of a signed certificate
-	maxItems       = 64
-	maxKeys        = 1024
+	MaxCertificate = 6 << 10 // octets of a signed certificate
+	maxItems       = 32
+	maxKeys        = 2 * sitekey.MaxGenerations
 )
 
 // ErrCertificate says that a certificate is well signed but contradicts itself.
