@@ -112,7 +112,8 @@ func (b *Box) open(ctx context.Context, built time.Time) (err error) {
 	}
 	b.roster = roster.New(b.identity.Box)
 	b.journal, err = journal.Open(ctx, filepath.Join(b.conf.DataDir, fileJournal), journal.Options{
-		Device: b.identity.Device, Box: b.identity.Box, Recipient: b.recipient, Fresh: b.identity.Fresh(), Now: b.now, Log: b.log,
+		Device: b.identity.Device, Box: b.identity.Box, Recipient: b.recipient, Fresh: b.identity.Fresh(), Now: b.now,
+		Stretch: b.clock.Stretch, Log: b.log,
 	})
 	if err != nil {
 		return err
@@ -138,7 +139,7 @@ func (b *Box) wire() error {
 	}
 	b.link = link.New(link.Config{
 		Client: b.client, Journal: b.journal, Desired: b.desired, Sets: b.lists, Roster: b.roster, Watch: b,
-		Clock: b.clock, Now: b.now, Release: b.release, Log: b.log,
+		Clock: b.clock, Repair: b.clock, Now: b.now, Release: b.release, Log: b.log,
 	})
 	b.counter, err = tap.New(tap.Config{
 		Cards: b.cards, Certificates: func() tap.Certificates { return b.desired.Anchors() }, Authorities: b.desired.CardAuthorities,

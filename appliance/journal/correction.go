@@ -7,24 +7,19 @@ import (
 	"fmt"
 	"time"
 
-	"kazashi.example/sync/epoch"
 	"kazashi.example/sync/record"
 	"kazashi.example/sync/wire"
 )
 
-// repaired is from when on a correction is a repair of the clock, so that what comes after it stands in an epoch of its own. Less is what
-// two clocks may differ by (clock.Tolerance).
-const repaired = 2 * time.Minute
-
 // correctionsAtOnce bounds those of one batch: 8 are 48 KiB at most.
 const correctionsAtOnce = 8
 
-// Correct keeps beside the records how wrong the box's clock turned out to be: offset is to be added to what it said since this boot,
-// measured is central's time of the measurement. It counts for every epoch of the boot that has none yet, and never replaces one. After
-// one of more than two minutes the next record opens a new epoch. It reports whether there is anything new to send.
-func (j *Journal) Correct(ctx context.Context, offset time.Duration, measured time.Time) (fresh bool, err error) {
+// Correct keeps beside the records how wrong the box's clock turned out to be in a stretch of its time: offset is to be added to what it
+// said, measured is central's time of the measurement. It counts for every epoch of the stretch that has none yet, and never replaces one.
+// It reports whether there is anything new to send.
+func (j *Journal) Correct(ctx context.Context, stretch string, offset time.Duration, measured time.Time) (fresh bool, err error) {
 	for {
-		ns, ids, err := j.store().uncorrected(ctx)
+		ns, ids, err := j.store().uncorrected(ctx, stretch)
 		if err != nil || len(ids) == 0 {
 			return fresh, wrapCorrection(err)
 		}
@@ -35,7 +30,7 @@ func (j *Journal) Correct(ctx context.Context, offset time.Duration, measured ti
 		if err != nil {
 			return fresh, wrapCorrection(err)
 		}
-		if err := j.correct(ctx, ns, msg, offset.Abs() > repaired); err != nil {
+		if err := j.correct(ctx, ns, msg); err != nil {
 			return fresh, wrapCorrection(err)
 		}
 		fresh = true
@@ -49,7 +44,7 @@ func wrapCorrection(err error) error {
 	return fmt.Errorf("keeping the correction of the clock: %w", err)
 }
 
-func (j *Journal) correct(ctx context.Context, ns []int64, msg []byte, repair bool) error {
+func (j *Journal) correct(ctx context.Context, ns []int64, msg []byte) error {
 	j.write.Lock()
 	defer j.write.Unlock()
 	if j.closed {
@@ -58,7 +53,7 @@ func (j *Journal) correct(ctx context.Context, ns []int64, msg []byte, repair bo
 	if err := j.settle(); err != nil {
 		return err
 	}
-	err := j.store().transact(ctx, func(tx *sql.Tx) error {
+	return j.store().transact(ctx, func(tx *sql.Tx) error {
 		r, err := tx.ExecContext(ctx, `INSERT INTO correction (message) VALUES (?)`, msg)
 		if err != nil {
 			return err
@@ -74,16 +69,12 @@ func (j *Journal) correct(ctx context.Context, ns []int64, msg []byte, repair bo
 		}
 		return nil
 	})
-	if err == nil && repair && j.writer != nil {
-		j.discard(epoch.CauseClock)
-	}
-	return err
 }
 
-// uncorrected lists this boot's epochs without a correction, oldest first, as many as one correction takes.
-func (s *store) uncorrected(ctx context.Context) (ns []int64, ids []record.EpochID, err error) {
-	rows, err := s.r.QueryContext(ctx, `SELECT n, id FROM epoch WHERE boot = ? AND correction IS NULL ORDER BY n LIMIT ?`,
-		s.boot, wire.MaxCorrectedEpochs)
+// uncorrected lists a stretch's epochs without a correction, oldest first, as many as one correction takes.
+func (s *store) uncorrected(ctx context.Context, stretch string) (ns []int64, ids []record.EpochID, err error) {
+	rows, err := s.r.QueryContext(ctx, `SELECT n, id FROM epoch WHERE stretch = ? AND correction IS NULL ORDER BY n LIMIT ?`,
+		stretch, wire.MaxCorrectedEpochs)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -36,31 +36,42 @@ func (c *central) corrections(j *journal.Journal) (all []wire.Correction, messag
 
 var measured = time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC)
 
-func correct(t *testing.T, j *journal.Journal, offset time.Duration) (fresh bool) {
+func correct(t *testing.T, j *journal.Journal, stretch string, offset time.Duration) (fresh bool) {
 	t.Helper()
-	fresh, err := j.Correct(t.Context(), offset, measured)
+	fresh, err := j.Correct(t.Context(), stretch, offset, measured)
 	if err != nil {
 		t.Fatalf("Correct = %v", err)
 	}
 	return fresh
 }
 
-// P6: what the clock was wrong by stands beside the records of this boot, the first word on each epoch, and what comes after a repair stands
-// in an epoch of its own.
+// in is a journal's clock.
+func in(stretch *string, fresh bool) func(*journal.Options) {
+	return func(o *journal.Options) {
+		o.Fresh = fresh
+		if stretch != nil {
+			o.Stretch = func() string { return *stretch }
+		}
+	}
+}
+
+// P6: what the clock was wrong by stands beside the records of a stretch of its time, the first word on each epoch; an epoch belongs to one
+// stretch alone.
 func TestP6CorrectionsStandBesideTheRecords(t *testing.T) {
 	c, path := newCentral(t), newPath(t)
-	boot := func(name string) func(*journal.Options) {
-		return func(o *journal.Options) { o.Boot, o.Fresh = name, name == "first" }
-	}
-	j := c.open(path, boot("first"))
+	stretch := "boot/0"
+	j := c.open(path, in(&stretch, true))
 	other := add(t, j, 1).Epoch
-	shut(t, j)
-	j = c.open(path, boot("second"))
+	stretch = "boot/1"
 	one := add(t, j, 2).Epoch
+	if one == other {
+		t.Error("the epoch went on after a step of its clock")
+	}
 	shut(t, j)
-	j = c.open(path, boot("second")) // the program started again; the machine did not
+	j = c.open(path, in(&stretch, false)) // the program started again; the time went on
 	two := add(t, j, 3).Epoch
-	if first, again := correct(t, j, 90*time.Minute), correct(t, j, time.Second); !first || again {
+	first, again := correct(t, j, "boot/1", 90*time.Minute), correct(t, j, "boot/1", time.Second)
+	if !first || again || correct(t, j, "boot/2", 0) {
 		t.Errorf("Correct = fresh %v, and again %v; want the first alone", first, again)
 	}
 	all, _ := c.corrections(j)
@@ -68,25 +79,28 @@ func TestP6CorrectionsStandBesideTheRecords(t *testing.T) {
 	if len(all) != 1 || !slices.Equal(all[0].Epochs, want.Epochs) || all[0].Offset != want.Offset || all[0].Measured != want.Measured {
 		t.Fatalf("corrections = %+v, want %+v alone, and nothing of %s", all, want, other)
 	}
-	three := add(t, j, 4).Epoch
-	if three == two {
-		t.Error("the epoch went on after a repair of its clock")
+	if same := add(t, j, 4).Epoch; same != two {
+		t.Error("an epoch ended without a step")
 	}
-	correct(t, j, time.Second)
-	if four := add(t, j, 5).Epoch; four != three {
-		t.Error("an epoch ended over a second")
-	}
-	if all, _ = c.corrections(j); len(all) != 2 || !slices.Equal(all[1].Epochs, []record.EpochID{three}) || all[1].Offset != 1000 {
-		t.Errorf("corrections = %+v, want one more, of the new epoch", all)
+	stretch = "boot/2"
+	three := add(t, j, 5).Epoch
+	correct(t, j, "boot/2", time.Second)
+	correct(t, j, "boot/0", -time.Hour)
+	all, _ = c.corrections(j)
+	if len(all) != 3 || !slices.Equal(all[1].Epochs, []record.EpochID{three}) || all[1].Offset != 1000 ||
+		!slices.Equal(all[2].Epochs, []record.EpochID{other}) || all[2].Offset != -3_600_000 {
+		t.Errorf("corrections = %+v, want two more, of the new epoch and of the first", all)
 	}
 }
 
 // P2: a correction is said until central has it, and again to one that was restored; it goes with its last epoch.
 func TestP2CorrectionsAreSaidUntilTheyAreHeld(t *testing.T) {
 	c, path := newCentral(t), newPath(t)
-	j := c.open(path, func(o *journal.Options) { o.MaxEpochAge = time.Nanosecond })
+	j := c.open(path, func(o *journal.Options) {
+		o.MaxEpochAge, o.Stretch = time.Nanosecond, func() string { return "one" }
+	})
 	add(t, j, 1)
-	correct(t, j, time.Minute)
+	correct(t, j, "one", time.Minute)
 	_, messages := c.corrections(j)
 	if err := j.Corrected(t.Context(), messages); err != nil {
 		t.Fatal(err)
@@ -109,13 +123,15 @@ func TestP2CorrectionsAreSaidUntilTheyAreHeld(t *testing.T) {
 func TestCorrectionsOfManyEpochs(t *testing.T) {
 	c, path := newCentral(t), newPath(t)
 	now := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
-	j := c.open(path, func(o *journal.Options) { o.Now = func() time.Time { now = now.Add(time.Hour); return now } })
+	j := c.open(path, func(o *journal.Options) {
+		o.Now, o.Stretch = func() time.Time { now = now.Add(time.Hour); return now }, func() string { return "one" }
+	})
 	const n = wire.MaxCorrectedEpochs + 2
 	epochs := map[record.EpochID]bool{}
 	for i := range n {
 		epochs[add(t, j, i).Epoch] = true
 	}
-	correct(t, j, -time.Hour)
+	correct(t, j, "one", -time.Hour)
 	all, messages := c.corrections(j)
 	if len(all) != 2 || len(all[0].Epochs)+len(all[1].Epochs) != n || len(epochs) != n {
 		t.Fatalf("%d corrections of %d epochs, want 2 of %d", len(all), len(epochs), n)

@@ -62,9 +62,9 @@ type Options struct {
 	// returned for the first time, and false, durably, before the first Append. Where it is false and the file is not there,
 	// records may be lost with it, and the next epoch says so (lineage unknown). An existing file ignores it.
 	Fresh bool
-	// Boot names the run of the machine within which the box's clock did not go back or jump unseen, so that one measurement corrects all
-	// times said in it; empty: this run of the program alone.
-	Boot        string
+	// Stretch names the stretch of the box's time that is under way: one measurement corrects all times said in it, and an epoch belongs to
+	// one alone. It does not block. Nil: this run of the program is one.
+	Stretch     func() string
 	Now         func() time.Time // the box's clock; nil for time.Now
 	Log         *slog.Logger     // nil discards
 	MaxEpochAge time.Duration    // 0 means DefaultMaxEpochAge
@@ -77,8 +77,9 @@ func (o Options) withDefaults() Options {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	if o.Boot == "" {
-		o.Boot = rand.Text()
+	if o.Stretch == nil {
+		run := rand.Text()
+		o.Stretch = func() string { return run }
 	}
 	if o.MaxEpochAge <= 0 {
 		o.MaxEpochAge = DefaultMaxEpochAge
@@ -122,6 +123,7 @@ type Journal struct {
 	write  sync.Mutex
 	writer *epoch.Writer
 	opened time.Time   // when writer was opened
+	within string      // the stretch in which that was
 	cause  epoch.Cause // of the next epoch
 	doubt  bool        // the book may differ from the disk and is read again before the next record
 	next   chan prepared
@@ -231,7 +233,7 @@ func (j *Journal) append(plain []byte, c Clear) (record.ID, error) {
 	}
 	st := j.store()
 	n := j.current(head)
-	if err := st.append(n, head, w, c); err != nil {
+	if err := st.append(n, opening{head, j.within}, w, c); err != nil {
 		j.discard(epoch.CauseAppendFailed)
 		j.doubt = true
 		return record.ID{}, fmt.Errorf("storing record: %w", err)

@@ -42,7 +42,7 @@ CREATE TABLE epoch (
 	id BLOB NOT NULL UNIQUE,
 	header BLOB NOT NULL,
 	known INTEGER NOT NULL DEFAULT 0,
-	boot TEXT NOT NULL,
+	stretch TEXT NOT NULL,
 	correction INTEGER
 ) STRICT;
 CREATE TABLE correction (
@@ -73,7 +73,7 @@ CREATE TABLE held (
 const (
 	insertRecord = `INSERT INTO record (id, chain, envelope, tap, time, desk, service, verdict, reason, code)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
-	insertEpoch = `INSERT INTO epoch (n, id, header, boot) VALUES (?, ?, ?, ?)`
+	insertEpoch = `INSERT INTO epoch (n, id, header, stretch) VALUES (?, ?, ?, ?)`
 )
 
 // errDamaged says that the database is not what we wrote.
@@ -100,7 +100,6 @@ func damaged(err error) bool {
 type store struct {
 	w, r   *sql.DB
 	insert *sql.Stmt
-	boot   string // Options.Boot
 
 	commits       int // since the last checkpoint; guarded by Journal.write
 	checkpointing atomic.Bool
@@ -172,7 +171,7 @@ func connect(ctx context.Context, path string, o Options) (*store, book, error) 
 	if err != nil {
 		return nil, book{}, errors.Join(err, w.Close())
 	}
-	st := &store{w: w, r: r, boot: o.Boot}
+	st := &store{w: w, r: r}
 	b, err := st.check(ctx, o)
 	if err == nil {
 		st.insert, err = w.PrepareContext(ctx, insertRecord)
@@ -191,19 +190,25 @@ func (s *store) close() error {
 	return errors.Join(err, s.r.Close(), s.w.Close()) // the writer last: it empties the write-ahead log
 }
 
+// opening is the header of an epoch with its first record, and the stretch of time in which it was opened; no header with the others.
+type opening struct {
+	head    *epoch.Signed
+	stretch string
+}
+
 // append commits one record, and before it the header if the record is the first of its epoch.
-func (s *store) append(n int64, head *epoch.Signed, w epoch.Written, c Clear) error {
+func (s *store) append(n int64, o opening, w epoch.Written, c Clear) error {
 	ctx := context.Background() // see Journal.append
 	args := []any{
 		pack(n, w.ID.Seq), w.Chain[:], w.Bytes, c.Tap.ID128[:], c.Time.UnixMilli(),
 		string(c.Desk), string(c.Service), int64(c.Verdict), int64(c.Reason), c.Code,
 	}
-	if head == nil {
+	if o.head == nil {
 		_, err := s.insert.ExecContext(ctx, args...)
 		return err
 	}
 	return s.transact(ctx, func(tx *sql.Tx) error {
-		if _, err := tx.ExecContext(ctx, insertEpoch, n, head.Header.Epoch.ID128[:], head.Message, s.boot); err != nil {
+		if _, err := tx.ExecContext(ctx, insertEpoch, n, o.head.Header.Epoch.ID128[:], o.head.Message, o.stretch); err != nil {
 			return err
 		}
 		_, err := tx.ExecContext(ctx, insertRecord, args...)

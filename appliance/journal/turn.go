@@ -62,11 +62,16 @@ func (j *Journal) take(to seal.PublicKey) (prepared, error) {
 // turn makes sure that there is a writer. If it had to make one, the header is returned: it becomes durable with the first record.
 func (j *Journal) turn(now time.Time) (*epoch.Signed, error) {
 	to, err := j.o.Recipient()
+	stretch := j.o.Stretch()
 	if j.writer != nil {
-		if j.goesOn(now, to, err == nil) {
+		switch {
+		case stretch != j.within:
+			j.discard(epoch.CauseClock)
+		case j.goesOn(now, to, err == nil):
 			return nil, nil //nolint:nilnil // no new header
+		default:
+			j.discard(epoch.CauseRotation)
 		}
-		j.discard(epoch.CauseRotation)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("finding the key to seal to: %w", err)
@@ -87,7 +92,7 @@ func (j *Journal) turn(now time.Time) (*epoch.Signed, error) {
 		p.key.Wipe()
 		return nil, fmt.Errorf("opening an epoch: %w", err)
 	}
-	j.writer, j.opened = epoch.NewWriter(s, p.key), now
+	j.writer, j.opened, j.within = epoch.NewWriter(s, p.key), now, stretch
 	return &s, nil
 }
 

@@ -60,15 +60,16 @@ func (l *Link) correct(ctx context.Context) error {
 	if l.Repair == nil {
 		return nil
 	}
-	offset, measured, ok := l.Repair.Correction()
-	if !ok {
-		return nil
+	for _, c := range l.Repair.Corrections() {
+		fresh, err := l.Journal.Correct(ctx, c.Stretch, c.Offset, c.Measured)
+		if err != nil {
+			return err
+		}
+		if fresh {
+			l.Wake()
+		}
 	}
-	fresh, err := l.Journal.Correct(ctx, offset, measured)
-	if fresh {
-		l.Wake()
-	}
-	return err
+	return nil
 }
 
 // meetFirst waits for the end of the first poll of this run, whatever it came to, and not for long.

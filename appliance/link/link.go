@@ -17,6 +17,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"kazashi.example/appliance/clock"
 	"kazashi.example/appliance/desired"
 	"kazashi.example/appliance/journal"
 	"kazashi.example/appliance/orders"
@@ -65,8 +66,8 @@ type Journal interface {
 	Waiting(ctx context.Context) (uint64, error)
 	// Version is that of the newest acknowledgement accepted.
 	Version() rule.Version
-	// Correct keeps how wrong the clock was for the records that have no correction yet, and reports whether there were any.
-	Correct(ctx context.Context, offset time.Duration, measured time.Time) (fresh bool, err error)
+	// Correct keeps how wrong the clock was for the records of a stretch that have no correction yet, and reports whether there were any.
+	Correct(ctx context.Context, stretch string, offset time.Duration, measured time.Time) (fresh bool, err error)
 	// Corrected notes that central has corrections.
 	Corrected(ctx context.Context, messages [][]byte) error
 }
@@ -101,8 +102,8 @@ var _ Orders = (*orders.Book)(nil)
 type Repair interface {
 	// Nonce is under which the floor may be lowered; zero if it may not.
 	Nonce() [16]byte
-	// Correction is what is to be added to times said since the boot, as Check measured it last; not ok if it is not known.
-	Correction() (offset time.Duration, measured time.Time, ok bool)
+	// Corrections are what is to be added to times said in each stretch since the boot, by what Check heard last; none if nothing was heard.
+	Corrections() []clock.Correction
 }
 
 // Rosters is what the link needs of the rosters, which are fetched by their own loop.
@@ -112,6 +113,8 @@ type Rosters interface {
 	// Offered says which one central has that is newer. It does not wait for any of it.
 	Offered(o wire.RosterOffer)
 }
+
+var _ Repair = (*clock.Clock)(nil)
 
 // Sets is what the link needs of the revocation sets, which are fetched by their own loop.
 type Sets interface {
