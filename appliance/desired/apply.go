@@ -58,11 +58,12 @@ func (s *Store) leaveReverted(b []byte) error {
 	return s.removeMark()
 }
 
+// removeMark clears away a mark that marks nothing any more. One that a power cut brings back still does not.
 func (s *Store) removeMark() error {
 	if err := os.Remove(filepath.Join(s.dir, fileReverted)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("ending the way back: %w", err)
 	}
-	return durable.SyncDir(s.dir)
+	return nil
 }
 
 // RevertTrust goes back to the bundle before the one in force, until one that is newer than both comes. Rules that it does not vouch for are
