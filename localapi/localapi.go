@@ -64,6 +64,11 @@ type Keys struct {
 	CodeSet bool     `json:"code_set"`        // an operator's code opens them after a restart
 	Tries   int      `json:"tries,omitempty"` // wrong codes left before a wait
 	Wait    int      `json:"wait,omitempty"`  // seconds until the next code is looked at
+	// CodeWanted says that somebody should set a code: after a restart none would open the keys, or they open without one though no rule
+	// lets them any more.
+	CodeWanted  bool   `json:"code_wanted,omitempty"`
+	Generations int    `json:"generations,omitempty"` // keys that are open, or else lie here
+	Trouble     string `json:"trouble,omitempty"`     // why it is not known how many tries are left
 }
 
 // Capability names something that is done at a counter.

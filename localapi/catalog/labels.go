@@ -95,6 +95,62 @@ var apiErrors = map[localapi.ErrorCode]Text{
 		"その番号、名前またはコードは、ほかの人が使っています。",
 		"That number, id or code belongs to somebody else.",
 	},
+	localapi.CodeKeyCode: {
+		"解錠コードが違います。残りの回数を確かめて、入力し直してください。",
+		"The operator's code is wrong. See how many tries are left, then type it in again.",
+	},
+	localapi.CodeKeyWait: {
+		"解錠コードの誤りが続いたため、しばらく入力できません。表示された時間が過ぎてから入力してください。",
+		"Too many wrong operator's codes. Wait as long as is said, then type it in again.",
+	},
+	localapi.CodeKeyForm: {
+		"解錠コードは6文字以上128文字以下です。TPMのない端末では12文字以上が必要です。",
+		"An operator's code has 6 to 128 characters; on a box without a TPM at least 12.",
+	},
+	localapi.CodeKeyOld: {
+		"現在の解錠コードも入力してください。忘れたときは、中央または同じ拠点の端末から解錠した後に変更できます。",
+		"Type in the code in force as well. If it was forgotten, have central or another box of the site open the keys first.",
+	},
+	localapi.CodeKeyRule: {
+		"コードなしで解錠する規則がありません。新しい解錠コードを設定してください。",
+		"No rule lets the keys open without a code. Set an operator's code.",
+	},
+	localapi.CodeNoKeys: {
+		"この端末には拠点の鍵がまだありません。回線の接続を待つか、解錠コードを設定してください。",
+		"This box has no site keys yet. Wait for the line, or set an operator's code.",
+	},
+	localapi.CodeNoCode: {
+		"先に解錠コードを設定してください。",
+		"Set an operator's code first.",
+	},
+	localapi.CodeWiped: {
+		"この拠点の鍵はこの端末で消去済みのため、戻せません。中央で新しい鍵を作ってください。",
+		"These site keys were erased on this box and never come back. Have central make a new one.",
+	},
+	localapi.CodeMember: {
+		"その端末は、中央が認めたこの拠点の端末ではありません。",
+		"That box is no box of this site, as central last named them.",
+	},
+	localapi.CodeAnswer: {
+		"この応答は、この端末の最後の要求に対するものではありません。要求を作り直してください。",
+		"That answer is not to the request that this box made last. Make a new request.",
+	},
+	localapi.CodeSwap: {
+		"暗号化されていないスワップがあるため、鍵を開けません。スワップを止めるか暗号化してください。",
+		"Memory may be written to an unencrypted disk, so the keys stay closed. Switch that swap off or encrypt it.",
+	},
+	localapi.CodeTPM: {
+		"この端末のTPMが応答しないか、初期化または交換されています。担当者に連絡してください。",
+		"The TPM of this box does not answer, was cleared, or is another one. Call whoever looks after the box.",
+	},
+	localapi.CodeUnsafe: {
+		"中央の控えに入っていない記録があるため、拠点を閉じられません。送信と控えの完了を待ってください。",
+		"Records are not safe at central yet, so the site is not closed. Let them be sent and backed up first.",
+	},
+	localapi.CodeClosing: {
+		"終わっていない閉鎖処理があります。端末を起動し直すと続きが行われます。",
+		"A closing is not finished. Start the box again to finish it.",
+	},
 	localapi.CodeSocketOnly: {
 		"この変更は、この端末の管理コマンドからだけ行えます。",
 		"Only the box's own command line may change this, over its socket.",

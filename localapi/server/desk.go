@@ -190,6 +190,20 @@ var statuses = map[localapi.ErrorCode]int{
 	localapi.CodeOtherSite: http.StatusConflict, localapi.CodeBasis: http.StatusUnprocessableEntity,
 	localapi.CodeApproval: http.StatusConflict, localapi.CodeNoPrevious: http.StatusConflict, localapi.CodeReverted: http.StatusConflict,
 	localapi.CodeRootReplaced: http.StatusConflict,
+	localapi.CodeKeyCode:      http.StatusForbidden,
+	localapi.CodeKeyWait:      http.StatusTooManyRequests,
+	localapi.CodeKeyForm:      http.StatusUnprocessableEntity,
+	localapi.CodeKeyOld:       http.StatusConflict,
+	localapi.CodeKeyRule:      http.StatusConflict,
+	localapi.CodeNoKeys:       http.StatusConflict,
+	localapi.CodeNoCode:       http.StatusConflict,
+	localapi.CodeWiped:        http.StatusConflict,
+	localapi.CodeMember:       http.StatusForbidden,
+	localapi.CodeAnswer:       http.StatusConflict,
+	localapi.CodeSwap:         http.StatusConflict,
+	localapi.CodeTPM:          http.StatusServiceUnavailable,
+	localapi.CodeUnsafe:       http.StatusConflict,
+	localapi.CodeClosing:      http.StatusConflict,
 }
 
 // refused answers a reason of the box by its code, and anything else as the box's fault.
