@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"slices"
 	"time"
 
@@ -163,7 +164,11 @@ func (c Ceremony) publish(s shelf, number uint64, chain [][]byte, travelling []b
 	return s.put(number, travelling)
 }
 
+// markByHand notes for ever that somebody published a bundle.
 func (s shelf) markByHand() error {
+	if _, err := os.Lstat(s.byHandMark()); err == nil {
+		return nil
+	}
 	if err := s.makeFolder(); err != nil {
 		return err
 	}

@@ -69,7 +69,11 @@ func (s shelf) put(number uint64, signed []byte) error {
 }
 
 func (s shelf) makeFolder() error {
-	if err := os.MkdirAll(filepath.Join(s.dir, dirTrust), 0o700); err != nil {
+	err := os.Mkdir(filepath.Join(s.dir, dirTrust), 0o700)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	if err != nil {
 		return fmt.Errorf("making the folder of trust bundles: %w", err)
 	}
 	return durable.SyncDir(s.dir)
