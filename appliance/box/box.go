@@ -141,9 +141,10 @@ func (b *Box) wire() error {
 		Client: b.client, Journal: b.journal, Desired: b.desired, Sets: b.lists, Roster: b.roster, Watch: b,
 		Clock: b.clock, Repair: b.clock, Now: b.now, Release: b.release, Log: b.log,
 	})
+	known := newMemory(b.roster, b.log)
 	b.counter, err = tap.New(tap.Config{
 		Cards: b.cards, Certificates: func() tap.Certificates { return b.desired.Anchors() }, Authorities: b.desired.CardAuthorities,
-		Revocations: b.lists, Rules: b.desired, Roster: b.roster, Journal: written{b}, Clock: b.clock, Announcer: announcer{b},
+		Revocations: b.lists, Rules: b.desired, People: known, Book: known, Journal: written{b}, Clock: b.clock, Announcer: announcer{b},
 		Box: b.identity.Box, Desk: record.DeskID(b.conf.Desk), Service: record.ServiceID(b.conf.Service),
 		Memory: mynumber.NewMemory(), Seen: b.seen, Changed: b.changed, Log: b.log,
 	})

@@ -129,6 +129,12 @@ func (b *Book) Changed() {
 	b.desk = session{}
 }
 
+// Locked reports whether the site's keys are locked.
+func (b *Book) Locked() bool {
+	_, err := b.ring()
+	return err != nil
+}
+
 func (b *Book) store() *store {
 	b.mu.RLock()
 	defer b.mu.RUnlock()

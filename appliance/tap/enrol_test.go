@@ -1,14 +1,10 @@
 package tap_test
 
 import (
-	"bytes"
 	"crypto"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
-	"errors"
-	"log/slog"
-	"strings"
 	"testing"
 
 	"kazashi.example/appliance/tap"
@@ -49,12 +45,18 @@ func TestEnrolThenTapWithoutPIN(t *testing.T) {
 		first := c.last()
 		c.proves(first, first.Enrolment.Key)
 		checkEnrolment(t, p, first, q.Attributes)
-		e = c.want(tc.key+" taps", card, tc.outcome, record.EvidenceCard)
+		before := tc.outcome
+		if before == inOrder {
+			before = pending
+		}
+		e = c.want(tc.key+" taps", card, before, record.EvidenceCard)
 		second := c.last()
 		c.proves(second, first.Enrolment.Key)
 		if second.Card.Enrolled != first.Tap || second.PIN != nil || second.Enrolment != nil || second.Certificate != nil || e.Enrol != nil {
 			t.Errorf("%s: the tap's record holds more or less than its proof", tc.key)
 		}
+		c.settle()
+		c.want(tc.key+" taps, confirmed", card, tc.outcome, record.EvidenceCard)
 		left := map[string]uint8{"face/0011": 10}
 		if tc.key != "mirai" {
 			left = full
@@ -124,7 +126,7 @@ func TestUnknownCardAuthority(t *testing.T) {
 		t.Errorf("enrolled %+v, want not bound: not genuine", e.Enrol)
 	}
 	entry.Serial = p.Auth.ID.Serial.Bytes()
-	c.push(1, entry)
+	c.push(entry)
 	c.want("tapping", card, refused(record.ReasonCardNotGenuine), record.EvidenceCertificate)
 }
 
@@ -162,13 +164,13 @@ func TestTornAtEveryCommand(t *testing.T) {
 			t.Fatalf("torn at command %d of an enrolment: event %s %s, want torn", at, e.Type, e.Failure)
 		}
 	}
-	c.push(1, entry)
+	c.push(entry)
 	for at := 1; ; at++ {
 		_, torn := c.card("hanako")
 		torn.tear = at
 		e := c.lay(torn)
 		if len(torn.sent) < at {
-			if e.Type != localapi.EventVerdict || e.Tap.First != inOrder {
+			if e.Type != localapi.EventVerdict || e.Tap.First != pending {
 				t.Errorf("the whole tap: event %s %s", e.Type, e.Failure)
 			}
 			break
@@ -213,10 +215,10 @@ func TestCardOfAnotherHierarchy(t *testing.T) {
 			t.Errorf("enrolled %+v where %v are taken, want not bound: not genuine", e.Enrol, taken)
 		}
 	}
-	must(t, c.roster.Add(roster.Entry{
+	c.push(roster.Entry{
 		Hierarchy: certid.HierarchyPractice, Serial: p.Auth.ID.Serial.Bytes(), Verifier: "practice-city", Enrolled: record.NewTapID(),
 		Birth: roster.Birth{Date: p.Birth.Compact(), Form: 1}, Key: bound,
-	}))
+	})
 	c.want("tapping", mixed, refused(record.ReasonCardNotGenuine), record.EvidenceCertificate)
 	// An unknown issuer's certificate has no hierarchy to compare with: the service's own decide.
 	c.rules.set.Rules[0].Hierarchies = []certid.Hierarchy{certid.HierarchyPractice}
@@ -240,27 +242,8 @@ func TestNonsenseOfTheFace(t *testing.T) {
 	if e.Enrol == nil || *e.Enrol != (localapi.Enrolled{Hindrance: record.ReasonCardRefuses}) {
 		t.Errorf("enrolled %+v, want not bound", e.Enrol)
 	}
-	c.push(1, entry)
+	c.push(entry)
 	c.demand(record.EvidenceCard)
 	c.fails("tapping", garbled, localapi.FailureNonsense, 0)
 	c.tries("tapping", garbled, full)
-}
-
-// fullRoster has no room.
-type fullRoster struct{ tap.Roster }
-
-func (fullRoster) Add(roster.Entry) error { return errors.New("no room") }
-
-// An enrolment that finds no room in memory is recorded all the same: central has it.
-func TestP2EnrolmentWithoutRoom(t *testing.T) {
-	var log bytes.Buffer
-	c := newCounter(t, func(conf *tap.Config) {
-		conf.Roster, conf.Log = fullRoster{conf.Roster}, slog.New(slog.NewTextHandler(&log, nil))
-	})
-	p, card := c.card("hanako")
-	r := c.enrol(p, card)
-	c.proves(r, r.Enrolment.Key)
-	if !strings.Contains(log.String(), "no room") {
-		t.Error("the log does not say that the roster is full")
-	}
 }

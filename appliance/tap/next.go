@@ -6,6 +6,7 @@ import (
 
 	"kazashi.example/localapi"
 	"kazashi.example/reader/mynumber"
+	"kazashi.example/sync/record"
 )
 
 // next is what the next card is laid for. It holds a PIN until wiped.
@@ -20,13 +21,19 @@ type next struct {
 // now on, on the reader that r names or on any. One that lies on a reader already is nobody's next card, however long it has lain
 // there: whose it is, the box cannot know, and a wrong PIN would cost its holder a try (P5). A tap under way stays what it is.
 // What r holds is the Counter's from then on, which overwrites it. After an error it is the caller's: localapi.ErrNextForm,
-// ErrNextNotServed without a rule, ErrNextBusy while another is waited for or handled. Whether there is such a reader is not checked.
+// ErrNextNotServed without a rule, ErrLocked for what the locked site book could not keep, ErrNextBusy while another is waited for or handled. Whether there is such a reader is not checked.
 func (c *Counter) Arm(r localapi.NextCardRequest) (localapi.NextCard, error) {
 	if err := checkNext(r); err != nil {
 		return localapi.NextCard{}, err
 	}
-	if _, _, ok := c.Rules.For(c.Service); !ok {
+	rule, _, ok := c.Rules.For(c.Service)
+	if !ok {
 		return localapi.NextCard{}, localapi.ErrNextNotServed
+	}
+	remembered := r.Kind == localapi.NextLink || r.Kind == localapi.NextUnlink ||
+		r.Kind == localapi.NextEnrol && rule.Evidence != record.EvidencePIN
+	if remembered && c.Book.Locked() {
+		return localapi.NextCard{}, localapi.ErrLocked
 	}
 	now, _ := c.Clock.Now()
 	n := &next{

@@ -7,11 +7,11 @@ import (
 	"errors"
 	"fmt"
 
+	"kazashi.example/appliance/sitebook"
 	"kazashi.example/localapi"
 	"kazashi.example/reader/jpki"
 	"kazashi.example/reader/mynumber"
 	"kazashi.example/sync/content"
-	"kazashi.example/sync/gate"
 	"kazashi.example/sync/proof"
 	"kazashi.example/sync/record"
 	"kazashi.example/sync/roster"
@@ -21,9 +21,9 @@ import (
 // is a card that did not become a tap.
 func (c *Counter) prove(ctx context.Context, card *mynumber.Card, t *taken) error {
 	switch {
-	case t.next != nil && t.next.card.Kind == localapi.NextEnrol:
+	case t.laidFor(localapi.NextEnrol):
 		return c.enrol(ctx, card, t)
-	case t.next != nil:
+	case t.next != nil && !t.next.request.PIN.IsZero():
 		return c.provePIN(ctx, card, t)
 	case t.rule.Evidence == record.EvidenceCard, t.rule.Evidence == record.EvidenceCardBound:
 		return c.proveCard(ctx, card, t)
@@ -93,12 +93,11 @@ func (t *taken) pinProved(message, signature []byte) {
 
 // proveCard holds the card against the one that was bound at the enrolment.
 func (c *Counter) proveCard(ctx context.Context, card *mynumber.Card, t *taken) error {
-	entry, ok := c.entry(t)
-	if !ok {
+	if t.known.Source == sitebook.Nowhere {
 		t.hindrance = record.ReasonNotEnrolled
 		return nil
 	}
-	t.known = gate.EnrolmentCentral
+	entry := t.known.Entry
 	message, err := c.message(t, proof.PurposeCard)
 	if err != nil {
 		return err
@@ -110,14 +109,6 @@ func (c *Counter) proveCard(ctx context.Context, card *mynumber.Card, t *taken) 
 		}
 	}
 	return t.faceProved(ctx, card, entry, message)
-}
-
-// entry is the enrolment of whoever the certificate names. Of an issuer that is not known here nobody can have enrolled.
-func (c *Counter) entry(t *taken) (roster.Entry, bool) {
-	if t.cert.Chain != jpki.ChainVerified {
-		return roster.Entry{}, false
-	}
-	return c.Roster.Find(t.rule.Verifier, t.id())
 }
 
 // boundProved weighs one signature against the bound key: no birth date, no try spent.

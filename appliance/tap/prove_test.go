@@ -66,7 +66,7 @@ func TestRelay(t *testing.T) {
 		c.want("somebody of the same birthday", relay, refused(wants.twin), record.EvidenceCertificate)
 		_, relay = c.card("hanako", func(q *vcard.Profile) { *q = *certificate; faceOf(c.profile("taro"))(q) })
 		c.want("somebody else", relay, refused(wants.other), record.EvidenceCertificate)
-		c.want("the victim", own, inOrder, evidence)
+		c.want("the victim", own, pending, evidence)
 	}
 }
 
@@ -82,7 +82,7 @@ func TestRenewal(t *testing.T) {
 		p, card = c.card("hanako")
 		c.want("renewed", card, refused(record.ReasonNotEnrolled), record.EvidenceCertificate)
 		entry.Serial, entry.Renewed = p.Auth.ID.Serial.Bytes(), true
-		c.push(1, entry)
+		c.push(entry)
 		c.want("renewed, pushed", card, inOrder, evidence)
 		if got := c.last().Card.Enrolled; got != entry.Enrolled {
 			t.Error("a tap after the renewal names another enrolment")
@@ -92,10 +92,10 @@ func TestRenewal(t *testing.T) {
 		must(t, err)
 		p, card = c.card("hanako")
 		entry.Serial = p.Auth.ID.Serial.Bytes()
-		c.push(2, entry)
+		c.push(entry)
 		c.want("new card", card, refused(record.ReasonCardRenewed), record.EvidenceCertificate)
 		again := c.enrol(p, card)
-		c.want("new card, enrolled anew", card, inOrder, evidence)
+		c.want("new card, enrolled anew", card, pending, evidence)
 		if c.last().Card.Enrolled != again.Tap {
 			t.Error("a tap after enrolling anew names the old enrolment")
 		}
@@ -162,7 +162,7 @@ func TestP5LaterTapsSpendNoTryTwice(t *testing.T) {
 	p, card := c.card("hanako")
 	entry := entryOf(c.enrol(p, card))
 	entry.Birth.Date = "19800413" // somebody mistyped it at central
-	c.push(1, entry)
+	c.push(entry)
 	for n, want := range []int{1, 0} {
 		c.want("wrong birth date", card, refused(record.ReasonBirthDiffers), record.EvidenceCertificate)
 		if got := card.verified(); got != want {
@@ -170,7 +170,7 @@ func TestP5LaterTapsSpendNoTryTwice(t *testing.T) {
 		}
 	}
 	entry.Birth.Date = p.Birth.Compact()
-	c.push(2, entry)
+	c.push(entry)
 	must(t, card.SetTries("face/0011", 2))
 	c.want("few tries", card, refused(record.ReasonBirthKeyLocked), record.EvidenceCertificate)
 	must(t, card.SetTries("face/0011", 0))
@@ -195,10 +195,10 @@ func TestP5WhatIsRefusedAnywaySpendsNoTry(t *testing.T) {
 	} {
 		c := newCounter(t)
 		p, card := c.card(tc.key)
-		must(t, c.roster.Add(roster.Entry{
+		c.push(roster.Entry{
 			Hierarchy: certid.HierarchyPractice, Serial: p.Auth.ID.Serial.Bytes(), Verifier: "practice-city", Enrolled: record.NewTapID(),
 			Birth: roster.Birth{Date: p.Birth.Compact(), Form: 1}, Key: []byte{0x30},
-		}))
+		})
 		for _, evidence := range []record.Evidence{record.EvidenceCertificate, record.EvidenceCardBound, record.EvidenceCard, record.EvidencePIN} {
 			c.demand(evidence)
 			c.want(tc.key+" for "+evidence.String(), card, refused(tc.want), record.EvidenceCertificate)
@@ -223,7 +223,7 @@ func TestCardBound(t *testing.T) {
 	c.demand(record.EvidenceCardBound)
 	p, card := c.card("hanako")
 	enrolled := c.enrol(p, card)
-	c.want("bound", card, inOrder, record.EvidenceCardBound)
+	c.want("bound", card, pending, record.EvidenceCardBound)
 	c.proves(c.last(), enrolled.Enrolment.Key)
 	if n := card.verified(); n != 0 {
 		t.Errorf("%d values were verified, want none", n)
@@ -237,8 +237,8 @@ func TestCardBound(t *testing.T) {
 		return card.Card.Transmit(cmd), nil
 	})
 	e := c.lay(shy)
-	if e.Type != localapi.EventVerdict || e.Tap.First != inOrder || e.Rests.Evidence != record.EvidenceCard {
-		t.Errorf("a card that signs only after the birth date: event %s %s %+v, want in order with evidence card", e.Type, e.Failure, e.Tap)
+	if e.Type != localapi.EventVerdict || e.Tap.First != pending || e.Rests.Evidence != record.EvidenceCard {
+		t.Errorf("a card that signs only after the birth date: event %s %s %+v, want pending with evidence card", e.Type, e.Failure, e.Tap)
 	}
 	c.proves(c.last(), enrolled.Enrolment.Key)
 }
@@ -285,7 +285,7 @@ func TestCardsWithoutAFace(t *testing.T) {
 	c := newCounter(t)
 	p, whole := c.card("hanako")
 	entry := entryOf(c.enrol(p, whole))
-	c.push(1, entry)
+	c.push(entry)
 	_, card := c.card("hanako", bare, func(p *vcard.Profile) { p.IndividualNumber = ""; withoutInput(p) })
 	for _, e := range []record.Evidence{record.EvidenceCard, record.EvidenceCardBound} {
 		c.demand(e)
@@ -371,7 +371,7 @@ func TestChallengeIsTheRecords(t *testing.T) {
 	first := c.enrol(p, card)
 	c.proves(first, first.Enrolment.Key)
 	c.demand(record.EvidenceCard)
-	c.want("a tap", card, inOrder, record.EvidenceCard)
+	c.want("a tap", card, pending, record.EvidenceCard)
 	if bytes.Equal(first.Card.Signature, c.last().Card.Signature) {
 		t.Error("two taps have one signature")
 	}

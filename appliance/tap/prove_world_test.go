@@ -1,10 +1,13 @@
 package tap_test
 
 import (
+	"bytes"
 	"crypto/x509"
 	"errors"
 	"runtime"
+	"slices"
 
+	"kazashi.example/appliance/sitebook"
 	"kazashi.example/central/lab/world"
 	"kazashi.example/localapi"
 	"kazashi.example/reader/jpki"
@@ -12,12 +15,14 @@ import (
 	"kazashi.example/sync/proof"
 	"kazashi.example/sync/record"
 	"kazashi.example/sync/roster"
-	"kazashi.example/sync/rule"
+	"kazashi.example/sync/roster/segment"
 )
 
 // Words of what a person at the counter sees.
 var (
 	inOrder = localapi.Outcome{Verdict: record.VerdictAccepted, Reason: record.ReasonInOrder}
+	// pending is what a tap by an enrolment is that central has not confirmed.
+	pending = localapi.Outcome{Verdict: record.VerdictProvisional, Reason: record.ReasonEnrolmentPending}
 	full    = map[string]uint8{"jpki/0018": 3, "input/0011": 3, "face/0011": 10}
 )
 
@@ -147,12 +152,33 @@ func (c *counter) signed(what string, q proof.Challenge, key any, signature []by
 	}
 }
 
-// push has central send a roster.
-func (c *counter) push(n uint64, entries ...roster.Entry) {
+// push has central send a roster of these people alone.
+func (c *counter) push(entries ...roster.Entry) {
 	c.t.Helper()
-	msg, err := roster.Set{Version: rule.Version{CentralEpoch: 1, N: n}, Box: c.box, Entries: entries}.Sign(c.central)
-	must(c.t, err)
-	must(c.t, c.roster.Apply(only{c.central}, msg))
+	offer := c.city.Publish(true, func(w *segment.Writer) error {
+		for _, e := range entries {
+			if err := w.Add(e); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	must(c.t, c.roster.Offer(c.t.Context(), c.city, offer))
+	must(c.t, sitebook.People{Book: c.book, Roster: c.roster}.Settle(c.t.Context()))
+}
+
+// settle has central take in the last enrolment of each certificate.
+func (c *counter) settle() {
+	c.t.Helper()
+	var entries []roster.Entry
+	for _, r := range c.opened() {
+		if r.Enrolment == nil || len(r.Enrolment.Key) == 0 || r.Hierarchy == 0 {
+			continue
+		}
+		entries = slices.DeleteFunc(entries, func(e roster.Entry) bool { return bytes.Equal(e.Serial, r.Serial) })
+		entries = append(entries, entryOf(r))
+	}
+	c.push(entries...)
 }
 
 // entryOf is what central makes of an enrolment.

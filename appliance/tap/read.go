@@ -12,7 +12,6 @@ import (
 	"kazashi.example/reader/mynumber"
 	"kazashi.example/sync/certid"
 	"kazashi.example/sync/content"
-	"kazashi.example/sync/gate"
 	"kazashi.example/sync/record"
 )
 
@@ -43,7 +42,8 @@ func (c *Counter) read(ctx context.Context, reader string, t *taken) error {
 
 // ask reads the certificate and then as much more as the tap needs. Where the certificate alone is reason to refuse, no try of a
 // PIN or a birth date is spent on the card (P5), and the reason stands for why no more was proved. So it is with a phone, which shows its
-// certificate after the PIN only: it never gets the one that was typed in, because its issuer would be refused all the same.
+// certificate after the PIN only: it never gets the one that was typed in, because its issuer would be refused all the same. Nor is
+// anybody asked for a PIN for an enrolment that could not be remembered.
 func (c *Counter) ask(ctx context.Context, card *mynumber.Card, t *taken) error {
 	cert, err := card.ReadAuthCert(ctx)
 	if err != nil {
@@ -52,8 +52,13 @@ func (c *Counter) ask(ctx context.Context, card *mynumber.Card, t *taken) error 
 	if err := c.examine(t, cert.DER()); err != nil {
 		return err
 	}
-	if d := t.gate(t.rule.Evidence, 0, gate.EnrolmentCentral); d.Verdict == record.VerdictRefused {
+	c.lookUp(ctx, t)
+	if d := t.gate(t.rule.Evidence, 0); d.Verdict == record.VerdictRefused {
 		t.hindrance = d.Reason
+		return nil
+	}
+	if t.laidFor(localapi.NextEnrol) && !t.eachTime() && c.Book.Locked() {
+		t.hindrance = record.ReasonRosterLocked
 		return nil
 	}
 	return c.prove(ctx, card, t)

@@ -32,13 +32,13 @@ func (c *Counter) take(ctx context.Context, l laying) {
 	t.decide()
 	// From here on the tap comes to its end, whatever ends meanwhile.
 	ctx = context.WithoutCancel(ctx)
+	c.linkNumber(ctx, &t)
 	id, err := c.keep(ctx, &t)
 	if err != nil {
 		c.Log.ErrorContext(ctx, "tap could not be made durable; do not serve", slog.String("reader", reader), slog.Any("error", err))
 		c.fail(reader, localapi.FailureJournal)
 		return
 	}
-	c.enter(ctx, &t)
 	c.publish(c.verdict(&t, id, reader)) // P1: only now
 }
 
@@ -54,13 +54,16 @@ type taken struct {
 	set        rule.Version
 	next       *next // nil for an ordinary tap
 	laying     laying
+	staff      record.StaffID // who is signed in; empty: nobody
 
 	// Read from the card, and what the lists say of it.
 	der  []byte
 	cert jpki.AuthCert
 	said revocation.Answer
+	who  // what is known here of whoever it names
 
 	proved
+	linked
 	decision gate.Decision
 }
 
@@ -68,7 +71,6 @@ type taken struct {
 type proved struct {
 	evidence  record.Evidence
 	hindrance record.Reason
-	known     gate.Enrolment // that the proof was held against
 	pin       *content.PINProof
 	card      *content.CardProof
 	enrolment *content.Enrolment
@@ -86,8 +88,11 @@ func (c *Counter) begin(l laying) taken {
 	t.now = t.now.Truncate(time.Millisecond)
 	t.rule, t.set, t.ruled = c.Rules.For(c.Service)
 	t.asked = t.rule.Evidence
-	if l.next != nil {
+	if l.next != nil && !l.next.request.PIN.IsZero() {
 		t.rule.Evidence = record.EvidencePIN
+	}
+	if staff, ok := c.Staff.SignedIn(); ok {
+		t.staff = record.StaffID(staff.ID)
 	}
 	return t
 }
@@ -102,20 +107,21 @@ func (c *Counter) failed(ctx context.Context, reader string, err error) {
 
 // decide asks the gate. Nobody is enrolled by a tap that is refused.
 func (t *taken) decide() {
-	t.decision = t.gate(t.evidence, t.hindrance, t.known)
-	if t.next != nil && t.next.card.Kind == localapi.NextEnrol && !t.decision.Verdict.Served() {
+	t.decision = t.gate(t.evidence, t.hindrance)
+	if t.laidFor(localapi.NextEnrol) && !t.decision.Verdict.Served() {
 		t.enrolled, t.entry = &localapi.Enrolled{Hindrance: t.decision.Reason}, nil
 	}
 }
 
 // gate decides as if so much had been shown.
-func (t *taken) gate(evidence record.Evidence, hindrance record.Reason, known gate.Enrolment) gate.Decision {
+func (t *taken) gate(evidence record.Evidence, hindrance record.Reason) gate.Decision {
 	return gate.Decide(gate.Input{
-		Rule: t.rule, Ruled: t.ruled, Enrolment: known,
+		Rule: t.rule, Ruled: t.ruled,
 		Shown: gate.Shown{
 			Evidence: evidence, Hindrance: hindrance, Chain: chainOf(t.cert.Chain), ProfileOK: t.cert.Profile == nil,
 			Hierarchy: t.cert.Hierarchy, NotBefore: t.cert.NotBefore, NotAfter: notAfter(t.cert), Phone: t.cert.Phone,
 		},
+		Enrolment: t.enrolmentKnown(), Used: t.used, Staffed: t.staff != "",
 		Status: gate.Status{Answer: t.said.Answer, ThisTime: t.said.ThisUpdate},
 		Clock:  gate.Clock{Now: t.now, Confidence: t.confidence},
 	})
@@ -140,15 +146,5 @@ func chainOf(s jpki.ChainStatus) gate.Chain {
 		return gate.ChainBroken
 	default:
 		return 0 // the gate refuses it
-	}
-}
-
-// enter puts the person into the roster, now that the record is durable.
-func (c *Counter) enter(ctx context.Context, t *taken) {
-	if t.entry == nil {
-		return
-	}
-	if err := c.Roster.Add(*t.entry); err != nil {
-		c.Log.ErrorContext(ctx, "enrolment is recorded, and is no use here until central has it", slog.Any("error", err))
 	}
 }

@@ -2,9 +2,10 @@
 // rule wants, decided, written down, and only then does anybody hear a verdict.
 //
 // Each laying of a card is one tap and one record, however long the card stays; a second laying is a second, true record. Every
-// reader has a worker of its own; within one reader taps go one after another. No step waits for a network (P1). A record is
-// durable before its verdict is announced; what could not be read, or could not be made durable, is announced as that and
-// leaves no record. What was typed in for the next card is kept in memory until that card was handled, localapi.NextLasts at
+// reader has a worker of its own; within one reader taps go one after another. No step waits for a network (P1). What a tap leaves in
+// the site book is durable before its record, and the record before its verdict is announced; what could not be read, or could not be
+// made durable, is announced as that and leaves no record. While the site's keys are locked nobody is looked up: certificates and PINs are
+// checked as ever, and whatever would have to be remembered is refused before a PIN is asked of a card. What was typed in for the next card is kept in memory until that card was handled, localapi.NextLasts at
 // most, and then overwritten; nothing else is kept here. Of a card nothing is logged but which reader it lay on and what
 // became of it.
 //
@@ -21,13 +22,13 @@ import (
 
 	"kazashi.example/appliance/journal"
 	"kazashi.example/appliance/revocation"
+	"kazashi.example/appliance/sitebook"
 	"kazashi.example/localapi"
 	"kazashi.example/reader/cvc"
 	"kazashi.example/reader/jpki"
 	"kazashi.example/reader/mynumber"
 	"kazashi.example/sync/certid"
 	"kazashi.example/sync/record"
-	"kazashi.example/sync/roster"
 	"kazashi.example/sync/rule"
 )
 
@@ -88,13 +89,41 @@ type Rules interface {
 	For(service record.ServiceID) (rule.Rule, rule.Version, bool)
 }
 
-// Roster knows who is enrolled with a verifier, and by which card.
-type Roster interface {
-	// Find is a look into memory.
-	Find(v record.VerifierID, id certid.CertID) (roster.Entry, bool)
-	// Add takes an enrolment whose record is durable.
-	Add(e roster.Entry) error
+// People is what is known here of whoever shows a certificate: the site book and central's roster. None of it waits for a network. An
+// error, as localapi.ErrLocked, says that nobody can be looked up now.
+type People interface {
+	// Find looks a certificate up; one that is not enrolled is found as nothing but itself.
+	Find(ctx context.Context, v record.VerifierID, id certid.CertID) (sitebook.Known, error)
+	// Used is when a service served somebody last; zero for never.
+	Used(ctx context.Context, service record.ServiceID, who sitebook.Person) (time.Time, error)
+	// Number is the number by which a service knows somebody; empty if by none.
+	Number(ctx context.Context, service record.ServiceID, who sitebook.Known) (string, error)
+	// ByNumber is whose number it is; false if nobody's.
+	ByNumber(ctx context.Context, service record.ServiceID, number string) (sitebook.Person, bool, error)
 }
+
+var _ People = sitebook.People{}
+
+// Book keeps what a tap leaves at this site.
+type Book interface {
+	// Write makes it durable before the tap's record. localapi.ErrLocked, with which nothing was written; after another error nobody may
+	// be told a verdict.
+	Write(ctx context.Context, v sitebook.Visit) error
+	// Confirm says that the record is durable, Doubt that nobody knows.
+	Confirm(tap record.TapID)
+	Doubt(tap record.TapID)
+	// Locked reports whether Write would say so.
+	Locked() bool
+}
+
+var _ Book = (*sitebook.Book)(nil)
+
+// Staff says who is signed in at the desk; false if nobody. It is a look into memory.
+type Staff interface {
+	SignedIn() (localapi.Staff, bool)
+}
+
+var _ Staff = (*sitebook.Book)(nil)
 
 // Journal makes a record durable. It returns only when that is done; after an error nobody may be told a verdict.
 type Journal interface {
@@ -117,14 +146,22 @@ const (
 	queueLen           = 1                // layings that wait for the one under way on the same reader
 )
 
-// Config is the parts of a Counter. All but Memory, Seen, Changed, ReadTimeout and Log are required.
+// nobody signs in.
+type nobody struct{}
+
+// SignedIn is nobody.
+func (nobody) SignedIn() (localapi.Staff, bool) { return localapi.Staff{}, false }
+
+// Config is the parts of a Counter. All but Staff, Memory, Seen, Changed, ReadTimeout and Log are required.
 type Config struct {
 	Cards        Cards
 	Certificates func() Certificates     // asked at every tap: trust may have been replaced
 	Authorities  func() *cvc.Authorities // of the cards' own keys; asked at every tap, and the same set until trust is replaced
 	Revocations  Revocations
 	Rules        Rules
-	Roster       Roster
+	People       People
+	Book         Book
+	Staff        Staff // nil: nobody signs in at this desk
 	Journal      Journal
 	Clock        Clock
 	Announcer    Announcer
@@ -160,6 +197,9 @@ func New(c Config) (*Counter, error) {
 	}
 	if c.Changed == nil {
 		c.Changed = func() {}
+	}
+	if c.Staff == nil {
+		c.Staff = nobody{}
 	}
 	if c.Memory == nil {
 		c.Memory = mynumber.NewMemory()

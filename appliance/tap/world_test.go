@@ -7,10 +7,12 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -18,6 +20,8 @@ import (
 	"kazashi.example/appliance/revocation"
 	"kazashi.example/appliance/revocation/settest"
 	"kazashi.example/appliance/roster"
+	"kazashi.example/appliance/roster/rostertest"
+	"kazashi.example/appliance/sitebook"
 	"kazashi.example/appliance/tap"
 	"kazashi.example/central/lab/world"
 	"kazashi.example/central/lab/world/worldtest"
@@ -35,6 +39,7 @@ import (
 	"kazashi.example/sync/rule"
 	"kazashi.example/sync/seal"
 	"kazashi.example/sync/sign"
+	"kazashi.example/sync/sitekey"
 )
 
 const (
@@ -126,9 +131,11 @@ type counter struct {
 	private seal.PrivateKey
 	clock   *hand
 	box     record.BoxID
-	central *ecdsa.PrivateKey // signs rosters
 	rules   *rules
-	roster  *roster.Book
+	city    *rostertest.Central // makes rosters
+	roster  *roster.Store
+	book    *sitebook.Book
+	ring    *keyring
 	tap     *tap.Counter
 	changed chan struct{} // has something after what the next card is laid for has changed
 	events  <-chan localapi.Event
@@ -151,20 +158,31 @@ func newCounterIn(t *testing.T, w *world.World, change ...func(*tap.Config)) *co
 	c := &counter{
 		t: t, world: w, private: private, clock: &hand{now, record.ConfidenceChecked}, path: filepath.Join(t.TempDir(), "journal.db"),
 		readers: &readers{events: make(chan tap.Event), cards: map[string]mynumber.Transmitter{}}, box: record.NewBoxID(),
-		central: device, rules: &rules{drill()}, changed: make(chan struct{}, 1),
+		rules: &rules{drill()}, changed: make(chan struct{}, 1), city: rostertest.New(t),
 	}
-	c.roster = roster.New(c.box)
+	c.ring = &keyring{ring: func() sitekey.Ring { return c.city.Ring }}
 	public := private.Public()
 	c.journal, err = journal.Open(t.Context(), c.path, journal.Options{
 		Device: device, Box: c.box, Fresh: true, Recipient: func() (seal.PublicKey, error) { return public, nil },
 	})
 	must(t, err)
 	t.Cleanup(func() { must(t, c.journal.Close()) })
+	c.roster, err = roster.Open(roster.Config{
+		Dir: t.TempDir(), Site: rostertest.Site, Keys: func() sign.Keys { return c.city }, Ring: c.ring.Ring,
+	})
+	must(t, err)
+	t.Cleanup(c.roster.Close)
+	c.book, err = sitebook.Open(t.Context(), filepath.Join(filepath.Dir(c.path), "sitebook.db"), sitebook.Options{
+		Site: rostertest.Site, Desk: desk, Ring: c.ring.Ring, Known: c.journal.Has, Now: func() time.Time { return c.clock.at },
+	})
+	must(t, err)
+	t.Cleanup(func() { must(t, c.book.Close()) })
 	anchors, authorities := anchorsOf(t, w), authoritiesOf(t, w)
 	f := feed.New()
 	conf := tap.Config{
 		Cards: c.readers, Certificates: func() tap.Certificates { return anchors }, Revocations: c.lists(),
-		Authorities: func() *cvc.Authorities { return authorities }, Rules: c.rules, Roster: c.roster,
+		Authorities: func() *cvc.Authorities { return authorities }, Rules: c.rules,
+		People: sitebook.People{Book: c.book, Roster: c.roster}, Book: c.book, Staff: c.book,
 		Journal: c.journal, Clock: c.clock, Announcer: f, Box: c.box, Desk: desk, Service: service,
 		Changed: func() {
 			select {
@@ -193,6 +211,27 @@ func (c *counter) run(k *tap.Counter) {
 		must(c.t, <-done)
 	})
 	c.t.Cleanup(c.stop)
+}
+
+// keyring is the site's keys, which a test may lock.
+type keyring struct {
+	ring   func() sitekey.Ring
+	locked atomic.Bool
+}
+
+// Ring is as vault.Site's.
+func (k *keyring) Ring() (sitekey.Ring, error) {
+	if k.locked.Load() {
+		return sitekey.Ring{}, errors.New("locked for the test")
+	}
+	return k.ring(), nil
+}
+
+// lock locks the site's keys, or opens them.
+func (c *counter) lock(locked bool) {
+	c.ring.locked.Store(locked)
+	c.book.Changed()
+	c.roster.Forget()
 }
 
 // shared is a practice world that no test changes.
@@ -389,17 +428,6 @@ func (c *counter) opened() []content.Record {
 		list = append(list, r)
 	}
 	return list
-}
-
-// only is central's one key.
-type only struct{ key *ecdsa.PrivateKey }
-
-func (o only) SigningKey(_ sign.Purpose, id sign.KeyID) (sign.PublicKey, error) {
-	k, err := sign.PublicKeyOf(o.key.Public())
-	if err == nil && sign.KeyIDOf(k.DER()) != id {
-		err = sign.ErrUnknownKey
-	}
-	return k, err
 }
 
 func must(t testing.TB, err error) {

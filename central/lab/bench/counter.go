@@ -14,6 +14,7 @@ import (
 	"kazashi.example/appliance/journal"
 	"kazashi.example/appliance/revocation"
 	"kazashi.example/appliance/roster"
+	"kazashi.example/appliance/sitebook"
 	"kazashi.example/appliance/tap"
 	"kazashi.example/appliance/vault"
 	"kazashi.example/localapi"
@@ -21,6 +22,7 @@ import (
 	"kazashi.example/sync/record"
 	"kazashi.example/sync/seal"
 	"kazashi.example/sync/sign"
+	"kazashi.example/sync/sitekey"
 	"kazashi.example/sync/uplink"
 	"kazashi.example/sync/wire"
 )
@@ -34,6 +36,8 @@ type counter struct {
 	desired *desired.Store
 	lists   *revocation.Cache
 	journal *journal.Journal
+	roster  *roster.Store
+	book    *sitebook.Book
 	client  *uplink.Client
 	anchors func() tap.Certificates
 	stop    func() error
@@ -72,7 +76,27 @@ func openCounter(ctx context.Context, dir, central string, certs [][]byte) (_ *c
 	if err != nil {
 		return nil, errors.Join(err, c.desired.Close())
 	}
+	if err := c.openBook(ctx, dir); err != nil {
+		return nil, errors.Join(err, c.journal.Close(), c.desired.Close())
+	}
 	return c, errors.Join(c.id.Begin(), c.run(ctx, now))
+}
+
+// openBook opens an empty roster and an empty site book, under a key of their own.
+func (c *counter) openBook(ctx context.Context, dir string) (err error) {
+	ring, err := sitekey.NewRing(sitekey.NewKey())
+	if err != nil {
+		return err
+	}
+	open := func() (sitekey.Ring, error) { return ring, nil }
+	site := c.desired.Place().Site
+	if c.roster, err = roster.Open(roster.Config{
+		Dir: filepath.Join(dir, "roster"), Site: site, Keys: func() sign.Keys { return c.desired.Trust() }, Ring: open,
+	}); err != nil {
+		return err
+	}
+	c.book, err = sitebook.Open(ctx, filepath.Join(dir, "sitebook.db"), sitebook.Options{Site: site, Desk: desk, Ring: open, Known: c.journal.Has})
+	return err
 }
 
 // learn asks central once for what a tap is decided by.
@@ -103,7 +127,9 @@ func (c *counter) learn(ctx context.Context, central string, now *clock.Clock) (
 // run starts the tap's own code.
 func (c *counter) run(ctx context.Context, now tap.Clock) error {
 	k, err := tap.New(tap.Config{
-		Cards: c.belt, Certificates: c.anchors, Authorities: c.desired.CardAuthorities, Roster: roster.New(c.id.Box), Box: c.id.Box, Revocations: c.lists, Rules: c.desired, Journal: c.journal, Clock: now,
+		Cards: c.belt, Certificates: c.anchors, Authorities: c.desired.CardAuthorities, Box: c.id.Box,
+		Revocations: c.lists, Rules: c.desired, Journal: c.journal, Clock: now,
+		People: sitebook.People{Book: c.book, Roster: c.roster}, Book: c.book, Staff: c.book,
 		Announcer: c, Desk: desk, Service: service,
 	})
 	if err != nil {
@@ -154,5 +180,6 @@ func (c *counter) close() error {
 		err = c.stop()
 	}
 	c.client.Close()
-	return errors.Join(err, c.journal.Close(), c.desired.Close())
+	c.roster.Close()
+	return errors.Join(err, c.book.Close(), c.journal.Close(), c.desired.Close())
 }

@@ -1,0 +1,119 @@
+package tap
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"kazashi.example/appliance/sitebook"
+	"kazashi.example/localapi"
+	"kazashi.example/reader/jpki"
+	"kazashi.example/sync/content"
+	"kazashi.example/sync/gate"
+	"kazashi.example/sync/record"
+	"kazashi.example/sync/rule"
+)
+
+// who is what is known at this site of whoever a certificate names.
+type who struct {
+	known  sitebook.Known
+	locked bool      // nobody could be looked up
+	used   time.Time // when the service served them last; zero: never, or nobody asked
+	number string    // the service's own; empty: none
+}
+
+// linked is what became of a number that was to be linked or taken back.
+type linked struct {
+	link   *content.Link    // for the record
+	result *localapi.Linked // for the counter
+}
+
+// laidFor reports whether the card was laid down for this.
+func (t *taken) laidFor(k localapi.NextKind) bool { return t.next != nil && t.next.card.Kind == k }
+
+// linking reports whether the card was laid down for a number.
+func (t *taken) linking() bool { return t.laidFor(localapi.NextLink) || t.laidFor(localapi.NextUnlink) }
+
+// counted says that the site remembers who used the service: to tell a second use, or who is present.
+func (t *taken) counted() bool {
+	return !t.linking() && (t.rule.SecondUse != rule.SecondUseCounts || t.rule.Basis == record.BasisDisasterIntake)
+}
+
+// lookUp finds what is known here of whoever the certificate names. Of an issuer that is not known here nobody can be known.
+func (c *Counter) lookUp(ctx context.Context, t *taken) {
+	if t.cert.Chain != jpki.ChainVerified {
+		return
+	}
+	if err := c.find(ctx, t); err != nil {
+		c.Log.InfoContext(ctx, "nobody can be looked up", slog.Any("error", err))
+		t.who = who{known: sitebook.Known{Person: sitebook.PersonOf(t.rule.Verifier, t.id(), record.TapID{})}, locked: true}
+	}
+}
+
+func (c *Counter) find(ctx context.Context, t *taken) (err error) {
+	if t.known, err = c.People.Find(ctx, t.rule.Verifier, t.id()); err != nil {
+		return err
+	}
+	if t.number, err = c.People.Number(ctx, c.Service, t.known); err != nil {
+		return err
+	}
+	if t.counted() {
+		t.used, err = c.People.Used(ctx, c.Service, t.known.Person)
+	}
+	return err
+}
+
+// enrolmentKnown is the gate's word for it.
+func (t *taken) enrolmentKnown() gate.Enrolment {
+	switch {
+	case t.locked:
+		return gate.EnrolmentLocked
+	case t.known.Source == sitebook.Central:
+		return gate.EnrolmentCentral
+	case t.known.Source == sitebook.Here:
+		return gate.EnrolmentLocal
+	default:
+		return gate.EnrolmentNone
+	}
+}
+
+// linkNumber links the number that was typed in, or takes the person's back, if the person was served.
+func (c *Counter) linkNumber(ctx context.Context, t *taken) {
+	if !t.linking() {
+		return
+	}
+	t.result = &localapi.Linked{Unlink: t.laidFor(localapi.NextUnlink)}
+	v := t.decision.Verdict
+	if v != record.VerdictAccepted && v != record.VerdictProvisional || t.cert.Chain != jpki.ChainVerified {
+		return // the verdict says why
+	}
+	switch {
+	case t.locked || c.Book.Locked():
+		t.result.Why = localapi.LinkLocked
+	case t.result.Unlink && t.number == "":
+		t.result.Why = localapi.LinkNone
+	case t.result.Unlink:
+		t.result.Done, t.link = true, &content.Link{Number: t.number, Unlink: true}
+		t.number = ""
+	default:
+		c.linkTyped(ctx, t)
+	}
+}
+
+func (c *Counter) linkTyped(ctx context.Context, t *taken) {
+	number := t.next.request.Number.Reveal()
+	owner, owned, err := c.People.ByNumber(ctx, c.Service, number)
+	switch {
+	case err != nil:
+		c.Log.WarnContext(ctx, "nobody can be looked up by a number", slog.Any("error", err))
+		t.result.Why = localapi.LinkLocked
+	case t.number == number:
+		t.result.Done, t.result.Why = true, localapi.LinkAlready
+	case owned && !owner.Same(t.known.Person):
+		t.result.Why = localapi.LinkTaken
+	case t.number != "":
+		t.result.Why = localapi.LinkOther
+	default:
+		t.result.Done, t.link, t.number = true, &content.Link{Number: number}, number
+	}
+}
