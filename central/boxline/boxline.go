@@ -50,7 +50,13 @@ type Desired interface {
 	Serves(v record.VerifierID) bool
 }
 
-// Config is what a line works with.
+// Rosters offers sites' rosters, as files that OpenBlob opens.
+type Rosters interface {
+	// Offer is a site's newest roster; false if there is none. It reads what is made already, and makes nothing.
+	Offer(tx store.Tx, site record.SiteID) (wire.RosterOffer, bool, error)
+}
+
+// Config is what a line works with. Rosters may be nil: none is offered then.
 type Config struct {
 	Store    store.Store
 	Registry *registry.Registry
@@ -60,6 +66,7 @@ type Config struct {
 	People   *person.People
 	Keys     *sitekeys.Keys
 	Desired  Desired
+	Rosters  Rosters
 	Bells    *notice.Bells
 	Sign     crypto.Signer // C-sign
 	Now      func() time.Time
@@ -100,6 +107,7 @@ type peer struct {
 	told told
 
 	offered map[certid.Scope]offered
+	lately  map[string]lately
 	badKey  bool // a site key that it brings cannot be taken, and the log has it
 }
 

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"kazashi.example/central/sitekeys"
 	"kazashi.example/central/store"
 	"kazashi.example/sync/order"
 	"kazashi.example/sync/record"
+	"kazashi.example/sync/rule"
 	"kazashi.example/sync/sign"
 	"kazashi.example/sync/sitekey"
 	"kazashi.example/sync/uplink"
@@ -143,10 +145,34 @@ func (l *Line) granted(ctx context.Context, b store.Box, p wire.Poll) ([]byte, e
 		g, err = l.Keys.Grant(tx, b)
 		return err
 	})
-	if err != nil || !due {
+	if err != nil || !due || !l.fresh(b.ID, "grant", g.Version, p) {
 		return nil, err
 	}
 	return g.Sign(l.Sign)
+}
+
+// fresh reports whether a box was not told a version of something lately, and notes that it is. What it was told takes its time there, or
+// cannot be used there; a poll that does not wait is that of a box that may know of nothing.
+func (l *Line) fresh(id record.BoxID, what string, v rule.Version, p wire.Poll) (fresh bool) {
+	now := l.Now()
+	l.with(id, func(h *peer) {
+		was := h.lately[what]
+		fresh = p.Wait == 0 || was.version != v || now.Sub(was.at).Abs() >= offerAgain
+		if !fresh {
+			return
+		}
+		if h.lately == nil {
+			h.lately = map[string]lately{}
+		}
+		h.lately[what] = lately{v, now}
+	})
+	return fresh
+}
+
+// lately is what a box was told last of something, and when.
+type lately struct {
+	version rule.Version
+	at      time.Time
 }
 
 // orders are the box's open ones, signed, oldest first. The lowering of a clock waits until the box says under which nonce.
@@ -172,6 +198,21 @@ func (l *Line) orders(ctx context.Context, b store.Box, p wire.Poll) ([][]byte, 
 		all = append(all, msg)
 	}
 	return all, nil
+}
+
+// rosterOffer is the site's roster if the box has an older one or none, and may open it.
+func (l *Line) rosterOffer(ctx context.Context, b store.Box, p wire.Poll) (o wire.RosterOffer, err error) {
+	if l.Rosters == nil || b.Withheld {
+		return o, nil
+	}
+	err = l.Store.View(ctx, func(tx store.Tx) error {
+		newest, ok, err := l.Rosters.Offer(tx, b.Site)
+		if err == nil && ok && newest.Version.Compare(p.Roster) > 0 && l.fresh(b.ID, "roster", newest.Version, p) {
+			o = newest
+		}
+		return err
+	})
+	return o, err
 }
 
 // parting answers a box out of service: with its open orders alone, since a stolen box must still be told to wipe itself, or with

@@ -113,10 +113,15 @@ func (l *Line) answer(ctx context.Context, b store.Box, p wire.Poll) (wire.Polle
 	if out.Orders, err = l.orders(ctx, b, p); err != nil {
 		return wire.Polled{}, false, err
 	}
+	if out.RosterOffer, err = l.rosterOffer(ctx, b, p); err != nil {
+		// The box goes on with the people that it has.
+		l.Log.ErrorContext(ctx, "a site's roster cannot be offered", slog.String("site", string(b.Site)), slog.Any("error", err))
+	}
 	l.desired(ctx, &out, b, p)
 	out.Sets = l.offers(b.ID, p)
 	news := out.Ack != nil || out.Verdicts != nil || out.Rules != nil || out.Bundle != nil || out.Subjects != nil ||
-		out.Roster != nil || out.Sets != nil || out.Grant != nil || out.Orders != nil
+		out.Roster != nil || out.Sets != nil || out.Grant != nil || out.Orders != nil ||
+		out.RosterOffer.Version.N > 0
 	return out, news, nil
 }
 

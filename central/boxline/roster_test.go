@@ -203,9 +203,9 @@ type looking struct {
 	n *int
 }
 
-func (l looking) EnrolmentsAt(site record.SiteID, of []record.VerifierID, limit int) ([]store.Enrolment, int, error) {
+func (l looking) EnrolmentsAt(site record.SiteID, after record.TapID, limit int) ([]store.Enrolment, error) {
 	*l.n++
-	return l.Tx.EnrolmentsAt(site, of, limit)
+	return l.Tx.EnrolmentsAt(site, after, limit)
 }
 
 // A roster is made once for all boxes of its site, and anew after each change.

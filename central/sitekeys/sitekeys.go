@@ -12,6 +12,7 @@ import (
 	"crypto"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"kazashi.example/central/store"
@@ -99,10 +100,14 @@ func (k *Keys) Ring(tx store.Tx, site record.SiteID) (sitekey.Ring, error) {
 	if err != nil {
 		return sitekey.Ring{}, fmt.Errorf("finding the current key of site %s: %w", site, err)
 	}
+	oldest := max(0, len(rows)-sitekey.MaxGenerations)
+	if slices.IndexFunc(rows, func(r store.SiteKey) bool { return r.Generation == current }) < oldest {
+		oldest++ // room for the current one
+	}
 	last := sitekey.Key{}
 	var keys []sitekey.Key
 	for i, row := range rows {
-		if row.Generation != current && i < len(rows)-sitekey.MaxGenerations+1 {
+		if row.Generation != current && i < oldest {
 			continue
 		}
 		key, err := k.open(row)

@@ -216,7 +216,7 @@ func NewWorld(tb testing.TB, k *Keys) *World {
 		now: Start, answers: map[certid.Serial]record.Answer{}, silent: map[certid.Serial]bool{},
 		examined: simbox.Examine,
 	}
-	w.rules = rule.Set{Version: rule.Version{CentralEpoch: 1, N: 1}, Issued: Start.Unix(), Rules: []rule.Rule{{
+	w.rules = rule.Set{Version: rule.Version{CentralEpoch: 1, N: 1}, Issued: Start.Unix(), Site: "honmachi", Rules: []rule.Rule{{
 		Service: simbox.Service, Verifier: simbox.Verifier, Basis: record.BasisDrill, Evidence: record.EvidenceCertificate,
 		ListFull: 86400, ListProvisional: 864000, TooOld: rule.TooOldRefuse, Practice: true,
 		Hierarchies: []certid.Hierarchy{certid.HierarchyPractice},

@@ -25,8 +25,10 @@ import (
 // Box is a simulated box.
 type Box struct {
 	ID      record.BoxID
+	Site    record.SiteID
 	Device  *ecdsa.PrivateKey
-	Sealing []byte
+	S       seal.PrivateKey
+	Sealing []byte // S's public half
 	Central seal.PublicKey
 	Epochs  []*Epoch
 }
@@ -52,7 +54,11 @@ func Key(tb testing.TB) *ecdsa.PrivateKey {
 // New makes a box that seals to central.
 func New(tb testing.TB, central seal.PublicKey) *Box {
 	tb.Helper()
-	return &Box{ID: record.NewBoxID(), Device: Key(tb), Sealing: central.Bytes(), Central: central}
+	s, err := seal.GenerateKey()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return &Box{ID: record.NewBoxID(), Site: "honmachi", Device: Key(tb), S: s, Sealing: s.Public().Bytes(), Central: central}
 }
 
 // Public is the box's device key.
@@ -69,7 +75,7 @@ func (b *Box) Public(tb testing.TB) sign.PublicKey {
 func (b *Box) Row(tb testing.TB) store.Box {
 	tb.Helper()
 	return store.Box{
-		ID: b.ID, Device: b.Public(tb).DER(), Sealing: b.Sealing, Site: "honmachi", Name: "counter 1", State: store.BoxActive,
+		ID: b.ID, Device: b.Public(tb).DER(), Sealing: b.Sealing, Site: b.Site, Name: "counter 1", State: store.BoxActive,
 		Joined: time.UnixMilli(1),
 	}
 }
