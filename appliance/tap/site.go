@@ -2,6 +2,7 @@ package tap
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
@@ -45,9 +46,18 @@ func (c *Counter) lookUp(ctx context.Context, t *taken) {
 		return
 	}
 	if err := c.find(ctx, t); err != nil {
-		c.Log.InfoContext(ctx, "nobody can be looked up", slog.Any("error", err))
+		c.cannotLookUp(ctx, err)
 		t.who = who{known: sitebook.Known{Person: sitebook.PersonOf(t.rule.Verifier, t.id(), record.TapID{})}, locked: true}
 	}
+}
+
+// cannotLookUp reports that a tap went on without site book and roster.
+func (c *Counter) cannotLookUp(ctx context.Context, err error) {
+	level := slog.LevelError
+	if errors.Is(err, localapi.ErrLocked) || c.Book.Locked() {
+		level = slog.LevelInfo
+	}
+	c.Log.Log(ctx, level, "nobody can be looked up", slog.Any("error", err))
 }
 
 func (c *Counter) find(ctx context.Context, t *taken) (err error) {
@@ -105,7 +115,7 @@ func (c *Counter) linkTyped(ctx context.Context, t *taken) {
 	owner, owned, err := c.People.ByNumber(ctx, c.Service, number)
 	switch {
 	case err != nil:
-		c.Log.WarnContext(ctx, "nobody can be looked up by a number", slog.Any("error", err))
+		c.cannotLookUp(ctx, err)
 		t.result.Why = localapi.LinkLocked
 	case t.number == number:
 		t.result.Done, t.result.Why = true, localapi.LinkAlready

@@ -136,6 +136,7 @@ type counter struct {
 	roster  *roster.Store
 	book    *sitebook.Book
 	ring    *keyring
+	device  *ecdsa.PrivateKey
 	tap     *tap.Counter
 	changed chan struct{} // has something after what the next card is laid for has changed
 	events  <-chan localapi.Event
@@ -158,7 +159,7 @@ func newCounterIn(t *testing.T, w *world.World, change ...func(*tap.Config)) *co
 	c := &counter{
 		t: t, world: w, private: private, clock: &hand{now, record.ConfidenceChecked}, path: filepath.Join(t.TempDir(), "journal.db"),
 		readers: &readers{events: make(chan tap.Event), cards: map[string]mynumber.Transmitter{}}, box: record.NewBoxID(),
-		rules: &rules{drill()}, changed: make(chan struct{}, 1), city: rostertest.New(t),
+		rules: &rules{drill()}, changed: make(chan struct{}, 1), city: rostertest.New(t), device: device,
 	}
 	c.ring = &keyring{ring: func() sitekey.Ring { return c.city.Ring }}
 	public := private.Public()
