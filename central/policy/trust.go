@@ -148,6 +148,9 @@ func (p *Policy) trust(dir string, sameEpoch bool) error {
 		}
 	}
 	p.Trust.Number, p.Trust.Issued = max(k.Number+1, unix(p.now)), p.now.Unix()
+	if err := p.rules.under(p.Trust, p.now); err != nil { // before anything is written
+		return err
+	}
 	if p.TrustSigned, err = p.Trust.Sign(p.keys.Roots, []crypto.Signer{p.keys.Root}); err != nil {
 		return err
 	}
