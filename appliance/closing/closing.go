@@ -135,6 +135,9 @@ func (c *Closing) Close(ctx context.Context, r Request) (Done, error) {
 		return Done{}, err
 	}
 	ordered := !r.Order.IsZero()
+	if d, found, err := c.ordered(r.Order); ordered && (found || err != nil) {
+		return d, err
+	}
 	if unsafe != r.Lose && !ordered {
 		return Done{}, &UnsafeError{unsafe}
 	}
@@ -154,6 +157,28 @@ func (c *Closing) Close(ctx context.Context, r Request) (Done, error) {
 	}
 	c.Log.WarnContext(ctx, "closing the site", slog.String("by", p.Certificate.By), slog.Uint64("records_not_safe", unsafe))
 	return c.finish(ctx, p)
+}
+
+// ordered finds the certificate of an order that was done before: a box that crashed before it noted so is given the order again.
+func (c *Closing) ordered(id record.ID128) (Done, bool, error) {
+	names, err := filepath.Glob(filepath.Join(c.Dir, prefixCert+"*.cbor"))
+	if err != nil {
+		return Done{}, false, err
+	}
+	key, err := sign.PublicKeyOf(c.Device.Public())
+	if err != nil {
+		return Done{}, false, err
+	}
+	for _, name := range names {
+		msg, err := os.ReadFile(name)
+		if err != nil {
+			return Done{}, false, err
+		}
+		if cert, err := erasure.Open(sign.One{Key: key}, msg); err == nil && cert.Order != nil && *cert.Order == id {
+			return Done{cert, msg, cert.Text(key.ID())}, true, nil
+		}
+	}
+	return Done{}, false, nil
 }
 
 // Resume finishes a closing that was interrupted; false if there is none. A box calls it once its parts are open.

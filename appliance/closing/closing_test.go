@@ -239,6 +239,9 @@ func TestCentralOrdersAWipe(t *testing.T) {
 	}
 	s.gone()
 	s.certified(d)
+	if again, err := s.Close(t.Context(), closing.Request{Order: order}); err != nil || !bytes.Equal(again.Message, d.Message) {
+		t.Errorf("the same order again = %v, want the certificate that was given", err)
+	}
 	if c := d.Certificate; c.By != erasure.ByOrder || c.Order == nil || *c.Order != order || c.Unsafe != 5 {
 		t.Errorf("the certificate says %+v", c)
 	}

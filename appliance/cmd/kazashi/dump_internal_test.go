@@ -27,9 +27,13 @@ func TestP3Undumpable(t *testing.T) {
 	if n := dumpable(); n != 1 {
 		t.Fatalf("dumpable %d before, want 1: the test sees nothing", n)
 	}
+	var core syscall.Rlimit
 	var log strings.Builder
 	undumpable(slog.New(slog.NewTextHandler(&log, nil)))
 	if n := dumpable(); n != 0 || log.Len() > 0 {
 		t.Errorf("dumpable %d, logged %q, want 0 and nothing", n, log.String())
+	}
+	if err := syscall.Getrlimit(syscall.RLIMIT_CORE, &core); err != nil || core.Cur != 0 || core.Max != 0 {
+		t.Errorf("core files of %d octets, at most %d (%v), want none", core.Cur, core.Max, err)
 	}
 }
