@@ -6,9 +6,11 @@ import (
 
 	"kazashi.example/sync/canon"
 	"kazashi.example/sync/certid"
+	"kazashi.example/sync/order"
 	"kazashi.example/sync/record"
 	"kazashi.example/sync/rule"
 	"kazashi.example/sync/sign"
+	"kazashi.example/sync/sitekey"
 	"kazashi.example/sync/wire"
 )
 
@@ -23,16 +25,20 @@ func samples(tb testing.TB) map[string][]byte {
 	out := map[string][]byte{}
 	for name, m := range map[string]any{
 		"join": req, "joined": wire.JoinAnswer{Site: "s", Name: "n", Bundle: []byte{1}},
-		"push":   wire.Push{Headers: [][]byte{{1}}, Envelopes: [][]byte{{2}, {3}}},
+		"push":   wire.Push{Headers: [][]byte{{1}}, Envelopes: [][]byte{{2}, {3}}, Corrections: [][]byte{{4}}},
 		"pushed": wire.Pushed{Ack: []byte{1}, Refused: []wire.Refused{{Index: 1, Reason: "no header"}}},
 		"poll": wire.Poll{
 			Verdicts: rule.Version{CentralEpoch: 1, N: 2}, Trust: 3,
 			Epochs: []record.EpochID{epoch}, Subjects: []record.TapID{tap}, Wait: 55, Time: 6, Waiting: 7, Release: "v1",
-			Sets: []wire.HeldSet{{Hierarchy: certid.HierarchyPractice, Purpose: certid.PurposeAuth, Number: rule.Version{CentralEpoch: 1, N: 8}, Root: wire.BlobID{9}}},
+			Sets:  []wire.HeldSet{{Hierarchy: certid.HierarchyPractice, Purpose: certid.PurposeAuth, Number: rule.Version{CentralEpoch: 1, N: 8}, Root: wire.BlobID{9}}},
+			Made:  []sitekey.Wrapped{{Site: "s", Generation: sitekey.Generation{ID128: record.ID128{1}}, Enc: []byte{2}, Sealed: []byte{3}}},
+			Nonce: order.Nonce{ID128: record.ID128{4}}, Locked: true, Grant: rule.Version{CentralEpoch: 1, N: 5},
+			Done: []wire.OrderDone{{Order: order.ID{ID128: record.ID128{6}}, Outcome: order.OutcomeDone, Erasure: []byte{7}}},
 		},
 		"polled": wire.Polled{
 			CentralEpoch: 1, Ack: []byte{1}, Verdicts: []byte{2}, Rules: []byte{3}, Bundle: []byte{4}, Time: 6,
-			Subjects: []wire.Subject{{Tap: tap, PPID: "made-up"}},
+			Subjects: []wire.Subject{{Tap: tap, PPID: "made-up"}}, Grant: []byte{5}, Orders: [][]byte{{6}, {7}},
+			RosterOffer: wire.RosterOffer{Version: rule.Version{CentralEpoch: 1, N: 3}, Head: wire.Blob{Size: 1}, Segments: []wire.Blob{{Size: 2}}},
 			Sets: []wire.SetOffer{{
 				Hierarchy: certid.HierarchyPractice, Purpose: certid.PurposeAuth, Number: rule.Version{CentralEpoch: 1, N: 9},
 				Manifest: wire.Blob{ID: wire.BlobID{1}, Size: 1}, Set: wire.Blob{ID: wire.BlobID{2}, Size: 1 << 32},
