@@ -109,6 +109,7 @@ type World struct {
 	silent   map[certid.Serial]bool
 	asked    int
 	rules    rule.Set
+	before   map[heldAt]rule.Set
 	signed   []byte
 	offers   []wire.SetOffer
 	blobs    map[wire.BlobID]string
@@ -161,10 +162,28 @@ func (w *World) Examine(der []byte) (jpki.AuthCert, error) { return w.examined(d
 // Examined sets what examining any certificate finds, instead of simbox.Examine.
 func (w *World) Examined(f func([]byte) (jpki.AuthCert, error)) { w.examined = f }
 
-// Rule is opener.Services, the same whatever a box held.
-func (w *World) Rule(_ context.Context, _ record.SiteID, _ rule.Version, id record.ServiceID) (rule.Rule, bool, error) {
-	r, ok := w.rules.For(id)
+// Rule is opener.Services: the same whatever a box held, but for what Before set.
+func (w *World) Rule(_ context.Context, site record.SiteID, held rule.Version, id record.ServiceID) (rule.Rule, bool, error) {
+	set, ok := w.before[heldAt{site, held}]
+	if !ok {
+		set = w.rules
+	}
+	r, ok := set.For(id)
 	return r, ok, nil
+}
+
+// heldAt is a version of the rules of a site.
+type heldAt struct {
+	site record.SiteID
+	held rule.Version
+}
+
+// Before makes a version of a site's rules that differs from those in force.
+func (w *World) Before(site record.SiteID, held rule.Version, change func(*rule.Rule)) {
+	set := w.rules
+	set.Version, set.Rules = held, slices.Clone(set.Rules)
+	change(&set.Rules[0])
+	w.before[heldAt{site, held}] = set
 }
 
 // Sector is opener.Services.
@@ -213,7 +232,7 @@ func (w *World) SetRule(change func(*rule.Rule)) { change(&w.rules.Rules[0]) }
 func NewWorld(tb testing.TB, k *Keys) *World {
 	tb.Helper()
 	w := &World{
-		now: Start, answers: map[certid.Serial]record.Answer{}, silent: map[certid.Serial]bool{},
+		now: Start, answers: map[certid.Serial]record.Answer{}, silent: map[certid.Serial]bool{}, before: map[heldAt]rule.Set{},
 		examined: simbox.Examine,
 	}
 	w.rules = rule.Set{Version: rule.Version{CentralEpoch: 1, N: 1}, Issued: Start.Unix(), Site: "honmachi", Rules: []rule.Rule{{
