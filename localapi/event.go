@@ -38,6 +38,7 @@ type Rests struct {
 	Rule       uint64            `json:"rule"` // version of the rule
 	List       List              `json:"list,omitzero"`
 	Confidence record.Confidence `json:"confidence"`
+	Used       time.Time         `json:"used,omitzero"` // when the service served this person last before, where its rule counts that
 }
 
 // Event is one thing that happened just now. Events are live only: none is stored, none is repeated.
@@ -55,7 +56,7 @@ type Event struct {
 	Rests   *Rests         `json:"rests,omitempty"`
 	Enrol   *Enrolled      `json:"enrolled,omitempty"` // with EventVerdict, when the card was laid to be enrolled
 	Status  *Status        `json:"status,omitempty"`
-	Link    *Linked        `json:"linked,omitempty"`   // with EventVerdict, when the card was laid to link a number or to take one back
+	Link    *Linked        `json:"linked,omitempty"` // with EventVerdict, when the card was laid to link a number or to take one back
 	Subject record.Subject `json:"ppid,omitzero"`
 	Number  record.Number  `json:"number,omitzero"` // the service's own of the person, with EventVerdict if the person was served
 }

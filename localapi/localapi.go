@@ -103,6 +103,10 @@ type Service struct {
 	ID       record.ServiceID `json:"id"`
 	Basis    record.Basis     `json:"basis,omitzero"` // zero while the box holds no rule
 	Practice bool             `json:"practice"`       // taps create no right and no duty; every page says so
+	// SignIn says that the rule wants somebody signed in at the desk: without, a tap is refused.
+	SignIn bool `json:"sign_in,omitempty"`
+	// Counts says that the rule counts each person's use, so that the box knows who is present.
+	Counts bool `json:"counts,omitempty"`
 }
 
 // Line is the way to central.

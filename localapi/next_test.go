@@ -206,7 +206,7 @@ func TestGoldenNext(t *testing.T) {
 		"next_card_request_reader.json": {
 			Kind: "enrol", PIN: secret(madeUpPIN), Birth: secret(madeUpBirth), BirthSure: true, Reader: "Virtual PCD 00 01",
 		},
-		"next_card_request_link.json": {Kind: "link", Number: secret("L-0042")},
+		"next_card_request_link.json":       {Kind: "link", Number: secret("L-0042")},
 		"next_card_request_attributes.json": {Kind: "enrol", PIN: secret(madeUpPIN), Attributes: true, InputPIN: secret(madeUpInput)},
 	} {
 		b := localapi.RequestBody(r)

@@ -103,7 +103,7 @@ func troubleOf(code string) localapi.LineTrouble {
 func (b *Box) service() localapi.Service {
 	s := localapi.Service{ID: record.ServiceID(b.conf.Service)}
 	if r, _, ok := b.desired.For(s.ID); ok {
-		s.Basis, s.Practice = r.Basis, r.Practice
+		s.Basis, s.Practice, s.SignIn, s.Counts = r.Basis, r.Practice, r.SignIn, r.SecondUse != 0
 	}
 	return s
 }
@@ -114,7 +114,10 @@ func (b *Box) list(s localapi.Status) (oldest localapi.List) {
 	for _, h := range r.Hierarchies {
 		head, ok := b.lists.Newest(certid.Scope{Hierarchy: h, Purpose: certid.PurposeAuth})
 		if at := head.At(); ok && (oldest.ThisUpdate.IsZero() || at.Before(oldest.ThisUpdate)) {
-			oldest = localapi.List{Number: head.Number.N, ThisUpdate: at, AgeSeconds: int64(s.Clock.Now.Sub(at).Seconds())}
+			oldest = localapi.List{
+				Number: head.Number.N, ThisUpdate: at, AgeSeconds: int64(s.Clock.Now.Sub(at).Seconds()),
+				AgeAtLeast: s.Clock.Confidence < record.ConfidenceChecked,
+			}
 		}
 	}
 	return oldest

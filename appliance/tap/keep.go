@@ -147,7 +147,7 @@ func (c *Counter) verdict(t *taken, id record.ID, reader string) localapi.Event 
 		Type: localapi.EventVerdict, Reader: reader,
 		Tap: shownTap(c.clear(t), id),
 		Rests: &localapi.Rests{
-			Basis: t.basis(), Evidence: t.evidence, Answer: t.said.Answer, Rule: t.set.N, Confidence: t.confidence,
+			Basis: t.basis(), Evidence: t.evidence, Answer: t.said.Answer, Rule: t.set.N, Confidence: t.confidence, Used: t.used,
 		},
 		Enrol: t.enrolled, Link: t.result,
 	}
@@ -155,7 +155,10 @@ func (c *Counter) verdict(t *taken, id record.ID, reader string) localapi.Event 
 		e.Number = record.NewNumber(t.number)
 	}
 	if at := t.said.ThisUpdate; !at.IsZero() {
-		e.Rests.List = localapi.List{Number: t.said.Number.N, ThisUpdate: at, AgeSeconds: int64(t.now.Sub(at).Seconds())}
+		e.Rests.List = localapi.List{
+			Number: t.said.Number.N, ThisUpdate: at, AgeSeconds: int64(t.now.Sub(at).Seconds()),
+			AgeAtLeast: t.confidence < record.ConfidenceChecked,
+		}
 	}
 	return e
 }
