@@ -342,27 +342,23 @@ func (i *importer) finish(ctx context.Context, tap record.TapID) error {
 	if err != nil {
 		return err
 	}
+	lines := i.lines() // before taps have to wait
 	b.write.Lock()
 	defer b.write.Unlock()
 	if b.closed {
 		return ErrClosed
 	}
-	later := known{numbers: map[string]word{}, people: map[string]string{}}
 	list, err := all(ctx, b.st.w, selectEntry+`WHERE e.id > ? AND e.service = ? AND e.tap <> ? AND e.kind IN (?, ?, ?)`,
 		i.upTo, string(i.how.Service), tap.ID128[:], int64(kindLink), int64(kindUnlink), int64(kindTaken))
 	if err != nil {
 		return err
 	}
 	for _, e := range list {
-		if r.opens(e) {
-			later.see(e)
+		if !r.opens(e) {
+			continue
 		}
-	}
-	for _, l := range i.found {
-		_, number := later.numbers[l.number]
-		_, person := later.of(l.person)
-		if number || person {
-			i.fault(&FaultError{l.line, ErrTaken})
+		if line := lines.of(e.row); line > 0 {
+			i.fault(&FaultError{line, ErrTaken})
 		}
 	}
 	if len(i.report.Faults) > 0 {
@@ -370,6 +366,29 @@ func (i *importer) finish(ctx context.Context, tap record.TapID) error {
 	}
 	_, err = b.st.w.ExecContext(context.WithoutCancel(ctx), `DELETE FROM import WHERE tap = ?`, tap.ID128[:])
 	return err
+}
+
+// lines are where numbers and people stand in the file.
+type lines struct{ numbers, people map[string]int }
+
+func (i *importer) lines() lines {
+	l := lines{numbers: make(map[string]int, len(i.found)), people: make(map[string]int, 2*len(i.found))}
+	for _, f := range i.found {
+		l.numbers[f.number] = f.line
+		for _, n := range f.person.names("") {
+			l.people[fmt.Sprint(n...)] = f.line
+		}
+	}
+	return l
+}
+
+// of is the line that an entry contradicts; 0 for none.
+func (l lines) of(r row) int {
+	line := l.numbers[r.Number]
+	for _, n := range r.Person.names("") {
+		line = max(line, l.people[fmt.Sprint(n...)])
+	}
+	return line
 }
 
 // abandon removes an import that was not completed.

@@ -68,6 +68,8 @@ type Book struct {
 	keys atomic.Pointer[ring] // derived from the ring that was asked for last
 	bg   sync.WaitGroup       // checkpoints under way
 
+	staff sync.Mutex // lets one change or use of the codes at a time in; held while a code is hashed, and taken before write
+
 	// write lets one writer at a time at the database. It guards closed and last.
 	write  sync.Mutex
 	st     *store // replaced by Erase, under both locks

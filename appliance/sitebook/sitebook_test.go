@@ -12,6 +12,7 @@ import (
 	"kazashi.example/localapi"
 	"kazashi.example/sync/record"
 	"kazashi.example/sync/roster"
+	"kazashi.example/sync/rule"
 )
 
 // An enrolment is found by its certificate, after a power cut as well, and no other is.
@@ -253,7 +254,7 @@ func TestNumbersAreLinkedAndTakenBack(t *testing.T) {
 		Tap: refused, Time: noon, Desk: "desk-1", Service: loan,
 		First: localapi.Outcome{Verdict: record.VerdictProvisional, Reason: record.ReasonListOld},
 		Final: localapi.Outcome{Verdict: record.VerdictRefused, Reason: record.ReasonRevoked},
-	}}))
+	}}, rule.Version{CentralEpoch: 1, N: 1}))
 	want("central refused the next link", "L-1", sitebook.Unlinked, sitebook.Unlinked)
 }
 
@@ -304,7 +305,7 @@ func TestP6WorkListSurvivesRestarts(t *testing.T) {
 		t.Helper()
 		must(t, b.Correct(t.Context(), []sitebook.Correction{{
 			Tap: taps[i], Time: noon.Add(time.Duration(i) * time.Minute), Desk: "desk-1", Service: loan, First: first, Final: final, Settled: noon,
-		}}))
+		}}, rule.Version{CentralEpoch: 1, N: uint64(i) + 1}))
 	}
 	want := func(when string, all bool, list ...int) []localapi.WorkItem {
 		t.Helper()
@@ -328,6 +329,9 @@ func TestP6WorkListSurvivesRestarts(t *testing.T) {
 	correct(1, served, accepted) // as it was said
 	correct(2, refused, accepted)
 	correct(3, served, refused)
+	if v, err := w.cut().open().Corrected(t.Context()); v != (rule.Version{CentralEpoch: 1, N: 4}) || err != nil {
+		t.Errorf("Corrected after a cut = %v, %v, want 4", v, err)
+	}
 	w.lock(b, true)
 	want("locked", false, 3, 2, 0)
 	w.lock(b, false)
@@ -496,7 +500,7 @@ func TestExpireKeepsWhatTheRuleKeeps(t *testing.T) {
 	}
 	open := old
 	open.Tap = record.NewTapID()
-	must(t, b.Correct(t.Context(), []sitebook.Correction{old, open}))
+	must(t, b.Correct(t.Context(), []sitebook.Correction{old, open}, rule.Version{CentralEpoch: 1, N: 2}))
 	must(t, b.Tick(t.Context(), old.Tap))
 	days := func(s record.ServiceID) uint32 { return map[record.ServiceID]uint32{shelter: 7}[s] }
 	w.lock(b, true)

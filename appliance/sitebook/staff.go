@@ -118,6 +118,8 @@ func (b *Book) Staff(ctx context.Context) ([]localapi.Staff, error) {
 // SetStaff adds somebody, or gives who is there another name and code. What s holds stays the caller's to wipe. Errors: localapi.ErrDeskForm;
 // ErrTaken if somebody else has the code; ErrLocked.
 func (b *Book) SetStaff(ctx context.Context, s localapi.NewStaff) error {
+	b.staff.Lock()
+	defer b.staff.Unlock()
 	if err := s.Check(); err != nil {
 		return err
 	}
@@ -152,6 +154,8 @@ func hashed(code localapi.Secret, salt []byte) []byte {
 
 // RemoveStaff lets somebody sign in no more; who is signed in is signed out. localapi.ErrUnknown, ErrLocked.
 func (b *Book) RemoveStaff(ctx context.Context, id string) error {
+	b.staff.Lock()
+	defer b.staff.Unlock()
 	members, _, err := b.members(ctx)
 	if err != nil {
 		return err
@@ -181,6 +185,8 @@ func (b *Book) SignedIn() (localapi.Staff, bool) {
 // SignIn signs in whoever has the code, in place of whoever was. A try is counted on the disk before the code is looked at. Errors:
 // localapi.ErrCode, ErrLocked; a WaitError after too many wrong codes, with which the code was not looked at.
 func (b *Book) SignIn(ctx context.Context, code localapi.Secret) (localapi.Staff, error) {
+	b.staff.Lock()
+	defer b.staff.Unlock()
 	members, salt, err := b.members(ctx)
 	if err != nil {
 		return localapi.Staff{}, err

@@ -5,10 +5,12 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"kazashi.example/localapi"
 	"kazashi.example/sync/record"
+	"kazashi.example/sync/rule"
 )
 
 // Correction is what was said at the counter of a tap, and what central said in the end.
@@ -24,8 +26,12 @@ type Correction struct {
 
 // Correct takes final verdicts. What was enrolled, linked or taken back by a tap that central refused never was; a verdict that differs
 // from what was said goes on the work list, or changes there: one that is taken back leaves it, unless somebody has acted on it. The same
-// verdict again changes nothing. It needs no keys: a work list holds words of verdicts only.
-func (b *Book) Correct(ctx context.Context, finals []Correction) error {
+// verdict again changes nothing. upTo is the version up to which all final verdicts were handed in now; Corrected gives it back, so that whoever keeps
+// the verdicts sees after a crash that some are to be handed in again. It needs no keys: a work list holds words of verdicts only.
+func (b *Book) Correct(ctx context.Context, finals []Correction, upTo rule.Version) error {
+	if upTo.CentralEpoch > math.MaxInt64 || upTo.N > math.MaxInt64 {
+		return fmt.Errorf("%w: version of verdicts", ErrVisit)
+	}
 	b.write.Lock()
 	defer b.write.Unlock()
 	if b.closed {
@@ -37,12 +43,23 @@ func (b *Book) Correct(ctx context.Context, finals []Correction) error {
 				return err
 			}
 		}
-		return nil
+		_, err := tx.ExecContext(ctx, `UPDATE meta SET verdicts_epoch = ?, verdicts = ?`, int64(upTo.CentralEpoch), int64(upTo.N)) //nolint:gosec // checked above
+		return err
 	})
 	if err != nil {
 		return fmt.Errorf("noting final verdicts: %w", err)
 	}
 	return nil
+}
+
+// Corrected is the version up to which final verdicts were handed in; zero before the first. Where it differs from that of the verdicts
+// held, those of every tap that is still listed are to be handed in again.
+func (b *Book) Corrected(ctx context.Context) (v rule.Version, err error) {
+	var epoch, n int64
+	if err := b.store().r.QueryRowContext(ctx, `SELECT verdicts_epoch, verdicts FROM meta`).Scan(&epoch, &n); err != nil {
+		return v, fmt.Errorf("reading up to where verdicts were noted: %w", err)
+	}
+	return rule.Version{CentralEpoch: uint64(epoch), N: uint64(n)}, nil //nolint:gosec // as it was written
 }
 
 func correct(ctx context.Context, tx *sql.Tx, c Correction) error {
