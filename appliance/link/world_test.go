@@ -110,7 +110,7 @@ func newCentral(t testing.TB) *central {
 func (c *central) trust() []byte {
 	b := trust.Bundle{Number: c.bundle, Issued: c.issued, Suites: []seal.Suite{seal.Suite1}, Anchors: c.anchors, Keys: []trust.Key{
 		{Purposes: []sign.Purpose{
-			sign.PurposeAck, sign.PurposeVerdicts, sign.PurposeRules, sign.PurposeRoster, sign.PurposeSet, sign.PurposeDelta,
+			sign.PurposeAck, sign.PurposeVerdicts, sign.PurposeRules, sign.PurposeRoster, sign.PurposeSet, sign.PurposeDelta, sign.PurposeOrder,
 		}, Public: publicOf(c.t, c.sign).DER()},
 		{Purposes: []sign.Purpose{trust.UseTLS}, Public: publicOf(c.t, c.tls).DER()},
 		{Purposes: []sign.Purpose{trust.UseSeal}, Public: c.seal.Public().Bytes()},
@@ -445,6 +445,9 @@ func (b *box) Learn(signed time.Time) {
 	}
 }
 
+// stretch is the one stretch of time in which all taps are.
+const stretch = "one"
+
 // newBox makes a joined box. log hears what the link says.
 func newBox(t testing.TB, c *central, to link.Central, log *slog.Logger) *box {
 	t.Helper()
@@ -456,6 +459,7 @@ func newBox(t testing.TB, c *central, to link.Central, log *slog.Logger) *box {
 	must(t, err)
 	b.journal, err = journal.Open(t.Context(), filepath.Join(b.dir, "journal.db"), journal.Options{
 		Device: c.device, Box: c.box, Fresh: true, Recipient: func() (seal.PublicKey, error) { return b.desired.Trust().SealKey() },
+		Stretch: func() string { return stretch },
 	})
 	must(t, err)
 	b.link = link.New(link.Config{
@@ -463,6 +467,14 @@ func newBox(t testing.TB, c *central, to link.Central, log *slog.Logger) *box {
 		Now: time.Now, Release: "test", Log: log,
 	})
 	return b
+}
+
+// rewire makes the link anew with more parts.
+func (b *box) rewire(to link.Central, more func(*link.Config)) {
+	conf := b.link.Config
+	conf.Client = to
+	more(&conf)
+	b.link = link.New(conf)
 }
 
 func (b *box) close() {
