@@ -202,6 +202,7 @@ func (s *Site) lockSecret(l *lockForm, code []byte) ([]byte, error) {
 		return chip.Unseal(*l.TPM, nil)
 	case rule.UnlockFile:
 		return append([]byte(nil), l.Secret...), nil
+	case rule.UnlockCode:
 	}
 	value, share := l.Argon.stretch(code, l.Salt)
 	defer clear(value)

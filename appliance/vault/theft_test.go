@@ -161,12 +161,12 @@ func TestP3WrongCodesLockOutByTheTPM(t *testing.T) {
 	for v.State().Left > 0 {
 		left := v.State().Left
 		err := v.Unlock(t.Context(), wrong)
-		if !errors.As(err, &e) || e.Reason != vault.ErrCode || e.Left != left-1 || e.Wait != tpm.RecoverEach {
+		if !errors.As(err, &e) || !errors.Is(e, vault.ErrCode) || e.Left != left-1 || e.Wait != tpm.RecoverEach {
 			t.Fatalf("Unlock with %d tries left = %v", left, err)
 		}
 	}
 	err := v.Unlock(t.Context(), code)
-	if !errors.As(err, &e) || e.Reason != vault.ErrWait || e.Left != 0 || e.Wait != tpm.RecoverEach {
+	if !errors.As(err, &e) || !errors.Is(e, vault.ErrWait) || e.Left != 0 || e.Wait != tpm.RecoverEach {
 		t.Errorf("Unlock with the right code = %v, want ErrWait and %v", err, tpm.RecoverEach)
 	}
 	s.chip.Stop()
@@ -189,14 +189,14 @@ func TestWrongCodesAreCountedWithoutATPM(t *testing.T) {
 		s = w.site(dir, id)
 		var e *vault.TryError
 		for n := range vault.FreeTries {
-			if err := s.Unlock(t.Context(), wrong); !errors.As(err, &e) || e.Reason != vault.ErrCode || e.Left != vault.FreeTries-1-n {
+			if err := s.Unlock(t.Context(), wrong); !errors.As(err, &e) || !errors.Is(e, vault.ErrCode) || e.Left != vault.FreeTries-1-n {
 				t.Fatalf("wrong code %d: %v, left %d", n+1, err, e.Left)
 			}
 		}
 		for wait := vault.FirstWait; wait < 3*vault.LastWait; wait *= 2 {
 			s = w.site(dir, id) // a restart
 			due := min(wait, vault.LastWait)
-			if err := s.Unlock(t.Context(), code); !errors.As(err, &e) || e.Reason != vault.ErrWait || e.Wait != due {
+			if err := s.Unlock(t.Context(), code); !errors.As(err, &e) || !errors.Is(e, vault.ErrWait) || e.Wait != due {
 				t.Fatalf("the right code too early: %v, wait %v, want %v", err, e.Wait, due)
 			}
 			time.Sleep(due - time.Second)

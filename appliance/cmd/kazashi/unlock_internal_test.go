@@ -47,7 +47,7 @@ type keptBox struct {
 
 func startKept(t *testing.T, central *ecdsa.PrivateKey) *keptBox {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "kept") // the test's own folder may be too deep for a socket
+	dir, err := os.MkdirTemp("", "kept") //nolint:usetesting // the test's own folder may be too deep for a socket
 	if err != nil {
 		t.Fatal(err)
 	}

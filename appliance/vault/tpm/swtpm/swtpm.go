@@ -35,7 +35,7 @@ type TPM struct {
 // Start makes a new TPM and starts it; it ends with the test. A machine without swtpm fails the test.
 func Start(tb testing.TB) *TPM {
 	tb.Helper()
-	dir, err := os.MkdirTemp("", "swtpm") // a test's own folder can have a path that is too long for a socket
+	dir, err := os.MkdirTemp("", "swtpm") //nolint:usetesting // a test's own folder can have a path that is too long for a socket
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -64,7 +64,7 @@ func (t *TPM) Start() {
 	every := time.NewTicker(2 * time.Millisecond)
 	defer every.Stop()
 	for deadline := time.After(limit); ; {
-		if c, err := net.Dial("unix", t.sock); err == nil {
+		if c, err := t.knock(); err == nil {
 			_ = c.Close()
 			return
 		}
@@ -74,6 +74,10 @@ func (t *TPM) Start() {
 			t.tb.Fatalf("swtpm does not answer: %s", t.told.String())
 		}
 	}
+}
+
+func (t *TPM) knock() (net.Conn, error) {
+	return new(net.Dialer).DialContext(context.WithoutCancel(t.tb.Context()), "unix", t.sock)
 }
 
 // Stop switches it off, as pulling the plug does.
@@ -110,7 +114,7 @@ func (t *TPM) do(f func(transport.TPM) error) {
 
 // ResetLockout is TPM2_DictionaryAttackLockReset (TPM 2.0 Part 3 §25.2) with an empty authorisation, as a thief would try it.
 func (t *TPM) ResetLockout() error {
-	c, err := net.Dial("unix", t.sock)
+	c, err := t.knock()
 	if err != nil {
 		return err
 	}
