@@ -16,6 +16,14 @@ import (
 // names writes down whom an accepted record is about: the person, the pseudonym, and what an enrolment leaves. It names the boxes whose
 // roster changes. A person begins with a PIN that was verified here; a weaker tap finds one who is known, or nobody.
 func (o *Opener) names(tx store.Tx, e store.Epoch, v store.Envelope, f finding, r *store.Record) (n news, err error) {
+	if l := f.record.Link; f.readable && f.ruled && l != nil && f.record.Evidence == record.EvidenceNone {
+		sites, err := o.people.TakeBack(tx, said(v, f))
+		if err != nil {
+			return n, fmt.Errorf("keeping that a number was taken back: %w", err)
+		}
+		n.ring, err = boxesAt(tx, sites)
+		return n, err
+	}
 	if f.decision.Verdict != record.VerdictAccepted || !f.ruled {
 		return n, nil
 	}
@@ -26,7 +34,19 @@ func (o *Opener) names(tx store.Tx, e store.Epoch, v store.Envelope, f finding, 
 	if err != nil {
 		return n, err
 	}
-	if r.Subject, err = o.subject(tx, who.Person, f.record.Service, r.Applied); err != nil || !f.pin {
+	if r.Subject, err = o.subject(tx, who.Person, f.record.Service, r.Applied); err != nil {
+		return n, err
+	}
+	sites := who.Sites
+	if f.record.Link != nil {
+		changed, err := o.people.Link(tx, who.Person, said(v, f))
+		if err != nil {
+			return n, fmt.Errorf("keeping a person's number: %w", err)
+		}
+		sites = append(sites, changed...)
+	}
+	if !f.pin {
+		n.ring, err = boxesAt(tx, sites)
 		return n, err
 	}
 	n.parted = who.Parted
@@ -34,7 +54,6 @@ func (o *Opener) names(tx store.Tx, e store.Epoch, v store.Envelope, f finding, 
 	if _, err := tx.Awaken(o.people.Awaited(f.cert)); err != nil {
 		return n, err
 	}
-	sites := who.Sites
 	if f.record.Enrolment != nil {
 		changed, err := o.enrol(tx, e, v, f, who.Person)
 		if err != nil {
@@ -42,8 +61,17 @@ func (o *Opener) names(tx store.Tx, e store.Epoch, v store.Envelope, f finding, 
 		}
 		sites = append(sites, changed...)
 	}
+	if err := tx.SetPINDay(who.Row, person.DayOf(earlier(f.when.to, v.Received))); err != nil {
+		return n, err
+	}
 	n.ring, err = boxesAt(tx, sites)
 	return n, err
+}
+
+// said is what a record says of a number, at the latest moment at which the tap can have been.
+func said(v store.Envelope, f finding) person.Said {
+	l := f.record.Link
+	return person.Said{Service: f.record.Service, Number: l.Number, Unlink: l.Unlink, Tap: f.tap, At: earlier(f.when.to, v.Received)}
 }
 
 func (o *Opener) who(tx store.Tx, f finding, now time.Time) (m person.Met, err error) {

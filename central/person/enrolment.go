@@ -47,7 +47,7 @@ func (k Kept) bare() Kept { return Kept{Hierarchy: k.Hierarchy, Serial: k.Serial
 // others keep the key alone. One that binds no card key takes nothing from one that does, as long as the certificates are of one line.
 // It returns the sites whose roster changed. Current, Bound and Kept of e are set here.
 func (p *People) Enrol(tx store.Tx, e store.Enrolment, k Kept) ([]record.SiteID, error) {
-	e.Current, e.Bound = true, len(k.Key) > 0
+	e.Current, e.Bound, e.PINDay = true, len(k.Key) > 0, DayOf(e.At)
 	all, err := tx.CurrentEnrolments(e.Person)
 	if err != nil {
 		return nil, err
@@ -60,7 +60,7 @@ func (p *People) Enrol(tx store.Tx, e store.Enrolment, k Kept) ([]record.SiteID,
 			return nil, err
 		}
 		if e.Current {
-			if err := p.supersede(tx, old); err != nil {
+			if err := errors.Join(p.supersede(tx, old), tx.ChangeRoster(old.Site, old.Tap)); err != nil {
 				return nil, err
 			}
 		}
@@ -74,7 +74,37 @@ func (p *People) Enrol(tx store.Tx, e store.Enrolment, k Kept) ([]record.SiteID,
 	if err := tx.AddEnrolment(e); err != nil || !e.Current {
 		return nil, err
 	}
-	return []record.SiteID{e.Site}, tx.RaiseRoster(e.Site)
+	if err := tx.ChangeRoster(e.Site, e.Tap); err != nil {
+		return nil, err
+	}
+	out := Outcome{Sites: []record.SiteID{e.Site}}
+	err = p.raiseLine(tx, e, k, &out)
+	return out.Sites, err
+}
+
+// raiseLine counts changes for others whose renewed certificates led to the one that somebody enrolled with: they stand under it no more.
+func (p *People) raiseLine(tx store.Tx, e store.Enrolment, k Kept, out *Outcome) error {
+	id, err := k.cert()
+	if err != nil {
+		return err
+	}
+	before, _, err := p.renewals(tx, id)
+	if err != nil {
+		return err
+	}
+	for _, b := range before {
+		l, err := tx.LinkOf(p.Index(e.Verifier, b))
+		if errors.Is(err, store.ErrNone) || err == nil && l.Person == e.Person {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if err := raise(tx, l.Person, out); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // prevails reports whether an enrolment takes the place of the current one: the later, or the one with a card key where only one of the two

@@ -52,7 +52,7 @@ func (p *People) Merge(tx store.Tx, a, b, keep int64, reseal func(store.Subject,
 	if err := mergeSubjects(tx, keep != 0, reseal, &m); err != nil {
 		return m, err
 	}
-	if err := p.mergeEnrolments(tx, &m); err != nil {
+	if err := errors.Join(p.mergeNumbers(tx, m.Gone, m.Kept), p.mergeEnrolments(tx, &m)); err != nil {
 		return m, err
 	}
 	if err := tx.MergePerson(gone.Row, kept.Row, now); err != nil {

@@ -221,7 +221,7 @@ func raise(tx store.Tx, person int64, out *Outcome) error {
 		return err
 	}
 	for _, e := range all {
-		if err := tx.RaiseRoster(e.Site); err != nil {
+		if err := tx.ChangeRoster(e.Site, e.Tap); err != nil {
 			return err
 		}
 		if !slices.Contains(out.Sites, e.Site) {

@@ -231,7 +231,35 @@ type Enrolment struct {
 	At       time.Time // of the tap by a checked clock, else of its arrival; never later than that
 	Current  bool
 	Bound    bool   // a card key is kept
+	PINDay   uint32 // days since 1970-01-01 in Japan of the latest use with a verified PIN; 0: not known
 	Kept     []byte // sealed: certificate, birth date, card key, attributes
+}
+
+// RosterState is how far a site's roster was made.
+type RosterState struct {
+	Site   record.SiteID
+	Number uint64 // counts changes; 0 if nobody ever enrolled there
+	Made   uint64 // up to where it was made
+	Whole  uint64 // all changed at this number; 0: never
+	Safe   int64  // newest pseudonym that it was made with
+}
+
+// ServiceNumber is a person's number at a service, or that there is none any more.
+type ServiceNumber struct {
+	Person  int64
+	Service record.ServiceID
+	Index   []byte // keyed number
+	Number  []byte // sealed; nil: taken back
+	Tap     record.TapID
+	At      time.Time
+}
+
+// Taken is a number that was taken back without a card.
+type Taken struct {
+	Service record.ServiceID
+	Index   []byte // keyed number
+	Tap     record.TapID
+	At      time.Time
 }
 
 // Renewal is one certificate that took another's place.

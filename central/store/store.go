@@ -56,6 +56,7 @@ type Tx interface {
 	People
 	Enrolments
 	Rosters
+	Numbers
 	Renewals
 	Reports
 	SiteKeys
@@ -214,6 +215,8 @@ type People interface {
 	Subject(person int64, sector string) (Subject, error)
 	// Subjects are a person's pseudonyms.
 	Subjects(person int64) ([]Subject, error)
+	// SubjectsOf are those of persons.
+	SubjectsOf(persons []int64) ([]Subject, error)
 	// MoveSubject gives a pseudonym, sealed anew, to another person.
 	MoveSubject(row, person int64, sealed []byte) error
 	// AddSubject keeps a pseudonym and returns its number.
@@ -231,24 +234,51 @@ type Enrolments interface {
 	Enrolment(tap record.TapID) (Enrolment, error)
 	// CurrentEnrolments are a person's, one a site.
 	CurrentEnrolments(person int64) ([]Enrolment, error)
-	// EnrolmentsAt lists the current ones with a card key made at a site for these verifiers, newest first, and counts them all.
-	EnrolmentsAt(site record.SiteID, of []record.VerifierID, limit int) (all []Enrolment, count int, err error)
-	// VerifiersAt are those who have current enrolments at a site.
-	VerifiersAt(site record.SiteID) ([]record.VerifierID, error)
+	// EnrolmentsAt lists the current ones with a card key made at a site, in order of their taps, after one of them.
+	EnrolmentsAt(site record.SiteID, after record.TapID, limit int) ([]Enrolment, error)
 	// MoveEnrolments gives all of a person's to another, who has no current one at the same sites.
 	MoveEnrolments(from, to int64) error
 	// Supersede ends an enrolment's being current, and replaces what it keeps.
 	Supersede(tap record.TapID, kept []byte) error
 }
 
-// Rosters number what a site's boxes are told of the people enrolled there.
+// Rosters count what changed of the people enrolled at each site, so that what boxes are told can be made anew.
 type Rosters interface {
 	// RosterNumber counts the changes of a site's roster; 0 if nobody ever enrolled there.
 	RosterNumber(site record.SiteID) (uint64, error)
-	// RaiseRoster notes that a site's roster changed.
-	RaiseRoster(site record.SiteID) error
-	// RaiseRosters notes that every roster changed, unless this was said under the same rules before.
+	// RosterStates lists every site that has a box or ever had an enrolment.
+	RosterStates() ([]RosterState, error)
+	// ChangeRoster counts a change of what a site's roster says of an enrolment.
+	ChangeRoster(site record.SiteID, enrolled record.TapID) error
+	// RaiseRosters counts a change of all that every roster says, unless this was said under the same rules before.
 	RaiseRosters(rules rule.Version) error
+	// RosterChanges lists the enrolments that changed after a number.
+	RosterChanges(site record.SiteID, after uint64) ([]record.TapID, error)
+	// RosterMade notes that a site's roster was made up to a number, and with pseudonyms up to one that is safe; changes up to there are
+	// forgotten.
+	RosterMade(site record.SiteID, number uint64, safe int64) error
+	// ChangeRosterSafe counts a change for each enrolment at a site whose person has a pseudonym after one number and up to another.
+	ChangeRosterSafe(site record.SiteID, after, to int64) error
+	// SetPINDay notes the day of a use with a verified PIN on a person's current enrolments, and counts changes where it is later.
+	SetPINDay(person int64, day uint32) error
+}
+
+// Numbers are those by which services know people; numbers are keyed and sealed.
+type Numbers interface {
+	// SetNumber keeps the latest word about a person's number at a service.
+	SetNumber(n ServiceNumber) error
+	// NumberAt finds it; ErrNone.
+	NumberAt(person int64, service record.ServiceID) (ServiceNumber, error)
+	// NumbersTo lists whose number it is at a service.
+	NumbersTo(service record.ServiceID, index []byte) ([]ServiceNumber, error)
+	// NumbersOf are those of persons.
+	NumbersOf(persons []int64) ([]ServiceNumber, error)
+	// MoveNumber gives a person's number, sealed anew, to another person in place of theirs.
+	MoveNumber(n ServiceNumber, person int64, sealed []byte) error
+	// SetTaken keeps when a number was taken back last without a card.
+	SetTaken(t Taken) error
+	// TakenAt finds it; ErrNone.
+	TakenAt(service record.ServiceID, index []byte) (Taken, error)
 }
 
 // Renewals are certificates that took the place of others. All of it keyed or sealed.
@@ -257,6 +287,8 @@ type Renewals interface {
 	AddRenewal(r Renewal) error
 	// RenewalOf finds what took the place of a certificate, by its keyed serial; ErrNone.
 	RenewalOf(old []byte) (Renewal, error)
+	// RenewedAmong picks those keyed serials whose certificates were renewed.
+	RenewedAmong(old [][]byte) ([][]byte, error)
 	// RenewalTo finds what a certificate took the place of, by its keyed serial; ErrNone.
 	RenewalTo(next []byte) (Renewal, error)
 	// WithdrawRenewal takes a renewal back, for good: it is remembered as withdrawn.

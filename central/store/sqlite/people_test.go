@@ -78,9 +78,9 @@ func TestEnrolments(t *testing.T) {
 		if err := tx.AddEnrolment(keyless); err != nil {
 			return err
 		}
-		at, n, err := tx.EnrolmentsAt("c", []record.VerifierID{"kiyose"}, 10)
-		if len(at) != 0 || n != 0 {
-			t.Errorf("EnrolmentsAt(c) = %d of %d, want none: no card key is kept", len(at), n)
+		at, err := tx.EnrolmentsAt("c", record.TapID{}, 10)
+		if len(at) != 0 {
+			t.Errorf("EnrolmentsAt(c) = %d, want none: no card key is kept", len(at))
 		}
 		return errors.Join(err, tx.Supersede(keyless.Tap, []byte{}))
 	})
@@ -98,21 +98,15 @@ func TestEnrolments(t *testing.T) {
 		if _, err := tx.Enrolment(record.TapID{ID128: record.ID128{9}}); !errors.Is(err, store.ErrNone) {
 			t.Errorf("Enrolment(unknown) = %v, want ErrNone", err)
 		}
-		of := []record.VerifierID{"elsewhere", "kiyose"}
-		at, n, err := tx.EnrolmentsAt("a", of, 10)
-		if err != nil || n != 2 || len(at) != 2 || at[0].Tap != all[2].Tap || at[1].Tap != all[0].Tap {
-			t.Errorf("EnrolmentsAt(a) = %d of %d, %v, want the two current ones, newest first", len(at), n, err)
+		at, err := tx.EnrolmentsAt("a", record.TapID{}, 10)
+		if err != nil || len(at) != 2 || at[0].Tap != all[0].Tap || at[1].Tap != all[2].Tap {
+			t.Errorf("EnrolmentsAt(a) = %d, %v, want the two current ones, by tap", len(at), err)
 		}
-		if at, n, err = tx.EnrolmentsAt("a", of, 1); err != nil || n != 2 || len(at) != 1 || at[0].Tap != all[2].Tap {
-			t.Errorf("EnrolmentsAt(a, 1) = %d of %d, %v, want the newest, and 2 counted", len(at), n, err)
+		if at, err = tx.EnrolmentsAt("a", all[0].Tap, 10); err != nil || len(at) != 1 || at[0].Tap != all[2].Tap {
+			t.Errorf("EnrolmentsAt(a, after the first) = %d, %v, want the second", len(at), err)
 		}
-		for _, none := range [][]record.VerifierID{nil, {"elsewhere"}} {
-			if at, n, err = tx.EnrolmentsAt("a", none, 10); err != nil || n != 0 || len(at) != 0 {
-				t.Errorf("EnrolmentsAt(a, of %q) = %d of %d, %v, want none", none, len(at), n, err)
-			}
-		}
-		if vs, err := tx.VerifiersAt("a"); err != nil || len(vs) != 1 || vs[0] != "kiyose" {
-			t.Errorf("VerifiersAt(a) = %q, %v, want the one", vs, err)
+		if at, err = tx.EnrolmentsAt("a", record.TapID{}, 1); err != nil || len(at) != 1 || at[0].Tap != all[0].Tap {
+			t.Errorf("EnrolmentsAt(a, 1) = %d, %v, want the first", len(at), err)
 		}
 		if err := tx.Supersede(all[0].Tap, []byte("less")); err != nil {
 			return err
@@ -140,7 +134,7 @@ func TestRosterNumbers(t *testing.T) {
 		return n
 	}
 	for range 2 {
-		h.do(func(tx store.Tx) error { return tx.RaiseRoster("a") })
+		h.do(func(tx store.Tx) error { return tx.ChangeRoster("a", record.TapID{ID128: record.ID128{1}}) })
 	}
 	if a, b := number("a"), number("b"); a != 2 || b != 0 {
 		t.Errorf("numbers = %d and %d, want 2 and 0", a, b)

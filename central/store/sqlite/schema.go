@@ -6,7 +6,7 @@ const (
 	schemaVersion = 4
 )
 
-// schema is version 4, which added site keys, orders and corrections. Times are Unix milliseconds, 0 for none; ids and hashes are octets. Columns that name a person are
+// schema is version 4, which added site keys, orders, corrections, links and how far rosters were made. Times are Unix milliseconds, 0 for none; ids and hashes are octets. Columns that name a person are
 // keyed (…_index: HMAC under K_idx) or sealed (…_sealed: AES-256-GCM under K_row, bound to table and row). A row number of
 // epochs, envelopes, subjects, site keys and orders is never reused: a backup's high-water marks name them.
 const schema = `
@@ -172,14 +172,41 @@ CREATE TABLE enrolments (
 	at INTEGER NOT NULL,
 	current INTEGER NOT NULL,
 	bound INTEGER NOT NULL,
+	pin_day INTEGER NOT NULL DEFAULT 0,
 	kept_sealed BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX enrolments_by_person ON enrolments (person);
 CREATE UNIQUE INDEX enrolments_current ON enrolments (person, site) WHERE current = 1;
-CREATE INDEX enrolments_by_site ON enrolments (site, verifier, at) WHERE current = 1 AND bound = 1;
+CREATE INDEX enrolments_by_site ON enrolments (site, tap) WHERE current = 1 AND bound = 1;
 CREATE TABLE rosters (
 	site TEXT PRIMARY KEY,
-	n INTEGER NOT NULL
+	n INTEGER NOT NULL DEFAULT 0,
+	made INTEGER NOT NULL DEFAULT 0,
+	whole INTEGER NOT NULL DEFAULT 0,
+	safe INTEGER NOT NULL DEFAULT 0
+) STRICT, WITHOUT ROWID;
+CREATE TABLE roster_changes (
+	site TEXT NOT NULL,
+	tap BLOB NOT NULL,
+	n INTEGER NOT NULL,
+	PRIMARY KEY (site, tap)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE links (
+	person INTEGER NOT NULL REFERENCES persons (row),
+	service TEXT NOT NULL,
+	number_index BLOB NOT NULL,
+	number_sealed BLOB,
+	tap BLOB NOT NULL,
+	at INTEGER NOT NULL,
+	PRIMARY KEY (person, service)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX links_by_number ON links (service, number_index);
+CREATE TABLE links_taken (
+	service TEXT NOT NULL,
+	number_index BLOB NOT NULL,
+	tap BLOB NOT NULL,
+	at INTEGER NOT NULL,
+	PRIMARY KEY (service, number_index)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE renewals (
 	old_index BLOB PRIMARY KEY,
