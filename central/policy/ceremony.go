@@ -116,17 +116,29 @@ func (c Ceremony) draft(k kept, next *trust.RootSet, b trust.Bundle) (trust.Draf
 // trust.ErrExpired, trust.ErrRoot for a chain that does not go on from this central's, ErrUnsigned for a bundle by which no box could know
 // this central, ErrNoBundle for a draft of a first root set alone.
 func (c Ceremony) Publish(d trust.Draft) (trust.Opened, error) {
-	s := shelf{c.Config.DataDir}
 	chain, travelling, err := d.Finish()
-	if err != nil {
-		return trust.Opened{}, err
-	}
-	k, b, err := c.wanted()
 	if err != nil {
 		return trust.Opened{}, err
 	}
 	if travelling == nil {
 		return trust.Opened{}, fmt.Errorf("%w: the file is a first root set", ErrNoBundle)
+	}
+	return c.put(chain, travelling)
+}
+
+// Restore is Publish for a bundle that was published before, for a central that lost its data directory.
+func (c Ceremony) Restore(travelling []byte) (trust.Opened, error) {
+	chain, err := trust.Chain(travelling)
+	if err != nil {
+		return trust.Opened{}, err
+	}
+	return c.put(chain, travelling)
+}
+
+func (c Ceremony) put(chain [][]byte, travelling []byte) (trust.Opened, error) {
+	k, b, err := c.wanted()
+	if err != nil {
+		return trust.Opened{}, err
 	}
 	first, err := c.Keys.Fingerprint()
 	if err != nil {
@@ -148,7 +160,7 @@ func (c Ceremony) Publish(d trust.Draft) (trust.Opened, error) {
 	if missing := unknown(o.Bundle, b.Keys); missing != "" {
 		return o, fmt.Errorf("%w (it names no such key for %s)", ErrUnsigned, missing)
 	}
-	return o, c.publish(s, o.Number, chain, travelling)
+	return o, c.publish(shelf{c.Config.DataDir}, o.Number, chain, travelling)
 }
 
 // publish writes the chain first: one that is ahead of the bundle was signed by all who had to, and does no harm.

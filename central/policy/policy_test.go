@@ -49,12 +49,17 @@ type rig struct {
 // site is one that the configuration does not name.
 const site record.SiteID = "branch-1"
 
+// practice is one practice world for all tests, which only read of it.
+var practice *world.World
+
 func newRig(t *testing.T) *rig {
 	t.Helper()
 	r := &rig{t: t, now: day, dir: t.TempDir(), epoch: 1}
-	w := worldtest.Open(t, world.Config{Now: day, People: 1})
+	if practice == nil {
+		practice = worldtest.Open(t, world.Config{Now: day, People: 1})
+	}
 	var auth, signing []string
-	for _, a := range w.Anchors() {
+	for _, a := range practice.Anchors() {
 		path := filepath.Join(r.dir, fmt.Sprintf("%s-g%d.cer", a.Scope.Purpose, a.Generation))
 		must(t, os.WriteFile(path, a.Cert, 0o600))
 		if a.Scope.Purpose == certid.PurposeAuth {
@@ -109,9 +114,22 @@ func (r *rig) central(epoch uint64) {
 	}
 }
 
+// emptyDatabase is a database as central first makes it; making one takes longer than most tests here.
+var emptyDatabase []byte
+
 func (r *rig) open() {
 	r.t.Helper()
+	path := filepath.Join(r.conf.DataDir, sqlite.FileDatabase)
+	if _, err := os.Lstat(path); errors.Is(err, os.ErrNotExist) && emptyDatabase != nil {
+		must(r.t, os.WriteFile(path, emptyDatabase, 0o600))
+	}
 	var err error
+	if emptyDatabase == nil {
+		r.db, err = sqlite.Open(r.t.Context(), r.conf.DataDir, day)
+		must(r.t, errors.Join(err, r.db.Close()))
+		emptyDatabase, err = os.ReadFile(path)
+		must(r.t, err)
+	}
 	r.db, err = sqlite.Open(r.t.Context(), r.conf.DataDir, day)
 	must(r.t, err)
 }

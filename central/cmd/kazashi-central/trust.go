@@ -182,29 +182,18 @@ func newTrustPublish(s *settings) *cobra.Command {
 		Long: `publish takes one proposal, or several signed copies of the same one, and checks that enough holders signed
 each part, that the number is above the one in force and that boxes can know this central by it. Then the bundle is in force: boxes get it
 once central is started again, and a file for boxes without a line comes from "trust export". From then on central signs no bundle by
-itself.`,
+itself.
+
+A file that "trust export" wrote is taken, too: bundles are in no backup, and a central that lost its data directory gets its last one back so.`,
 		Example: `  kazashi-central trust publish bundle.proposal
   kazashi-central trust publish from-hanako.proposal from-taro.proposal`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			d, err := readDraft(args[0])
-			if err != nil {
-				return err
-			}
-			for _, path := range args[1:] {
-				copied, err := readDraft(path)
-				if err != nil {
-					return err
-				}
-				if err := d.Join(copied); err != nil {
-					return fmt.Errorf("%s: %w", path, err)
-				}
-			}
 			y, err := s.ceremony()
 			if err != nil {
 				return err
 			}
-			o, err := y.Publish(d)
+			o, err := publish(y, args)
 			if err != nil {
 				return err
 			}
@@ -212,6 +201,31 @@ itself.`,
 			return nil
 		},
 	}
+}
+
+// publish takes copies of a proposal, or one bundle that was published before.
+func publish(y policy.Ceremony, files []string) (trust.Opened, error) {
+	b, err := readCapped(files[0])
+	if err != nil {
+		return trust.Opened{}, err
+	}
+	if _, err := trust.Inspect(b); err == nil && len(files) == 1 {
+		return y.Restore(b)
+	}
+	d, err := readDraft(files[0])
+	if err != nil {
+		return trust.Opened{}, err
+	}
+	for _, path := range files[1:] {
+		copied, err := readDraft(path)
+		if err != nil {
+			return trust.Opened{}, err
+		}
+		if err := d.Join(copied); err != nil {
+			return trust.Opened{}, fmt.Errorf("%s: %w", path, err)
+		}
+	}
+	return y.Publish(d)
 }
 
 func newTrustList(s *settings) *cobra.Command {
