@@ -43,7 +43,7 @@ func (b *Book) found(ctx context.Context, r *ring, names [][]any) (list []*entry
 			if err != nil {
 				return nil, err
 			}
-			more, err := all(ctx, st.r, selectEntry+`JOIN ref r ON r.entry = e.id WHERE r.ref = ? ORDER BY r.entry DESC LIMIT ?`, f[:], maxFound)
+			more, err := st.latest(ctx, f)
 			if err != nil {
 				return nil, err
 			}

@@ -128,7 +128,7 @@ func (b *Book) Reseal(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		return addRefs(ctx, tx, e)
+		return b.st.addRefs(ctx, tx, e)
 	}, `e.generation <> ?`, current.ID128[:])
 	if err != nil {
 		return fmt.Errorf("sealing the site book anew: %w", err)

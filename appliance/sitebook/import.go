@@ -263,10 +263,7 @@ func (i *importer) some(ctx context.Context, tap record.TapID, links []found, re
 	}
 	now, last := i.book.o.Now().UnixMilli(), int64(0)
 	return i.book.short(ctx, func(ctx context.Context, tx *sql.Tx) error {
-		add, err := tx.PrepareContext(ctx, insertEntry)
-		if err != nil {
-			return err
-		}
+		add := tx.StmtContext(ctx, i.book.st.addEntry)
 		defer add.Close()
 		for n := range links {
 			l := &links[n]
@@ -294,10 +291,7 @@ func (i *importer) index(ctx context.Context, refs []refTo) error {
 	slices.SortFunc(refs, func(x, y refTo) int { return bytes.Compare(x.ref[:], y.ref[:]) })
 	for part := range slices.Chunk(refs, 4*importBatch) {
 		err := i.book.short(ctx, func(ctx context.Context, tx *sql.Tx) error {
-			add, err := tx.PrepareContext(ctx, insertRef)
-			if err != nil {
-				return err
-			}
+			add := tx.StmtContext(ctx, i.book.st.addRef)
 			defer add.Close()
 			for _, f := range part {
 				if _, err := add.ExecContext(ctx, f.ref[:], f.entry); err != nil {

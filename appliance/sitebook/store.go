@@ -98,6 +98,8 @@ func damaged(err error) bool {
 // store is the database: one connection that writes, others that read and checkpoint.
 type store struct {
 	w, r *sql.DB
+	// Prepared, because each tap asks for them several times: to find the latest entries of a reference, to add an entry, and a reference.
+	find, addEntry, addRef *sql.Stmt
 
 	commits       int // since the last checkpoint; guarded by Book.write
 	checkpointing atomic.Bool
@@ -216,10 +218,25 @@ func connect(ctx context.Context, path string, o Options) (*store, error) {
 		return nil, errors.Join(err, w.Close())
 	}
 	st := &store{w: w, r: r}
-	if err := st.check(ctx, o); err != nil {
+	err = st.check(ctx, o)
+	if err == nil {
+		err = st.prepare(ctx)
+	}
+	if err != nil {
 		return nil, errors.Join(err, st.close())
 	}
 	return st, nil
+}
+
+func (s *store) prepare(ctx context.Context) (err error) {
+	if s.find, err = s.r.PrepareContext(ctx, selectEntry+`JOIN ref r ON r.entry = e.id WHERE r.ref = ? ORDER BY r.entry DESC LIMIT ?`); err != nil {
+		return err
+	}
+	if s.addEntry, err = s.w.PrepareContext(ctx, insertEntry); err != nil {
+		return err
+	}
+	s.addRef, err = s.w.PrepareContext(ctx, insertRef)
+	return err
 }
 
 // check reads the database as a stranger's: marks, structure, whose it is.
@@ -258,7 +275,13 @@ func (s *store) check(ctx context.Context, o Options) error {
 }
 
 func (s *store) close() error {
-	return errors.Join(s.r.Close(), s.w.Close()) // the writer last: it empties the write-ahead log
+	var err error
+	for _, st := range []*sql.Stmt{s.find, s.addEntry, s.addRef} {
+		if st != nil {
+			err = errors.Join(err, st.Close())
+		}
+	}
+	return errors.Join(err, s.r.Close(), s.w.Close()) // the writer last: it empties the write-ahead log
 }
 
 func (s *store) transact(ctx context.Context, do func(*sql.Tx) error) error {
@@ -312,17 +335,14 @@ const (
 )
 
 // insert adds sealed entries with their references, and gives them their ids.
-func insert(ctx context.Context, tx *sql.Tx, entries []*entry) error {
-	add, err := tx.PrepareContext(ctx, insertEntry)
-	if err != nil {
-		return err
-	}
+func (s *store) insert(ctx context.Context, tx *sql.Tx, entries []*entry) error {
+	add := tx.StmtContext(ctx, s.addEntry)
 	defer add.Close()
 	for _, e := range entries {
 		if err := e.insert(ctx, add); err != nil {
 			return err
 		}
-		if err := addRefs(ctx, tx, e); err != nil {
+		if err := s.addRefs(ctx, tx, e); err != nil {
 			return err
 		}
 	}
@@ -338,9 +358,11 @@ func (e *entry) insert(ctx context.Context, add *sql.Stmt) error {
 	return err
 }
 
-func addRefs(ctx context.Context, tx *sql.Tx, e *entry) error {
+func (s *store) addRefs(ctx context.Context, tx *sql.Tx, e *entry) error {
+	add := tx.StmtContext(ctx, s.addRef)
+	defer add.Close()
 	for _, f := range e.refs {
-		if _, err := tx.ExecContext(ctx, insertRef, f[:], e.id); err != nil {
+		if _, err := add.ExecContext(ctx, f[:], e.id); err != nil {
 			return err
 		}
 	}
@@ -391,6 +413,10 @@ func each(ctx context.Context, q querier, do func(*entry) (bool, error), query s
 	if err != nil {
 		return fmt.Errorf("reading the site book: %w", err)
 	}
+	return eachRow(rows, do)
+}
+
+func eachRow(rows *sql.Rows, do func(*entry) (bool, error)) error {
 	defer rows.Close()
 	for rows.Next() {
 		e, err := scanEntry(rows)
@@ -429,6 +455,16 @@ func scanEntry(rows *sql.Rows) (*entry, error) {
 // all collects what a query finds.
 func all(ctx context.Context, q querier, query string, args ...any) (list []*entry, err error) {
 	err = each(ctx, q, func(e *entry) (bool, error) { list = append(list, e); return true, nil }, query, args...)
+	return list, err
+}
+
+// latest collects the latest entries of a reference, the newest first.
+func (s *store) latest(ctx context.Context, f ref) (list []*entry, err error) {
+	rows, err := s.find.QueryContext(ctx, f[:], maxFound)
+	if err != nil {
+		return nil, fmt.Errorf("reading the site book: %w", err)
+	}
+	err = eachRow(rows, func(e *entry) (bool, error) { list = append(list, e); return true, nil })
 	return list, err
 }
 

@@ -95,7 +95,7 @@ func (b *Book) Write(ctx context.Context, v Visit) error {
 func (b *Book) add(ctx context.Context, entries []*entry, more ...func(*sql.Tx) error) error {
 	floor := b.floor()
 	err := b.st.transact(ctx, func(tx *sql.Tx) error {
-		if err := insert(ctx, tx, entries); err != nil {
+		if err := b.st.insert(ctx, tx, entries); err != nil {
 			return err
 		}
 		for _, do := range more {
