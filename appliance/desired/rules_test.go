@@ -69,7 +69,7 @@ func TestP9RulesAreRefusedByName(t *testing.T) {
 		want error
 	}{
 		{"another site's", c.lawful(6, func(r *rule.Set) { r.Site = "ekimae" }), rule.ErrSite},
-		{"no site's", c.lawful(6, func(r *rule.Set) { r.Site = "" }), rule.ErrSite},
+		{"no site's", c.lawful(6, func(r *rule.Set) { r.Site = "" }), rule.ErrSet},
 		{"older", c.lawful(4), desired.ErrOlder},
 		{"the same", c.lawful(5), desired.ErrOlder},
 		{"another central's", other.lawful(6), sign.ErrUnknownKey},

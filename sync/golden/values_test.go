@@ -85,15 +85,18 @@ func ackValue() ack.Ack {
 }
 
 func rulesValue() rule.Set {
-	return rule.Set{Version: rule.Version{CentralEpoch: 1, N: 4}, Issued: 1_795_000_000, Rules: []rule.Rule{
+	return rule.Set{Version: rule.Version{CentralEpoch: 1, N: 4}, Issued: 1_795_000_000, Site: "branch-1", Unlock: rule.UnlockTPM, Rules: []rule.Rule{
 		{
 			Service: "library-loan", Verifier: "city.example", Basis: record.BasisArt384, Evidence: record.EvidenceCard, Supervised: true,
 			ListFull: 72 * 3600, ListProvisional: 168 * 3600, TooOld: rule.TooOldRefuse, Hierarchies: []certid.Hierarchy{certid.HierarchyProduction},
+			SecondUse: rule.SecondUseTell, SecondWithin: 600, SignIn: true,
 		},
 		{
 			Service: "drill", Verifier: "city.example", Basis: record.BasisDrill, Evidence: record.EvidenceCertificate,
 			ListFull: 72 * 3600, ListProvisional: 168 * 3600, TooOld: rule.TooOldRecord,
 			Hierarchies: []certid.Hierarchy{certid.HierarchyTest, certid.HierarchyPractice}, Practice: true,
+			Attributes: rule.AttributeName | rule.AttributeSex, Consent: &rule.Consent{JA: "氏名と性別を読み取ります。", EN: "Name and sex are read."},
+			Retention: rule.Retention{Record: 3650, Book: 90, Attributes: 30},
 		},
 	}}
 }

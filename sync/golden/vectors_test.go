@@ -300,7 +300,7 @@ func TestP9SignedVectorOpens(t *testing.T) {
 	keys := sign.One{Key: k}
 	for i, open := range []func([]byte) (any, error){
 		func(b []byte) (any, error) { return ack.Open(keys, b) },
-		func(b []byte) (any, error) { return rule.Open(keys, b, rule.Terms{}) },
+		func(b []byte) (any, error) { return rule.Open(keys, b, rule.Terms{Site: "branch-1"}) },
 		func(b []byte) (any, error) { return wire.OpenVerdicts(keys, b) },
 	} {
 		m := f.Messages[i]

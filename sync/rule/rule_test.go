@@ -55,7 +55,7 @@ func TestP9CheckRefuses(t *testing.T) {
 			if err := r.Check(); !errors.Is(err, c.want) || (err != nil && !errors.Is(err, rule.ErrRule)) {
 				t.Errorf("Check = %v, want %v", err, c.want)
 			}
-			_, err := rule.Set{Version: rule.Version{CentralEpoch: 1, N: 1}, Rules: []rule.Rule{drill2(), r}}.Sign(central)
+			_, err := rule.Set{Version: rule.Version{CentralEpoch: 1, N: 1}, Site: "branch", Rules: []rule.Rule{drill2(), r}}.Sign(central)
 			if !errors.Is(err, c.want) {
 				t.Errorf("Sign(set with it) = %v, want %v", err, c.want)
 			}

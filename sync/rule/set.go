@@ -38,7 +38,7 @@ type Set struct {
 	Version Version       `cbor:"1,keyasint"`
 	Issued  int64         `cbor:"2,keyasint"` // Unix seconds
 	Rules   []Rule        `cbor:"3,keyasint"`
-	Site    record.SiteID `cbor:"4,keyasint,omitempty"`
+	Site    record.SiteID `cbor:"4,keyasint"`
 	Unlock  Unlock        `cbor:"5,keyasint,omitempty"` // 0 is UnlockCode: see UnlockBy
 }
 
@@ -58,10 +58,8 @@ func (s Set) Check() error {
 	if s.Version.CentralEpoch == 0 || s.Version.N == 0 || len(s.Rules) == 0 {
 		return fmt.Errorf("%w: no version or no rules", ErrSet)
 	}
-	if s.Site != "" {
-		if err := record.CheckName(s.Site); err != nil {
-			return fmt.Errorf("%w: site: %w", ErrSet, err)
-		}
+	if err := record.CheckName(s.Site); err != nil {
+		return fmt.Errorf("%w: site: %w", ErrSet, err)
 	}
 	if s.Unlock > UnlockFile {
 		return fmt.Errorf("%w: unknown way to unlock", ErrSet)

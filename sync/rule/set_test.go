@@ -45,6 +45,7 @@ func TestP9SetOpensWholeOrNotAtAll(t *testing.T) {
 		{"no number", func(s *rule.Set) { s.Version.N = 0 }, rule.ErrSet},
 		{"no rules", func(s *rule.Set) { s.Rules = nil }, rule.ErrSet},
 		{"a service twice", func(s *rule.Set) { s.Rules = []rule.Rule{drill(), drill()} }, rule.ErrSet},
+		{"no site", func(s *rule.Set) { s.Site = "" }, rule.ErrSet},
 		{"a site that is no name", func(s *rule.Set) { s.Site = "Branch" }, rule.ErrSet},
 		{"a way to unlock that is none", func(s *rule.Set) { s.Unlock = 4 }, rule.ErrSet},
 		{"one bad rule", func(s *rule.Set) { s.Rules = []rule.Rule{drill(), {Service: "bad"}} }, rule.ErrRule},
