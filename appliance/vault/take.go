@@ -32,7 +32,8 @@ func (s *Site) Take(ctx context.Context, msg []byte) error {
 	if err := s.fit(); err != nil {
 		return err
 	}
-	r, err := g.Ring(s.Identity.Sealing)
+	_, open, _ := s.now()
+	r, err := g.Ring(s.Identity.Sealing, open)
 	if err != nil {
 		return fmt.Errorf("taking site keys: %w", err)
 	}

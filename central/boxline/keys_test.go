@@ -68,7 +68,7 @@ func (m *member) take(msg []byte) {
 	if g.Box != m.ID || g.Site != m.Site || g.Version.Compare(m.held) < 0 {
 		m.t.Fatalf("grant %v for box %s of %s came to %s of %s, which holds %v", g.Version, g.Box, g.Site, m.ID, m.Site, m.held)
 	}
-	m.ring, err = g.Ring(m.S)
+	m.ring, err = g.Ring(m.S, sitekey.Ring{})
 	m.c.Check(err)
 	m.held, m.who = g.Version, g.Members
 }

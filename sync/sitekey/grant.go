@@ -92,9 +92,10 @@ func (g Grant) Member(box record.BoxID) (Member, bool) {
 	return g.Members[i], true
 }
 
-// Ring opens the keys with the box's S, the current one last. Errors as UnwrapAll.
-func (g Grant) Ring(with seal.PrivateKey) (Ring, error) {
-	r, err := UnwrapAll(with, g.Site, g.Keys)
+// Ring opens the keys with the box's S, the current one last. Those that are held already are not opened again, since a TPM takes its time
+// for each. Errors as UnwrapAll.
+func (g Grant) Ring(with seal.PrivateKey, held Ring) (Ring, error) {
+	r, err := unwrapAll(with, g.Site, g.Keys, held)
 	if err != nil {
 		return Ring{}, err
 	}

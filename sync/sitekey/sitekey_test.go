@@ -209,7 +209,10 @@ func TestAGrantCarriesTheRing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	back, err := got.Ring(m.sealing)
+	back, err := got.Ring(m.sealing, sitekey.Ring{})
+	if again, err := got.Ring(seal.PrivateKey{}, r); err != nil || !again.Equal(back) {
+		t.Errorf("Ring(all held) = %v, %v, want the same without any opening", again.Generations(), err)
+	}
 	if current, _, _ := back.Current(); err != nil || back.Len() != 3 || current != g.Current {
 		t.Errorf("Ring = %v, %v, want the same keys, %v last", back.Generations(), err, g.Current)
 	}

@@ -102,6 +102,10 @@ func WrapAll(to seal.PublicKey, site record.SiteID, r Ring) ([]Wrapped, error) {
 // UnwrapAll opens keys of one site into a ring, in their order. One that is wrapped for another generation of the recipient's key is an
 // error like any other: nothing is taken by halves. ErrSite, or an error of Unwrap and NewRing.
 func UnwrapAll(with seal.PrivateKey, site record.SiteID, all []Wrapped) (Ring, error) {
+	return unwrapAll(with, site, all, Ring{})
+}
+
+func unwrapAll(with seal.PrivateKey, site record.SiteID, all []Wrapped, held Ring) (Ring, error) {
 	if len(all) > MaxGenerations {
 		return Ring{}, ErrFull
 	}
@@ -110,9 +114,12 @@ func UnwrapAll(with seal.PrivateKey, site record.SiteID, all []Wrapped) (Ring, e
 		if w.Site != site {
 			return Ring{}, ErrSite
 		}
-		k, err := Unwrap(with, w)
-		if err != nil {
-			return Ring{}, err
+		k, known := held.Find(w.Generation) // a generation names one key
+		if !known {
+			var err error
+			if k, err = Unwrap(with, w); err != nil {
+				return Ring{}, err
+			}
 		}
 		keys = append(keys, k)
 	}
