@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -312,4 +313,31 @@ func TestAClockThatNothingKeepsGoesOn(t *testing.T) {
 		t.Errorf("Lower = %v, want the error of the disk, and the same nonce", err)
 	}
 	m.wants("an order that could not be kept", truth, record.ConfidenceChecked)
+}
+
+// A clock is used from anywhere at once: by taps, by both loops of the link, and by whoever shuts the box down.
+func TestTogether(t *testing.T) {
+	m := newMachine(t, truth)
+	m.clock = clock.New(t.Context(), clock.Config{Keep: m.disk, Built: built})
+	start := time.Now()
+	var all sync.WaitGroup
+	for _, do := range []func(n int){
+		func(int) { m.clock.Now() },
+		func(n int) { m.clock.Learn(start.Add(time.Duration(n) * time.Second)) },
+		func(int) { m.clock.Check(time.Now()) },
+		func(int) { m.clock.Corrections(); m.clock.Stretch() },
+		func(int) { _ = m.clock.Lower(t.Context(), m.clock.Nonce(), built) },
+		func(int) { _ = m.clock.End() },
+	} {
+		all.Go(func() {
+			for n := range 20 {
+				do(n)
+			}
+		})
+	}
+	all.Wait()
+	m.clock.Check(time.Now())
+	if now, confidence := m.clock.Now(); time.Since(now).Abs() > clock.Tolerance || confidence != record.ConfidenceChecked {
+		t.Errorf("Now = %v %s after all that, want the time, checked", now, confidence)
+	}
 }

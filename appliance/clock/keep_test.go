@@ -32,7 +32,7 @@ func (m *machine) file(name string) string { return filepath.Join(m.disk.Dir, na
 
 // P8: the time of an orderly end counts if the clock was checked then, and only if this box wrote it.
 func TestP8TimeOfTheShutdown(t *testing.T) {
-	end := truth.AddDate(0, 0, 3)
+	end, later := truth.AddDate(0, 0, 3), truth.AddDate(0, 6, 0)
 	for _, k := range []struct {
 		name  string
 		spoil func(m *machine)
@@ -49,15 +49,15 @@ func TestP8TimeOfTheShutdown(t *testing.T) {
 			write(m.T, m.file("clock.end"), []byte("2099-01-01T00:00:00Z\n"))
 		}, signed, "cannot be used"},
 		{"copied from another box", func(m *machine) {
-			other := newMachine(m.T, far).start()
-			other.clock.Check(far)
+			other := newMachine(m.T, later).start()
+			other.clock.Check(later)
 			other.shutdown()
 			write(m.T, m.file("clock.end"), read(m.T, other.file("clock.end")))
 		}, signed, "cannot be used"},
 		{"copied from another box that has the same key", func(m *machine) {
-			twin := newMachine(m.T, far)
+			twin := newMachine(m.T, later)
 			twin.disk.Device = m.disk.Device
-			twin.start().clock.Check(far)
+			twin.start().clock.Check(later)
 			twin.shutdown()
 			write(m.T, m.file("clock.end"), read(m.T, twin.file("clock.end")))
 		}, signed, "not this box's"},
@@ -110,6 +110,10 @@ func TestP8AnUntrustedShutdownKeepsNothing(t *testing.T) {
 	}
 	m.reboot(dead)
 	m.wants("dead after that", signed, record.ConfidenceNone)
+	m.clock.Check(far)
+	m.shutdown()
+	m.reboot(truth)
+	m.wants("after a shutdown while central said 2099", truth, record.ConfidenceFloor)
 }
 
 // P8: a dead battery over a power cut. What was learned in the last hour may be lost with it, and nothing older.

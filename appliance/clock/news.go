@@ -93,15 +93,17 @@ func (c *Clock) Lower(ctx context.Context, nonce [16]byte, to time.Time) error {
 	return nil
 }
 
-// End keeps the time at an orderly end, so that the next start is not before it. Only a checked clock is worth that; another keeps nothing.
+// End keeps the time at an orderly end, so that the next start is not before it. Only a checked clock is worth that, and only a time that can
+// follow what was signed last: central's word alone must not poison the floor.
 func (c *Clock) End() error {
 	c.keeping.Lock()
 	defer c.keeping.Unlock()
 	c.mu.Lock()
 	c.tick()
-	s, confidence := Stamp{Kind: KindEnd, Era: c.era, Time: c.now}, c.confidence()
+	s, worth := Stamp{Kind: KindEnd, Era: c.era, Time: c.now}, c.confidence() == record.ConfidenceChecked
+	worth = worth && !c.now.After(c.earliest().Add(Ahead))
 	c.mu.Unlock()
-	if confidence != record.ConfidenceChecked {
+	if !worth {
 		return nil
 	}
 	if err := c.keep.Store(s); err != nil {
