@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -71,29 +72,63 @@ func (b *Book) step(ctx context.Context, after *int64, do func(context.Context, 
 }
 
 // Settled drops local enrolments, links and unlinks that central's roster has taken in: settled is asked with the person and the tap
-// of the record. It is called when a newer roster came. localapi.ErrLocked.
+// of the record. With a link go those of the same person and service before it, which central's word overrules. It is called when a newer
+// roster came. localapi.ErrLocked.
 func (b *Book) Settled(ctx context.Context, settled func(p Person, service record.ServiceID, tap record.TapID) bool) error {
 	r, err := b.ring()
 	if err != nil {
 		return err
 	}
-	err = b.walk(ctx, func(ctx context.Context, tx *sql.Tx, e *entry) error {
-		if !b.counts(e.tap) || !r.opens(e) {
+	var gone []*entry
+	err = b.ofKinds(ctx, r, func(e *entry) error {
+		if !settled(e.person(), e.service, e.original()) {
 			return nil
 		}
-		tap := e.tap
-		if !e.row.Of.IsZero() {
-			tap = e.row.Of
-		}
-		if !settled(e.person(), e.service, tap) {
+		gone = append(gone, e)
+		if e.kind == kindEnrolment {
 			return nil
 		}
-		return remove(ctx, tx, []*entry{e})
-	}, `e.kind IN (?, ?, ?)`, int64(kindEnrolment), int64(kindLink), int64(kindUnlink))
+		more, err := b.overruled(ctx, r, e)
+		gone = append(gone, more...)
+		return err
+	}, kindEnrolment, kindLink, kindUnlink)
+	for part := range slices.Chunk(gone, batch) {
+		if err == nil {
+			err = b.short(ctx, func(ctx context.Context, tx *sql.Tx) error { return remove(ctx, tx, part) })
+		}
+	}
 	if err != nil {
 		return fmt.Errorf("letting go of what central has settled: %w", err)
 	}
 	return nil
+}
+
+// overruled is what was linked or taken back before an entry that central has settled: of the same person, and what the entry is a copy of.
+func (b *Book) overruled(ctx context.Context, r *ring, e *entry) (list []*entry, err error) {
+	err = b.of(ctx, r, e.row.Person.names(refLink), func(x *entry) (bool, error) {
+		if x.service == e.service && x.id < e.id {
+			list = append(list, x)
+		}
+		return true, nil
+	})
+	if err != nil || e.row.Of.IsZero() {
+		return list, err
+	}
+	err = b.of(ctx, r, [][]any{{refNumber, e.service, e.row.Number}}, func(x *entry) (bool, error) {
+		if x.tap == e.row.Of && x.id < e.id {
+			list = append(list, x)
+		}
+		return true, nil
+	})
+	return list, err
+}
+
+// original is the tap whose record an entry stands for.
+func (e *entry) original() record.TapID {
+	if !e.row.Of.IsZero() {
+		return e.row.Of
+	}
+	return e.tap
 }
 
 // person is whom an entry is about.
