@@ -326,3 +326,39 @@ func TestADamagedFileIsSetAside(t *testing.T) {
 		}
 	}
 }
+
+// P1: whoever looks somebody up while keys change has the ring from before or the one after.
+func TestP1LookingUpWaitsForNoChange(t *testing.T) {
+	w, dir := newWorld(t), t.TempDir()
+	w.way = rule.UnlockFile
+	s := w.site(dir, w.box(dir, "none"))
+	ok(t, "Create", s.Create(t.Context(), nil))
+	stop, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		last := 1
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			r, err := s.Ring()
+			if _, _, ok := r.Current(); err != nil || !ok || r.Len() < last {
+				t.Errorf("Ring = %d generations, %v, after %d", r.Len(), err, last)
+				return
+			}
+			last = r.Len()
+			_ = s.State()
+			_ = s.Made()
+		}
+	}()
+	for range 5 {
+		ok(t, "Rotate", s.Rotate(t.Context()))
+	}
+	close(stop)
+	<-done
+	if st := s.State(); st.Generations != 6 {
+		t.Errorf("%d generations, want 6", st.Generations)
+	}
+}
