@@ -27,6 +27,7 @@ import (
 	"kazashi.example/central/ppid"
 	"kazashi.example/central/registry"
 	"kazashi.example/central/renewal"
+	"kazashi.example/central/rosters"
 	"kazashi.example/central/sitekeys"
 	"kazashi.example/central/store"
 	"kazashi.example/central/store/notice"
@@ -142,9 +143,12 @@ func (d *Daemon) assemble(ctx context.Context) error {
 	if err := d.know(ctx, made); err != nil {
 		return err
 	}
+	if err := d.tell(made); err != nil {
+		return err
+	}
 	d.line = boxline.New(boxline.Config{
 		Store: d.db, Registry: d.registry, Intake: taking, Acks: intake.NewAcks(d.db, d.keys.Sign, d.now), Rows: d.keys.Rows,
-		People: d.people, Keys: d.siteKeys, Desired: d.wanted, Bells: d.bells, Sign: d.keys.Sign, Now: d.now, Log: d.log,
+		People: d.people, Keys: d.siteKeys, Desired: d.wanted, Rosters: d.wanted.people, Bells: d.bells, Sign: d.keys.Sign, Now: d.now, Log: d.log,
 	})
 	d.settle(made)
 	d.keeper = backup.New(backup.Config{
@@ -209,14 +213,31 @@ func (d *Daemon) know(ctx context.Context, made *policy.Policy) (err error) {
 	return d.db.Update(ctx, func(tx store.Tx) error { return tx.RaiseRosters(made.Version()) })
 }
 
-func (d *Daemon) settle(made *policy.Policy) {
+// dirRosters is the folder of rosters in the data directory.
+const dirRosters = "rosters"
+
+// tell makes what tells the boxes of a site who is enrolled there.
+func (d *Daemon) tell(made *policy.Policy) (err error) {
+	d.wanted.people, err = rosters.Open(rosters.Config{
+		Dir: filepath.Join(d.conf.DataDir, dirRosters), Store: d.db, People: d.people, Policy: d.services(made), Keys: d.siteKeys,
+		PPID: func(s store.Subject) (record.Subject, error) { return opener.PPID(d.keys.Rows, s) },
+		Sign: d.keys.Sign, Bells: d.bells, Now: d.now, Log: d.log,
+	})
+	return err
+}
+
+func (d *Daemon) services(made *policy.Policy) services {
 	sectors := make(map[record.ServiceID]string, len(d.conf.Service))
 	for _, s := range d.conf.Service {
 		sectors[record.ServiceID(s.ID)] = s.Sector
 	}
+	return services{policy: made, sectors: sectors}
+}
+
+func (d *Daemon) settle(made *policy.Policy) {
 	d.opener = opener.New(opener.Config{
 		Store: d.db, SealKeys: sealKeys{d.keys.Seal}, Rows: d.keys.Rows, Identity: d.names,
-		Services: services{policy: made, sectors: sectors}, Renewals: d.renewals, Validity: d.status, Examiner: made.Anchors, Bells: d.bells,
+		Services: d.services(made), Renewals: d.renewals, Validity: d.status, Examiner: made.Anchors, Bells: d.bells,
 		Now: d.now, Log: d.log,
 	})
 }

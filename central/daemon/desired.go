@@ -2,14 +2,20 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"slices"
+	"strings"
 
 	"kazashi.example/central/boxline"
 	"kazashi.example/central/crl"
 	"kazashi.example/central/keys"
 	"kazashi.example/central/opener"
+	"kazashi.example/central/person"
 	"kazashi.example/central/policy"
+	"kazashi.example/central/rosters"
 	"kazashi.example/sync/record"
 	"kazashi.example/sync/rule"
 	"kazashi.example/sync/seal"
@@ -21,6 +27,7 @@ import (
 type wanted struct {
 	policy *policy.Policy
 	sets   *crl.Store
+	people *rosters.Maker
 }
 
 var _ boxline.Desired = wanted{}
@@ -38,7 +45,13 @@ func (w wanted) Bundle() (uint64, []byte) { return w.policy.Trust.Number, w.poli
 func (w wanted) Offers(held []wire.HeldSet) []wire.SetOffer { return w.sets.Offers(held) }
 
 // OpenBlob opens what was offered.
-func (w wanted) OpenBlob(id wire.BlobID) (*os.File, error) { return w.sets.OpenBlob(id) }
+func (w wanted) OpenBlob(id wire.BlobID) (*os.File, error) {
+	f, err := w.sets.OpenBlob(id)
+	if errors.Is(err, fs.ErrNotExist) {
+		return w.people.OpenBlob(id)
+	}
+	return f, err
+}
 
 // Serves looks for a rule of the verifier.
 func (w wanted) Serves(v record.VerifierID) bool { return w.policy.Serves(v) }
@@ -68,6 +81,21 @@ func (s services) Rule(ctx context.Context, site record.SiteID, held rule.Versio
 func (s services) Sector(id record.ServiceID) (string, bool) {
 	sector, ok := s.sectors[id]
 	return sector, ok
+}
+
+// Services are those of a verifier that a site serves, by id: rosters.Policy.
+func (s services) Services(site record.SiteID, v record.VerifierID) (all []person.Service) {
+	set, _, err := s.policy.RulesFor(site)
+	if err != nil {
+		return nil // a set that cannot be signed is not in force
+	}
+	for _, r := range set.Rules {
+		if r.Verifier == v {
+			all = append(all, person.Service{ID: r.Service, Sector: s.sectors[r.Service]})
+		}
+	}
+	slices.SortFunc(all, func(a, b person.Service) int { return strings.Compare(string(a.ID), string(b.ID)) })
+	return all
 }
 
 // sealKeys is the one C-seal of the key directory.

@@ -236,6 +236,8 @@ type Enrolments interface {
 	CurrentEnrolments(person int64) ([]Enrolment, error)
 	// EnrolmentsAt lists the current ones with a card key made at a site, in order of their taps, after one of them.
 	EnrolmentsAt(site record.SiteID, after record.TapID, limit int) ([]Enrolment, error)
+	// CountEnrolmentsAt counts them.
+	CountEnrolmentsAt(site record.SiteID) (int, error)
 	// MoveEnrolments gives all of a person's to another, who has no current one at the same sites.
 	MoveEnrolments(from, to int64) error
 	// Supersede ends an enrolment's being current, and replaces what it keeps.

@@ -10,7 +10,6 @@ import (
 	"crypto/ecdsa"
 	"crypto/rand"
 	"errors"
-	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -28,6 +27,7 @@ import (
 	"kazashi.example/central/person"
 	"kazashi.example/central/ppid"
 	"kazashi.example/central/registry"
+	"kazashi.example/central/rosters"
 	"kazashi.example/central/sitekeys"
 	"kazashi.example/central/store"
 	"kazashi.example/central/store/notice"
@@ -113,6 +113,7 @@ type World struct {
 	signed   []byte
 	offers   []wire.SetOffer
 	blobs    map[wire.BlobID]string
+	others   func(wire.BlobID) (*os.File, error) // opens what is not in blobs
 	examined func([]byte) (jpki.AuthCert, error)
 }
 
@@ -210,9 +211,24 @@ func (w *World) OpenBlob(id wire.BlobID) (*os.File, error) {
 	defer w.mu.Unlock()
 	path, ok := w.blobs[id]
 	if !ok {
-		return nil, fs.ErrNotExist
+		return w.others(id)
 	}
 	return os.Open(path)
+}
+
+// fallback sets who opens files that no test set.
+func (w *World) fallback(open func(wire.BlobID) (*os.File, error)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.others = open
+}
+
+// Services is rosters.Policy: the one service, in the sector of its own name.
+func (w *World) Services(_ record.SiteID, v record.VerifierID) []person.Service {
+	if !w.Serves(v) {
+		return nil
+	}
+	return []person.Service{{ID: simbox.Service, Sector: string(simbox.Service)}}
 }
 
 // SetOffers sets what is offered to every box, and the paths of its files.
@@ -263,6 +279,7 @@ type Central struct {
 	Opener   *opener.Opener
 	Line     *boxline.Line
 	People   *person.People
+	Rosters  *rosters.Maker
 	Keeper   *backup.Keeper
 }
 
@@ -302,9 +319,15 @@ func Open(tb testing.TB, dir string, k *Keys, w *World, wrap func(store.Store) s
 		Renewals: c.Told, Store: c.Store, SealKeys: k, Rows: k.Rows, Identity: k.Identity, Services: w, Validity: w, Examiner: w, Bells: c.Bells,
 		Now: w.Now, Log: log,
 	})
+	c.Rosters, err = rosters.Open(rosters.Config{
+		Dir: filepath.Join(dir, "rosters"), Store: c.Store, People: c.People, Policy: w, Keys: c.SiteKeys, Sign: k.Sign, Bells: c.Bells,
+		PPID: func(s store.Subject) (record.Subject, error) { return opener.PPID(k.Rows, s) }, Now: w.Now, Log: log,
+	})
+	c.Check(err)
+	w.fallback(c.Rosters.OpenBlob)
 	c.Line = boxline.New(boxline.Config{
 		Store: c.Store, Registry: c.Boxes, Intake: c.Intake, Acks: intake.NewAcks(c.Store, k.Sign, w.Now), Rows: k.Rows, People: c.People,
-		Keys: c.SiteKeys, Desired: w, Bells: c.Bells, Sign: k.Sign, Now: w.Now, Log: log,
+		Keys: c.SiteKeys, Desired: w, Rosters: c.Rosters, Bells: c.Bells, Sign: k.Sign, Now: w.Now, Log: log,
 	})
 	c.Keeper = backup.New(backup.Config{
 		Database: db, Dir: filepath.Join(dir, "backups"), Keep: 2, Safe: c.Bells.RingAll, Now: w.Now, Log: log,

@@ -30,6 +30,10 @@ func (t *tx) EnrolmentsAt(site record.SiteID, after record.TapID, limit int) ([]
 		string(site), after.ID128[:], limit)
 }
 
+func (t *tx) CountEnrolmentsAt(site record.SiteID) (int, error) {
+	return t.count("SELECT count(*) FROM enrolments WHERE site = ? AND current = 1 AND bound = 1", string(site))
+}
+
 func (t *tx) MoveEnrolments(from, to int64) error {
 	return t.exec("UPDATE enrolments SET person = ? WHERE person = ?", to, from)
 }
