@@ -169,7 +169,8 @@ func TestP2ImportIsWholeOrNothing(t *testing.T) {
 	b := w.open()
 	n := crowd(t, 1000)
 	text := file(1000)
-	ctx := &steps{Context: t.Context(), left: 1003}
+	ctx, cancel := context.WithCancel(t.Context())
+	w.at(3, cancel) // links are added with the time, 256 at once
 	if _, err := b.Import(ctx, strings.NewReader(text), localapi.Import{Service: loan}, n); !errors.Is(err, context.Canceled) {
 		t.Fatalf("Import cut short = %v, want context.Canceled", err)
 	}
@@ -179,11 +180,11 @@ func TestP2ImportIsWholeOrNothing(t *testing.T) {
 	}
 	// The power goes while links are being added, seen from a tap that is under way.
 	var after *world
-	hook := &hooked{Context: t.Context(), at: 1003, do: func() {
+	w.at(3, func() {
 		none(t, b, n)
 		after = w.cut()
-	}}
-	_, err := b.Import(hook, strings.NewReader(text), localapi.Import{Service: loan}, n)
+	})
+	_, err := b.Import(t.Context(), strings.NewReader(text), localapi.Import{Service: loan}, n)
 	must(t, err)
 	if after == nil {
 		t.Fatal("the hook was not reached")
@@ -198,19 +199,15 @@ func TestP2ImportIsWholeOrNothing(t *testing.T) {
 	}
 }
 
-// hooked is a context that calls do when it is looked at for the at-th time.
-type hooked struct {
-	context.Context //nolint:containedctx // this is one
-
-	at int
-	do func()
-}
-
-func (h *hooked) Err() error {
-	if h.at--; h.at == 0 {
-		h.do()
+// at calls do when the clock is looked at for the n-th time from now on.
+func (w *world) at(n int, do func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.looked = func() {
+		if n--; n == 0 {
+			do()
+		}
 	}
-	return nil
 }
 
 func none(t *testing.T, b *sitebook.Book, n names) {

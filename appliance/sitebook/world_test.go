@@ -39,6 +39,7 @@ type world struct {
 	known  map[record.TapID]bool
 	asked  int // how often a record was looked for
 	now    time.Time
+	looked func() // called whenever the clock is looked at; nil: nobody is told
 }
 
 func newWorld(t *testing.T) *world {
@@ -67,8 +68,12 @@ func (w *world) options() sitebook.Options {
 		},
 		Now: func() time.Time {
 			w.mu.Lock()
-			defer w.mu.Unlock()
-			return w.now
+			now, looked := w.now, w.looked
+			w.mu.Unlock()
+			if looked != nil {
+				looked()
+			}
+			return now
 		},
 	}
 }
