@@ -15,9 +15,19 @@ func TestCheckNumber(t *testing.T) {
 		in string
 		ok bool
 	}{
-		{"1", true}, {"L-0042", true}, {"図書 12", true}, {"図書\u300012", true}, {strings.Repeat("9", record.MaxNumber), true},
-		{"", false}, {strings.Repeat("9", record.MaxNumber+1), false}, {" 1", false}, {"1\u3000", false}, {"1\n2", false},
-		{"1\x002", false}, {"\xff", false}, {"1\u202e2", false},
+		{"1", true},
+		{"L-0042", true},
+		{"図書 12", true},
+		{"図書\u300012", true},
+		{strings.Repeat("9", record.MaxNumber), true},
+		{"", false},
+		{strings.Repeat("9", record.MaxNumber+1), false},
+		{" 1", false},
+		{"1\u3000", false},
+		{"1\n2", false},
+		{"1\x002", false},
+		{"\xff", false},
+		{"1\u202e2", false},
 	} {
 		if err := record.CheckNumber(c.in); (err == nil) != c.ok || err != nil && !errors.Is(err, record.ErrNumber) {
 			t.Errorf("CheckNumber(%q) = %v, want accepted %t", c.in, err, c.ok)
