@@ -61,7 +61,7 @@ type Certificate struct {
 
 // Item is one kind of thing, counted.
 type Item struct {
-	What  string `cbor:"1,keyasint" json:"what"`
+	What  string `cbor:"1,keyasint" json:"what"` // 1 to 32 of a-z, 0-9, '_' and '-'
 	Count uint64 `cbor:"2,keyasint" json:"count"`
 }
 
@@ -81,11 +81,16 @@ func (c Certificate) Check() error {
 		return fail("number of items or keys")
 	}
 	for i, it := range c.Items {
-		if record.CheckName(record.DeskID(it.What)) != nil || slices.ContainsFunc(c.Items[:i], func(o Item) bool { return o.What == it.What }) {
+		if !isWord(it.What) || slices.ContainsFunc(c.Items[:i], func(o Item) bool { return o.What == it.What }) {
 			return fail("an item")
 		}
 	}
 	return nil
+}
+
+// isWord reports whether s is 1 to 32 of a-z, 0-9, '_' and '-'.
+func isWord(s string) bool {
+	return len(s) >= 1 && len(s) <= 32 && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789_-") == ""
 }
 
 // Sign closes a certificate with D.

@@ -31,7 +31,7 @@ func whole() erasure.Certificate {
 	return erasure.Certificate{
 		Version: 1, ID: erasure.NewID(), Box: record.NewBoxID(), Site: "practice-shelter", By: "staff-7",
 		Began: 1_795_000_000_000, Ended: 1_795_000_004_000, Clock: record.ConfidenceChecked,
-		Items:  []erasure.Item{{What: "site-keys", Count: 2}, {What: "roster", Count: 400}, {What: "site-book", Count: 0}},
+		Items:  []erasure.Item{{What: "site_keys", Count: 2}, {What: "roster", Count: 400}, {What: "site-book", Count: 0}},
 		Unsafe: 3, Everything: true, Keys: []sitekey.Generation{sitekey.NewKey().Generation()},
 	}
 }
@@ -53,7 +53,7 @@ func TestACertificateSaysWhatWasErased(t *testing.T) {
 		t.Errorf("Open(too large) = %v, want ErrSize", err)
 	}
 	text := c.Text(testkey.Public(t, d).ID())
-	for _, part := range []string{c.ID.String(), c.Box.String(), "staff-7", "roster               400", "site-keys            2", "3 records", "identity", "2026-11-18"} {
+	for _, part := range []string{c.ID.String(), c.Box.String(), "staff-7", "roster               400", "site_keys            2", "3 records", "identity", "2026-11-18"} {
 		if !strings.Contains(text, part) {
 			t.Errorf("the text does not say %q:\n%s", part, text)
 		}
@@ -82,6 +82,7 @@ func TestACertificateThatContradictsItself(t *testing.T) {
 		"nothing":                  func(c *erasure.Certificate) { c.Items = nil },
 		"an item twice":            func(c *erasure.Certificate) { c.Items = append(c.Items, c.Items[0]) },
 		"an item without a name":   func(c *erasure.Certificate) { c.Items[0].What = "" },
+		"an item in odd letters":   func(c *erasure.Certificate) { c.Items[0].What = "site\nkeys" },
 	} {
 		c := whole()
 		spoil(&c)
