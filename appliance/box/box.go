@@ -18,12 +18,12 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"kazashi.example/appliance/clock"
+	"kazashi.example/appliance/closing"
 	"kazashi.example/appliance/config"
 	"kazashi.example/appliance/desired"
 	"kazashi.example/appliance/journal"
 	"kazashi.example/appliance/link"
 	"kazashi.example/appliance/revocation"
-	"kazashi.example/appliance/roster"
 	"kazashi.example/appliance/tap"
 	"kazashi.example/appliance/vault"
 	"kazashi.example/localapi"
@@ -36,8 +36,12 @@ import (
 	"kazashi.example/sync/uplink"
 )
 
-// fileJournal is the journal's name inside the data directory.
-const fileJournal = "journal.db"
+// Names inside the data directory.
+const (
+	fileJournal = "journal.db"
+	fileBook    = "sitebook.db"
+	dirRosters  = "rosters"
+)
 
 // houseEvery is the pause between two rounds of housekeeping.
 const houseEvery = 10 * time.Second
@@ -46,6 +50,9 @@ const houseEvery = 10 * time.Second
 // lost.
 var ErrOtherIdentity = errors.New("the identity in this data directory is not the one that joined; " +
 	"put this box's identity.key back, or join as a new box with an empty data directory")
+
+// errErased ends Run once everything was erased.
+var errErased = errors.New("everything was erased")
 
 // Box is a box that is ready to run.
 type Box struct {
@@ -57,17 +64,18 @@ type Box struct {
 	identity *vault.Identity
 	desired  *desired.Store
 	lists    *revocation.Cache
-	roster   *roster.Book
-	journal  *journal.Journal
-	clock    *clock.Clock
-	feed     *feed.Feed
-	client   *uplink.Client
-	link     *link.Link
-	counter  *tap.Counter
-	readers  *readers
-	trouble  atomic.Bool   // the last record could not be made durable
-	moved    chan struct{} // the status changed
-	metrics  *metrics
+	site
+	journal *journal.Journal
+	clock   *clock.Clock
+	feed    *feed.Feed
+	client  *uplink.Client
+	link    *link.Link
+	counter *tap.Counter
+	readers *readers
+	leave   func()        // ends Run: everything was erased
+	trouble atomic.Bool   // the last record could not be made durable
+	moved   chan struct{} // the status changed
+	metrics *metrics
 }
 
 // Open reads identity, desired state, revocation sets and journal; cards is the readers that Run watches. built is when the program was
@@ -79,7 +87,7 @@ func Open(ctx context.Context, conf config.Config, cards tap.Cards, release stri
 	}
 	b := &Box{
 		conf: conf, cards: cards, release: release, log: log, lock: held, feed: feed.New(), readers: newReaders(),
-		moved: make(chan struct{}, 1), metrics: newMetrics(release),
+		moved: make(chan struct{}, 1), metrics: newMetrics(release), site: site{moved: make(chan struct{}, 1)}, leave: func() {},
 	}
 	if err := b.open(ctx, built); err != nil {
 		return nil, errors.Join(err, b.Close())
@@ -89,6 +97,9 @@ func Open(ctx context.Context, conf config.Config, cards tap.Cards, release stri
 
 // open opens the parts; what it opened Close closes. A box without a place gets no identity: joining makes it.
 func (b *Box) open(ctx context.Context, built time.Time) (err error) {
+	if err := left(b.conf.DataDir); err != nil {
+		return err
+	}
 	if b.desired, err = desired.Open(ctx, b.conf.DataDir, b.log); err != nil {
 		return err
 	}
@@ -110,12 +121,14 @@ func (b *Box) open(ctx context.Context, built time.Time) (err error) {
 	}); err != nil {
 		return err
 	}
-	b.roster = roster.New(b.identity.Box)
 	b.journal, err = journal.Open(ctx, filepath.Join(b.conf.DataDir, fileJournal), journal.Options{
 		Device: b.identity.Device, Box: b.identity.Box, Recipient: b.recipient, Fresh: b.identity.Fresh(), Now: b.now,
 		Stretch: b.clock.Stretch, Log: b.log,
 	})
 	if err != nil {
+		return err
+	}
+	if err := b.openSite(ctx); err != nil {
 		return err
 	}
 	if err := b.wire(); err != nil {
@@ -138,13 +151,12 @@ func (b *Box) wire() error {
 		return err
 	}
 	b.link = link.New(link.Config{
-		Client: b.client, Journal: b.journal, Desired: b.desired, Sets: b.lists, Roster: b.roster, Watch: b,
-		Clock: b.clock, Repair: b.clock, Now: b.now, Release: b.release, Log: b.log,
+		Client: b.client, Journal: b.journal, Desired: b.desired, Sets: b.lists, Rosters: b.rosters, Watch: b,
+		Keys: b.keys, Orders: b.orders, Clock: b.clock, Repair: b.clock, Now: b.now, Release: b.release, Log: b.log,
 	})
-	known := newMemory(b.roster, b.log)
 	b.counter, err = tap.New(tap.Config{
 		Cards: b.cards, Certificates: func() tap.Certificates { return b.desired.Anchors() }, Authorities: b.desired.CardAuthorities,
-		Revocations: b.lists, Rules: b.desired, People: known, Book: known, Journal: written{b}, Clock: b.clock, Announcer: announcer{b},
+		Revocations: b.lists, Rules: b.desired, People: b.people, Book: b.book, Staff: b.book, Journal: written{b}, Clock: b.clock, Announcer: announcer{b},
 		Box: b.identity.Box, Desk: record.DeskID(b.conf.Desk), Service: record.ServiceID(b.conf.Service),
 		Memory: mynumber.NewMemory(), Seen: b.seen, Changed: b.changed, Log: b.log,
 	})
@@ -182,6 +194,7 @@ func (b *Box) Close() error {
 	if b.lists != nil {
 		b.lists.Close()
 	}
+	errs = append(errs, b.shut()...)
 	if b.journal != nil {
 		errs = append(errs, b.journal.Close())
 	}
@@ -194,7 +207,19 @@ func (b *Box) Close() error {
 	if b.identity != nil {
 		errs = append(errs, b.identity.Close())
 	}
+	if err := errors.Join(errs...); err == nil {
+		errs = append(errs, left(b.conf.DataDir))
+	}
 	return errors.Join(append(errs, b.lock.free())...)
+}
+
+// left empties a data directory of which everything was certified as erased. Nothing in it is open.
+func left(dir string) error {
+	leaving, err := closing.Leaving(dir)
+	if err != nil || !leaving {
+		return err
+	}
+	return closing.Leave(dir, fileLock)
 }
 
 // Run takes taps until ctx ends, which is no error.
@@ -207,20 +232,29 @@ func (b *Box) Run(ctx context.Context) error {
 	if err != nil {
 		return errors.Join(fmt.Errorf("opening the local socket: %w", err), page.Close())
 	}
-	handler := server.New(server.Config{Box: b, Log: b.log, Metrics: b.metrics.handler(), Hosts: b.conf.Counter.Hosts, Trusted: trusted{b}})
-	g, run := errgroup.WithContext(ctx)
+	handler := server.New(server.Config{
+		Box: b, Log: b.log, Metrics: b.metrics.handler(), Hosts: b.conf.Counter.Hosts,
+		Desk: desk{b.book, b}, Trusted: trusted{b}, Keeper: b.keeper,
+	})
+	ended, leave := context.WithCancelCause(ctx)
+	defer leave(nil)
+	b.leave = func() { leave(errErased) }
+	g, run := errgroup.WithContext(ended)
 	g.Go(func() error { return server.Serve(run, handler, b.log, page, socket) })
 	g.Go(func() error { return b.counter.Run(run) })
 	g.Go(func() error { return b.link.Run(run) })
 	g.Go(func() error { return b.lists.Run(run, b.client) })
+	g.Go(func() error { return b.rosters.Run(run, b.client) })
+	g.Go(func() error { return b.tend(run) })
 	g.Go(func() error { return b.keepHouse(run) })
 	g.Go(func() error { return b.tell(run) })
 	b.log.InfoContext(ctx, "box runs", slog.String("box", b.identity.Box.String()), slog.String("counter", "http://"+page.Addr().String()),
 		slog.String("release", b.release))
+	b.siteMoved()
 	b.link.Wake()
 	err = g.Wait()
 	b.log.InfoContext(ctx, "box has stopped")
-	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+	if ended.Err() != nil && errors.Is(err, context.Canceled) {
 		return nil
 	}
 	return err

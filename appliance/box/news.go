@@ -22,10 +22,11 @@ func (b *Box) LineChanged(ctx context.Context, up bool) {
 }
 
 // Changed tells the counter that rules, roster, trust or acknowledgements moved.
-func (b *Box) Changed(context.Context) { b.changed() }
+func (b *Box) Changed(context.Context) { b.siteMoved() }
 
 // Settled tells the counter each final verdict, now durable here, and asks for the PPIDs of the accepted.
 func (b *Box) Settled(ctx context.Context, verdicts []wire.Verdict) {
+	b.noted(ctx, verdicts)
 	for _, v := range verdicts {
 		if v.Verdict == record.VerdictAccepted {
 			b.link.Want(v.Tap)

@@ -97,6 +97,11 @@ func TestP3EnrolmentAtTheCounter(t *testing.T) {
 	b, stop := k.run(t)
 	events := at(t, k, b)
 	next(t, events, localapi.EventStatus, func(e localapi.Event) bool { return e.Status.Service.Practice && len(e.Status.Readers) == 1 })
+	if _, err := b.NextCard(t.Context(), request(p)); !errors.Is(err, localapi.ErrLocked) {
+		t.Errorf("NextCard() for an enrolment without site keys = %v, want ErrLocked", err)
+	}
+	k.makeKeys(t)
+	next(t, events, localapi.EventStatus, func(e localapi.Event) bool { return e.Status.Keys.State == localapi.KeysOpen })
 
 	said := k.lay(t, b, events, request(p), localapi.EventVerdict)
 	if e := said[0]; e.Rests.Evidence != record.EvidencePIN || e.Enrol == nil || !e.Enrol.Bound || !e.Enrol.Attested {
@@ -121,6 +126,22 @@ func TestP3EnrolmentAtTheCounter(t *testing.T) {
 	must(t, err)
 	searched(t, p, map[string][]byte{"log": []byte(k.log.String()), "metrics": page, "events": text})
 }
+
+// makeKeys makes the site's first key, under a code.
+func (k *counter) makeKeys(t *testing.T) {
+	t.Helper()
+	c, err := localapi.NewClient("unix:" + k.conf.Socket())
+	must(t, err)
+	defer c.Close()
+	keys, err := c.SetCode(t.Context(), localapi.Secret{}, localapi.NewSecret(plantedKeyCode))
+	must(t, err)
+	if keys.State != localapi.KeysOpen || !keys.CodeSet {
+		t.Fatalf("keys after SetCode = %+v, want open under a code", keys)
+	}
+}
+
+// plantedKeyCode is the operator's code, which nothing may say.
+const plantedKeyCode = "asagao-to-himawari-42"
 
 // lay arms the box and lays the card; it returns what came of it, which must come before the waiting ends.
 func (k *counter) lay(
@@ -157,7 +178,7 @@ func searched(t *testing.T, p world.Person, places map[string][]byte) {
 	for _, err := range []error{
 		secrets.Number("serial", p.Auth.ID.Serial.Bytes()), secrets.Digits("birth date", p.Birth.Compact()),
 		secrets.Word("PIN", p.AuthPIN), secrets.Word("input-assist PIN", p.InputPIN), secrets.Text("name", p.FullName()),
-		secrets.Text("address", p.Address), open.Text("service", "pin_wrong"),
+		secrets.Text("address", p.Address), secrets.Text("operator's code", plantedKeyCode), open.Text("service", "pin_wrong"),
 	} {
 		must(t, err)
 	}

@@ -36,7 +36,9 @@ func (b *Box) Status(ctx context.Context) (localapi.Status, error) {
 		Waiting: localapi.Waiting{Records: int(waiting), Oldest: oldest}, Readers: readers, //nolint:gosec // a count of rows
 	}
 	s.List = b.list(s)
-	s.Roster = localapi.Roster{Number: b.roster.Version().N, People: b.roster.Len()}
+	if err := b.statusOfSite(ctx, &s); err != nil {
+		return localapi.Status{}, err
+	}
 	if next, ok := b.counter.Armed(); ok {
 		s.Next = &next
 	}
@@ -47,6 +49,28 @@ func (b *Box) Status(ctx context.Context) (localapi.Status, error) {
 		s.Mode = localapi.ModeOnline
 	}
 	return s, nil
+}
+
+// statusOfSite fills in what is sealed under the site's keys, and what goes with it and without.
+func (b *Box) statusOfSite(ctx context.Context, s *localapi.Status) error {
+	local, err := b.book.People(ctx)
+	if err != nil {
+		return err
+	}
+	work, err := b.book.Work(ctx, false)
+	if err != nil {
+		return err
+	}
+	s.Roster = localapi.Roster{Number: b.rosters.Version().N, People: b.rosters.Len() + local}
+	if s.Keys, err = b.keeper.Keys(ctx); err != nil {
+		return err
+	}
+	s.Work = len(work)
+	if who, ok := b.book.SignedIn(); ok {
+		s.Staff = &who
+	}
+	s.Able = b.able(*s)
+	return nil
 }
 
 // standing is the readers, and what stands in the way of any tap.

@@ -21,7 +21,6 @@ import (
 	"kazashi.example/appliance/desired"
 	"kazashi.example/appliance/journal"
 	"kazashi.example/appliance/orders"
-	"kazashi.example/appliance/roster"
 	"kazashi.example/appliance/vault"
 	"kazashi.example/sync/ack"
 	"kazashi.example/sync/record"
@@ -112,6 +111,8 @@ type Rosters interface {
 	Version() rule.Version
 	// Offered says which one central has that is newer. It does not wait for any of it.
 	Offered(o wire.RosterOffer)
+	// Review looks at what is held anew after the trust bundle changed.
+	Review()
 }
 
 var _ Repair = (*clock.Clock)(nil)
@@ -153,7 +154,6 @@ type Config struct {
 	Journal Journal
 	Desired *desired.Store
 	Sets    Sets
-	Roster  *roster.Book
 	Watch   Watcher
 	Clock   Clock
 	Keys    Keys

@@ -113,7 +113,6 @@ func (l *Link) question(ctx context.Context) (wire.Poll, error) {
 	p := wire.Poll{
 		Verdicts: held, Acks: l.Journal.Version(), Rules: l.Desired.Rules(), Trust: l.Desired.TrustHeld(), Sets: l.Sets.Held(),
 		Epochs: epochs[:min(len(epochs), wire.MaxEpochs)], Time: l.Now().UnixMilli(), Waiting: waiting, Release: l.Release,
-		Roster: l.Roster.Version(),
 	}
 	l.bring(&p)
 	l.patience(&p)
@@ -159,9 +158,6 @@ func (l *Link) apply(ctx context.Context, got wire.Polled) (news bool, err error
 	if len(got.Verdicts) > 0 {
 		note("final verdicts", l.settle(ctx, got.Verdicts))
 	}
-	if len(got.Roster) > 0 {
-		note("the roster", l.Roster.Apply(l.Desired.Trust(), got.Roster))
-	}
 	news = l.applyKeys(ctx, got, note) || news
 	if len(got.Sets) > 0 {
 		l.Sets.Offered(bounded(got.Sets)) // what comes of it is news when it is in use
@@ -205,14 +201,15 @@ func (l *Link) applyTrust(ctx context.Context, bundle []byte) error {
 // key that the bundle in force may not name. Whoever changes the bundle otherwise than by the line calls it.
 func (l *Link) TrustChanged(ctx context.Context) error {
 	l.Client.Close()
-	l.Roster.Review(l.Desired.Trust())
+	if l.Rosters != nil {
+		l.Rosters.Review()
+	}
 	return l.Sets.Trust(ctx)
 }
 
 func (l *Link) settle(ctx context.Context, verdicts []byte) error {
 	fresh, err := l.Desired.ApplyVerdicts(ctx, verdicts)
 	if err == nil {
-		l.Roster.Settled(fresh)
 		l.Watch.Settled(ctx, fresh)
 	}
 	return err

@@ -19,12 +19,10 @@ import (
 	"kazashi.example/appliance/desired"
 	"kazashi.example/appliance/journal"
 	"kazashi.example/appliance/link"
-	"kazashi.example/appliance/roster"
 	"kazashi.example/sync/ack"
 	"kazashi.example/sync/certid"
 	"kazashi.example/sync/epoch"
 	"kazashi.example/sync/record"
-	shared "kazashi.example/sync/roster"
 	"kazashi.example/sync/rule"
 	"kazashi.example/sync/seal"
 	"kazashi.example/sync/sign"
@@ -80,7 +78,6 @@ type central struct {
 	subjects map[record.TapID]string
 	verdict  record.Verdict // on every record
 	rosterN  uint64         // 0: no roster
-	roster   []shared.Entry
 	pushes   int
 	polls    []wire.Poll
 	offers   []wire.SetOffer
@@ -126,13 +123,6 @@ func (c *central) rules(n uint64) []byte {
 		ListProvisional: 2, TooOld: rule.TooOldRefuse, Hierarchies: []certid.Hierarchy{certid.HierarchyPractice}, Practice: true,
 	}}}
 	msg, err := set.Sign(c.sign)
-	must(c.t, err)
-	return msg
-}
-
-// enrolled is the signed roster.
-func (c *central) enrolled() []byte {
-	msg, err := shared.Set{Version: rule.Version{CentralEpoch: c.epoch, N: c.rosterN}, Box: c.box, Entries: c.roster}.Sign(c.sign)
 	must(c.t, err)
 	return msg
 }
@@ -303,7 +293,7 @@ func (c *central) lacking(p wire.Poll) (out wire.Polled, news bool, again <-chan
 		out.Verdicts, news = v, true
 	}
 	if c.rosterN > p.Roster.N {
-		out.Roster, news = c.enrolled(), true
+		out.RosterOffer, news = wire.RosterOffer{Version: rule.Version{CentralEpoch: c.epoch, N: c.rosterN}}, true
 	}
 	for _, o := range c.offers {
 		if !slices.ContainsFunc(p.Sets, func(h wire.HeldSet) bool { return h.Number.Compare(o.Number) >= 0 }) {
@@ -422,13 +412,47 @@ type box struct {
 	dir     string
 	journal *journal.Journal
 	desired *desired.Store
-	roster  *roster.Book
+	rosters rosters
 	sets    *sets
 	watch   *watcher
 	link    *link.Link
 	checks  chan time.Time
 	learnt  atomic.Int64 // latest, Unix seconds
 	taps    int
+}
+
+// rosters is a store that has at once what is offered.
+type rosters struct {
+	mu       sync.Mutex // guards what follows
+	version  rule.Version
+	reviewed int
+}
+
+// Version is that of the roster offered last.
+func (r *rosters) Version() rule.Version {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.version
+}
+
+// Offered takes it.
+func (r *rosters) Offered(o wire.RosterOffer) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.version = o.Version
+}
+
+// Review counts.
+func (r *rosters) Review() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.reviewed++
+}
+
+func (r *rosters) reviews() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.reviewed
 }
 
 // Check is the clock's part.
@@ -453,7 +477,7 @@ func newBox(t testing.TB, c *central, to link.Central, log *slog.Logger) *box {
 	t.Helper()
 	root, err := trust.FingerprintOf(c.rootSet)
 	must(t, err)
-	b := &box{t: t, central: c, dir: t.TempDir(), watch: newWatcher(), roster: roster.New(c.box), sets: &sets{}, checks: make(chan time.Time, 1)}
+	b := &box{t: t, central: c, dir: t.TempDir(), watch: newWatcher(), sets: &sets{}, checks: make(chan time.Time, 1)}
 	must(t, desired.Create(b.dir, desired.Place{Box: c.box, Site: "honmachi", Name: "counter 1", Root: root}, c.trust()))
 	b.desired, err = desired.Open(t.Context(), b.dir, quiet)
 	must(t, err)
@@ -463,7 +487,7 @@ func newBox(t testing.TB, c *central, to link.Central, log *slog.Logger) *box {
 	})
 	must(t, err)
 	b.link = link.New(link.Config{
-		Client: to, Journal: b.journal, Desired: b.desired, Sets: b.sets, Roster: b.roster, Watch: b.watch, Clock: b,
+		Client: to, Journal: b.journal, Desired: b.desired, Sets: b.sets, Rosters: &b.rosters, Watch: b.watch, Clock: b,
 		Now: time.Now, Release: "test", Log: log,
 	})
 	return b
