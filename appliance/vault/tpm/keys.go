@@ -89,13 +89,14 @@ func (t *TPM) Signer(b Blob) (crypto.Signer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrBlob, err)
 	}
-	return &signer{t, b, public}, nil
+	return &signer{tpm: t, blob: b, public: public}, nil
 }
 
 type signer struct {
 	tpm    *TPM
 	blob   Blob
 	public *ecdsa.PublicKey
+	kept   *saved // the box signs where a tap waits: once an hour, at the head of an epoch
 }
 
 var _ crypto.Signer = (*signer)(nil)
@@ -108,7 +109,7 @@ func (s *signer) Sign(_ io.Reader, digest []byte, opts crypto.SignerOpts) (sig [
 	if opts != nil && opts.HashFunc() != crypto.SHA256 || len(digest) != crypto.SHA256.Size() {
 		return nil, errDigest
 	}
-	err = s.tpm.withObject(s.blob, func(_, key loaded) error {
+	err = s.tpm.withSaved(s.blob, &s.kept, func(key loaded) error {
 		r, err := tpm2.Sign{
 			KeyHandle:  key.auth(),
 			Digest:     tpm2.TPM2BDigest{Buffer: digest},

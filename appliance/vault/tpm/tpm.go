@@ -272,6 +272,11 @@ func (t *TPM) flush(h tpm2.TPMHandle) {
 func (t *TPM) withRoot(f func(root loaded) error) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	return t.rooted(f)
+}
+
+// rooted is withRoot for one who holds mu.
+func (t *TPM) rooted(f func(root loaded) error) error {
 	root, err := t.primary(tpm2.TPMRHOwner, tpm2.ECCSRKTemplate)
 	if err != nil {
 		return err
@@ -292,6 +297,39 @@ func (t *TPM) withObject(b Blob, f func(root, o loaded) error) error {
 		}
 		defer t.flush(o.handle)
 		return f(root, o)
+	})
+}
+
+// saved is the context of an object that was loaded before (TPM 2.0 Part 1, "Context Management"): it loads again without the storage root
+// key, whose making is the slowest of all. It is good until the TPM is restarted or cleared.
+type saved struct {
+	context tpm2.TPMSContext
+	object  loaded // its handle is void
+}
+
+// withSaved runs f while an object is loaded, from kept if that still loads; kept is guarded by mu.
+func (t *TPM) withSaved(b Blob, kept **saved, f func(o loaded) error) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if *kept != nil {
+		if r, err := (tpm2.ContextLoad{Context: (*kept).context}).Execute(t.port); err == nil {
+			o := (*kept).object
+			o.handle = r.LoadedHandle
+			defer t.flush(o.handle)
+			return f(o)
+		}
+		*kept = nil
+	}
+	return t.rooted(func(root loaded) error {
+		o, err := t.load(root, b)
+		if err != nil {
+			return err
+		}
+		defer t.flush(o.handle)
+		if r, err := (tpm2.ContextSave{SaveHandle: o.handle}).Execute(t.port); err == nil { // one that cannot save is only slower
+			*kept = &saved{r.Context, o}
+		}
+		return f(o)
 	})
 }
 

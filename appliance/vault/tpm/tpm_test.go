@@ -54,6 +54,16 @@ func TestKeysWorkAcrossRestarts(t *testing.T) {
 	if !ecdsa.VerifyASN1(signer.Public().(*ecdsa.PublicKey), digest[:], sig) {
 		t.Error("a signature of the TPM does not verify")
 	}
+	for _, restart := range []bool{false, true} { // from the context that was saved, and when that is void
+		if restart {
+			s.Stop()
+			s.Start()
+		}
+		sig := must[[]byte](t)(signer.Sign(rand.Reader, digest[:], crypto.SHA256))
+		if !ecdsa.VerifyASN1(signer.Public().(*ecdsa.PublicKey), digest[:], sig) {
+			t.Errorf("a later signature does not verify (restarted: %v)", restart)
+		}
+	}
 	if _, err := signer.Sign(rand.Reader, digest[:20], crypto.SHA1); err == nil {
 		t.Error("Sign(SHA-1) = nil, want an error")
 	}
@@ -85,7 +95,12 @@ func TestP3AnotherTPMOpensNothing(t *testing.T) {
 	if _, err := must[crypto.Signer](t)(other.Signer(signing)).Sign(rand.Reader, digest[:], crypto.SHA256); !errors.Is(err, tpm.ErrBlob) {
 		t.Errorf("Sign on another TPM = %v, want ErrBlob", err)
 	}
+	mine := must[crypto.Signer](t)(p.Signer(signing))
+	_ = must[[]byte](t)(mine.Sign(rand.Reader, digest[:], crypto.SHA256))
 	s.Clear()
+	if _, err := mine.Sign(rand.Reader, digest[:], crypto.SHA256); !errors.Is(err, tpm.ErrCleared) {
+		t.Errorf("Sign after the TPM was cleared = %v, want ErrCleared", err)
+	}
 	if _, err := p.Unseal(sealed, nil); !errors.Is(err, tpm.ErrCleared) {
 		t.Errorf("Unseal after the TPM was cleared under a running program = %v, want ErrCleared", err)
 	}
