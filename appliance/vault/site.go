@@ -81,6 +81,7 @@ type Site struct {
 	tries *tries
 
 	working sync.Mutex // one change at a time; held across disk and TPM
+	warned  bool       // that the keys lie more openly than the rule lets them; guarded by working
 
 	mu      sync.RWMutex // guards what follows; held for moments only, a tap waits for it
 	file    *ringFile    // as on the disk, never changed in place; nil if there is none

@@ -232,7 +232,14 @@ func TestWithoutACodeByASignedRuleAlone(t *testing.T) {
 			t.Errorf("State = %+v, want open by %s", st, by)
 		}
 		w.way = rule.UnlockCode // the rule changes: at once nothing opens without a code, and a person can set one
-		ok(t, "Review", s.Review(t.Context()))
+		changes := 0
+		s.Changed = func() { changes++ }
+		for range 3 {
+			ok(t, "Review", s.Review(t.Context()))
+		}
+		if changes != 1 || strings.Count(w.log.String(), "set a code") != 1 {
+			t.Errorf("three looks at one rule: %d changes, log %s", changes, w.log.String())
+		}
 		if st := s.State(); st.Phase != vault.PhaseOpen || !st.CodeWanted {
 			t.Errorf("State after the rule changed = %+v, want open, a code wanted", st)
 		}

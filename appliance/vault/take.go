@@ -156,7 +156,11 @@ func (s *Site) Review(ctx context.Context) error {
 		}
 		return err
 	}
-	if file.by() != "" && !s.allowed(file.Lock.Way) {
+	if open := file.by() != "" && !s.allowed(file.Lock.Way); open != s.warned {
+		s.warned = open
+		if !open {
+			return nil
+		}
 		s.Log.WarnContext(ctx, "site keys open without a code though no rule lets them any more; set a code", slog.String("by", string(file.by())))
 		s.Changed()
 	}
