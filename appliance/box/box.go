@@ -73,6 +73,7 @@ type Box struct {
 	counter *tap.Counter
 	readers *readers
 	leave   func()        // ends Run: everything was erased
+	expired time.Time     // when it was last looked for what rules keep no longer; of housekeeping alone
 	trouble atomic.Bool   // the last record could not be made durable
 	moved   chan struct{} // the status changed
 	metrics *metrics
@@ -273,8 +274,31 @@ func (b *Box) keepHouse(ctx context.Context) error {
 		if _, err := b.journal.Prune(ctx, 0); err != nil && ctx.Err() == nil {
 			b.log.ErrorContext(ctx, "letting go of safe records failed", slog.Any("error", err))
 		}
+		b.expire(ctx)
 		b.changed()
 	}
+}
+
+// expire lets go of what rules keep no longer, once an hour, and only by a clock that central has checked: one that is years ahead would
+// erase everything.
+func (b *Box) expire(ctx context.Context) {
+	now, confidence := b.clock.Now()
+	if confidence != record.ConfidenceChecked || now.Sub(b.expired).Abs() < time.Hour {
+		return
+	}
+	if err := b.book.Expire(ctx, now, b.bookDays); err != nil {
+		if ctx.Err() == nil {
+			b.log.ErrorContext(ctx, "letting go of what rules keep no longer failed", slog.Any("error", err))
+		}
+		return
+	}
+	b.expired = now
+}
+
+// bookDays is for how many days a service's rule keeps what is in the site book; 0: until the site is closed.
+func (b *Box) bookDays(service record.ServiceID) uint32 {
+	r, _, _ := b.desired.For(service)
+	return r.Retention.Book
 }
 
 // changed has the status told soon. It never blocks, so that no tap and no reader waits for it (P1).

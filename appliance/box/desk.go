@@ -2,6 +2,7 @@ package box
 
 import (
 	"context"
+	"errors"
 	"io"
 
 	"kazashi.example/appliance/sitebook"
@@ -34,7 +35,12 @@ func (d desk) RemoveStaff(ctx context.Context, id string) error {
 // SignIn is the book's.
 func (d desk) SignIn(ctx context.Context, code localapi.Secret) (localapi.Staff, error) {
 	defer d.b.changed()
-	return d.Book.SignIn(ctx, code)
+	who, err := d.Book.SignIn(ctx, code)
+	var wait sitebook.WaitError
+	if errors.As(err, &wait) {
+		err = server.WaitError{For: wait.For}
+	}
+	return who, err
 }
 
 // SignOut is the book's.

@@ -154,7 +154,6 @@ func (b *Box) tend(ctx context.Context) error {
 
 // follow does what a change may call for; what it finds done already costs a look.
 func (b *Box) follow(ctx context.Context) error {
-	b.rosters.Review()
 	errs := []error{b.keys.Review(ctx), b.correct(ctx)}
 	if _, err := b.keys.Ring(); err != nil {
 		return errors.Join(errs...)

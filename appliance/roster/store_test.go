@@ -471,3 +471,10 @@ func flip(t *testing.T, path string, at int64) {
 	_, err = f.WriteAt(b[:], at)
 	must(t, errors.Join(err, f.Close()))
 }
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
