@@ -53,7 +53,7 @@ var (
 
 // Options are the operator's choices.
 type Options struct {
-	TPM string // where the TPM is, as package tpm reads it; "" is tpm.Auto
+	TPM string // where the TPM is, as package tpm reads it; "" is none, so that nobody changes a machine's TPM unasked
 }
 
 // Identity is this box.

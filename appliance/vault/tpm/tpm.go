@@ -105,7 +105,7 @@ type TPM struct {
 	print Print
 }
 
-// Open connects to the TPM that where names and asks who it is. ErrNone for None and for Auto on a machine without Device, ErrWhere,
+// Open connects to the TPM that where names and asks who it is. ErrNone for None and "", and for Auto on a machine without Device, ErrWhere,
 // ErrGone.
 func Open(where string) (*TPM, error) {
 	port, err := dial(where)
@@ -121,9 +121,9 @@ func Open(where string) (*TPM, error) {
 
 func dial(where string) (transport.TPMCloser, error) {
 	switch {
-	case where == None:
+	case where == None || where == "":
 		return nil, ErrNone
-	case where == Auto || where == "":
+	case where == Auto:
 		port, err := linuxtpm.Open(Device)
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil, ErrNone

@@ -172,7 +172,7 @@ func TestValuesWithZeros(t *testing.T) {
 
 func TestOpenNamesWhatIsWrong(t *testing.T) {
 	for where, want := range map[string]error{
-		"none": tpm.ErrNone, "tcp:1": tpm.ErrWhere, "unix:/nowhere": tpm.ErrGone, "device:/nowhere": tpm.ErrGone, "device:/dev/null/x": tpm.ErrGone,
+		"none": tpm.ErrNone, "": tpm.ErrNone, "tcp:1": tpm.ErrWhere, "unix:/nowhere": tpm.ErrGone, "device:/nowhere": tpm.ErrGone, "device:/dev/null/x": tpm.ErrGone,
 	} {
 		if _, err := tpm.Open(where); !errors.Is(err, want) {
 			t.Errorf("Open(%s) = %v, want %v", where, err, want)

@@ -90,8 +90,11 @@ func (b Box) TOML() []byte {
 		"data_dir": b.DataDir,
 		"desk":     b.Desk,
 		"service":  b.Service,
-		"central":  map[string]any{"address": b.Central},
-		"counter":  map[string]any{"listen": b.Counter},
+		// A practice box leaves the machine's own TPM alone, and minds no swap: its people are made up.
+		"tpm":        "none",
+		"allow_swap": true,
+		"central":    map[string]any{"address": b.Central},
+		"counter":    map[string]any{"listen": b.Counter},
 	})
 }
 
