@@ -94,6 +94,9 @@ func TestP9AWrongChunkIsRefusedWhenItIsTouched(t *testing.T) {
 			t.Errorf("Need(%d, %d) = %v, want %v", c.from, c.n, err, c.want)
 		}
 	}
+	if m.Whole() {
+		t.Error("Whole() with a wrong chunk")
+	}
 	if err := m.CloseNow(); err != nil {
 		t.Fatal(err)
 	}
@@ -146,5 +149,54 @@ func TestOpenRefuses(t *testing.T) {
 	}
 	if err := m.Judge(chunk.Size+1, append(digests, digests...)); !errors.Is(err, faults.Format) {
 		t.Errorf("Judge(more than there is) = %v", err)
+	}
+}
+
+// P9: a map is whole from when its last chunk was found right until one is found wrong or it is closed.
+func TestP9WholeOnlyWhileAllIsRight(t *testing.T) {
+	b := octets(70*chunk.Size + 5)
+	path, digests := written(t, b)
+	m, err := chunk.Open(path, 1, faults)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !m.Whole() {
+		t.Error("a trusted map is not whole")
+	}
+	if err := m.Judge(uint64(len(b)), digests); err != nil {
+		t.Fatal(err)
+	}
+	for c := range uint64(chunk.Count(uint64(len(b)))) {
+		if m.Whole() {
+			t.Fatalf("whole before chunk %d was compared", c)
+		}
+		if err := errors.Join(m.Compare(c), m.Compare(c)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !m.Whole() {
+		t.Error("not whole after all chunks were compared")
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	spoil := func(octet byte) {
+		if _, err := f.WriteAt([]byte{octet}, 3*chunk.Size); err != nil {
+			t.Fatal(err)
+		}
+	}
+	spoil(^b[3*chunk.Size])
+	for range 2 {
+		if err := m.Compare(3); !errors.Is(err, faults.Digest) || m.Whole() {
+			t.Errorf("Compare = %v, whole %v", err, m.Whole())
+		}
+	}
+	spoil(b[3*chunk.Size])
+	if err := errors.Join(m.Compare(3), f.Close()); err != nil || !m.Whole() {
+		t.Errorf("Compare = %v, whole %v, of what is right again", err, m.Whole())
+	}
+	if err := m.CloseNow(); err != nil || m.Whole() {
+		t.Errorf("CloseNow = %v, whole %v", err, m.Whole())
 	}
 }

@@ -27,6 +27,7 @@ type Map struct {
 	digests []byte          // nil: trusted
 	good    []atomic.Uint64 // a bit a chunk: compared and right
 	closed  atomic.Bool
+	missing atomic.Int64 // chunks that are to be compared and are not good, and one once the map is closed
 }
 
 // Open maps a regular file of at least least octets, whose chunks are trusted until [Map.Judge]. The file must not be written to while it
@@ -58,6 +59,7 @@ func (m *Map) Judge(size uint64, digests []byte) error {
 		return fmt.Errorf("%w: %d octets are not %d chunks", m.faults.Format, size, len(digests)/sha256.Size)
 	}
 	m.size, m.digests = size, digests
+	m.missing.Store(int64(Count(size)))
 	return nil
 }
 
@@ -71,6 +73,7 @@ func (m *Map) Judged() bool { return m.digests != nil }
 // fault for that. holder must be kept alive (runtime.KeepAlive) by every call in it: counting them would cost each two locked instructions.
 func Close[T any](m *Map, holder *T) {
 	if !m.closed.Swap(true) {
+		m.missing.Add(1)
 		runtime.AddCleanup(holder, func(b []byte) { _ = syscall.Munmap(b) }, m.b)
 	}
 }
@@ -81,6 +84,7 @@ func (m *Map) CloseNow() error {
 	if m.closed.Swap(true) {
 		return nil
 	}
+	m.missing.Add(1)
 	return syscall.Munmap(m.b)
 }
 
@@ -100,18 +104,21 @@ func (m *Map) Guard(do func() error) (err error) {
 func (m *Map) Caught(old bool, err *error) {
 	debug.SetPanicOnFault(old)
 	if r := recover(); r != nil {
-		*err = m.fault(r)
+		*err = m.Fault(r)
 	}
 }
 
-// fault is the error for a panic; it panics on for one that is not of the map.
-func (m *Map) fault(r any) error {
+// Fault is the error for what recover gave; it panics on with what is not of the map. For whoever cannot afford [Map.Caught].
+func (m *Map) Fault(r any) error {
 	at, ok := r.(interface{ Addr() uintptr })
 	if from := reflect.ValueOf(m.b).Pointer(); !ok || at.Addr() < from || at.Addr()-from >= uintptr(len(m.b)) {
 		panic(r)
 	}
 	return m.faults.Unreadable
 }
+
+// Whole reports whether every chunk that is to be compared was and is right, and the map is open: [Map.Need] has nothing to do then.
+func (m *Map) Whole() bool { return m.missing.Load() == 0 }
 
 // Need compares the chunks of n octets, at least one, from offset from, if they were not yet. Inside Guard.
 func (m *Map) Need(from, n uint64) error {
@@ -132,10 +139,14 @@ func (m *Map) Need(from, n uint64) error {
 func (m *Map) compare(c uint64) error {
 	chunk := m.b[c*Size : min((c+1)*Size, m.size)]
 	if sha256.Sum256(chunk) != [sha256.Size]byte(m.digests[c*sha256.Size:]) {
-		m.good[c/64].And(^uint64(1 << (c % 64)))
+		if m.good[c/64].And(^uint64(1<<(c%64)))>>(c%64)&1 == 1 {
+			m.missing.Add(1)
+		}
 		return fmt.Errorf("%w: chunk %d", m.faults.Digest, c)
 	}
-	m.good[c/64].Or(1 << (c % 64))
+	if m.good[c/64].Or(1<<(c%64))>>(c%64)&1 == 0 {
+		m.missing.Add(-1)
+	}
 	return nil
 }
 
