@@ -140,6 +140,15 @@ type Entry struct {
 // OnHold reports whether the entry may disappear again.
 func (e Entry) OnHold() bool { return e.Reason == CertificateHold }
 
+// Fact is what a set tells of an entry, whose key who asks knows.
+type Fact struct {
+	Date   int64 // revocationDate, Unix seconds; 0 where the set has no date column
+	Reason Reason
+}
+
+// OnHold reports whether the entry may disappear again.
+func (f Fact) OnHold() bool { return f.Reason == CertificateHold }
+
 // Columns says what a set tells of an entry beside its being there; whether it is on hold every set tells.
 type Columns uint8
 

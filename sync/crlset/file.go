@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"runtime"
-	"runtime/debug"
 
 	"kazashi.example/sync/chunk"
 )
@@ -18,7 +17,7 @@ func OpenFile(path string, digests []byte) (*Set, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening a revocation set: %w", err)
 	}
-	s := &Set{b: m.Octets(), file: m}
+	s := &Set{b: m.Octets(), file: m, mapped: m}
 	if digests != nil {
 		err = m.Judge(s.Size(), digests)
 	}
@@ -55,15 +54,6 @@ func (s *Set) guard(do func() error) error {
 		return do()
 	}
 	return s.file.Guard(do)
-}
-
-// findMapped is guard around find, without the function value.
-func (s *Set) findMapped(e *Entry, k Key) (ok bool, err error) {
-	if s.file.Closed() {
-		return false, errClosed
-	}
-	defer s.file.Caught(debug.SetPanicOnFault(true), &err)
-	return s.find(e, k)
 }
 
 // Scrub reads the whole set again: it compares every chunk, or, where there are no digests, decodes every block. The first fault is

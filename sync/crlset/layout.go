@@ -27,6 +27,7 @@ type Layout struct {
 	plan    Plan
 	regions []region
 	blocks  int
+	sole    *region // if there is only one, in a set's layout
 }
 
 // region is a Region ready for use.
@@ -40,6 +41,7 @@ type region struct {
 	shift  uint8
 	share  uint64 // pack.Share of shift
 	code   *code
+	quick  quick // in a set's layout
 }
 
 // Layout checks a plan; ErrPlan if it contradicts itself.
@@ -151,6 +153,8 @@ type code struct {
 	low     uint8 // bits of a date that stand apart
 	radix   *pack.Radix
 
+	perReason uint64 // 2^16 / reasons, rounded up: what a digit below 2^10 is divided by
+
 	highPart, lowPart, digitPart, datePart uint // about which part each has of a block's octets, times 2^16; 0 where nobody knows
 }
 
@@ -170,7 +174,7 @@ func (c *code) weigh(octets, entries uint64) {
 
 // newCode checks what a plan says of reasons and dates.
 func newCode(columns Columns, reasons []Reason, base int64, span uint64) (*code, error) {
-	c := &code{columns: columns, reasons: reasons, base: base, span: span}
+	c := &code{columns: columns, reasons: reasons, base: base, span: span, perReason: 1<<16/uint64(max(len(reasons), 1)) + 1}
 	for i := range c.index {
 		c.index[i] = -1
 	}

@@ -281,3 +281,36 @@ func TestRootCoversSizeAndDigests(t *testing.T) {
 		t.Errorf("Summary.Plan is not the file's: %v", err)
 	}
 }
+
+// TestDamageFindsNoWayOut: whatever octets of blocks and directory become, a lookup answers or says ErrFormat.
+func TestDamageFindsNoWayOut(t *testing.T) {
+	rng := rand.New(rand.NewPCG(8, 8))
+	for c := range crlset.Full + 1 {
+		const universe = 150_000
+		entries := make([]crlset.Entry, 0, 5000)
+		for k := uint64(1); k < universe; k += 1 + rng.Uint64N(2*universe/5000) {
+			entries = append(entries, crlset.Entry{Key: crlset.Key{C: k}, Date: 1_600_000_000 + rng.Int64N(1e7), Reason: crlset.Reason(rng.IntN(2))})
+		}
+		_, _, file := build(t, entries, c)
+		directory := int(binary.LittleEndian.Uint64(file[len(file)-40:]))
+		plan := int(binary.LittleEndian.Uint64(file[len(file)-32:]))
+		for range 40 {
+			b := bytes.Clone(file)
+			for range 1 + rng.IntN(40) {
+				b[8+rng.IntN(directory-8)] = byte(rng.Uint64() | -(rng.Uint64() & 1))
+			}
+			for range rng.IntN(30) {
+				b[directory+rng.IntN(plan-directory)] = byte(rng.Uint64() | -(rng.Uint64() & 1))
+			}
+			set, err := crlset.Open(b)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for range 2000 {
+				if _, _, err := set.Find(crlset.Key{C: rng.Uint64N(universe)}); err != nil && !errors.Is(err, crlset.ErrFormat) {
+					t.Fatalf("Find() = %v, want ErrFormat", err)
+				}
+			}
+		}
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"runtime/debug"
 
 	"kazashi.example/sync/canon"
 	"kazashi.example/sync/certid"
@@ -20,12 +21,13 @@ type Set struct {
 	b      []byte
 	t      trailer
 	layout *Layout
+	mapped *chunk.Map // file, or one of nothing
 	file   *chunk.Map // nil for octets that are trusted
 }
 
 // Open reads a set from octets that are trusted, which must not change; ErrFormat if they are none.
 func Open(b []byte) (*Set, error) {
-	s := &Set{b: b}
+	s := &Set{b: b, mapped: new(chunk.Map)}
 	return s, s.open()
 }
 
@@ -72,6 +74,7 @@ func (s *Set) plan(b []byte) error {
 	}
 	if s.layout = l; len(l.regions) > 0 {
 		l.regions[0].code.weigh(s.t.directory-uint64(len(magic)), s.t.entries)
+		s.quicken()
 	}
 	return nil
 }
@@ -129,19 +132,58 @@ func (s *Set) relative(group []byte, j int) uint64 {
 	}
 }
 
-// Find returns the entry of a key, and whether there is one. Columns that the set does not have are zero; a reason that is told
-// only as on hold or not is CertificateHold or Unspecified. Errors are ErrFormat, ErrDigest, ErrUnreadable and os.ErrClosed.
+// Find returns the entry of a key, and whether there is one; see Lookup.
 func (s *Set) Find(k Key) (e Entry, ok bool, err error) {
-	if s.file == nil {
-		ok, err = s.find(&e, k)
-	} else {
-		ok, err = s.findMapped(&e, k)
-		runtime.KeepAlive(s)
-	}
-	if err != nil {
+	f, ok, err := s.Lookup(k)
+	if !ok || err != nil {
 		return Entry{}, false, err
 	}
-	return e, ok, nil
+	return Entry{Key: k, Date: f.Date, Reason: f.Reason}, true, nil
+}
+
+// Lookup reports whether a key is on the set, and what it tells of it. Columns that the set does not have are zero; a reason that is told
+// only as on hold or not is CertificateHold or Unspecified. Errors are ErrFormat, ErrDigest, ErrUnreadable and os.ErrClosed.
+func (s *Set) Lookup(k Key) (f Fact, ok bool, err error) {
+	if !s.mapped.Whole() {
+		return s.lookup(k)
+	}
+	old, done := debug.SetPanicOnFault(true), false
+	defer func() {
+		if debug.SetPanicOnFault(old); !done {
+			err = s.mapped.Fault(recover())
+		}
+	}()
+	r := s.layout.sole
+	if r == nil {
+		r = s.layout.region(k)
+	}
+	clear := false
+	if r != nil {
+		if d := k.Sub(r.start); uint64(d.A)|d.B == 0 && d.C < r.quick.keys {
+			f, ok, clear = r.quick.find(d.C)
+		}
+	}
+	if !clear {
+		f, ok, err = s.lookup(k)
+	}
+	runtime.KeepAlive(s)
+	done = true
+	return f, ok, err
+}
+
+// lookup is Lookup the long way.
+func (s *Set) lookup(k Key) (Fact, bool, error) {
+	var e Entry
+	var ok bool
+	err := s.guard(func() (err error) {
+		ok, err = s.find(&e, k)
+		return err
+	})
+	runtime.KeepAlive(s)
+	if !ok || err != nil {
+		return Fact{}, false, err
+	}
+	return Fact{e.Date, e.Reason}, true, nil
 }
 
 func (s *Set) find(e *Entry, k Key) (bool, error) {
@@ -173,13 +215,13 @@ func (s *Set) find(e *Entry, k Key) (bool, error) {
 // Answer is what the set says of a serial of its scope: not_revoked, revoked or on_hold. With an error, which are Find's, it is
 // unknown.
 func (s *Set) Answer(serial certid.Serial) (record.Answer, error) {
-	e, ok, err := s.Find(KeyOf(serial))
+	f, ok, err := s.Lookup(KeyOf(serial))
 	switch {
 	case err != nil:
 		return record.AnswerUnknown, err
 	case !ok:
 		return record.AnswerNotRevoked, nil
-	case e.OnHold():
+	case f.OnHold():
 		return record.AnswerOnHold, nil
 	default:
 		return record.AnswerRevoked, nil

@@ -88,12 +88,13 @@ func LowBits(n, share uint64) uint {
 
 // Radix is digits of one radix in words of at most 64 bits.
 type Radix struct {
-	R      uint64
-	PerMax uint      // digits of a full word
-	Width  [65]uint8 // bits of a word of so many digits
-	Power  [65]uint64
-	magic  uint64
-	words  uint64 // reciprocal of PerMax
+	R       uint64
+	PerMax  uint      // digits of a full word
+	Width   [65]uint8 // bits of a word of so many digits
+	Power   [65]uint64
+	inverse [65]uint64 // of powers, rounded down
+	magic   uint64
+	words   uint64 // reciprocal of PerMax
 }
 
 // NewRadix makes the words of a radix from 1 to 2^32. Radix 1 takes no room.
@@ -115,6 +116,9 @@ func NewRadix(r uint64) *Radix {
 			break
 		}
 		p = lo
+	}
+	for i := range x.PerMax {
+		x.inverse[i] = ^uint64(0) / x.Power[i]
 	}
 	x.words = (1<<32-1)/uint64(x.PerMax) + 1
 	x.magic = ^uint64(0)/r + 1 // ceil(2^64 / r), but for r a power of two exactly 2^64 / r
@@ -164,4 +168,20 @@ func (x *Radix) Digit(w uint64, below uint) uint64 {
 		w /= x.Power[below]
 	}
 	return w % x.R
+}
+
+// At reads digit i of n, of words that begin at bit position at of b. The radix must be at least 2.
+func (x *Radix) At(b []byte, at, i, n uint) uint64 {
+	word := uint(uint64(i) * x.words >> 32)
+	below := i - word*x.PerMax
+	w := Get(b, at+word*uint(x.Width[x.PerMax]), uint(x.Width[min(x.PerMax, n-word*x.PerMax)]))
+	w = divide(w, x.inverse[below], x.Power[below])
+	return w - divide(w, x.inverse[1], x.R)*x.R
+}
+
+// divide is w / by, of which inverse is the reciprocal: its product with w is right or one too few.
+func divide(w, inverse, by uint64) uint64 {
+	q, _ := bits.Mul64(w, inverse)
+	_, less := bits.Sub64(w-q*by, by, 0)
+	return q + 1 - less
 }

@@ -54,41 +54,23 @@ func TestRadix(t *testing.T) {
 				t.Fatalf("radix %d: digit %d of %d is at %d, %d wide, %d below; all have %d bits", r, n-1, n, at, width, below, room)
 			}
 		}
+		sameDigits(t, rng, x)
 	}
 }
 
-func TestPutAndMove(t *testing.T) {
-	rng := rand.New(rand.NewPCG(5, 6))
-	for range 200 {
-		type field struct {
-			v     uint64
-			width uint
-		}
-		var fields []field
-		w := pack.NewWriter(nil)
-		for range rng.IntN(60) {
-			width := uint(rng.IntN(65))
-			fields = append(fields, field{rng.Uint64() & pack.Mask(width), width})
-			w.Put(fields[len(fields)-1].v, width)
-		}
-		b := append(w.Bytes(), make([]byte, 2*pack.Slack)...)
-		lead := uint(rng.IntN(64))
-		moved := pack.NewWriter(nil)
-		moved.Put(0, lead)
-		at := uint(0)
-		for _, f := range fields {
-			if got := pack.Get(b, at, f.width); got != f.v {
-				t.Fatalf("Get() of %d bits = %x, want %x", f.width, got, f.v)
+// sameDigits reads every digit of words with any bits.
+func sameDigits(t *testing.T, rng *rand.Rand, x *pack.Radix) {
+	t.Helper()
+	b := make([]byte, 64+pack.Slack)
+	for i := range b {
+		b[i] = byte(rng.Uint64() | -(x.R & 1)) // of odd radices, the greatest words
+	}
+	for n := uint(1); x.Bits(n)+3 <= 64*8; n++ {
+		for i := range n {
+			at, width, below := x.Place(i, n)
+			if got, want := x.At(b, 3, i, n), x.Digit(pack.Get(b, 3+at, width), below); got != want {
+				t.Fatalf("radix %d: At(%d of %d) = %d, want %d", x.R, i, n, got, want)
 			}
-			at += f.width
-		}
-		moved.Move(b, 0, at)
-		c := append(moved.Bytes(), make([]byte, 2*pack.Slack)...)
-		for at := lead; len(fields) > 0; fields = fields[1:] {
-			if got := pack.Get(c, at, fields[0].width); got != fields[0].v {
-				t.Fatalf("Get() of %d bits after Move = %x, want %x", fields[0].width, got, fields[0].v)
-			}
-			at += fields[0].width
 		}
 	}
 }
