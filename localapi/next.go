@@ -180,4 +180,6 @@ const (
 )
 
 // LinkFaults lists them all.
-func LinkFaults() []LinkFault { return []LinkFault{LinkAlready, LinkTaken, LinkOther, LinkNone, LinkLocked} }
+func LinkFaults() []LinkFault {
+	return []LinkFault{LinkAlready, LinkTaken, LinkOther, LinkNone, LinkLocked}
+}

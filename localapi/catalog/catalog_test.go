@@ -77,11 +77,37 @@ func TestEveryLabelIsInBothLanguages(t *testing.T) {
 		if text.JA == "" || text.EN == "" {
 			t.Errorf("label %s = %+v, want both languages", name, text)
 		}
-		for _, hole := range []string{"{n}", "{t}"} {
+		for _, hole := range []string{"{n}", "{t}", "{m}"} {
 			if strings.Contains(text.JA, hole) != strings.Contains(text.EN, hole) {
 				t.Errorf("label %s = %+v, want %s in both languages or in none", name, text, hole)
 			}
 		}
+	}
+}
+
+// The labels stand in two maps, of which the second would silently win.
+func TestNoLabelStandsTwice(t *testing.T) {
+	seen := map[string]string{}
+	for _, file := range []string{"labels.go", "desklabels.go"} {
+		f, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(f, func(n ast.Node) bool {
+			pair, ok := n.(*ast.KeyValueExpr)
+			if !ok {
+				return true
+			}
+			name := pair.Key.(*ast.BasicLit).Value
+			if seen[name] != "" {
+				t.Errorf("label %s stands in %s and in %s", name, seen[name], file)
+			}
+			seen[name] = file
+			return false
+		})
+	}
+	if len(seen) != len(catalog.All().Labels) {
+		t.Errorf("%d labels in the source, %d in the book", len(seen), len(catalog.All().Labels))
 	}
 }
 
@@ -93,11 +119,23 @@ func TestEveryWordOfTheAPIHasItsLabel(t *testing.T) {
 	for _, p := range texts([]localapi.PINName{localapi.PINAuth, localapi.PINInputAssist}) {
 		words = append(words, "pin_"+p)
 	}
-	for _, k := range texts([]localapi.NextKind{localapi.NextEnrol, localapi.NextPIN}) {
+	for _, k := range texts([]localapi.NextKind{localapi.NextEnrol, localapi.NextPIN, localapi.NextLink, localapi.NextUnlink}) {
 		words = append(words, "next_"+k, "next_"+k+"_say")
 	}
 	for _, e := range texts(localapi.Eras()) {
 		words = append(words, "era_"+e)
+	}
+	for _, f := range texts(localapi.LinkFaults()) {
+		words = append(words, "link_"+f)
+	}
+	for _, c := range texts(localapi.Capabilities()) {
+		words = append(words, "can_"+c)
+	}
+	for _, s := range texts([]localapi.KeyState{localapi.KeysNone, localapi.KeysLocked, localapi.KeysOpen}) {
+		words = append(words, "keys_"+s)
+	}
+	for _, by := range []string{"code", "tpm", "file", "peer", "central"} { // Keys.By
+		words = append(words, "keys_by_"+by)
 	}
 	for i := range 256 {
 		if b := record.Basis(i); b.Valid() {

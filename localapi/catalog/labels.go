@@ -1,220 +1,16 @@
 package catalog
 
-import "kazashi.example/localapi"
+import "maps"
 
-var apiErrors = map[localapi.ErrorCode]Text{
-	localapi.CodeWrongHost: {
-		"この名前では接続できません。装置自身のアドレスか、設定ファイルの counter.hosts に書いた名前で開いてください。",
-		"This name does not lead here. Open the box by its own address, or add the name to counter.hosts in the configuration.",
-	},
-	localapi.CodeForeignOrigin: {
-		"別のサイトからの要求は受け付けません。窓口画面を直接開いてください。",
-		"Requests from another site are refused. Open the counter page itself.",
-	},
-	localapi.CodeMethod: {
-		"この操作はできません。ここで使えるのは Allow ヘッダーにあるメソッドだけです。",
-		"This method is not allowed here; the Allow header lists those that are.",
-	},
-	localapi.CodeNotFound: {
-		"そのページはありません。窓口画面は / です。",
-		"There is no such page. The counter page is /.",
-	},
-	localapi.CodeUnknownParameter: {
-		"知らないパラメーターがあります。取り除いてください。",
-		"The request has a parameter that does not exist here, or has one twice. Remove it.",
-	},
-	localapi.CodeBadParameter: {
-		"パラメーターの値が正しくありません。limit は 1 から 500、lang は ja か en です。",
-		"A parameter has a value that is not allowed: limit is 1 to 500, lang is ja or en.",
-	},
-	localapi.CodeTooManyStreams: {
-		"開いている画面が多すぎます。使っていない窓口画面を閉じてください。",
-		"Too many pages are listening. Close counter pages that nobody uses.",
-	},
-	localapi.CodeBoxFailed: {
-		"装置が応答できませんでした。記録は残っています。続くときは責任者に知らせてください。",
-		"The box could not answer. Its records are kept. If it happens again, tell the person in charge.",
-	},
-	localapi.CodeMediaType: {
-		"本文の形式が違います。Content-Type は application/json としてください。",
-		"The body is of the wrong type. Send it as Content-Type application/json.",
-	},
-	localapi.CodeBodyTooLarge: {
-		"本文が大きすぎます。1 KiB まで（取り込むファイルは 32 MiB まで）です。",
-		"The body is too large. At most 1 KiB is read, of a file of links 32 MiB.",
-	},
-	localapi.CodeBadBody: {
-		"本文を読めません。項目名の誤りや重複がないか確かめてください。",
-		"The body cannot be read. Look for a field that does not exist here, stands twice or has a value of the wrong kind.",
-	},
-	localapi.CodeNextForm: {
-		"入力が足りないか、桁数が違います。暗証番号は数字4桁、生年月日は西暦の8桁です。",
-		"Something is missing or has the wrong number of digits: four for a PIN, eight with the western year for a birth date.",
-	},
-	localapi.CodeNextBusy: {
-		"ほかの登録や確認がカードを待っています。終わるのを待つか、中止してから、もう一度入力してください。",
-		"Another registration or check waits for its card. Let it end or cancel it, then type in again.",
-	},
-	localapi.CodeNextReader: {
-		"そのカードリーダーはつながっていません。リーダーを選び直してから、もう一度入力してください。",
-		"That card reader is not connected. Choose a reader again, then type in again.",
-	},
-	localapi.CodeNextUnready: {
-		"今はカードを読めません。画面の案内に沿って装置を直してから、もう一度入力してください。",
-		"No card can be read now. Do what the page says about the box, then type in again.",
-	},
-	localapi.CodeNextNotServed: {
-		"このサービスでは使えない手続きです。責任者に規則の確認を依頼してください。",
-		"The service of this desk does not take this. Ask the person in charge to check the rule.",
-	},
-	localapi.CodeLocked: {
-		"名簿が施錠されています。責任者の解錠コードを入力するか、回線の復旧を待ってください。暗証番号による確認と受付の記録は続けられます。",
-		"The roster is locked. Have the operator's code typed in, or wait for the line. Checks with the PIN and recording go on.",
-	},
-	localapi.CodeDeskForm: {
-		"入力が足りないか、長すぎます。職員コードは6文字以上64文字以下です。",
-		"Something is missing or too long. A staff code has 6 to 64 characters.",
-	},
-	localapi.CodeCode: {
-		"この職員コードは登録されていません。入力し直してください。",
-		"Nobody here has this code. Type it in again.",
-	},
-	localapi.CodeWait: {
-		"コードの誤りが続いたため、しばらく入力できません。待ってから、もう一度入力してください。",
-		"Too many wrong codes. Wait, then type it in again.",
-	},
-	localapi.CodeNobody: {
-		"この操作には職員のサインインが必要です。先に職員コードを入力してください。",
-		"Somebody has to sign in for this. Type in a staff code first.",
-	},
-	localapi.CodeUnknown: {
-		"該当する記録、番号、職員がこの拠点にありません。",
-		"There is no such record, number or member of staff at this site.",
-	},
-	localapi.CodeTaken: {
-		"その番号、名前またはコードは、ほかの人が使っています。",
-		"That number, id or code belongs to somebody else.",
-	},
-	localapi.CodeKeyCode: {
-		"解錠コードが違います。残りの回数を確かめて、入力し直してください。",
-		"The operator's code is wrong. See how many tries are left, then type it in again.",
-	},
-	localapi.CodeKeyWait: {
-		"解錠コードの誤りが続いたため、しばらく入力できません。表示された時間が過ぎてから入力してください。",
-		"Too many wrong operator's codes. Wait as long as is said, then type it in again.",
-	},
-	localapi.CodeKeyForm: {
-		"解錠コードは6文字以上128文字以下です。TPMのない端末では12文字以上が必要です。",
-		"An operator's code has 6 to 128 characters; on a box without a TPM at least 12.",
-	},
-	localapi.CodeKeyOld: {
-		"現在の解錠コードも入力してください。忘れたときは、中央または同じ拠点の端末から解錠した後に変更できます。",
-		"Type in the code in force as well. If it was forgotten, have central or another box of the site open the keys first.",
-	},
-	localapi.CodeKeyRule: {
-		"コードなしで解錠する規則がありません。新しい解錠コードを設定してください。",
-		"No rule lets the keys open without a code. Set an operator's code.",
-	},
-	localapi.CodeNoKeys: {
-		"この端末には拠点の鍵がまだありません。回線の接続を待つか、解錠コードを設定してください。",
-		"This box has no site keys yet. Wait for the line, or set an operator's code.",
-	},
-	localapi.CodeNoCode: {
-		"先に解錠コードを設定してください。",
-		"Set an operator's code first.",
-	},
-	localapi.CodeWiped: {
-		"この拠点の鍵はこの端末で消去済みのため、戻せません。中央で新しい鍵を作ってください。",
-		"These site keys were erased on this box and never come back. Have central make a new one.",
-	},
-	localapi.CodeMember: {
-		"その端末は、中央が認めたこの拠点の端末ではありません。",
-		"That box is no box of this site, as central last named them.",
-	},
-	localapi.CodeAnswer: {
-		"この応答は、この端末の最後の要求に対するものではありません。要求を作り直してください。",
-		"That answer is not to the request that this box made last. Make a new request.",
-	},
-	localapi.CodeSwap: {
-		"暗号化されていないスワップがあるため、鍵を開けません。スワップを止めるか暗号化してください。",
-		"Memory may be written to an unencrypted disk, so the keys stay closed. Switch that swap off or encrypt it.",
-	},
-	localapi.CodeTPM: {
-		"この端末のTPMが応答しないか、初期化または交換されています。担当者に連絡してください。",
-		"The TPM of this box does not answer, was cleared, or is another one. Call whoever looks after the box.",
-	},
-	localapi.CodeUnsafe: {
-		"中央の控えに入っていない記録があるため、拠点を閉じられません。送信と控えの完了を待ってください。",
-		"Records are not safe at central yet, so the site is not closed. Let them be sent and backed up first.",
-	},
-	localapi.CodeClosing: {
-		"終わっていない閉鎖処理があります。端末を起動し直すと続きが行われます。",
-		"A closing is not finished. Start the box again to finish it.",
-	},
-	localapi.CodeSocketOnly: {
-		"この変更は、この端末の管理コマンドからだけ行えます。",
-		"Only the box's own command line may change this, over its socket.",
-	},
-	localapi.CodeFileForm: {
-		"このファイルは信頼設定または規則のファイルではないか、壊れています。中央で書き出し直してください。",
-		"The file is no trust bundle or rules, as was asked for, or it is damaged. Export it at central again.",
-	},
-	localapi.CodeRoot: {
-		"この信頼設定の根の鍵は、この端末が信頼している鍵に続くものではありません。取り込みません。",
-		"The bundle's root keys do not follow from those that this box believes. It is not taken.",
-	},
-	localapi.CodeThreshold: {
-		"この信頼設定には、必要な人数の署名がありません。取り込みません。",
-		"Too few holders of root keys signed the bundle. It is not taken.",
-	},
-	localapi.CodeSigner: {
-		"この規則は、署名を認められていない鍵で署名されています。先に新しい信頼設定を取り込んでください。",
-		"The rules are signed by a key that may not sign rules here. Load a newer trust bundle first, if there is one.",
-	},
-	localapi.CodeSignature: {
-		"署名を確認できません。壊れているか、別の用途の署名です。取り込みません。",
-		"A signature does not verify: the file is damaged, or it was signed for another purpose. It is not taken.",
-	},
-	localapi.CodeRollback: {
-		"この信頼設定は、この端末で使ったものより古いため取り込めません。",
-		"The bundle is older than one that was in force here. It is not taken.",
-	},
-	localapi.CodeOlder: {
-		"このファイルは、この端末にあるものより新しくありません。",
-		"The file is not newer than what this box holds.",
-	},
-	localapi.CodeExpired: {
-		"この信頼設定は期限が切れています。中央で新しいものを作成してください。",
-		"The bundle has expired. Have a new one made at central.",
-	},
-	localapi.CodeOtherSite: {
-		"この規則は別の拠点のものです。この拠点の規則を書き出してください。",
-		"The rules are another site's. Export those of this site.",
-	},
-	localapi.CodeBasis: {
-		"法的根拠と矛盾する規則が含まれているため、取り込めません。",
-		"A rule contradicts its legal basis. Nothing of the file is taken.",
-	},
-	localapi.CodeApproval: {
-		"必要な法的な承認が信頼設定にない規則が含まれています。先に承認を含む信頼設定を取り込んでください。",
-		"A rule needs a legal approval that the trust bundle does not carry. Load a bundle that carries it first.",
-	},
-	localapi.CodeNoPrevious: {
-		"戻せる以前の信頼設定がありません。",
-		"No usable trust bundle from before is kept here.",
-	},
-	localapi.CodeReverted: {
-		"すでに以前の信頼設定に戻っています。先へ進むには、より新しいものが必要です。",
-		"The box is back at the trust bundle before already. Only a newer one leads on.",
-	},
-	localapi.CodeRootReplaced: {
-		"以前の信頼設定は、すでに交代した根の鍵で署名されているため、戻せません。",
-		"The trust bundle before was signed by root keys that have been replaced since. The box does not go back to them.",
-	},
-}
+// labels of the counter page, by the names that its template and scripts use.
+var labels = func() map[string]Text {
+	all := maps.Clone(tapLabels)
+	maps.Copy(all, deskLabels)
+	return all
+}()
 
-// labels of the counter page, by the names that the template and counter.js use.
-var labels = map[string]Text{
+// tapLabels are those of taps and of the state of the box.
+var tapLabels = map[string]Text{
 	"title":        {"かざし 窓口", "Kazashi counter"},
 	"skip":         {"結果へ移動", "Skip to the result"},
 	"other_lang":   {"English", "日本語"},
@@ -227,7 +23,7 @@ var labels = map[string]Text{
 
 	"idle":        {"カードを置いてください", "Place a card"},
 	"todo":        {"登録が必要です", "Registration needed"},
-	"todo_say":    {"まだ受付していません。下の「暗証番号を使う手続き」に進んでください。", "Not accepted yet. Go on under “With the PIN” below."},
+	"todo_say":    {"まだ受付していません。下の「手続き」に進んでください。", "Not accepted yet. Go on under “Procedures” below."},
 	"idle_say":    {"マイナンバーカードをリーダーに置いてください。", "Please place your My Number Card on the reader."},
 	"idle_lying":  {"置いたままのカードは、一度外して置き直してください。", "A card that lies there already: take it off and place it again."},
 	"left":        {"カードが置いたままです", "Card left on the reader"},
@@ -263,7 +59,7 @@ var labels = map[string]Text{
 	"typing":     {"先に入力してください", "Type in first"},
 	"typing_say": {"下の欄に入力してから、カードを置いてください。", "Fill in the fields below, then place the card."},
 
-	"next":           {"暗証番号を使う手続き", "With the PIN"},
+	"next":           {"手続き", "Procedures"},
 	"next_enrol":     {"初めての方の登録", "First-time registration"},
 	"next_pin":       {"暗証番号で確認", "Check with PIN"},
 	"next_enrol_say": {"登録します。結果が出るまで、カードを動かさないでください。", "To register, place the card and leave it until a result shows."},
@@ -271,20 +67,20 @@ var labels = map[string]Text{
 	"next_left":      {"残り {n} 秒", "{n} s left"},
 	"next_wait":      {"カードを待っています", "Waiting for the card"},
 	"next_wait_say": {
-		"リーダーに置いてください。すでに置いてあるカードは、一度外して置き直してください。時間が過ぎると、入力した暗証番号を消して、ふだんのかざしに戻ります。",
-		"Place it on the reader. A card that lies there already: lift it and lay it again. When the time is over, the PIN is wiped and the next card is an ordinary tap.",
+		"リーダーに置いてください。すでに置いてあるカードは、一度外して置き直してください。時間が過ぎると、入力した内容を消して、ふだんのかざしに戻ります。",
+		"Place it on the reader. A card that lies there already: lift it and lay it again. When the time is over, what was typed in is wiped and the next card is an ordinary tap.",
 	},
-	"next_cancelled": {"中止しました。暗証番号は消しました。", "Cancelled. The PIN was wiped."},
-	"next_over":      {"カードを待つのをやめました。暗証番号は消しました。", "No longer waiting for a card. The PIN was wiped."},
-	"next_idle":      {"入力がないため閉じました。暗証番号は消しました。", "Closed, since nothing was typed in. The PIN was wiped."},
+	"next_cancelled": {"中止しました。入力した内容は消しました。", "Cancelled. What was typed in was wiped."},
+	"next_over":      {"カードを待つのをやめました。入力した内容は消しました。", "No longer waiting for a card. What was typed in was wiped."},
+	"next_idle":      {"入力がないため閉じました。入力した内容は消しました。", "Closed, since nothing was typed in. What was typed in before was wiped."},
 	"next_late":      {"カードを読み取っているため、中止できません。結果をお待ちください。", "Too late to cancel: the card is being read. Wait for the result."},
 	"next_failed": {
 		"装置はカードを待っていません。もう一度入力してください。",
 		"The box is not waiting for a card. Type in again.",
 	},
 	"next_unsure": {
-		"装置から返事がありません。届いていれば、装置は長くて1分カードを待ち、その後に暗証番号を消します。",
-		"No answer from the box. If it was reached, it waits for a card for a minute at most, and then wipes the PIN.",
+		"装置から返事がありません。届いていれば、装置は長くて1分カードを待ち、その後に入力した内容を消します。",
+		"No answer from the box. If it was reached, it waits for a card for a minute at most, and then wipes what was typed in.",
 	},
 	"next_lost": {
 		"装置とつながらないため閉じました。この画面に入力した内容は消しました。",
@@ -386,8 +182,8 @@ var labels = map[string]Text{
 	"corrections": {"訂正のお知らせ", "Corrections"},
 	"corrected":   {"訂正", "Corrected"},
 	"correct_stop": {
-		"受付を取り消してください。登録だった場合は、その登録も無効です。",
-		"Take back what was served. If it was a registration, that is void, too.",
+		"受付を取り消してください。登録や番号のひも付けだった場合は、それも無効です。",
+		"Take back what was served. If it was a registration or the linking of a number, that is void, too.",
 	},
 	"correct_not_enrolled": {
 		"センターには、このカードの有効な登録がありません。「初めての方の登録」で登録し直してください。",
@@ -396,37 +192,39 @@ var labels = map[string]Text{
 	"correct_serve": {"受付できる方でした。改めてご案内ください。", "This person could have been served. Please follow up."},
 	"dismiss":       {"確認しました", "Noted"},
 
-	"state":         {"装置の状態", "State of the box"},
-	"line":          {"回線", "Line"},
-	"online":        {"オンライン", "On-line"},
-	"offline":       {"オフライン", "Off-line"},
-	"stopped":       {"停止中", "Stopped"},
-	"since":         {"{t} から", "since {t}"},
-	"heard":         {"最後の応答 {t}", "last answer {t}"},
-	"list":          {"失効リスト", "Revocation list"},
-	"list_number":   {"第 {n} 号", "No. {n}"},
-	"list_of":       {"{t} 時点", "As of {t}"},
-	"list_none":     {"なし", "none"},
-	"list_age":      {"{t} 経過", "{t} old"},
-	"clock":         {"時計", "Clock"},
-	"clock_none":    {"不確か", "Not sure"},
-	"clock_floor":   {"一部確認済み", "Partly checked"},
-	"clock_checked": {"確認済み", "Checked"},
-	"waiting":       {"未送信の記録", "Records waiting"},
-	"waiting_count": {"{n} 件", "{n}"},
-	"readers":       {"カードリーダー", "Card reader"},
-	"readers_count": {"{n} 台", "{n}"},
-	"readers_none":  {"見つかりません", "Not found"},
-	"roster":        {"かざし利用の登録者", "Registered for taps"},
-	"roster_count":  {"{n} 人", "{n}"},
-	"roster_none":   {"センターの名簿は未着", "No list from central yet"},
-	"desk":          {"窓口", "Desk"},
-	"service":       {"サービス", "Service"},
-	"software":      {"ソフトウェア", "Software"},
-	"unit_minute":   {"{n} 分", "{n} min"},
-	"unit_hour":     {"{n} 時間", "{n} h"},
-	"unit_day":      {"{n} 日", "{n} d"},
-	"taps":          {"最近のかざし", "Latest taps"},
+	"state":          {"装置の状態", "State of the box"},
+	"line":           {"回線", "Line"},
+	"online":         {"オンライン", "On-line"},
+	"offline":        {"オフライン", "Off-line"},
+	"stopped":        {"停止中", "Stopped"},
+	"since":          {"{t} から", "since {t}"},
+	"heard":          {"最後の応答 {t}", "last answer {t}"},
+	"list":           {"失効リスト", "Revocation list"},
+	"list_number":    {"第 {n} 号", "No. {n}"},
+	"list_of":        {"{t} 時点", "As of {t}"},
+	"list_none":      {"なし", "none"},
+	"list_age":       {"{t} 経過", "{t} old"},
+	"list_age_least": {"少なくとも {t} 経過", "at least {t} old"},
+	"clock":          {"時計", "Clock"},
+	"clock_none":     {"合っているか不明", "May be wrong"},
+	"clock_floor":    {"センターと未照合", "Not compared with central"},
+	"clock_checked":  {"センターと照合済み", "Compared with central"},
+	"waiting":        {"未送信の記録", "Records waiting"},
+	"waiting_count":  {"{n} 件", "{n}"},
+	"readers":        {"カードリーダー", "Card reader"},
+	"readers_count":  {"{n} 台", "{n}"},
+	"readers_none":   {"見つかりません", "Not found"},
+	"roster":         {"かざし利用の登録者", "Registered for taps"},
+	"roster_count":   {"{n} 人", "{n}"},
+	"roster_none":    {"センターの名簿は未着", "No list from central yet"},
+	"desk":           {"窓口", "Desk"},
+	"service":        {"サービス", "Service"},
+	"software":       {"ソフトウェア", "Software"},
+	"unit_second":    {"{n} 秒", "{n} s"},
+	"unit_minute":    {"{n} 分", "{n} min"},
+	"unit_hour":      {"{n} 時間", "{n} h"},
+	"unit_day":       {"{n} 日", "{n} d"},
+	"taps":           {"最近のかざし", "Latest taps"},
 	"taps_say": {
 		"受付コードは、電話などで一件を言い表すためのものです。個人の番号ではありません。時刻は日本時間です。",
 		"The tap code names one tap, for example on the telephone. It is not a number of the person. Times are Japan's.",

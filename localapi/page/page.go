@@ -1,7 +1,7 @@
 // Package page is the counter page: a shell rendered in one language, and the files that fill it from the live stream.
 //
 // It is read-only after init and safe for concurrent use. It holds no state of a box: everything that changes is drawn by
-// counter.js from the local API, and only from there, so that the page needs no network beyond its box.
+// its scripts from the local API, and only from there, so that the page needs no network beyond its box.
 package page
 
 import (
@@ -27,10 +27,17 @@ var ErrLang = errors.New("language is neither ja nor en")
 
 var shell = template.Must(template.New("counter").Funcs(template.FuncMap{"t": catalog.Label}).Parse(source))
 
+// Parts says what the box can be asked for beside status, taps and next card; what it cannot is left out of the page.
+type Parts struct {
+	Desk bool // staff, presence, links and corrections
+	Keys bool // opening the site's keys
+}
+
 // view is what the shell is rendered from. Other is the language that comes second on the page.
 type view struct {
 	Lang, Other catalog.Lang
 	Book        catalog.Book
+	Parts       Parts
 	Panels      []string // labels of the state of the box, which are also the ids that counter.js fills
 	Columns     []string // labels of the columns of the table of taps
 	Eras        []localapi.Era
@@ -39,7 +46,7 @@ type view struct {
 func newView() view {
 	return view{
 		Book:    catalog.All(),
-		Panels:  []string{"line", "list", "clock", "waiting", "readers", "roster"},
+		Panels:  []string{"line", "list", "clock", "waiting", "readers", "roster", "keys"},
 		Columns: []string{"col_time", "code", "col_first", "col_final", "col_state"},
 		Eras:    localapi.Eras(),
 	}
@@ -54,9 +61,10 @@ type words struct {
 // Both looks a label up for what staff and the person before them read together.
 func (v view) Both(name string) words { return words{v.Lang, v.Other, catalog.Label(name)} }
 
-// Render returns the counter page in lang; Japanese for the empty string, ErrLang for an unknown one.
-func Render(lang string) ([]byte, error) {
+// Render returns the counter page with these parts in lang; Japanese for the empty string, ErrLang for an unknown one.
+func Render(lang string, parts Parts) ([]byte, error) {
 	v := newView()
+	v.Parts = parts
 	switch catalog.Lang(lang) {
 	case "", catalog.Japanese:
 		v.Lang, v.Other = catalog.Japanese, catalog.English

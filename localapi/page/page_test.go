@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -28,7 +29,7 @@ func TestRenderSpeaksTheLanguageAskedFor(t *testing.T) {
 		}
 	}
 	for _, lang := range []string{"fr", "JA", "ja-JP", "<script>"} {
-		if _, err := page.Render(lang); !errors.Is(err, page.ErrLang) {
+		if _, err := page.Render(lang, page.Parts{}); !errors.Is(err, page.ErrLang) {
 			t.Errorf("Render(%q) = %v, want ErrLang", lang, err)
 		}
 	}
@@ -57,7 +58,7 @@ func TestPageCarriesTheWholeBook(t *testing.T) {
 // The policy forbids inline script and style, and everything that another machine would have to serve.
 func TestPageObeysItsOwnPolicy(t *testing.T) {
 	all := map[string]string{"page": render(t, "en")}
-	for _, name := range []string{"counter.js", "next.js", "counter.css", "icon.svg"} {
+	for _, name := range append(scripts(t), "counter.css", "icon.svg") {
 		all[name] = asset(t, name)
 	}
 	for _, banned := range []string{
@@ -76,7 +77,9 @@ func TestPageObeysItsOwnPolicy(t *testing.T) {
 
 func TestEveryLabelIsUsedAndExists(t *testing.T) {
 	var sources strings.Builder
-	sources.WriteString(asset(t, "counter.js") + asset(t, "next.js"))
+	for _, name := range scripts(t) {
+		sources.WriteString(asset(t, name))
+	}
 	for _, file := range []string{"counter.html", "page.go"} {
 		b, err := os.ReadFile(file)
 		if err != nil {
@@ -91,7 +94,7 @@ func TestEveryLabelIsUsedAndExists(t *testing.T) {
 			t.Errorf("label %s is used but not in the catalog", name)
 		}
 	}
-	composed := regexp.MustCompile(`^(clock|state|basis|evidence|era)_|^pin_(auth|input_assist)$|^next_(enrol|pin)(_say)?$|^(online|offline|stopped)$|^correct_not_enrolled$`) // by the words of the API
+	composed := regexp.MustCompile(`^(clock|state|basis|evidence|era)_|^pin_(auth|input_assist)$|^next_(enrol|pin|link|unlink)(_say)?$|^keys_(by_)?(none|locked|open|code|tpm|file|peer|central)$|^can_|^link_(taken|other|none|locked)$|^(online|offline|stopped)$|^correct_not_enrolled$`) // by the words of the API
 	for name := range labels {
 		if !composed.MatchString(name) && !regexp.MustCompile(`["'.]`+name+`\b`).MatchString(sources.String()) {
 			t.Errorf("label %s is in the catalog but not used", name)
@@ -154,11 +157,24 @@ func TestAssetServesItsOwnFilesOnly(t *testing.T) {
 
 func render(t *testing.T, lang string) string {
 	t.Helper()
-	b, err := page.Render(lang)
+	b, err := page.Render(lang, page.Parts{Desk: true, Keys: true})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return string(b)
+}
+
+// scripts are all that the page has.
+func scripts(t *testing.T) (names []string) {
+	t.Helper()
+	paths, err := filepath.Glob("assets/*.js")
+	if err != nil || len(paths) < 2 {
+		t.Fatalf("scripts %q, %v, want several", paths, err)
+	}
+	for _, p := range paths {
+		names = append(names, filepath.Base(p))
+	}
+	return names
 }
 
 func asset(t *testing.T, name string) string {

@@ -38,6 +38,7 @@ type Handler struct {
 	log     *slog.Logger
 	guard   guard
 	mux     *http.ServeMux
+	parts   page.Parts
 	streams chan struct{} // one element for each live stream
 }
 
@@ -47,7 +48,8 @@ var _ http.Handler = (*Handler)(nil)
 func New(c Config) *Handler {
 	h := &Handler{
 		box: c.Box, log: c.Log, guard: guard{hosts: c.Hosts},
-		mux: http.NewServeMux(), streams: make(chan struct{}, MaxStreams),
+		parts: page.Parts{Desk: c.Desk != nil, Keys: c.Keeper != nil},
+		mux:   http.NewServeMux(), streams: make(chan struct{}, MaxStreams),
 	}
 	h.route("/v1/status", nil, h.status)
 	h.route("/v1/taps", []string{"limit"}, h.taps)
@@ -145,7 +147,7 @@ func (h *Handler) healthz(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (h *Handler) page(w http.ResponseWriter, r *http.Request) {
-	html, err := page.Render(r.URL.Query().Get("lang"))
+	html, err := page.Render(r.URL.Query().Get("lang"), h.parts)
 	switch {
 	case errors.Is(err, page.ErrLang):
 		refuse(w, http.StatusBadRequest, localapi.CodeBadParameter)

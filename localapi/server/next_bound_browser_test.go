@@ -157,7 +157,7 @@ func TestBrowserSaysWhatAnEnrolmentIsWorth(t *testing.T) {
 	for _, lang := range []struct{ tag, accepted, enrolled, each, birth, void, central, stop, wrong string }{
 		{
 			"ja", "受付できました", "登録できました", "このサービスは毎回、暗証番号で", "入力した生年月日は使わず", "登録は無効になりました", "センターには、このカードの有効な登録",
-			"その登録も無効です", "この装置にありません",
+			"それも無効です", "この装置にありません",
 		},
 		{
 			"en", "Accepted", "Registered", "This service asks for the PIN each time", "birth date that was typed in was not used", "The registration is void",

@@ -1,12 +1,15 @@
 // The counter page: draws what the box says. Text goes in as text only, never as markup.
-// A PPID lives in this page's memory while it is open, and is written nowhere.
+// A PPID, and a service's own number of somebody, live in this page's memory while it is open, and are written nowhere.
+import { presence, signing } from "/assets/desk.js";
+import { unlocking } from "/assets/keys.js";
 import { procedures } from "/assets/next.js";
+import { drawState, listNumber, listOf } from "/assets/state.js";
+import {
+  $, ask, because, book, clockFormat, clockIs, el, fill, inBoth, joined, label, lang, mark, other, reasonOf, symbolOf, verdictOf, when,
+} from "/assets/words.js";
+import { corrections } from "/assets/work.js";
 
 (() => {
-  const book = JSON.parse(document.getElementById("book").textContent);
-  const lang = document.documentElement.lang;
-  const other = document.documentElement.dataset.other;
-  const symbols = { accepted: "○", provisional: "△", refused: "×", recorded: "●" };
   const shown = 20; // rows of the table
   const verdictStays = 60_000; // ms; then the panel asks for the next card
   const refreshEvery = 15_000; // ms between looks at the status, which also finds a dead connection
@@ -17,52 +20,24 @@ import { procedures } from "/assets/next.js";
   let connected = false;
   let idleTimer = 0;
   let panelTap = ""; // id of the tap in the panel
-  let panelRests = null; // what its verdict rests on, live only
-  let panelEnrol = null; // what an enrolment has left, live only
+  let panelLive = {}; // what its event said beside the tap: what it rests on, what an enrolment or a number came to
   let panelKind = "loading";
   const ppids = new Map(); // tap id → PPID, live only
+  const numbers = new Map(); // tap id → the service's own number of the person, live only
   const seen = new Set(); // tap ids whose verdict was on the panel
-  const noted = new Set(); // tap ids whose correction was dismissed
 
-  const $ = (id) => document.getElementById(id);
-  const label = (name) => book.labels[name][lang];
-  const fill = (name, values) => label(name).replace(/\{(\w)\}/g, (_, k) => values[k]);
   const unregistered = new Set(["not_enrolled", "card_renewed"]);
-  const verdictOf = (o) => book.verdicts[o.verdict] || book.unknown;
-  // because is what a reason means. What central found out later is not what this box knew then.
-  const because = (o, corrected) => (corrected && book.labels["correct_" + o.reason]) || reasonOf(o).say;
-  const reasonOf = (o) => book.reasons[o.reason] || book.unknown;
+  const usedBefore = new Set(["again", "used_already"]);
 
-  function el(tag, attrs, ...children) {
-    const e = document.createElement(tag);
-    for (const [k, v] of Object.entries(attrs || {})) e.setAttribute(k, v);
-    e.append(...children);
-    return e;
-  }
-
-  const format = (options) => new Intl.DateTimeFormat(lang, { timeZone: "Asia/Tokyo", ...options });
-  const clockFormat = format({ hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
-  const minuteFormat = format({ hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
-  const dateFormat = format({ month: "2-digit", day: "2-digit" });
-  const today = (d) => dateFormat.format(d) === dateFormat.format(status ? new Date(status.clock.now) : new Date());
-  function when(text, formatter) {
-    const d = new Date(text);
-    return (today(d) ? "" : dateFormat.format(d) + " ") + formatter.format(d);
-  }
-
-  function age(seconds) {
-    if (seconds < 3600) return fill("unit_minute", { n: Math.max(0, Math.floor(seconds / 60)) });
-    if (seconds < 48 * 3600) return fill("unit_hour", { n: Math.floor(seconds / 3600) });
-    return fill("unit_day", { n: Math.floor(seconds / 86400) });
-  }
-
-  // said joins what there is of several texts, in each language.
-  const said = (...texts) => Object.fromEntries([lang, other].map((l) => [l, texts.filter(Boolean).map((t) => t[l]).join(l === "ja" ? "" : " ")]));
-
-  const staff = procedures({ book, lang, other, $, el, label, fill, changed: () => {
-    const ours = ["next", "typing"].includes(panelKind);
-    if (ours || (!["reading", "lost"].includes(panelKind) && (staff.waits() || staff.typing()))) idle();
-  } });
+  const again = () => {
+    const ours = ["next", "typing", "sign"].includes(panelKind);
+    if (ours || panelKind === "idle" || (!["reading", "lost"].includes(panelKind) && (staff.waits() || staff.typing()))) idle();
+  };
+  const keys = unlocking({ changed: () => check() });
+  const desk = signing({ keys, changed: again });
+  const people = presence({ keys });
+  const work = corrections({ desk, keys, taps: () => taps });
+  const staff = procedures({ desk, changed: again });
 
   // panel
 
@@ -89,6 +64,10 @@ import { procedures } from "/assets/next.js";
     const problem = status && status.problem;
     if (problem) return failure(problem);
     const next = staff.waits();
+    if (desk.missing()) { // a tap now would be refused
+      const say = keys.open() ? book.labels.sign_first_say : book.labels.sign_locked_say;
+      return panel("sign", "①", book.labels.sign_first, say);
+    }
     if (staff.typing()) return panel("typing", "①", book.labels.typing, book.labels.typing_say); // a card now would be an ordinary tap
     if (next && lying(next.reader)) return panel("next", "②", book.labels.next_lift, book.labels.next_lift_say);
     if (next) return panel("next", "②", book.labels.idle, book.labels["next_" + next.kind + "_say"]);
@@ -123,15 +102,13 @@ import { procedures } from "/assets/next.js";
     if (tap.final) {
       parts.push(el("span", { class: "note" }, label("col_final") + ": ", mark(tap.final), " " + reasonOf(tap.final).name[lang]));
     }
-    if (panelRests) parts.push(el("span", { class: "rests" }, rests(panelRests)));
+    const number = numbers.get(tap.tap);
+    if (number) parts.splice(2, 0, el("span", {}, label("number") + " ", el("span", { class: "number" }, number)));
+    if (panelLive.rests) parts.push(el("span", { class: "rests" }, rests(panelLive.rests)));
     const ppid = ppids.get(tap.tap);
     if (ppid) parts.push(el("span", {}, label("ppid") + " ", el("span", { class: "ppid" }, ppid)));
     return parts;
   }
-
-  // A revocation set is known to people by the time of its lists; its number is for whoever compares two.
-  const listOf = (l) => fill("list_of", { t: when(l.this_update, minuteFormat) });
-  const listNumber = (l) => [fill("list_age", { t: age(l.age_seconds) }), fill("list_number", { n: l.number })];
 
   function rests(r) {
     const word = (name) => (book.labels[name] || book.unknown.name)[lang];
@@ -141,61 +118,53 @@ import { procedures } from "/assets/next.js";
   }
 
   // What an enrolment came to: the name it gets on the panel, and what the next visit needs.
-  function enrolment(o, corrected) {
-    if (!panelEnrol) return { name: verdictOf(o).name, why: null };
+  function enrolment(o, corrected, enrol) {
     if (o.verdict === "refused") return { name: verdictOf(o).name, why: corrected && book.labels.enrol_void };
-    const attested = panelEnrol.attributes && book.labels.attested;
-    if (panelEnrol.pin_each_time) {
-      return { name: (attested ? book.labels.enrolled : verdictOf(o).name), why: said(book.labels.each_time, attested || book.labels.no_birth) };
+    const attested = enrol.attributes && book.labels.attested;
+    if (enrol.pin_each_time) {
+      return { name: (attested ? book.labels.enrolled : verdictOf(o).name), why: joined(book.labels.each_time, attested || book.labels.no_birth) };
     }
-    if (panelEnrol.bound) {
-      return { name: o.verdict === "provisional" ? book.labels.enrolled_now : book.labels.enrolled, why: said(book.labels.bound, attested) };
+    if (enrol.bound) {
+      return { name: o.verdict === "provisional" ? book.labels.enrolled_now : book.labels.enrolled, why: joined(book.labels.bound, attested) };
     }
-    const hindrance = panelEnrol.hindrance && (book.reasons[panelEnrol.hindrance] || book.unknown).say;
-    return { name: verdictOf(o).name, why: said(book.labels.unbound, hindrance, attested) };
+    const hindrance = enrol.hindrance && (book.reasons[enrol.hindrance] || book.unknown).say;
+    return { name: verdictOf(o).name, why: joined(book.labels.unbound, hindrance, attested) };
   }
 
-  function showTap(tap, rests, enrol) {
-    panelRests = rests || (panelTap === tap.tap ? panelRests : null);
-    panelEnrol = enrol || (panelTap === tap.tap ? panelEnrol : null);
+  // What became of a number: served is one thing, linked another.
+  function linking(o, corrected, link) {
+    if (o.verdict === "refused") return { name: verdictOf(o).name, why: book.labels[corrected ? "link_void" : "link_unchanged"] };
+    if (link.done) return { name: link.unlink ? book.labels.unlinked : link.why === "already" ? book.labels.link_already : book.labels.linked, why: null };
+    const why = link.why ? book.labels["link_" + link.why] || book.unknown.say : book.labels.link_unchanged;
+    return { name: link.unlink ? book.labels.not_unlinked : book.labels.not_linked, why, kind: "todo", symbol: "▷", say: book.labels.not_linked_say };
+  }
+
+  function cameTo(o, corrected) {
+    if (panelLive.enrolled) return enrolment(o, corrected, panelLive.enrolled);
+    if (panelLive.linked) return linking(o, corrected, panelLive.linked);
+    return { name: verdictOf(o).name, why: null };
+  }
+
+  function usedText(o) {
+    const used = panelLive.rests && panelLive.rests.used;
+    return used && usedBefore.has(o.reason) ? inBoth(book.labels.used_at, { t: when(used, clockFormat) }) : null;
+  }
+
+  function showTap(tap, live) {
+    panelLive = live || (panelTap === tap.tap ? panelLive : {});
     const o = tap.corrected && tap.final ? tap.final : tap.first;
-    const s = verdictOf(o);
-    const { name, why } = enrolment(o, tap.corrected);
-    const reason = o.reason !== "in_order" && because(o, tap.corrected);
+    const { name, why, kind, symbol, say } = cameTo(o, tap.corrected);
+    const reason = joined(o.reason !== "in_order" && because(o, tap.corrected), usedText(o));
     // Nothing is wrong with somebody who has yet to register: no red cross for them.
-    if (unregistered.has(o.reason) && !tap.corrected) panel("todo", "▷", book.labels.todo, book.labels.todo_say, said(reason, why), foot(tap));
-    else panel(o.verdict, symbols[o.verdict] || "？", name, s.say, said(reason, why), foot(tap));
+    if (unregistered.has(o.reason) && !tap.corrected) panel("todo", "▷", book.labels.todo, book.labels.todo_say, joined(reason, why), foot(tap));
+    else panel(kind || o.verdict, symbol || symbolOf(o), name, say || verdictOf(o).say, kind ? joined(why, reason) : joined(reason, why), foot(tap));
     panelTap = tap.tap;
     seen.add(tap.tap);
     idleTimer = setTimeout(idle, verdictStays);
   }
 
-  // corrections
-
-  function drawCorrections() {
-    const open = taps.filter((t) => t.corrected && t.final && !noted.has(t.tap));
-    const known = new Map([...$("correction-list").children].map((li) => [li.dataset.tap, li]));
-    for (const [id, li] of known) if (!open.some((t) => t.tap === id)) li.remove();
-    for (const t of open) if (!known.has(t.tap)) $("correction-list").append(correction(t));
-    $("corrections").hidden = open.length === 0;
-  }
-
-  function correction(tap) {
-    const todo = tap.final.verdict === "refused" ? "correct_stop" : "correct_serve";
-    const button = el("button", { type: "button" }, label("dismiss"));
-    button.addEventListener("click", () => { noted.add(tap.tap); drawCorrections(); $("result").focus(); });
-    return el("li", { "data-tap": tap.tap },
-      el("div", {},
-        el("p", {}, el("span", { class: "spoken" }, tap.spoken), " ", el("span", { class: "time" }, when(tap.time, clockFormat)), "  ",
-          mark(tap.first), " → ", mark(tap.final)),
-        el("p", {}, el("strong", {}, label(todo)), " ", because(tap.final, true)[lang]),
-        el("p", { lang: other }, el("strong", {}, book.labels[todo][other]), " ", because(tap.final, true)[other])),
-      button);
-  }
-
   // table
 
-  const mark = (o) => el("span", { class: "mark", "data-kind": o.verdict, "data-symbol": symbols[o.verdict] || "？" }, verdictOf(o).name[lang]);
   const outcome = (o) => [mark(o), el("small", {}, reasonOf(o).name[lang])];
 
   function cell(name, ...children) {
@@ -208,6 +177,8 @@ import { procedures } from "/assets/next.js";
     const ppid = ppids.get(tap.tap);
     if (ppid) final.push(el("small", {}, label("ppid") + " ", el("span", { class: "ppid" }, ppid)));
     const first = outcome(tap.first);
+    const number = numbers.get(tap.tap);
+    if (number) first.push(el("small", {}, label("number") + " ", el("span", { class: "number" }, number)));
     if (tap.restored) first.push(el("small", {}, "↻ " + label("restored")));
     const tr = el("tr", { "data-tap": tap.tap },
       cell("col_time", el("span", { class: "time" }, when(tap.time, clockFormat))),
@@ -221,7 +192,7 @@ import { procedures } from "/assets/next.js";
   function drawTaps() {
     $("taps").replaceChildren(...taps.map(row));
     $("taps-none").hidden = taps.length > 0;
-    drawCorrections();
+    work.draw();
   }
 
   let drawing = false;
@@ -234,7 +205,8 @@ import { procedures } from "/assets/next.js";
   function list(newest) {
     taps = newest;
     const listed = new Set(taps.map((t) => t.tap));
-    for (const kept of [ppids, seen, noted]) for (const id of kept.keys()) if (!listed.has(id)) kept.delete(id);
+    work.forget(listed);
+    for (const kept of [ppids, numbers, seen]) for (const id of kept.keys()) if (!listed.has(id)) kept.delete(id);
     drawSoon();
   }
 
@@ -246,61 +218,24 @@ import { procedures } from "/assets/next.js";
 
   // state of the box
 
-  function fact(id, text, small, warn) {
-    $(id).replaceChildren(text, ...[small].flat().filter(Boolean).map((s) => el("small", {}, s)));
-    $("box-" + id).toggleAttribute("data-warn", Boolean(warn));
-  }
-
   function drawStatus(s) {
     if (status && status.software !== s.software) return location.reload(); // a newer program brings a newer page
     const hadProblem = status && status.problem;
     status = s;
-    document.body.dataset.mode = s.mode;
-    $("practice").hidden = !s.service.practice;
-    $("place").textContent = [s.site, label("desk") + " " + s.desk, label("service") + " " + s.service.id].join(" ｜ ");
-    $("software").textContent = label("software") + " " + s.software;
-    const mode = (s.mode === "online" ? "● " : s.mode === "offline" ? "○ " : "■ ") + label(s.mode);
-    fact("line", s.line.up ? "● " + label("online") : "○ " + label("offline"), [s.line.since ? fill("since", { t: when(s.line.since, minuteFormat) }) : "",
-      s.line.heard ? fill("heard", { t: when(s.line.heard, clockFormat) }) : ""], !s.line.up);
-    drawBrief(s, mode);
-    drawTrouble(s.line.trouble);
-    if (s.list) fact("list", listOf(s.list), listNumber(s.list), s.list.age_seconds > 86400);
-    else fact("list", label("list_none"), "", true);
-    fact("clock", book.labels["clock_" + s.clock.confidence][lang], minuteFormat.format(new Date(s.clock.now)), s.clock.confidence !== "checked");
-    fact("waiting", fill("waiting_count", { n: s.waiting.records }),
-      s.waiting.oldest ? fill("since", { t: when(s.waiting.oldest, minuteFormat) }) : "", s.waiting.records > 0 && s.mode !== "online");
+    clockIs(s.clock.now);
+    keys.status(s.keys);
+    drawState(s);
     const readers = s.readers || [];
-    fact("readers", readers.length ? fill("readers_count", { n: readers.length }) : label("readers_none"),
-      readers.map((r) => r.name), readers.length === 0);
-    const roster = s.roster || { number: 0, people: 0 };
-    fact("roster", fill("roster_count", { n: roster.people }), roster.number ? fill("list_number", { n: roster.number }) : label("roster_none"));
     for (const name of laid) if (!readers.some((r) => r.name === name && r.card)) laid.delete(name);
+    desk.status(s);
+    people.status(s);
+    work.status(s);
     staff.status(s);
     if (panelKind === "left" && !laid.size) idle();
     if (s.problem ? panelKind !== "reading" : hadProblem && panelKind === "failure") idle();
   }
 
-  // What a librarian must see whatever the panel says: the line, and how much waits.
-  function drawBrief(s, mode) {
-    const waits = s.mode !== "online" && s.waiting.records > 0;
-    $("brief").textContent = mode + (waits ? " ｜ " + label("waiting") + " " + fill("waiting_count", { n: s.waiting.records }) : "");
-    $("brief").toggleAttribute("data-warn", s.mode !== "online");
-  }
-
-  function drawTrouble(code) {
-    const s = code && (book.troubles[code] || book.unknown);
-    $("trouble").hidden = !s;
-    const said = (l) => [el("strong", {}, "⚠ " + s.name[l]), " " + s.say[l]];
-    $("trouble").replaceChildren(...(s ? [el("span", {}, ...said(lang)), el("span", { lang: other }, ...said(other))] : []));
-  }
-
   // the box's answers and events
-
-  async function ask(path) {
-    const answer = await fetch(path, { cache: "no-store", signal: AbortSignal.timeout(5000) });
-    if (!answer.ok) throw new Error(String(answer.status));
-    return answer.json();
-  }
 
   let asking = null;
   let askAgain = false;
@@ -322,7 +257,7 @@ import { procedures } from "/assets/next.js";
     const newest = taps[0];
     const recent = newest && Date.parse(status.clock.now) - Date.parse(newest.time) < verdictStays;
     if (newest && !staff.waits() && !seen.has(newest.tap) && (newest.restored || ((wasOpen || lying()) && recent))) return showTap(newest);
-    if (["loading", "lost", "reading", "next"].includes(panelKind)) idle();
+    if (["loading", "lost", "reading", "next", "sign"].includes(panelKind)) idle();
   }
 
   function lost() {
@@ -332,6 +267,7 @@ import { procedures } from "/assets/next.js";
     $("brief").textContent = "";
     panelTap = "";
     staff.lost();
+    desk.lost();
     panel("lost", "⋯", book.labels.lost, book.labels.lost_say);
   }
 
@@ -339,11 +275,18 @@ import { procedures } from "/assets/next.js";
     status: (e) => { told++; drawStatus(e.status); refreshTaps(); },
     card_present: (e) => { staff.laid(e.reader); moved(e.reader, true); panel("reading", "▣", book.labels.present, book.labels.reading_say); },
     reading: () => panel("reading", "▣", book.labels.reading, book.labels.reading_say),
-    card_removed: (e) => { moved(e.reader, false); if (["reading", "left", "idle", "next", "typing"].includes(panelKind)) idle(); },
+    card_removed: (e) => { moved(e.reader, false); if (["reading", "left", "idle", "next", "typing", "sign"].includes(panelKind)) idle(); },
     read_failed: (e) => { staff.answered(e.reader, e.failure); failure(e.failure, e.tries, e.tries_of); },
-    verdict: (e) => { staff.answered(e.reader); showTap(e.tap, e.rests, e.enrolled); keep(e.tap); },
+    verdict: (e) => {
+      staff.answered(e.reader, "", e);
+      if (e.number) numbers.set(e.tap.tap, e.number);
+      showTap(e.tap, { rests: e.rests, enrolled: e.enrolled, linked: e.linked });
+      keep(e.tap);
+      people.refresh();
+    },
     settled: (e) => {
       if (e.ppid) ppids.set(e.tap.tap, e.ppid);
+      if (e.tap.corrected) work.refresh();
       if (panelTap === e.tap.tap) showTap(e.tap);
       keep(e.tap);
     },
@@ -360,6 +303,8 @@ import { procedures } from "/assets/next.js";
       if (connected) return;
       connected = true; // the first event of a stream is the status: the box is back
       $("lost").hidden = true;
+      work.refresh();
+      people.refresh();
       await refreshTaps();
       afterGap(opened);
       opened = true;

@@ -1,19 +1,21 @@
-// The staff panel for what needs the PIN: registration and check. It asks the box by /v1/next-card and draws what the box says.
-// A PIN stands in its field while it is typed in, and nowhere once it was sent, given up or left alone.
+// The staff panel for what is done with the next card: registration, check with the PIN, and the service's own number of somebody. It asks
+// the box by /v1/next-card and draws what the box says. What is typed in stands in its field until it was sent, given up or left alone, and
+// nowhere afterwards.
+import { birthDate, birthSaid, erasOf, everyEra } from "/assets/birth.js";
+import { $, book, call, el, fill, inBoth, joined, reasonOf, say } from "/assets/words.js";
 
 const forgetAfter = 60_000; // ms without a key once something was typed in; then the form closes
 const awayAfter = 20_000; // ms with the focus elsewhere, likewise
 const askedAgain = 120_000; // ms after a card that failed for its era or birth date: the next enrolment is that person's
 
-// eras and their first days, as reader/mynumber has them.
-const eras = [["meiji", "18680125"], ["taisho", "19120730"], ["showa", "19261225"], ["heisei", "19890108"], ["reiwa", "20190501"]];
+const nextPath = "/v1/next-card";
 
 // procedures makes the panel. changed is called when the form opens or closes, and when the box begins or ends to wait.
-export function procedures({ book, lang, other, $, el, label, fill, changed }) {
+export function procedures({ desk, changed }) {
   const form = $("next-form");
   const openers = [...$("next-openers").querySelectorAll("button")];
   const pins = [$("pin"), $("input-pin")];
-  const typed = [...pins, $("birth")];
+  const typed = [...pins, $("birth"), $("number")];
   const holds = () => typed.some((field) => field.value);
   const chosen = (name) => new FormData(form).get(name);
   let kind = ""; // of the open form
@@ -36,9 +38,14 @@ export function procedures({ book, lang, other, $, el, label, fill, changed }) {
   let sureUntil = 0; // a form that opens before then has the birth date confirmed
   let sureOpen = false; // the open form does
   let sureSent = false; // a card is waited for with a birth date that was confirmed
+  let service = { id: "" };
+  let able = []; // what goes now
+  let pinToo = false; // the service wants the PIN for a number as well, as a card has shown
 
-  const both = (t) => [el("span", {}, t[lang]), " ", el("small", { lang: other }, t[other])];
-  const said = (id, t) => $(id).replaceChildren(...(t ? both(t) : []));
+  const links = () => kind === "link" || kind === "unlink";
+  const wantsPIN = () => !links() || ((service.basis === "pin" || pinToo) && !cardless());
+  const cardless = () => kind === "unlink" && Boolean($("number").value);
+  const day = () => birthDate(Date.now() + ahead);
 
   // the form
 
@@ -59,7 +66,7 @@ export function procedures({ book, lang, other, $, el, label, fill, changed }) {
     eraOpen = sureOpen = false;
     draw();
     fault(null);
-    said("next-notice", notice);
+    say("next-notice", notice);
     if (inside && opener) opener.focus();
     changed();
   }
@@ -72,18 +79,21 @@ export function procedures({ book, lang, other, $, el, label, fill, changed }) {
 
   function open(k) {
     if (kind) quit();
+    const a = able.find((one) => one.what === k || (k === "unlink" && one.what === "link"));
+    if (a && !a.ok) return say("next-notice", joined(book.labels.next_unable, a.why ? reasonOf({ reason: a.why }).say : null));
     kind = k;
     eraOpen = Date.now() < eraUntil;
     sureOpen = Date.now() < sureUntil;
     eraUntil = sureUntil = 0;
     drawReaders();
     for (const radio of readerRadios()) radio.checked = radio.value === lastReader;
-    said("next-notice", null);
-    said("next-form-title", book.labels["next_" + k]);
+    say("next-notice", null);
+    say("next-form-title", book.labels["next_" + k]);
     draw();
     stir();
-    if (kind === "enrol") $("next-form-title").focus();
-    else pins[0].focus();
+    if (kind === "link") $("number").focus(); // a reader of barcodes types into it
+    else if (kind === "pin") pins[0].focus();
+    else $("next-form-title").focus();
     changed();
   }
 
@@ -100,6 +110,13 @@ export function procedures({ book, lang, other, $, el, label, fill, changed }) {
     $("ask-same").hidden = consent !== "yes";
     $("ask-input").hidden = consent !== "yes" || chosen("same") !== "no";
     $("ask-sure").hidden = consent !== "no" || !sureOpen;
+    $("ask-number").hidden = !links();
+    if (links()) {
+      say("number-label", book.labels[kind === "link" ? "number_link" : "number_unlink"]);
+      say("number-say", book.labels[kind === "link" ? "number_link_say" : "number_unlink_say"]);
+    }
+    $("ask-pins").hidden = $("next-self").hidden = !wantsPIN();
+    say("next-go", book.labels[cardless() ? "go_unlink" : "go"]);
     drawEra();
   }
 
@@ -117,12 +134,8 @@ export function procedures({ book, lang, other, $, el, label, fill, changed }) {
   // erasToAsk are those that the birth date leaves open. Of a date that only the card says, every era.
   function erasToAsk() {
     const consent = kind === "enrol" && chosen("consent");
-    if (consent === "yes" && eraOpen) return eras.map(([era]) => era);
-    const b = consent === "no" && birthDate();
-    if (!b || b.whole) return [];
-    const [first, last] = (b.month === "00" ? ["0101", "1231"] : [b.month + "01", b.month + "31"]).map((day) => b.year + day);
-    const possible = eras.filter(([, from], i) => from <= last && (i + 1 === eras.length || first < eras[i + 1][1]));
-    return possible.length > 1 ? possible.map(([era]) => era) : [];
+    if (consent === "yes" && eraOpen) return everyEra;
+    return consent === "no" ? erasOf(day()) : [];
   }
 
   function drawEra() {
@@ -136,7 +149,7 @@ export function procedures({ book, lang, other, $, el, label, fill, changed }) {
   }
 
   function fault(gap) {
-    said("next-fault", gap && gap[0]);
+    say("next-fault", gap && gap[0]);
     for (const field of typed) {
       if (gap && gap[1] === field) field.setAttribute("aria-invalid", "true");
       else field.removeAttribute("aria-invalid");
@@ -152,25 +165,14 @@ export function procedures({ book, lang, other, $, el, label, fill, changed }) {
     inactive = setTimeout(forget, forgetAfter);
   }
 
-  // birthDate is null unless the eight digits can be a birth date; month and day may be unknown.
-  function birthDate() {
-    const [, y, m, d] = /^(\d{4})(\d\d)(\d\d)$/.exec($("birth").value) || [];
-    if (!y || y < "1868" || m > "12" || d > "31") return null;
-    if (m === "00" || d === "00") return { year: y, month: m, whole: null };
-    const date = new Date(Date.UTC(y, m - 1, d));
-    return date.getUTCDate() === Number(d) && date.getTime() <= Date.now() + ahead ? { year: y, whole: date } : null;
+  // narrow undoes what an input method makes of a reader of barcodes: wide letters and spaces.
+  function narrow(field) {
+    const text = field.value.replace(/[\uff01-\uff5e]/g, (c) => String.fromCharCode(c.charCodeAt(0) - 0xfee0));
+    if (text !== field.value) field.value = text;
   }
 
-  // The era year stands on the card: whoever sees it here knows that the western year is right.
   function drawEcho() {
-    const b = birthDate();
-    const long = (locale) => new Intl.DateTimeFormat(locale, { dateStyle: "long", timeZone: "UTC" }).format(b.whole);
-    const era = () => {
-      const parts = new Intl.DateTimeFormat(lang + "-u-ca-japanese", { era: "long", year: "numeric", timeZone: "UTC" }).formatToParts(b.whole);
-      if (lang === "ja") return parts.map((p) => p.value).join("");
-      return ["era", "year"].map((type) => parts.find((p) => p.type === type).value).join(" ");
-    };
-    $("birth-echo").textContent = !b ? "" : b.whole ? long(lang) + " (" + era() + ")" : fill("birth_part", { t: b.year });
+    $("birth-echo").textContent = birthSaid(day());
     drawEra();
   }
 
@@ -179,18 +181,21 @@ export function procedures({ book, lang, other, $, el, label, fill, changed }) {
     const enrol = kind === "enrol";
     const consent = chosen("consent");
     const four = (field) => /^\d{4}$/.test(field.value);
-    if (readers.length > 1 && !chosen("reader")) return [book.labels.need_reader, readerRadios()[0]];
+    if (readers.length > 1 && !cardless() && !chosen("reader")) return [book.labels.need_reader, readerRadios()[0]];
     if (enrol && !consent) return [book.labels.need_consent, form.elements.consent[0]];
-    if (enrol && consent === "no" && !birthDate()) return [book.labels.need_birth, $("birth")];
+    if (enrol && consent === "no" && !day()) return [book.labels.need_birth, $("birth")];
     if (erasToAsk().length && !chosen("era")) return [book.labels.need_era, [...form.elements.era].find((radio) => !radio.closest("label").hidden)];
     if (enrol && consent === "yes" && !chosen("same")) return [book.labels.need_same, form.elements.same[0]];
-    if (!four(pins[0])) return [book.labels.need_pin, pins[0]];
+    if (kind === "link" && !$("number").value.trim() || /["\\]/.test($("number").value)) return [book.labels.need_number, $("number")];
+    if (wantsPIN() && !four(pins[0])) return [book.labels.need_pin, pins[0]];
     if (enrol && consent === "yes" && chosen("same") === "no" && !four(pins[1])) return [book.labels.need_input, pins[1]];
     return null;
   }
 
   function request() {
-    const r = { kind, pin: pins[0].value };
+    const r = { kind };
+    if (wantsPIN()) r.pin = pins[0].value;
+    if (kind === "link") r.number = $("number").value.trim();
     if (readers.length > 1) r.reader = lastReader = chosen("reader");
     if (kind !== "enrol") return r;
     r.attributes = chosen("consent") === "yes";
@@ -206,6 +211,7 @@ export function procedures({ book, lang, other, $, el, label, fill, changed }) {
     fault(gap);
     if (gap) return gap[1].focus();
     if (sending) return;
+    if (cardless()) return takeBack();
     const asking = request();
     const body = JSON.stringify(asking);
     eraSent = Boolean(asking.era);
@@ -215,38 +221,50 @@ export function procedures({ book, lang, other, $, el, label, fill, changed }) {
     answered = abandoned = false;
     let refused = null;
     try {
-      ({ refused } = await call("PUT", body));
+      refused = ((await call("PUT", nextPath, body)).refused || {}).text || null;
     } catch {
       refused = await unheard();
     }
     sending = false;
     const gone = refused && refused !== book.labels.next_unsure;
     if (gone) asked = own = false;
-    if (abandoned) return gone ? said("next-notice", book.labels.next_cancelled) : cancel();
+    if (abandoned) return gone ? say("next-notice", book.labels.next_cancelled) : cancel();
     if (!kind) return; // the status was quicker
     if (!refused) return close(); // a quick card may be done with already
     fault([refused]);
     stir();
-    pins[0].focus();
+    (kind === "link" ? $("number") : wantsPIN() ? pins[0] : $("next-form-title")).focus();
+  }
+
+  // takeBack has a number name nobody any more, without the card, in the name of whoever is signed in.
+  async function takeBack() {
+    if (!desk.who()) { fault([book.labels.staff_first]); return desk.wants(); }
+    const body = JSON.stringify({ service: service.id, number: $("number").value.trim() });
+    wipe(); // before it leaves
+    draw();
+    sending = true;
+    let refused;
+    try {
+      ({ refused } = await call("DELETE", "/v1/links", body));
+    } catch {
+      refused = { text: book.labels.code_unsure };
+    }
+    sending = false;
+    if (!kind) return;
+    if (!refused) return close(book.labels.unlinked);
+    fault([refused.code === "unknown" ? book.labels.link_none : refused.text, $("number")]);
+    $("number").focus();
   }
 
   // unheard asks what became of a request that was not answered: the box may wait all the same.
   async function unheard() {
     try {
-      const state = await call("GET");
-      if (state.next) return null;
-      return state.refused ? book.labels.next_unsure : book.labels.next_failed;
+      const { value, refused } = await call("GET", nextPath);
+      if (value && value.next) return null;
+      return refused ? book.labels.next_unsure : book.labels.next_failed;
     } catch {
       return book.labels.next_unsure;
     }
-  }
-
-  // call returns what the box waits for, or the reason for which it refuses.
-  async function call(method, body) {
-    const headers = body ? { "Content-Type": "application/json" } : {};
-    const answer = await fetch("/v1/next-card", { method, headers, body, cache: "no-store", signal: AbortSignal.timeout(5000) });
-    const a = await answer.json();
-    return answer.ok ? { next: a.next } : { refused: { ja: a.message_ja, en: a.message_en } };
   }
 
   // waiting
@@ -255,19 +273,20 @@ export function procedures({ book, lang, other, $, el, label, fill, changed }) {
     cancelled = true;
     let notice = null;
     try {
-      const state = await call("DELETE");
-      if (state.next) cancelled = false; // the card is being read, to its end
-      notice = state.refused || (state.next ? book.labels.next_late : next || answered ? null : book.labels.next_cancelled);
+      const { value, refused } = await call("DELETE", nextPath);
+      const goesOn = value && value.next;
+      if (goesOn) cancelled = false; // the card is being read, to its end
+      notice = refused ? refused.text : (goesOn ? book.labels.next_late : next || answered ? null : book.labels.next_cancelled);
     } catch {
       notice = book.labels.next_unsure;
     }
-    if (notice) said("next-notice", notice);
+    if (notice) say("next-notice", notice);
   }
 
   // leave takes back what nobody at this page will lay a card for.
   function leave() {
     wipe();
-    if (own) fetch("/v1/next-card", { method: "DELETE", keepalive: true }).catch(() => {});
+    if (own) fetch(nextPath, { method: "DELETE", keepalive: true }).catch(() => {});
     own = false;
   }
 
@@ -287,17 +306,18 @@ export function procedures({ book, lang, other, $, el, label, fill, changed }) {
     asked = cancelled = false;
     close();
     const where = next.reader ? { ja: "（" + next.reader + "）", en: " (" + next.reader + ")" } : { ja: "", en: "" };
-    said("next-what", { ja: book.labels.next_wait.ja + "：" + book.labels["next_" + next.kind].ja + where.ja,
-      en: book.labels.next_wait.en + ": " + book.labels["next_" + next.kind].en + where.en });
+    const what = book.labels["next_" + next.kind];
+    say("next-what", { ja: book.labels.next_wait.ja + "：" + what.ja + where.ja, en: book.labels.next_wait.en + ": " + what.en + where.en });
     ticking = setInterval(tick, 1000);
-    if (inside) show($("next-cancel"));
+    // Not the button after a number: a reader of barcodes may press Enter twice.
+    if (inside) show(next.kind === "link" ? $("next-what") : $("next-cancel"));
   }
 
   function end(was) {
     const inside = $("next").contains(document.activeElement);
     clearInterval(ticking);
     own = false;
-    said("next-notice", answered ? null : cancelled ? book.labels.next_cancelled : book.labels.next_over);
+    say("next-notice", answered ? null : cancelled ? book.labels.next_cancelled : book.labels.next_over);
     draw();
     if (inside) show(openers.find((b) => b.dataset.next === was.kind) || openers[0]);
   }
@@ -306,6 +326,9 @@ export function procedures({ book, lang, other, $, el, label, fill, changed }) {
   function status(s) {
     const was = next;
     next = s.next || null;
+    service = s.service;
+    able = s.able || [];
+    for (const b of openers) if (["link", "unlink"].includes(b.dataset.next)) b.hidden = !able.some((a) => a.what === "link");
     ahead = Date.parse(s.clock.now) - Date.now();
     const names = (s.readers || []).map((r) => r.name);
     if (names.join("\n") !== readers.join("\n")) {
@@ -325,11 +348,13 @@ export function procedures({ book, lang, other, $, el, label, fill, changed }) {
   form.addEventListener("input", (e) => {
     stir();
     fault(null);
-    if (typed.includes(e.target) && !e.isComposing) {
+    if (e.target.dataset.digits && !e.isComposing) {
       const digits = e.target.value.normalize("NFKC").replace(/\D/g, "").slice(0, e.target.dataset.digits);
       if (digits !== e.target.value) e.target.value = digits;
     }
+    if (e.target === $("number") && !e.isComposing) narrow(e.target);
     if (e.target === $("birth")) $("birth-sure").checked = false; // it was said of another date
+    if (kind === "unlink") draw();
     drawEcho();
   });
   form.addEventListener("keydown", (e) => { if (e.key === "Escape") quit(); else stir(); });
@@ -348,12 +373,13 @@ export function procedures({ book, lang, other, $, el, label, fill, changed }) {
     typing: () => Boolean(kind) && !next,
     laid: (reader) => {
       lastReader = reader;
-      if (!next) said("next-notice", null); // that was the person before
+      if (!next) say("next-notice", null); // that was the person before
     },
     // answered takes where a card was handled, and why it failed; nothing where it became a tap.
-    answered: (reader, failure) => {
+    answered: (reader, failure, e) => {
       if (next && next.reader && next.reader !== reader) return; // an ordinary tap beside the one that is waited for
       answered = true;
+      if (e && e.linked && e.tap.first.reason === "evidence_too_weak") pinToo = true;
       if (!next) own = false;
       const until = (word, sent) => (failure === word || (failure && sent) ? Date.now() + askedAgain : 0);
       eraUntil = until("birth_era", eraSent);
