@@ -40,7 +40,9 @@ func (w *warden) did(what string, s ...localapi.Secret) error {
 func (w *warden) Keys(context.Context) (localapi.Keys, error) {
 	return localapi.Keys{State: localapi.KeysLocked, CodeSet: true, Tries: 7, Wait: 600}, nil
 }
+
 func (w *warden) Unlock(_ context.Context, code localapi.Secret) error { return w.did("unlock", code) }
+
 func (w *warden) SetCode(_ context.Context, old, code localapi.Secret) error {
 	return w.did("code", old, code)
 }
@@ -54,6 +56,7 @@ func (w *warden) RequestKeys(context.Context) (localapi.Exchange, error) {
 func (w *warden) AnswerKeys(_ context.Context, request []byte) (localapi.Exchange, error) {
 	return localapi.Exchange{File: append([]byte("to "), request...), Box: "the other"}, w.did("answer")
 }
+
 func (w *warden) ReceiveKeys(_ context.Context, answer []byte) error {
 	return w.did("receive " + string(answer))
 }
