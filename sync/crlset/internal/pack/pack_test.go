@@ -74,3 +74,39 @@ func sameDigits(t *testing.T, rng *rand.Rand, x *pack.Radix) {
 		}
 	}
 }
+
+func TestPutAndMove(t *testing.T) {
+	rng := rand.New(rand.NewPCG(5, 6))
+	for range 200 {
+		type field struct {
+			v     uint64
+			width uint
+		}
+		var fields []field
+		w := pack.NewWriter(nil)
+		for range rng.IntN(60) {
+			width := uint(rng.IntN(65))
+			fields = append(fields, field{rng.Uint64() & pack.Mask(width), width})
+			w.Put(fields[len(fields)-1].v, width)
+		}
+		b := append(w.Bytes(), make([]byte, 2*pack.Slack)...)
+		lead := uint(rng.IntN(64))
+		moved := pack.NewWriter(nil)
+		moved.Put(0, lead)
+		at := uint(0)
+		for _, f := range fields {
+			if got := pack.Get(b, at, f.width); got != f.v {
+				t.Fatalf("Get() of %d bits = %x, want %x", f.width, got, f.v)
+			}
+			at += f.width
+		}
+		moved.Move(b, 0, at)
+		c := append(moved.Bytes(), make([]byte, 2*pack.Slack)...)
+		for at := lead; len(fields) > 0; fields = fields[1:] {
+			if got := pack.Get(c, at, fields[0].width); got != fields[0].v {
+				t.Fatalf("Get() of %d bits after Move = %x, want %x", fields[0].width, got, fields[0].v)
+			}
+			at += fields[0].width
+		}
+	}
+}
