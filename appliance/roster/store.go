@@ -1,3 +1,9 @@
+// Package roster is who is enrolled at this box's site as central says, kept sealed on the disk, also while there is no line.
+//
+// A [Store] holds segments of people sealed one by one under the site's key, named by a head that central signed. It fetches by the chunk
+// over a bad line, mends what a disk spoilt, and looks people up by references that are keyed: while the site's keys are locked, neither
+// it nor whoever has the disk can say who is enrolled. It decides nothing about a tap, and knows nothing of what was enrolled here and
+// not settled yet: that is package sitebook's.
 package roster
 
 import (
@@ -23,6 +29,8 @@ import (
 
 // Errors of Store. Those of packages roster, segment and sign come with them.
 var (
+	// ErrOlder says that a roster is not newer than the one held.
+	ErrOlder = errors.New("roster is not newer than the one held")
 	// ErrSite says that a roster is another site's.
 	ErrSite = errors.New("roster is another site's")
 	// ErrOffer says that a head is not of the version that was offered, or no roster was.

@@ -348,7 +348,7 @@ func TestP3LockedKnowsNobody(t *testing.T) {
 }
 
 // P9: what the keys in force do not vouch for is out of force; it is in again with them.
-func TestP9ReviewOfTheStore(t *testing.T) {
+func TestP9ReviewTakesOutOfForce(t *testing.T) {
 	s := newSite(t)
 	s.take(s.Publish(true, rostertest.People(0, 5)))
 	s.keys = rostertest.New(t)

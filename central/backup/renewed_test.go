@@ -13,9 +13,6 @@ import (
 	"kazashi.example/sync/certid"
 	"kazashi.example/sync/epoch"
 	"kazashi.example/sync/record"
-	"kazashi.example/sync/roster"
-	"kazashi.example/sync/sign"
-	"kazashi.example/sync/wire"
 )
 
 // P2, design §5.6: who renewed after the backup keeps person, pseudonym and place on the roster, since central asks for renewals before it
@@ -49,7 +46,7 @@ func TestRule6ARenewedPersonSurvivesARestore(t *testing.T) {
 	if got := settle(pin.Tap); got != want || got == "" {
 		t.Fatalf("PPID after the renewal = %q, want %q", got, want)
 	}
-	was := told(t, c, box)
+	was := c.Roster(box)
 
 	c.Check(c.DB.Close())
 	w.Pass(time.Hour)
@@ -61,7 +58,7 @@ func TestRule6ARenewedPersonSurvivesARestore(t *testing.T) {
 	if got := settle(pin.Tap); got != want {
 		t.Errorf("PPID after the restore = %q, want %q", got, want)
 	}
-	now := told(t, c, box)
+	now := c.Roster(box)
 	if now.Version.Compare(was.Version) <= 0 || len(now.Entries) != 1 || !now.Entries[0].Renewed {
 		t.Errorf("roster %v of %d, was %v; want a later one of one renewed person", now.Version, len(now.Entries), was.Version)
 	}
@@ -77,14 +74,4 @@ func cert(t *testing.T, serial ...byte) certid.CertID {
 		t.Fatal(err)
 	}
 	return certid.CertID{Scope: certid.Scope{Hierarchy: certid.HierarchyPractice, Purpose: certid.PurposeAuth}, Serial: s}
-}
-
-func told(t *testing.T, c *simcentral.Central, b *simbox.Box) roster.Set {
-	t.Helper()
-	got, _, _ := c.Poll(b, wire.Poll{})
-	set, err := roster.Open(sign.One{Key: simcentral.Public(t, c.Keys.Sign)}, got.Roster)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return set
 }

@@ -2,8 +2,8 @@
 //
 // It implements uplink.Service over registry, intake and store. What a box is told and must believe later is signed; what it
 // is told is durable before it is told. A PPID leaves only once its row is inside a named backup. A [Line] may be used from
-// any goroutine; it remembers in memory only what each box was told last, so that a poll can wait for news, and the newest rosters, which
-// name people: after a restart every box is told once more, and rosters are made anew. It opens no record.
+// any goroutine; it remembers in memory only what each box was told last, so that a poll can wait for news:
+// after a restart every box is told once more. It opens no record.
 package boxline
 
 import (
@@ -22,7 +22,6 @@ import (
 	"kazashi.example/central/intake"
 	"kazashi.example/central/internal/seldom"
 	"kazashi.example/central/opener"
-	"kazashi.example/central/person"
 	"kazashi.example/central/registry"
 	"kazashi.example/central/sitekeys"
 	"kazashi.example/central/store"
@@ -46,8 +45,6 @@ type Desired interface {
 	Offers(held []wire.HeldSet) []wire.SetOffer
 	// OpenBlob opens a file that was offered. fs.ErrNotExist for what is not there, or no longer.
 	OpenBlob(id wire.BlobID) (*os.File, error)
-	// Serves reports whether any service in force is of a verifier.
-	Serves(v record.VerifierID) bool
 }
 
 // Rosters offers sites' rosters, as files that OpenBlob opens.
@@ -63,7 +60,6 @@ type Config struct {
 	Intake   *intake.Intake
 	Acks     *intake.Acks
 	Rows     opener.Rows
-	People   *person.People
 	Keys     *sitekeys.Keys
 	Desired  Desired
 	Rosters  Rosters
@@ -79,18 +75,8 @@ type Line struct {
 
 	notLetIn *seldom.Line // joins refused
 
-	mu      sync.Mutex // guards peers and rosters
-	peers   map[record.BoxID]*peer
-	rosters map[record.SiteID]madeRoster
-}
-
-// maxRosters bounds the rosters kept in memory; one has at most 4 MiB.
-const maxRosters = 32
-
-// madeRoster is a site's roster as it was made last.
-type madeRoster struct {
-	version rule.Version
-	person.Listed
+	mu    sync.Mutex // guards peers
+	peers map[record.BoxID]*peer
 }
 
 // Peer is what was last heard of a box; lost at a restart.
@@ -121,7 +107,7 @@ var _ uplink.Service = (*Line)(nil)
 
 // New makes a line.
 func New(c Config) *Line {
-	return &Line{Config: c, notLetIn: seldom.New(seldom.Every, c.Now), peers: map[record.BoxID]*peer{}, rosters: map[record.SiteID]madeRoster{}}
+	return &Line{Config: c, notLetIn: seldom.New(seldom.Every, c.Now), peers: map[record.BoxID]*peer{}}
 }
 
 // Peer says what was last heard of a box.

@@ -9,10 +9,8 @@ import (
 
 	"kazashi.example/central/intake"
 	"kazashi.example/central/opener"
-	"kazashi.example/central/person"
 	"kazashi.example/central/store"
 	"kazashi.example/sync/record"
-	"kazashi.example/sync/roster"
 	"kazashi.example/sync/rule"
 	"kazashi.example/sync/sign"
 	"kazashi.example/sync/uplink"
@@ -76,8 +74,6 @@ type lacking struct {
 	verdicts []wire.Verdict
 	digests  map[record.EpochID]intake.Digest
 	subjects []wire.Subject
-	roster   *roster.Set   // nil: the box has it
-	missing  person.Listed // who is left out of it, without the entries
 }
 
 // answer puts together what the box lacks now, and reports whether there is anything.
@@ -97,7 +93,6 @@ func (l *Line) answer(ctx context.Context, b store.Box, p wire.Poll) (wire.Polle
 			return wire.Polled{}, false, fmt.Errorf("signing verdicts: %w", err)
 		}
 	}
-	out.Roster = l.roster(ctx, b, lack)
 	if l.changed(b.ID, lack.digests) || before(p.Acks, lack.central) {
 		held, err := l.Acks.For(ctx, b.ID, p.Epochs)
 		if err != nil {
@@ -120,7 +115,7 @@ func (l *Line) answer(ctx context.Context, b store.Box, p wire.Poll) (wire.Polle
 	l.desired(ctx, &out, b, p)
 	out.Sets = l.offers(b.ID, p)
 	news := out.Ack != nil || out.Verdicts != nil || out.Rules != nil || out.Bundle != nil || out.Subjects != nil ||
-		out.Roster != nil || out.Sets != nil || out.Grant != nil || out.Orders != nil ||
+		out.Sets != nil || out.Grant != nil || out.Orders != nil ||
 		out.RosterOffer.Version.N > 0
 	return out, news, nil
 }
@@ -175,77 +170,10 @@ func (l *Line) look(ctx context.Context, b store.Box, p wire.Poll) (lack lacking
 		if lack.digests, err = l.Acks.Digests(tx, b.ID, p.Epochs); err != nil {
 			return err
 		}
-		if lack.subjects, err = l.subjects(tx, b, p.Subjects); err != nil {
-			return err
-		}
-		return l.lookRoster(ctx, tx, b, p.Roster, &lack)
+		lack.subjects, err = l.subjects(tx, b, p.Subjects)
+		return err
 	})
 	return lack, err
-}
-
-// lookRoster reads the roster of the box's site if the box has not got it. A box that has none is told nothing of a site where nobody ever
-// enrolled. A roster that cannot be read must not keep from the box what else there is for it.
-func (l *Line) lookRoster(ctx context.Context, tx store.Tx, b store.Box, held rule.Version, lack *lacking) error {
-	n, err := tx.RosterNumber(b.Site)
-	if err != nil {
-		return err
-	}
-	now := rule.Version{CentralEpoch: lack.central, N: n + 1}
-	if now.Compare(held) <= 0 || n == 0 && held == (rule.Version{}) {
-		return nil
-	}
-	listed, err := l.listed(tx, b.Site, now)
-	if err != nil {
-		l.Log.ErrorContext(ctx, "a site's roster cannot be read; its boxes go on with what they have", slog.String("site", string(b.Site)),
-			slog.Any("error", err))
-		return nil
-	}
-	lack.roster = &roster.Set{Version: now, Box: b.ID, Entries: listed.Entries}
-	lack.missing = person.Listed{Left: listed.Left, Damaged: listed.Damaged}
-	return nil
-}
-
-// listed makes a site's entries once for each of its numbers: opening thousands of rows takes a second, and every box of the site asks.
-func (l *Line) listed(tx store.Tx, site record.SiteID, now rule.Version) (person.Listed, error) {
-	l.mu.Lock()
-	made, ok := l.rosters[site]
-	l.mu.Unlock()
-	if ok && made.version == now {
-		return made.Listed, nil
-	}
-	listed, err := l.People.Listed(tx, site, l.Desired.Serves)
-	if err != nil {
-		return listed, err
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if _, ok := l.rosters[site]; !ok && len(l.rosters) >= maxRosters {
-		clear(l.rosters)
-	}
-	l.rosters[site] = madeRoster{now, listed}
-	return listed, nil
-}
-
-// roster signs what was read.
-func (l *Line) roster(ctx context.Context, b store.Box, lack lacking) []byte {
-	if lack.roster == nil {
-		return nil
-	}
-	if n := lack.missing.Left; n > 0 {
-		l.Log.WarnContext(ctx, "a site has more people than a roster has room for: the longest enrolled are left out",
-			slog.String("site", string(b.Site)), slog.Int("count", n))
-	}
-	if n := lack.missing.Damaged; n > 0 {
-		l.Log.ErrorContext(ctx, "enrolments are damaged; their people are missing on the site's roster until the newest backup is restored",
-			slog.String("site", string(b.Site)), slog.Int("count", n))
-	}
-	signed, err := lack.roster.Sign(l.Sign)
-	if err != nil {
-		l.Log.ErrorContext(ctx, "a site's roster cannot be signed; its boxes go on with what they have", slog.String("site", string(b.Site)),
-			slog.Any("error", err))
-		return nil
-	}
-	return signed
 }
 
 // changed reports whether any epoch stands otherwise than the box was last told.

@@ -148,7 +148,7 @@ func (d *Daemon) assemble(ctx context.Context) error {
 	}
 	d.line = boxline.New(boxline.Config{
 		Store: d.db, Registry: d.registry, Intake: taking, Acks: intake.NewAcks(d.db, d.keys.Sign, d.now), Rows: d.keys.Rows,
-		People: d.people, Keys: d.siteKeys, Desired: d.wanted, Rosters: d.wanted.people, Bells: d.bells, Sign: d.keys.Sign, Now: d.now, Log: d.log,
+		Keys: d.siteKeys, Desired: d.wanted, Rosters: d.wanted.people, Bells: d.bells, Sign: d.keys.Sign, Now: d.now, Log: d.log,
 	})
 	d.settle(made)
 	d.keeper = backup.New(backup.Config{

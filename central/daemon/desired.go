@@ -53,9 +53,6 @@ func (w wanted) OpenBlob(id wire.BlobID) (*os.File, error) {
 	return f, err
 }
 
-// Serves looks for a rule of the verifier.
-func (w wanted) Serves(v record.VerifierID) bool { return w.policy.Serves(v) }
-
 // services answers what the opener asks of the configuration.
 type services struct {
 	policy  *policy.Policy

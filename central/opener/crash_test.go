@@ -98,7 +98,7 @@ func (s script) check(t *testing.T, c *simcentral.Central, when string) {
 		n.Enrolments != 3 {
 		t.Errorf("%s: counts = %+v, want 6 records of 3 persons, each enrolled, all settled, 2 set aside, no report", when, n)
 	}
-	if set := rosterOf(t, c, s.box); len(set.Entries) != 3 || set.Version.N < 4 || set.Version.N > 6 {
+	if set := c.Roster(s.box); len(set.Entries) != 3 || set.Version.N < 4 || set.Version.N > 6 {
 		t.Errorf("%s: roster %d of %d people, want number 4 to 6, as the second enrolment of one was the later or not, of 3", when,
 			set.Version.N, len(set.Entries))
 	}

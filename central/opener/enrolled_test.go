@@ -47,7 +47,7 @@ func TestTheLaterEnrolmentIsNoMatterOfPoorClocks(t *testing.T) {
 			bring(1, k.first, k.clock)
 			c.World.Pass(30 * day)
 			bring(2, k.second, k.checks)
-			set := rosterOf(t, c, d.box)
+			set := c.Roster(d.box)
 			if len(set.Entries) != 1 || set.Entries[0].Enrolled != taps[k.want] {
 				t.Errorf("the roster of %d does not name enrolment %d", len(set.Entries), k.want)
 			}

@@ -99,7 +99,7 @@ func TestDatabaseNamesNobody(t *testing.T) {
 	if got.Verdicts == nil {
 		t.Fatal("nothing was applied")
 	}
-	if set := rosterOf(t, c, b); len(set.Entries) != 1 || !bytes.Equal(set.Entries[0].Serial, renewed) {
+	if set := c.Roster(b); len(set.Entries) != 1 || !bytes.Equal(set.Entries[0].Serial, renewed) {
 		t.Fatalf("the roster has %d people, want the one enrolled under the new serial", len(set.Entries))
 	}
 	ppid := c.PPID(b, plain.Tap)

@@ -16,10 +16,7 @@ import (
 	"kazashi.example/sync/epoch"
 	"kazashi.example/sync/gate"
 	"kazashi.example/sync/record"
-	"kazashi.example/sync/roster"
 	"kazashi.example/sync/rule"
-	"kazashi.example/sync/sign"
-	"kazashi.example/sync/wire"
 )
 
 var inOrder = gate.Decision{Verdict: record.VerdictAccepted, Reason: record.ReasonInOrder}
@@ -55,20 +52,6 @@ func (d desk) settled(id record.ID) gate.Decision {
 		return gate.Decision{}
 	}
 	return gate.Decision{Verdict: r.Final.Verdict, Reason: r.Final.Reason}
-}
-
-// rosterOf is what a box that has none is told.
-func rosterOf(t *testing.T, c *simcentral.Central, b *simbox.Box) (set roster.Set) {
-	t.Helper()
-	got, _, _ := c.Poll(b, wire.Poll{})
-	if got.Roster == nil {
-		return set
-	}
-	set, err := roster.Open(sign.One{Key: simcentral.Public(t, c.Keys.Sign)}, got.Roster)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return set
 }
 
 // demand sets the least evidence of the one service.

@@ -162,7 +162,7 @@ func TestP3AFalseRenewalHandsOverNoPseudonym(t *testing.T) {
 			if len(all) != 1 || all[0].Kind != store.ConflictBirth || all[0].Person != 1 || all[0].Other != 2 {
 				t.Errorf("conflicts = %+v, want one for the birth date", all)
 			}
-			set := rosterOf(t, c, d.box)
+			set := c.Roster(d.box)
 			for _, e := range set.Entries {
 				if mine := e.Enrolled == kept.Tap; mine && (e.Serial[1] != 1 || e.Renewed) || !mine && (e.Serial[1] != 3 || e.Birth.Date != k.birth) {
 					t.Errorf("entry under serial %x, renewed %v: want each under their own line", e.Serial, e.Renewed)

@@ -26,7 +26,6 @@ import (
 	"kazashi.example/sync/certid"
 	"kazashi.example/sync/epoch"
 	"kazashi.example/sync/record"
-	"kazashi.example/sync/wire"
 )
 
 // day is when made-up renewals happen.
@@ -92,7 +91,7 @@ func TestOverARenewalAPersonStaysThePerson(t *testing.T) {
 	default:
 		t.Error("the box whose roster changed was not rung for")
 	}
-	if got, _, _ := c.Poll(b, wire.Poll{}); got.Roster == nil {
+	if got := c.Roster(b); len(got.Entries) != 1 || !got.Entries[0].Renewed {
 		t.Error("the box is not told the new roster")
 	}
 	renewed := simbox.Known(t, 0x31, 1).Renewed(t, 0x31, 2)

@@ -246,8 +246,6 @@ type Enrolments interface {
 
 // Rosters count what changed of the people enrolled at each site, so that what boxes are told can be made anew.
 type Rosters interface {
-	// RosterNumber counts the changes of a site's roster; 0 if nobody ever enrolled there.
-	RosterNumber(site record.SiteID) (uint64, error)
 	// RosterStates lists every site that has a box or ever had an enrolment.
 	RosterStates() ([]RosterState, error)
 	// ChangeRoster counts a change of what a site's roster says of an enrolment.

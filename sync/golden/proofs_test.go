@@ -16,6 +16,7 @@ import (
 	"kazashi.example/sync/roster"
 	"kazashi.example/sync/rule"
 	"kazashi.example/sync/sign"
+	"kazashi.example/sync/sitekey"
 	"kazashi.example/sync/wire"
 )
 
@@ -51,26 +52,31 @@ func cardValue() content.Record {
 	return r
 }
 
-func rosterValue() roster.Set {
-	return roster.Set{Version: rule.Version{CentralEpoch: 1, N: 6}, Box: boxID, Entries: []roster.Entry{
-		{
-			Hierarchy: 3, Serial: []byte{0x12, 0x34, 0x56}, Verifier: "city.example", Enrolled: tap1,
-			Birth: roster.Birth{Date: "19800217", Form: 1}, Key: []byte{0x30, 1},
-		},
-		{
-			Hierarchy: 3, Serial: []byte{0x12, 0x34, 0x57}, Verifier: "city.example", Enrolled: tap2,
-			Birth: roster.Birth{Date: "19890100", Form: 2, Era: 3}, Key: []byte{0x30, 2}, Renewed: true,
-		},
+func rosterValue() roster.Head {
+	return roster.Head{Version: rule.Version{CentralEpoch: 1, N: 6}, Site: "branch-1", Made: 1_700_000_000, People: 3, Parts: []roster.Part{
+		{Root: roster.Root{0xaa}, Size: 99, Generation: sitekey.Generation{ID128: record.ID128{0x51}}, Entries: 1, Gone: 1},
+		{Root: roster.Root{0xbb}, Size: 70_000, Generation: sitekey.Generation{ID128: record.ID128{0x52}}, Entries: 3},
 	}}
+}
+
+// personValue is an entry as it is sealed.
+func personValue() roster.Entry {
+	return roster.Entry{
+		Hierarchy: 3, Serial: []byte{0x12, 0x34, 0x56}, Verifier: "city.example", Enrolled: tap1,
+		Birth: roster.Birth{Date: "19890100", Form: 2, Era: 3}, Key: []byte{0x30, 1}, Renewed: true, PINDay: 20_000,
+		Services: []roster.Service{{ID: "library-loan", PPID: "MADEUP", Number: "L-1", Linked: tap2}},
+	}
 }
 
 func proofValues() map[string]any {
 	return map[string]any{
 		"challenge, PIN":     message(challengeValue(proof.PurposePIN, nil)),
 		"challenge, card":    message(challengeValue(proof.PurposeCard, nonceOfCentral)),
-		"content, enrolment": enrolmentValue(), "content, card": cardValue(), "roster": rosterValue(),
-		"poll with a roster":   wire.Poll{Roster: rule.Version{CentralEpoch: 1, N: 6}},
-		"polled with a roster": wire.Polled{CentralEpoch: 1, Roster: []byte{5}},
+		"content, enrolment": enrolmentValue(), "content, card": cardValue(), "roster": rosterValue(), "roster entry": personValue(),
+		"poll with a roster": wire.Poll{Roster: rule.Version{CentralEpoch: 1, N: 6}},
+		"polled with a roster": wire.Polled{CentralEpoch: 1, RosterOffer: wire.RosterOffer{
+			Version: rule.Version{CentralEpoch: 1, N: 6}, Head: wire.Blob{ID: wire.BlobID{0xcc}, Size: 5}, Segments: []wire.Blob{{ID: wire.BlobID{0xaa}, Size: 131}},
+		}},
 	}
 }
 
@@ -103,13 +109,20 @@ func proofsByHand() map[string][]string {
 			"11 a3 01 6c", text("city.example"), "02 42 c5c5", "03 50", t1,
 		},
 		"roster": {
-			"a3", "01 a2 01 01 02 06", "02 50", box, "03 82",
-			"a6", "01 03", "02 43 123456", "03 6c", text("city.example"), "04 50", t1, "05 a2 01 68", text("19800217"), "02 01", "06 42 3001",
-			"a7", "01 03", "02 43 123457", "03 6c", text("city.example"), "04 50", t2, "05 a3 01 68", text("19890100"), "02 02", "03 03",
-			"06 42 3002", "07 f5",
+			"a5", "01 a2 01 01 02 06", "02 68", text("branch-1"), "03 1a 6553f100", "04 82",
+			"a5", "01 58 20 aa", zeroes(31), "02 18 63", "03 50 51", zeroes(15), "04 01", "05 01",
+			"a4", "01 58 20 bb", zeroes(31), "02 1a 00011170", "03 50 52", zeroes(15), "04 03",
+			"05 03",
 		},
-		"poll with a roster":   {"a9", "01 a2 01 00 02 00", "02 a2 01 00 02 00", "03 a2 01 00 02 00", "04 00", "08 00", "09 00", "0a 00", "0b 60", "0c a2 01 01 02 06"},
-		"polled with a roster": {"a2", "01 01", "09 41 05"},
+		"roster entry": {
+			"a9", "01 03", "02 43 123456", "03 6c", text("city.example"), "04 50", t1, "05 a3 01 68", text("19890100"), "02 02", "03 03",
+			"06 42 3001", "07 f5", "08 81", "a4", "01 6c", text("library-loan"), "02 66", text("MADEUP"), "03 63", text("L-1"), "04 50", t2,
+			"09 19 4e20",
+		},
+		"poll with a roster": {"a9", "01 a2 01 00 02 00", "02 a2 01 00 02 00", "03 a2 01 00 02 00", "04 00", "08 00", "09 00", "0a 00", "0b 60", "0c a2 01 01 02 06"},
+		"polled with a roster": {
+			"a2", "01 01", "0d a3", "01 a2 01 01 02 06", "02 a2 01 58 20 cc", zeroes(31), "02 05", "03 81 a2 01 58 20 aa", zeroes(31), "02 18 83",
+		},
 	}
 }
 
@@ -122,11 +135,11 @@ type proofsFile struct {
 
 func proofsVector() any {
 	f := proofsFile{
-		About:  aboutKeys + "What cards sign, records that carry it, and the roster of a box. Made-up people; signatures and keys of two octets.",
+		About:  aboutKeys + "What cards sign, records that carry it, and the roster of a site. Made-up people; signatures and keys of two octets.",
 		Signer: keyOf("golden C-sign"), Roster: must(rosterValue().Sign(byhand.Key("golden C-sign"))),
 	}
 	for _, name := range []string{
-		"challenge, PIN", "challenge, card", "content, enrolment", "content, card", "roster", "poll with a roster", "polled with a roster",
+		"challenge, PIN", "challenge, card", "content, enrolment", "content, card", "roster", "roster entry", "poll with a roster", "polled with a roster",
 	} {
 		f.Items = append(f.Items, itemOf(name, proofValues()[name]))
 	}
@@ -156,9 +169,12 @@ func TestP5ProofsVector(t *testing.T) {
 			is(t, name, must(r.Encode()), must(want.Encode()))
 		}
 	}
-	set, err := roster.Open(sign.One{Key: public(byhand.Key("golden C-sign"))}, f.Roster)
+	set, err := roster.OpenHead(sign.One{Key: public(byhand.Key("golden C-sign"))}, f.Roster)
 	if err != nil {
 		t.Fatalf("Open(signed roster) = %v", err)
 	}
 	is(t, "roster", must(canon.Encode(set)), must(canon.Encode(rosterValue())))
 }
+
+// zeroes are so many octets of zero in hexadecimal digits.
+func zeroes(n int) string { return strings.Repeat("00", n) }

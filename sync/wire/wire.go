@@ -22,7 +22,7 @@ const (
 	MaxPush      = 2 << 20
 	MaxPushed    = 512 // envelopes, and headers, of one push
 	MaxPoll      = 64 << 10
-	MaxPolled    = 8 << 20 // the roster dominates
+	MaxPolled    = 8 << 20
 	MaxSubjects  = 256     // asked for, or given, in one poll
 	MaxEpochs    = 256     // asked about in one poll
 	MaxOffers    = 16      // revocation sets held, or offered, in one poll: one a scope
@@ -69,7 +69,7 @@ type Poll struct {
 	Time     int64             `cbor:"9,keyasint"`           // the box's clock, Unix milliseconds
 	Waiting  uint64            `cbor:"10,keyasint"`          // records not yet received by central
 	Release  string            `cbor:"11,keyasint"`
-	Roster   rule.Version      `cbor:"12,keyasint,omitzero"`  // roster held, in memory; absent if none
+	Roster   rule.Version      `cbor:"12,keyasint,omitzero"`  // roster held; absent if none
 	Sets     []HeldSet         `cbor:"13,keyasint,omitempty"` // revocation sets in use
 	Made     []sitekey.Wrapped `cbor:"14,keyasint,omitempty"` // generations of the site's key made here, wrapped to C-seal, until a grant names them
 	Nonce    order.Nonce       `cbor:"15,keyasint,omitzero"`  // under which the clock's floor may be lowered; absent if it may not
@@ -143,7 +143,8 @@ type RosterOffer struct {
 	Segments []Blob       `cbor:"3,keyasint,omitempty"`
 }
 
-// Polled is what the box lacks. Every part may be empty. Key 6 held revocation lists and is never used again.
+// Polled is what the box lacks. Every part may be empty. Key 6 held revocation lists, key 9
+// rosters; neither is ever used again.
 type Polled struct {
 	CentralEpoch uint64      `cbor:"1,keyasint"`
 	Ack          []byte      `cbor:"2,keyasint,omitempty"` // ack.Ack, signed
@@ -152,7 +153,6 @@ type Polled struct {
 	Bundle       []byte      `cbor:"5,keyasint,omitempty"` // trust bundle as it travels
 	Subjects     []Subject   `cbor:"7,keyasint,omitempty"`
 	Time         int64       `cbor:"8,keyasint,omitempty"`  // central's clock when it answered, Unix milliseconds
-	Roster       []byte      `cbor:"9,keyasint,omitempty"`  // roster.Set, signed
 	Sets         []SetOffer  `cbor:"10,keyasint,omitempty"` // newer revocation sets; if there are any, these are all
 	Grant        []byte      `cbor:"11,keyasint,omitempty"` // sitekey.Grant, signed
 	Orders       [][]byte    `cbor:"12,keyasint,omitempty"` // order.Order, signed, oldest first

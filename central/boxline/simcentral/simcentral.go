@@ -238,7 +238,7 @@ func (w *World) SetOffers(blobs map[wire.BlobID]string, offers ...wire.SetOffer)
 	w.offers, w.blobs = offers, blobs
 }
 
-// Serves is boxline.Desired.
+// Serves reports whether a verifier is served.
 func (w *World) Serves(v record.VerifierID) bool { return v == simbox.Verifier }
 
 // SetRule changes what the one service demands, here; boxes are not told.
@@ -326,7 +326,7 @@ func Open(tb testing.TB, dir string, k *Keys, w *World, wrap func(store.Store) s
 	c.Check(err)
 	w.fallback(c.Rosters.OpenBlob)
 	c.Line = boxline.New(boxline.Config{
-		Store: c.Store, Registry: c.Boxes, Intake: c.Intake, Acks: intake.NewAcks(c.Store, k.Sign, w.Now), Rows: k.Rows, People: c.People,
+		Store: c.Store, Registry: c.Boxes, Intake: c.Intake, Acks: intake.NewAcks(c.Store, k.Sign, w.Now), Rows: k.Rows,
 		Keys: c.SiteKeys, Desired: w, Rosters: c.Rosters, Bells: c.Bells, Sign: k.Sign, Now: w.Now, Log: log,
 	})
 	c.Keeper = backup.New(backup.Config{

@@ -36,11 +36,6 @@ func (t *tx) RaiseRosters(v rule.Version) error {
 	return t.exec("UPDATE rosters SET n = n + 1, whole = n + 1")
 }
 
-func (t *tx) RosterNumber(site record.SiteID) (uint64, error) {
-	n, err := one(t.row("SELECT coalesce(max(n), 0) FROM rosters WHERE site = ?", string(site)), scanInt)
-	return uint64(n), err //nolint:gosec // counted from 1
-}
-
 func scanTap(s scanner) (tap record.TapID, err error) {
 	err = s.Scan(octets(tap.ID128[:]))
 	return tap, err
