@@ -72,6 +72,9 @@ func (b *Box) openSite(ctx context.Context) (err error) {
 	} else if again {
 		b.log.WarnContext(ctx, "a closing that was interrupted is finished", slog.String("certificate", done.Certificate.ID.String()))
 	}
+	if all, err := closing.Leaving(dir); err != nil || all {
+		return errors.Join(err, errErased) // Close empties the folder
+	}
 	b.orders, err = orders.Open(ctx, dir, b.identity.Box, ordered{b}, b.log)
 	return err
 }

@@ -58,7 +58,7 @@ copies that were made before.`,
 			return writeNew(out, cert.Signed)
 		}),
 	}
-	c.Flags().StringVar(&by, "by", "", "member of staff who closes the site, as `kazashi staff` names them")
+	c.Flags().StringVar(&by, "by", "", "member of staff who closes the site, by their id")
 	c.Flags().Uint64Var(&lose, "lose", 0, "how many records that are not safe at central to leave behind")
 	c.Flags().BoolVar(&everything, "everything", false, "erase records, identity and settings too")
 	c.Flags().StringVar(&out, "out", "", "write the signed certificate into this file as well")
