@@ -109,12 +109,12 @@ func (r Rule) second() string {
 	}
 }
 
+// attributes are lawful on every basis: each knows a visit with the PIN, on which somebody enrols and may consent to them. What a tap
+// without PIN can never give, it is not asked for.
 func (r Rule) attributes() string {
 	switch {
-	case r.Attributes&^allAttributes != 0:
+	case !r.Attributes.Valid():
 		return "unknown attribute"
-	case r.Attributes != 0 && r.Basis == record.BasisArt384:
-		return "a tap without PIN gives no attributes"
 	case (r.Attributes != 0) != (r.Consent != nil):
 		return "attributes and the text of consent come together"
 	case r.Consent == nil:

@@ -56,6 +56,12 @@ const (
 	allAttributes = AttributeName | AttributeAddress | AttributeBirthDate | AttributeSex
 )
 
+// Valid reports whether this build knows every attribute of the set.
+func (a Attributes) Valid() bool { return a&^allAttributes == 0 }
+
+// Has reports whether all of b are in the set.
+func (a Attributes) Has(b Attributes) bool { return a&b == b }
+
 // Consent is what a person agrees to before attributes are read: each language at most MaxConsent octets.
 type Consent struct {
 	JA string `cbor:"1,keyasint"`
@@ -89,7 +95,7 @@ type Rule struct {
 	Practice        bool               `cbor:"10,keyasint,omitempty"`
 	SecondUse       SecondUse          `cbor:"11,keyasint,omitempty"`
 	SecondWithin    uint32             `cbor:"12,keyasint,omitempty"` // seconds since the last served use; 0 exactly where each counts
-	Attributes      Attributes         `cbor:"13,keyasint,omitempty"` // what may be read on consent; 0: none
+	Attributes      Attributes         `cbor:"13,keyasint,omitempty"` // what may be kept of the card on consent, at an enrolment; 0: none
 	Consent         *Consent           `cbor:"14,keyasint,omitempty"` // there exactly where Attributes are
 	Retention       Retention          `cbor:"15,keyasint,omitzero"`
 	SignIn          bool               `cbor:"16,keyasint,omitempty"` // a named member of staff must be signed in at the desk

@@ -88,6 +88,13 @@ func lawfulRules() []changed {
 		}, nil},
 		{"signed in", lawful, func(r *rule.Rule) { r.SignIn = true }, nil},
 		{"art38-4 card-bound, its approval not looked at", lawful, func(r *rule.Rule) { r.Evidence = record.EvidenceCardBound }, nil},
+		{"attributes at an enrolment for taps without PIN", lawful, func(r *rule.Rule) {
+			r.Attributes, r.Consent = rule.AttributeName, consent()
+		}, nil},
+		{"attributes where the PIN is asked each time", lawful, func(r *rule.Rule) {
+			r.Basis, r.Evidence, r.Attributes, r.Consent = record.BasisPIN, record.EvidencePIN, rule.AttributeName|rule.AttributeSex, consent()
+		}, nil},
+		{"attributes in practice", drill, func(r *rule.Rule) { r.Attributes, r.Consent = rule.AttributeAddress, consent() }, nil},
 		{"attributes at a shelter", shelter, func(*rule.Rule) {}, nil},
 		{"retention", shelter, func(r *rule.Rule) { r.Retention = rule.Retention{Record: 365, Book: 90, Attributes: 365} }, nil},
 		{"the longest consent", shelter, func(r *rule.Rule) { r.Consent.JA = strings.Repeat("あ", rule.MaxConsent/3) }, nil},
@@ -106,7 +113,7 @@ func unlawfulRules() []changed {
 		{"pin written down without asking", lawful, func(r *rule.Rule) {
 			r.Basis, r.Evidence, r.TooOld = record.BasisPIN, record.EvidencePIN, rule.TooOldRecord
 		}, rule.ErrRule},
-		{"art38-4 with attributes", lawful, func(r *rule.Rule) { r.Attributes, r.Consent = rule.AttributeName, consent() }, rule.ErrRule},
+		{"art38-4 with attributes and no consent", lawful, func(r *rule.Rule) { r.Attributes = rule.AttributeName }, rule.ErrRule},
 		{"attributes without consent", shelter, func(r *rule.Rule) { r.Consent = nil }, rule.ErrRule},
 		{"consent without attributes", shelter, func(r *rule.Rule) { r.Attributes = 0 }, rule.ErrRule},
 		{"consent in one language", shelter, func(r *rule.Rule) { r.Consent.JA = " " }, rule.ErrRule},
