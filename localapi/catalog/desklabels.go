@@ -29,7 +29,7 @@ var deskLabels = map[string]Text{
 
 	"need_code":   {"コードを入力してください。", "Type in the code."},
 	"code_left":   {"あと{n}回まちがえると、しばらく入力できなくなります。", "Wrong codes left before a wait: {n}."},
-	"code_wait":   {"{t}たってから、もう一度入力してください。", "Type it in again after {t}."},
+	"code_wait":   {"あと{t}お待ちください。", "Wait {t}."},
 	"code_again":  {"あと {n} 秒", "{n} s left"},
 	"code_unsure": {"装置から返事がありません。画面の表示を確かめて、もう一度行ってください。", "No answer from the box. See what the page says, then try again."},
 
@@ -64,10 +64,10 @@ var deskLabels = map[string]Text{
 		"バーコードを読み取るか、番号を入力します。次に、その方のマイナンバーカードを置いていただきます。",
 		"Scan the barcode or type the number in. Then the person places the My Number Card.",
 	},
-	"number_unlink": {"サービスの番号（マイナンバーカードがないときだけ）", "The service's own number (only without the My Number Card)"},
+	"number_unlink": {"サービスの番号（カードがないときだけ）", "The service's own number (only without the card)"},
 	"number_unlink_say": {
-		"カードがあれば、空欄のまま次へ進みます。紛失などでないときは番号を入力します。外した担当者が記録されます。",
-		"With the card, leave this empty and go on. Without it, as when it is lost, type the number in: who took it back is recorded.",
+		"マイナンバーカードがあれば、空欄のまま次へ進みます。紛失などでカードがないときだけ、番号を入力します。担当者の名前が記録に残ります。",
+		"With the My Number Card, leave this empty and go on. Only without it, as when it is lost, type the number in: who took it back is recorded.",
 	},
 	"go_unlink":      {"この番号のひも付けを外す", "Take this number back"},
 	"need_number":    {"番号を入力してください。64文字まで、記号の \" と \\ は使えません。", "Type in the number: at most 64 characters, without \" and \\."},
@@ -85,6 +85,10 @@ var deskLabels = map[string]Text{
 	"link_void":      {"番号のひも付けも無効になりました。", "What was done with the number is void, too."},
 	"used_at":        {"前回の利用は {t} です。", "Last used at {t}."},
 
+	"used":        {"ご利用済みです", "Used already"},
+	"used_say":    {"この方は、すでにご利用いただいています。カードをお取りください。", "You have used this already. Please take your card."},
+	"not_yet_say": {"まだ受付していません。カードをお取りください。", "Not accepted yet. Please take your card."},
+
 	"presence":      {"いまいる方", "People present"},
 	"present_count": {"{n} 人", "{n}"},
 	"present_show":  {"一覧を見る", "Show the list"},
@@ -93,8 +97,8 @@ var deskLabels = map[string]Text{
 	"leave_sure":    {"退出を確定", "Yes, has left"},
 
 	"able":        {"いまできること", "What works now"},
-	"can":         {"できます", "works"},
-	"cannot":      {"できません", "does not"},
+	"can":         {"できます", "possible"},
+	"cannot":      {"できません", "not now"},
 	"can_record":  {"かざしの記録", "Writing taps down"},
 	"can_pin":     {"暗証番号での確認", "Checks with the PIN"},
 	"can_tap":     {"かざすだけの受付", "Taps without the PIN"},

@@ -75,6 +75,26 @@ func TestPageObeysItsOwnPolicy(t *testing.T) {
 	}
 }
 
+// The keyboard and a screen reader go through the page in the order in which it is read.
+func TestNothingIsTakenOutOfTheOrderOfThePage(t *testing.T) {
+	for _, m := range regexp.MustCompile(`tabindex="([^"]*)"`).FindAllStringSubmatch(render(t, "ja"), -1) {
+		if m[1] != "-1" {
+			t.Errorf("tabindex %s, want none but -1", m[1])
+		}
+	}
+	if css := asset(t, "counter.css"); regexp.MustCompile(`(?m)^\.(result|locked|desk|corrections|next|presence|state|taps)[^{]*\{[^}]*[ ;{](order|float):`).MatchString(css) {
+		t.Error("a section is moved by style")
+	}
+	last := -1
+	for _, id := range []string{"result", "keys-locked", "at-desk", "corrections", "next", "presence", "state-title", "taps-title"} {
+		at := strings.Index(render(t, "ja"), `id="`+id+`"`)
+		if at < last {
+			t.Errorf("%s stands before what should come first", id)
+		}
+		last = at
+	}
+}
+
 func TestEveryLabelIsUsedAndExists(t *testing.T) {
 	var sources strings.Builder
 	for _, name := range scripts(t) {
@@ -126,6 +146,7 @@ func TestColoursKeepTheirContrast(t *testing.T) {
 		{"gray-800", "red-50", 7},
 		{"gray-800", "green-50", 7},
 		{"gray-800", "orange-50", 7},
+		{"red-1100", "orange-50", 7},
 		{"black", "yellow-300", 7},
 		{"white", "red-1000", 7},
 		{"white", "blue-900", 7},

@@ -129,10 +129,11 @@ func hasText(id, text string) string {
 
 // after a power cut: what works is said, wrong codes are counted, the wait is said, and the right code opens.
 func TestBrowserUnlocks(t *testing.T) {
+	t.Parallel()
 	b := browser.Start(t)
 	for _, lang := range []struct{ tag, wrong, left, wait, cannot, least, clock, brief string }{
-		{"ja", "解錠コードが違います", "あと4回まちがえると", "91 秒たってから", "今はできません。", "少なくとも 20 時間 経過", "センターと未照合", "名簿 施錠中"},
-		{"en", "The operator's code is wrong", "Wrong codes left before a wait: 4", "after 91 s", "Not possible now.", "at least 20 h old", "Not compared with central", "Roster locked"},
+		{"ja", "解錠コードが違います", "あと4回まちがえると", "あと91 秒お待ちください", "今はできません。", "少なくとも 20 時間 経過", "センターと未照合", "名簿 施錠中"},
+		{"en", "The operator's code is wrong", "Wrong codes left before a wait: 4", "Wait 91 s.", "Not possible now.", "at least 20 h old", "Not compared with central", "Roster locked"},
 	} {
 		for _, at := range []size{{"desk", 1280, 1700}, {"phone", 375, 2600}} {
 			shot := func(name string) {
@@ -192,6 +193,7 @@ func TestBrowserUnlocks(t *testing.T) {
 
 // Where no code is set, and none would help, the page asks for none.
 func TestBrowserSaysWhenNoCodeIsSet(t *testing.T) {
+	t.Parallel()
 	b := browser.Start(t)
 	c, url := newCounter(t)
 	c.lock()
@@ -218,10 +220,11 @@ func TestBrowserSaysWhenNoCodeIsSet(t *testing.T) {
 
 // The rule wants somebody at the desk: said before a card is laid; wrong code, waiting time, sign-in, and sign-out.
 func TestBrowserSignsIn(t *testing.T) {
+	t.Parallel()
 	b := browser.Start(t)
 	for _, lang := range []struct{ tag, first, wrong, wait, idle string }{
-		{"ja", "先にサインイン", "この職員コードは登録されていません", "31 秒たってから", "カードを置いてください"},
-		{"en", "Sign in first", "Nobody here has this code", "after 31 s", "Place a card"},
+		{"ja", "先にサインイン", "この職員コードは登録されていません", "あと31 秒お待ちください", "カードを置いてください"},
+		{"en", "Sign in first", "Nobody here has this code", "Wait 31 s.", "Place a card"},
 	} {
 		for _, at := range []size{{"desk", 1280, 1500}, {"narrow", 320, 2600}} {
 			shot := func(name string) {
@@ -277,10 +280,11 @@ func TestBrowserSignsIn(t *testing.T) {
 
 // P6: corrections come from the box's work list, over a restart of the page, and whoever is signed in ticks them off.
 func TestBrowserWorksThroughCorrections(t *testing.T) {
+	t.Parallel()
 	b := browser.Start(t)
-	for _, lang := range []struct{ tag, of, first string }{
-		{"ja", "最近確定した 4 件のうち、見直しが必要な受付：1 件", "先に、職員コードでサインイン"},
-		{"en", "Of the latest 4 settled, 1 need a second look", "First sign in with your staff code"},
+	for _, lang := range []struct{ tag, of, first, all string }{
+		{"ja", "最近確定した 4 件のうち、見直しが必要な受付：1 件", "先に、職員コードでサインイン", "3 件すべてを表示"},
+		{"en", "Of the latest 4 settled, 1 need a second look", "First sign in with your staff code", "Show all 3"},
 	} {
 		c, url := newCounter(t)
 		work, err := c.Work(t.Context(), true)
@@ -317,6 +321,20 @@ func TestBrowserWorksThroughCorrections(t *testing.T) {
 		b.Wait(panelKind, "idle")
 		b.Wait(rowCount, "4")
 		b.Wait(`document.getElementById("corrections").hidden`, "true") // though the tap stands in the table as corrected
+
+		for n := range uint64(3) { // corrected just now, and not in the work list yet
+			tap := scene.Tap(10+n, record.VerdictAccepted, record.ReasonInOrder)
+			c.Say(tap)
+			c.Settle(tap.Tap, settled, record.Subject{})
+		}
+		b.Wait(`document.getElementById("correction-all").textContent`, lang.all)
+		b.Wait(workItems, "1")
+		press(b, "#correction-all")
+		b.Wait(workItems, "3")
+		b.Wait(overflowed, "false")
+		screenshot(b, lang.tag+"-tablet-work-all")
+		press(b, "#correction-list button") // nothing there to tick off
+		b.Wait(workItems, "2")
 		for _, fault := range b.Faults() {
 			t.Errorf("the browser complains: %s", fault)
 		}
@@ -325,6 +343,7 @@ func TestBrowserWorksThroughCorrections(t *testing.T) {
 
 // A locked book gives no work list: the page says what the taps say.
 func TestBrowserFallsBackToTheTaps(t *testing.T) {
+	t.Parallel()
 	b := browser.Start(t)
 	c, url := newCounter(t)
 	c.lock()
@@ -338,6 +357,7 @@ func TestBrowserFallsBackToTheTaps(t *testing.T) {
 
 // Who is present is counted where the service counts, listed on demand, and let go by a second press.
 func TestBrowserCountsWhoIsPresent(t *testing.T) {
+	t.Parallel()
 	b := browser.Start(t)
 	for _, lang := range []struct{ tag, one, sure string }{{"ja", "1 人", "退出を確定 7KMR"}, {"en", "1", "Yes, has left 7KMR"}} {
 		c, url := newCounter(t)

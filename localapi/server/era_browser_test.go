@@ -21,6 +21,7 @@ const (
 
 // The page asks for the era only of a typed date that leaves it open, and only for the eras that it leaves.
 func TestBrowserAsksForTheEraOfATypedDate(t *testing.T) {
+	t.Parallel()
 	b := browser.Start(t)
 	for _, lang := range []struct{ tag, need, name string }{
 		{"ja", "生年月日の元号を選んで", "昭和"},
@@ -86,6 +87,7 @@ func TestBrowserAsksForTheEraOfATypedDate(t *testing.T) {
 
 // Where only the card knows the date the page asks once a card has failed for it, until that person is enrolled or gives up.
 func TestBrowserAsksForTheEraAfterACard(t *testing.T) {
+	t.Parallel()
 	b := browser.Start(t)
 	for _, lang := range []struct{ tag, failed string }{{"ja", "元号を選んでください"}, {"en", "Choose the era"}} {
 		box := scene.New()

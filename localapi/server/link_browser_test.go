@@ -3,6 +3,7 @@
 package server_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -30,6 +31,7 @@ func scan(b *browser.Browser, id, text string) {
 
 // The library's own number is scanned, the card is laid, and each result has its words.
 func TestBrowserLinksANumber(t *testing.T) {
+	t.Parallel()
 	b := browser.Start(t)
 	for _, lang := range []struct {
 		tag     string
@@ -105,6 +107,7 @@ func TestBrowserLinksANumber(t *testing.T) {
 
 // A number is taken back with the card; and without it in the name of whoever is signed in.
 func TestBrowserTakesANumberBack(t *testing.T) {
+	t.Parallel()
 	b := browser.Start(t)
 	for _, lang := range []struct{ tag, unlinked, none, first string }{
 		{"ja", "ひも付けを外しました", "ひも付いている番号がありません", "先に、職員コードで"},
@@ -154,6 +157,7 @@ func TestBrowserTakesANumberBack(t *testing.T) {
 
 // Where the basis is the PIN, a number needs it too; where a card has shown that it does, the form asks from then on.
 func TestBrowserAsksForThePINOfANumber(t *testing.T) {
+	t.Parallel()
 	b := browser.Start(t)
 	c, url := newCounter(t)
 	b.Visit(url+"/?lang=en", 1280, 1500)
@@ -179,10 +183,11 @@ func TestBrowserAsksForThePINOfANumber(t *testing.T) {
 	b.Wait(`document.querySelector('[data-next="link"]').hidden`, "true")
 }
 
-// A second use is said with the time of the one before, whether it is served or not.
+// A second use is said with the time of the one before, whether it is served or not; and a refusal says whose fault it is not.
 func TestBrowserSaysASecondUse(t *testing.T) {
+	t.Parallel()
 	b := browser.Start(t)
-	for _, lang := range []struct{ tag, at string }{{"ja", "前回の利用は 10:30:00 です。"}, {"en", "Last used at 10:30:00."}} {
+	for _, lang := range []struct{ tag, at, used string }{{"ja", "前回の利用は 10:30 です。", "ご利用済みです"}, {"en", "Last used at 10:30.", "Used already"}} {
 		c, url := newCounter(t)
 		b.Visit(url+"/?lang="+lang.tag, 1280, 1200)
 		b.Wait(panelKind, "idle")
@@ -195,13 +200,17 @@ func TestBrowserSaysASecondUse(t *testing.T) {
 			{record.VerdictAccepted, record.ReasonAgain, "accepted", "true"},
 			{record.VerdictRefused, record.ReasonUsedAlready, "refused", "true"},
 			{record.VerdictRefused, record.ReasonRevoked, "refused", "false"},
+			{record.VerdictRefused, record.ReasonRosterLocked, "todo", "false"}, // the card is not at fault
+			{record.VerdictRefused, record.ReasonNobodySignedIn, "sign", "false"},
 		} {
 			e := verdict(uint64(40+n), r.v, r.r, nil)
 			e.Rests.Used = scene.Noon.Add(-90 * time.Minute)
 			e.Number = record.NewNumber("L-0001")
 			c.Box.Publish(e)
+			b.Wait(hasText("foot", localapi.SpokenCode(e.Tap.Tap)), "true")
 			b.Wait(panelKind, r.kind)
 			b.Wait(hasText("why", lang.at), r.said)
+			b.Wait(hasText("name", lang.used), fmt.Sprint(r.r == record.ReasonUsedAlready))
 			screenshot(b, lang.tag+"-desk-"+r.r.String())
 		}
 	}

@@ -31,6 +31,7 @@ func readers(box *scene.Box, list ...localapi.Reader) {
 
 // P5: the page says that a card which lies there already is not the one, until it is lifted.
 func TestBrowserHasALyingCardLifted(t *testing.T) {
+	t.Parallel()
 	b := browser.Start(t)
 	for _, lang := range []struct{ tag, lift, lay string }{
 		{"ja", "カードを外してください", "カードを置いてください"}, {"en", "Lift the card first", "Place a card"},
@@ -54,6 +55,7 @@ func TestBrowserHasALyingCardLifted(t *testing.T) {
 
 // P5: with two readers the page asks for the one that counts, and offers the one last used.
 func TestBrowserAsksForTheReader(t *testing.T) {
+	t.Parallel()
 	b := browser.Start(t)
 	for _, lang := range []struct{ tag, need, lift string }{
 		{"ja", "カードを置くリーダーを選んで", "カードを外してください"}, {"en", "Choose the reader", "Lift the card first"},
@@ -94,6 +96,7 @@ func TestBrowserAsksForTheReader(t *testing.T) {
 
 // P5: a birth date that does not fit is confirmed by a tick that counts for that date only, and is asked for after such a failure alone.
 func TestBrowserHasABirthDateConfirmed(t *testing.T) {
+	t.Parallel()
 	b := browser.Start(t)
 	for _, lang := range []struct{ tag, failed string }{{"ja", "生年月日を確かめてください"}, {"en", "Check the birth date"}} {
 		box := scene.New()
@@ -153,6 +156,7 @@ func TestBrowserHasABirthDateConfirmed(t *testing.T) {
 
 // P6: what an enrolment came to is said as it is: with the PIN each time, and void once central has refused it.
 func TestBrowserSaysWhatAnEnrolmentIsWorth(t *testing.T) {
+	t.Parallel()
 	b := browser.Start(t)
 	for _, lang := range []struct{ tag, accepted, enrolled, each, birth, void, central, stop, wrong string }{
 		{
@@ -192,6 +196,7 @@ func TestBrowserSaysWhatAnEnrolmentIsWorth(t *testing.T) {
 
 // P3: who closes the page takes back what it asked for, and nothing that another asked for.
 func TestBrowserTakesBackWhatItAskedFor(t *testing.T) {
+	t.Parallel()
 	b := browser.Start(t)
 	box := scene.New()
 	s := serveTCP(t, box, "127.0.0.1:0")
@@ -223,6 +228,7 @@ type reading struct{ *scene.Box }
 func (reading) CancelNextCard(context.Context) error { return nil }
 
 func TestBrowserCannotCancelACardThatIsRead(t *testing.T) {
+	t.Parallel()
 	b := browser.Start(t)
 	box := reading{scene.New()}
 	b.Visit(serveHandler(t, server.New(server.Config{Box: box, Log: discard})).url+"/", 1280, 1100)
@@ -241,6 +247,7 @@ func TestBrowserCannotCancelACardThatIsRead(t *testing.T) {
 
 // P6: where the box does not answer the page asks it what it does, and claims nothing that it does not know.
 func TestBrowserDoesNotGuessWhatAnUnansweredRequestDid(t *testing.T) {
+	t.Parallel()
 	b := browser.Start(t)
 	box := scene.New()
 	inner := server.New(server.Config{Box: box, Log: discard})

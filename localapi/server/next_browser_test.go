@@ -73,6 +73,7 @@ type size struct {
 
 // P3: the whole of an enrolment at the counter, by keyboard; what was typed is in the box and nowhere in the page.
 func TestBrowserEnrols(t *testing.T) {
+	t.Parallel()
 	b := browser.Start(t)
 	for _, lang := range []struct{ tag, consent, same, input, enrolled, bound string }{
 		{"ja", "読み取りに同意するか", "二つの暗証番号が同じか", "券面事項入力補助用の暗証番号を", "登録できました", "次回からは、暗証番号なしで"},
@@ -139,6 +140,7 @@ func TestBrowserEnrols(t *testing.T) {
 
 // An enrolment without the attributes asks for the birth date, and says why the next visit needs the PIN again.
 func TestBrowserEnrolsByBirthDate(t *testing.T) {
+	t.Parallel()
 	b := browser.Start(t)
 	for _, lang := range []struct{ tag, need, echo, unbound, reason string }{
 		{"ja", "生年月日を", "1965年10月9日 (昭和40年)", "次回も暗証番号が必要です。", "生年月日の照合は"},
@@ -177,6 +179,7 @@ func TestBrowserEnrolsByBirthDate(t *testing.T) {
 
 // P5 at the counter: a check with the PIN, the tries that are left, and the sentences of cards that must not be tried further.
 func TestBrowserChecksWithThePIN(t *testing.T) {
+	t.Parallel()
 	b := browser.Start(t)
 	for _, lang := range []struct{ tag, wrong, left, blocked string }{
 		{"ja", "暗証番号が違います", "利用者証明用の暗証番号：あと2回", "暗証番号がロックされています"},
@@ -232,6 +235,7 @@ func TestBrowserChecksWithThePIN(t *testing.T) {
 
 // P3: what was typed is gone however the form ends: cancelled, left alone, out of sight, refused, or with the box gone.
 func TestBrowserForgetsThePIN(t *testing.T) {
+	t.Parallel()
 	b := browser.Start(t)
 	box := scene.New()
 	s := serveTCP(t, box, "127.0.0.1:0")
@@ -316,6 +320,7 @@ func (i instant) NextCard(_ context.Context, r localapi.NextCardRequest) (locala
 }
 
 func TestBrowserTakesACardThatIsQuickerThanTheStatus(t *testing.T) {
+	t.Parallel()
 	b := browser.Start(t)
 	box := instant{scene.New()}
 	s := serveHandler(t, server.New(server.Config{Box: box, Log: discard}))

@@ -48,6 +48,7 @@ func screenshot(b *browser.Browser, name string) {
 }
 
 func TestBrowserShowsTheVerdict(t *testing.T) {
+	t.Parallel()
 	b := browser.Start(t)
 	for _, lang := range []struct{ tag, idle, accepted, torn string }{
 		{"ja", "カードを置いてください", "受付できました", "カードが離れました"},
@@ -85,6 +86,7 @@ func TestBrowserShowsTheVerdict(t *testing.T) {
 }
 
 func TestBrowserShowsEveryKindAtEveryWidth(t *testing.T) {
+	t.Parallel()
 	b := browser.Start(t)
 	for _, lang := range []string{"ja", "en"} {
 		for _, size := range []struct {
@@ -112,6 +114,7 @@ func TestBrowserShowsEveryKindAtEveryWidth(t *testing.T) {
 
 // design.md §5.8: a verdict whose display nobody can be sure of is shown once the box is back.
 func TestBrowserComesBackAfterARestart(t *testing.T) {
+	t.Parallel()
 	b := browser.Start(t)
 	box := scene.New()
 	first := serveTCP(t, box, "127.0.0.1:0")
@@ -155,6 +158,7 @@ func TestBrowserComesBackAfterARestart(t *testing.T) {
 
 // A page that is loaded anew in front of the card's owner does not ask for the card again, and a forgotten card is not passed over.
 func TestBrowserKnowsTheCardThatLies(t *testing.T) {
+	t.Parallel()
 	b := browser.Start(t)
 	box := scene.New()
 	url := serveTCP(t, box, "127.0.0.1:0").url
@@ -186,6 +190,7 @@ func TestBrowserKnowsTheCardThatLies(t *testing.T) {
 }
 
 func TestBrowserShowsTheLineWhateverThePanelSays(t *testing.T) {
+	t.Parallel()
 	b := browser.Start(t)
 	box := scene.New()
 	b.Visit(serveTCP(t, box, "127.0.0.1:0").url+"/?lang=en", 375, 1500)
@@ -209,6 +214,7 @@ func TestBrowserShowsTheLineWhateverThePanelSays(t *testing.T) {
 
 // P6: a list of taps that was asked for before a correction came must not undo it when it arrives after; the page asks again.
 func TestBrowserKeepsWhatIsNewerThanAnOldList(t *testing.T) {
+	t.Parallel()
 	b := browser.Start(t)
 	box := scene.New()
 	inner := server.New(server.Config{Box: box, Log: discard})

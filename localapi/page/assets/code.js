@@ -15,8 +15,8 @@ function waitText(seconds) {
 }
 
 // codeForm drives the form of that id, with its field, its fault and its countdown beside it. send hands the body over and returns what
-// call does; done takes the value.
-export function codeForm({ id, send, done }) {
+// call does; done takes the value; told is called after a refusal.
+export function codeForm({ id, send, done, told }) {
   const form = $(id);
   const field = $(id + "-code");
   const button = form.querySelector('[type="submit"]');
@@ -72,6 +72,7 @@ export function codeForm({ id, send, done }) {
     if (!refused) { until = 0; tick(); fault(null); return done(value); }
     fault(joined(refused.text, refused.wait ? waitText(refused.wait) : refused.left ? inBoth(book.labels.code_left, { n: refused.left }) : null));
     hold(refused.wait);
+    if (told) told();
     if (!form.hidden && form.contains(document.activeElement) || document.activeElement === document.body) field.focus();
   }
 

@@ -5,7 +5,7 @@ import { unlocking } from "/assets/keys.js";
 import { procedures } from "/assets/next.js";
 import { drawState, listNumber, listOf } from "/assets/state.js";
 import {
-  $, ask, because, book, clockFormat, clockIs, el, fill, inBoth, joined, label, lang, mark, other, reasonOf, symbolOf, verdictOf, when,
+  $, ask, because, book, clockFormat, clockIs, el, fill, inBoth, joined, label, lang, mark, minuteFormat, other, reasonOf, symbolOf, verdictOf, when,
 } from "/assets/words.js";
 import { corrections } from "/assets/work.js";
 
@@ -26,7 +26,14 @@ import { corrections } from "/assets/work.js";
   const numbers = new Map(); // tap id → the service's own number of the person, live only
   const seen = new Set(); // tap ids whose verdict was on the panel
 
-  const unregistered = new Set(["not_enrolled", "card_renewed"]);
+  // Refusals that say nothing against the card: what stands in for the verdict's words. No red cross for who has yet to register.
+  const todo = { kind: "todo", symbol: "▷", name: book.labels.todo, say: book.labels.todo_say };
+  const instead = {
+    not_enrolled: todo, card_renewed: todo,
+    roster_locked: { kind: "todo", symbol: "▷", name: book.labels.locked, say: book.labels.not_yet_say },
+    nobody_signed_in: { kind: "sign", symbol: "①", name: book.labels.sign_first, say: book.labels.not_yet_say },
+    used_already: { kind: "refused", symbol: "×", name: book.labels.used, say: book.labels.used_say },
+  };
   const usedBefore = new Set(["again", "used_already"]);
 
   const again = () => {
@@ -147,7 +154,7 @@ import { corrections } from "/assets/work.js";
 
   function usedText(o) {
     const used = panelLive.rests && panelLive.rests.used;
-    return used && usedBefore.has(o.reason) ? inBoth(book.labels.used_at, { t: when(used, clockFormat) }) : null;
+    return used && usedBefore.has(o.reason) ? inBoth(book.labels.used_at, { t: when(used, minuteFormat) }) : null;
   }
 
   function showTap(tap, live) {
@@ -155,8 +162,8 @@ import { corrections } from "/assets/work.js";
     const o = tap.corrected && tap.final ? tap.final : tap.first;
     const { name, why, kind, symbol, say } = cameTo(o, tap.corrected);
     const reason = joined(o.reason !== "in_order" && because(o, tap.corrected), usedText(o));
-    // Nothing is wrong with somebody who has yet to register: no red cross for them.
-    if (unregistered.has(o.reason) && !tap.corrected) panel("todo", "▷", book.labels.todo, book.labels.todo_say, joined(reason, why), foot(tap));
+    const soft = o.verdict === "refused" && !tap.corrected && instead[o.reason];
+    if (soft) panel(soft.kind, soft.symbol, soft.name, soft.say, joined(reason, why), foot(tap));
     else panel(kind || o.verdict, symbol || symbolOf(o), name, say || verdictOf(o).say, kind ? joined(why, reason) : joined(reason, why), foot(tap));
     panelTap = tap.tap;
     seen.add(tap.tap);

@@ -1,6 +1,6 @@
 // Who is at the desk: signing in by a code, signing out, and who is present where people are counted.
 import { codeForm } from "/assets/code.js";
-import { $, book, call, el, fill, inBoth, inTurn, label, minuteFormat, say, when } from "/assets/words.js";
+import { $, book, call, el, fill, inTurn, label, minuteFormat, say, when } from "/assets/words.js";
 
 // signing drives the line that says who is at the desk. changed is called when that, or who must be, changes.
 export function signing({ keys, changed }) {
@@ -30,7 +30,8 @@ export function signing({ keys, changed }) {
     drawn = now;
     $("at-desk").hidden = !offered;
     $("at-desk").toggleAttribute("data-warn", wanted && !who);
-    say("who", who ? inBoth(book.labels.staff_is, { t: who.name }) : open ? (wanted ? book.labels.staff_wanted : book.labels.staff_none) : book.labels.staff_locked);
+    if (who) $("who").replaceChildren(fill("staff_is", { t: who.name }));
+    else say("who", open ? (wanted ? book.labels.staff_wanted : book.labels.staff_none) : book.labels.staff_locked);
     const since = who && who.since ? el("small", { class: "time" }, " " + fill("since", { t: when(who.since, minuteFormat) })) : "";
     $("who").append(since);
     const shown = open && (opened || (wanted && !who));

@@ -8,7 +8,8 @@ const unlockPatience = 30_000; // ms; a code is made slow to try on purpose
 export function unlocking({ changed }) {
   const offered = document.body.dataset.keys === "true";
   let keys = null;
-  const form = codeForm({ id: "unlock", send: (body) => call("POST", "/v1/keys/unlock", body, unlockPatience), done: (k) => { status(k); changed(); } });
+  const form = codeForm({ id: "unlock", send: (body) => call("POST", "/v1/keys/unlock", body, unlockPatience), told: () => say("unlock-left", null),
+    done: (k) => { status(k); changed(); } });
 
   // status takes what the box says of the keys.
   function status(k) {

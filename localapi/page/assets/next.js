@@ -40,6 +40,7 @@ export function procedures({ desk, changed }) {
   let sureSent = false; // a card is waited for with a birth date that was confirmed
   let service = { id: "" };
   let able = []; // what goes now
+  let unnamed = false; // somebody has to sign in for what the form asks
   let pinToo = false; // the service wants the PIN for a number as well, as a card has shown
 
   const links = () => kind === "link" || kind === "unlink";
@@ -238,7 +239,7 @@ export function procedures({ desk, changed }) {
 
   // takeBack has a number name nobody any more, without the card, in the name of whoever is signed in.
   async function takeBack() {
-    if (!desk.who()) { fault([book.labels.staff_first]); return desk.wants(); }
+    if (!desk.who()) { fault([book.labels.staff_first]); unnamed = true; return desk.wants(); }
     const body = JSON.stringify({ service: service.id, number: $("number").value.trim() });
     wipe(); // before it leaves
     draw();
@@ -328,6 +329,7 @@ export function procedures({ desk, changed }) {
     next = s.next || null;
     service = s.service;
     able = s.able || [];
+    if (unnamed && desk.who()) { unnamed = false; fault(null); }
     for (const b of openers) if (["link", "unlink"].includes(b.dataset.next)) b.hidden = !able.some((a) => a.what === "link");
     ahead = Date.parse(s.clock.now) - Date.now();
     const names = (s.readers || []).map((r) => r.name);

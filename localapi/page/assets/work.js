@@ -2,7 +2,7 @@
 // from there, and whoever is signed in ticks them off; otherwise from the latest taps.
 import { $, ask, because, book, call, clockFormat, el, fill, inTurn, label, lang, mark, other, say, when } from "/assets/words.js";
 
-const first = 3; // how many are shown until somebody asks for all
+const first = 1; // how many are shown until somebody asks for all: one is worked through after the other, and the queue goes on
 const counted = 500; // taps among which is counted how many are settled; the most that the box lists
 
 // corrections draws them. taps returns the latest taps.
