@@ -107,6 +107,32 @@ type Service struct {
 	SignIn bool `json:"sign_in,omitempty"`
 	// Counts says that the rule counts each person's use, so that the box knows who is present.
 	Counts bool `json:"counts,omitempty"`
+	// Attributes are what the rule lets the service keep of the card at an enrolment, in the order of [Attributes]; none: an enrolment that
+	// asks for them is ErrNextNotServed. Consent is what a person agrees to before; there exactly with Attributes.
+	Attributes []Attribute `json:"attributes,omitempty"`
+	Consent    *Consent    `json:"consent,omitempty"`
+}
+
+// Attribute is one of the four that a card says of its holder (基本4情報).
+type Attribute string
+
+// Attributes.
+const (
+	AttributeName      Attribute = "name"
+	AttributeAddress   Attribute = "address"
+	AttributeBirthDate Attribute = "birth_date"
+	AttributeSex       Attribute = "sex"
+)
+
+// Attributes lists them all, in the order of the card.
+func Attributes() []Attribute {
+	return []Attribute{AttributeName, AttributeAddress, AttributeBirthDate, AttributeSex}
+}
+
+// Consent is what a person agrees to before attributes are read: plain text of the signed rule, to be shown word for word.
+type Consent struct {
+	JA string `json:"ja"`
+	EN string `json:"en"`
 }
 
 // Line is the way to central.

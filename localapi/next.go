@@ -51,7 +51,7 @@ var (
 	ErrNextReader = errors.New("there is no reader of that name")
 	// ErrNextUnready: no tap can be taken now, so that no PIN is kept for one. Status.Problem says why.
 	ErrNextUnready = errors.New("the box can take no tap now")
-	// ErrNextNotServed: the rule of this desk's service does not take a tap of this kind, or there is no rule.
+	// ErrNextNotServed: the rule of this desk's service does not take a tap of this kind, or asks for no attributes, or there is no rule.
 	ErrNextNotServed = errors.New("the service of this desk does not take this")
 )
 
@@ -76,7 +76,7 @@ func (e Era) Valid() bool { return slices.Contains(Eras(), e) }
 // NextCard says that the box waits for a card to do something with it. It holds no PIN.
 type NextCard struct {
 	Kind       NextKind  `json:"kind"`
-	Attributes bool      `json:"attributes"` // name, address, birth date and sex are read, on consent
+	Attributes bool      `json:"attributes"` // those of Service.Attributes are read, on consent
 	Until      time.Time `json:"until"`
 	Reader     string    `json:"reader,omitempty"` // the only one on which it is waited for; empty for any
 }
@@ -94,7 +94,7 @@ type NextCardRequest struct {
 	// count only with Attributes.
 	SamePIN    bool   `json:"same_pin,omitempty"`
 	InputPIN   Secret `json:"input_pin"`
-	Attributes bool   `json:"attributes,omitempty"` // the person consents to name, address, birth date and sex being read
+	Attributes bool   `json:"attributes,omitempty"` // the person agrees to Service.Consent
 	Birth      Secret `json:"birth"`                // BirthLen digits YYYYMMDD, for an enrolment without Attributes
 	// Era is that of the birth date, typed in or read from the card, where month or day of it are not known and the year has two. An
 	// enrolment that lacks it fails as FailureBirthEra. Where the date alone tells, it is not needed and must fit.
@@ -156,7 +156,7 @@ type Enrolled struct {
 	// PINEachTime says that the service's rule asks for the PIN at every tap: nothing was kept for taps without it, and no birth date but
 	// that of the attributes.
 	PINEachTime bool `json:"pin_each_time,omitempty"`
-	Attested    bool `json:"attributes,omitempty"` // the four attributes were read and go to central
+	Attested    bool `json:"attributes,omitempty"` // the attributes that the rule asks for were read and go to central
 }
 
 // Linked says what became of a number that was to be linked, or taken back.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"testing"
 
 	"kazashi.example/appliance/tap"
@@ -41,6 +42,7 @@ func (c *central) ruled(t *testing.T) {
 	msg, err := rule.Set{Version: rule.Version{CentralEpoch: 1, N: 1}, Issued: 1, Site: "branch-1", Rules: []rule.Rule{{
 		Service: "practice.library", Verifier: "practice-city", Basis: record.BasisDrill, Evidence: record.EvidenceCard, Practice: true,
 		ListFull: 1, ListProvisional: 2, TooOld: rule.TooOldRefuse, Hierarchies: []certid.Hierarchy{certid.HierarchyPractice},
+		Attributes: rule.AttributeName | rule.AttributeSex, Consent: &rule.Consent{JA: "氏名と性別を読み取ります。", EN: "Name and sex are read."},
 	}}}.Sign(c.signs)
 	must(t, err)
 	c.mu.Lock()
@@ -122,6 +124,10 @@ func TestP3EnrolmentAtTheCounter(t *testing.T) {
 	must(t, errors.Join(err, resp.Body.Close()))
 	status, err := b.Status(t.Context())
 	must(t, errors.Join(err, stop()))
+	if s := status.Service; !slices.Equal(s.Attributes, []localapi.Attribute{localapi.AttributeName, localapi.AttributeSex}) || s.Consent == nil ||
+		*s.Consent != (localapi.Consent{JA: "氏名と性別を読み取ります。", EN: "Name and sex are read."}) {
+		t.Errorf("Status().Service = %+v, want the signed rule's attributes and its text of consent", s)
+	}
 	text, err := json.Marshal([]any{said, status})
 	must(t, err)
 	searched(t, p, map[string][]byte{"log": []byte(k.log.String()), "metrics": page, "events": text})

@@ -11,6 +11,7 @@ import (
 	"kazashi.example/localapi/server"
 	"kazashi.example/sync/certid"
 	"kazashi.example/sync/record"
+	"kazashi.example/sync/rule"
 	"kazashi.example/sync/wire"
 )
 
@@ -128,8 +129,22 @@ func (b *Box) service() localapi.Service {
 	s := localapi.Service{ID: record.ServiceID(b.conf.Service)}
 	if r, _, ok := b.desired.For(s.ID); ok {
 		s.Basis, s.Practice, s.SignIn, s.Counts = r.Basis, r.Practice, r.SignIn, r.SecondUse != 0
+		s.Attributes, s.Consent = attributesOf(r)
 	}
 	return s
+}
+
+// attributesOf is what a service keeps of the card at an enrolment, and what a person agrees to before.
+func attributesOf(r rule.Rule) (all []localapi.Attribute, c *localapi.Consent) {
+	for i, kind := range []rule.Attributes{rule.AttributeName, rule.AttributeAddress, rule.AttributeBirthDate, rule.AttributeSex} {
+		if r.Attributes.Has(kind) {
+			all = append(all, localapi.Attributes()[i])
+		}
+	}
+	if r.Consent != nil {
+		c = &localapi.Consent{JA: r.Consent.JA, EN: r.Consent.EN}
+	}
+	return all, c
 }
 
 // list is the oldest list among the hierarchies that the service takes: what a tap may have to be decided by.

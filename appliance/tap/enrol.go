@@ -136,21 +136,23 @@ func wrongDate(err error) bool {
 	return errors.Is(err, mynumber.ErrWrongPIN) || errors.Is(err, mynumber.ErrSameWrong) || errors.Is(err, mynumber.ErrBirthDate)
 }
 
-// enrolProved writes down what the visit left, after the PIN was proved. Without a birth date there is nothing to enrol by.
+// enrolProved writes down what the visit left, after the PIN was proved: of the attributes those alone that the rule asks for and the person
+// agreed to. Without a birth date there is nothing to enrol by.
 func (t *taken) enrolProved(got mynumber.Enrolment, era mynumber.Era) {
-	t.enrolled = &localapi.Enrolled{Attested: got.Attributes != nil, PINEachTime: t.eachTime()}
+	kept := attributesOf(got.Attributes).Only(t.next.asked(t.rule))
+	t.enrolled = &localapi.Enrolled{Attested: kept != nil, PINEachTime: t.eachTime()}
 	if a := got.Attributes; a != nil && !t.vouched(a.Hierarchy()) { // nor is the birth date worth more that came with them
 		t.enrolled.Attested, t.enrolled.Hindrance = false, record.ReasonCardNotGenuine
 		return
 	}
-	if t.eachTime() && got.Attributes == nil {
+	if t.eachTime() && kept == nil {
 		return
 	}
 	if got.Birth.IsZero() {
 		t.enrolled.Hindrance = record.ReasonCardRefuses
 		return
 	}
-	t.enrolment = &content.Enrolment{Birth: birthOf(got, era), Attributes: attributesOf(got.Attributes)}
+	t.enrolment = &content.Enrolment{Birth: birthOf(got, era), Attributes: kept}
 	switch {
 	case t.eachTime():
 	case got.FaceErr != nil:
@@ -208,5 +210,5 @@ func attributesOf(a *mynumber.Attributes) *content.Attributes {
 	if a == nil {
 		return nil
 	}
-	return &content.Attributes{Name: a.Name(), Address: a.Address(), Birth: a.BirthDate().Digits(), Sex: a.Sex() - '0'}
+	return &content.Attributes{Name: a.Name(), Address: new(a.Address()), Birth: a.BirthDate().Digits(), Sex: new(a.Sex() - '0')}
 }

@@ -74,7 +74,7 @@ func checkEnrolment(t *testing.T, p world.Person, r content.Record, attributes b
 	if (e.Attributes != nil) != attributes {
 		t.Errorf("%s: attributes sealed = %t, want %t", p.Key, e.Attributes != nil, attributes)
 	}
-	if a := e.Attributes; a != nil && (a.Name != p.FullName() || a.Address != p.Address || a.Birth != p.Birth.Compact() || a.Sex != uint8(p.Sex-'0')) {
+	if a := e.Attributes; a != nil && (a.Kinds() != 15 || a.Name != p.FullName() || *a.Address != p.Address || a.Birth != p.Birth.Compact() || *a.Sex != uint8(p.Sex-'0')) {
 		t.Errorf("%s: the attributes are not the card's", p.Key)
 	}
 }

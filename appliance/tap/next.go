@@ -7,12 +7,15 @@ import (
 	"kazashi.example/localapi"
 	"kazashi.example/reader/mynumber"
 	"kazashi.example/sync/record"
+	"kazashi.example/sync/rule"
 )
 
 // next is what the next card is laid for. It holds a PIN until wiped.
 type next struct {
 	card    localapi.NextCard
 	request localapi.NextCardRequest
+	agreed  *rule.Consent // the text that was shown when the person agreed to attributes; nil without
+	kinds   rule.Attributes
 	expiry  *time.Timer
 	handled bool // a card has come; guarded by Counter.mu
 }
@@ -21,17 +24,17 @@ type next struct {
 // now on, on the reader that r names or on any. One that lies on a reader already is nobody's next card, however long it has lain
 // there: whose it is, the box cannot know, and a wrong PIN would cost its holder a try (P5). A tap under way stays what it is.
 // What r holds is the Counter's from then on, which overwrites it. After an error it is the caller's: localapi.ErrNextForm,
-// ErrNextNotServed without a rule, ErrLocked for what the locked site book could not keep, ErrNextBusy while another is waited for or handled. Whether there is such a reader is not checked.
+// ErrNextNotServed without a rule and for attributes that it does not ask for, ErrLocked for what the locked site book could not keep, ErrNextBusy while another is waited for or handled. Whether there is such a reader is not checked.
 func (c *Counter) Arm(r localapi.NextCardRequest) (localapi.NextCard, error) {
 	if err := checkNext(r); err != nil {
 		return localapi.NextCard{}, err
 	}
-	rule, _, ok := c.Rules.For(c.Service)
-	if !ok {
+	demanded, _, ok := c.Rules.For(c.Service)
+	if !ok || r.Attributes && demanded.Attributes == 0 {
 		return localapi.NextCard{}, localapi.ErrNextNotServed
 	}
 	remembered := r.Kind == localapi.NextLink || r.Kind == localapi.NextUnlink ||
-		r.Kind == localapi.NextEnrol && rule.Evidence != record.EvidencePIN
+		r.Kind == localapi.NextEnrol && demanded.Evidence != record.EvidencePIN
 	if remembered && c.Book.Locked() {
 		return localapi.NextCard{}, localapi.ErrLocked
 	}
@@ -39,6 +42,9 @@ func (c *Counter) Arm(r localapi.NextCardRequest) (localapi.NextCard, error) {
 	n := &next{
 		card:    localapi.NextCard{Kind: r.Kind, Attributes: r.Attributes, Until: now.Add(localapi.NextLasts), Reader: r.Reader},
 		request: r,
+	}
+	if r.Attributes {
+		n.agreed, n.kinds = demanded.Consent, demanded.Attributes
 	}
 	if !c.arm(n) {
 		return localapi.NextCard{}, localapi.ErrNextBusy
@@ -69,6 +75,15 @@ func (c *Counter) arm(n *next) bool {
 	c.next = n
 	n.expiry = time.AfterFunc(localapi.NextLasts, func() { c.disarm(n) })
 	return true
+}
+
+// asked are the attributes of the rule in force that the person agreed to. None, if another text is in force since: the record names the
+// rule of the tap, and with it the text.
+func (n *next) asked(now rule.Rule) rule.Attributes {
+	if n.agreed == nil || now.Consent == nil || *n.agreed != *now.Consent {
+		return 0
+	}
+	return n.kinds & now.Attributes
 }
 
 // takes says that a card laid on a reader is the one that n waits for.

@@ -265,6 +265,7 @@ func drill() rule.Set {
 	return rule.Set{Version: rule.Version{CentralEpoch: 1, N: 7}, Rules: []rule.Rule{{
 		Service: service, Verifier: "practice-city", Basis: record.BasisDrill, Evidence: record.EvidenceCertificate, Practice: true,
 		ListFull: 3 * 86400, ListProvisional: 30 * 86400, TooOld: rule.TooOldRefuse, Hierarchies: []certid.Hierarchy{certid.HierarchyPractice},
+		Attributes: 15, Consent: &rule.Consent{JA: "四つを読み取ります。", EN: "All four are read."},
 	}}}
 }
 

@@ -80,7 +80,7 @@ func TestDatabaseNamesNobody(t *testing.T) {
 	plain := p.Enrol(t, b.ID)
 	plain.Enrolment.Birth.Date = "19770913"
 	plain.Enrolment.Attributes = &content.Attributes{
-		Name: "架空花子", Address: "架空県架空市一丁目二番三号", Birth: plain.Enrolment.Birth.Date, Sex: 2,
+		Name: "架空花子", Address: new("架空県架空市一丁目二番三号"), Birth: plain.Enrolment.Birth.Date, Sex: new(uint8(2)),
 	}
 	e := b.Epochs[0]
 	e.Tap(t, r)
@@ -114,7 +114,7 @@ func TestDatabaseNamesNobody(t *testing.T) {
 	for name, v := range map[string][]byte{
 		"serial": serial, "PPID": []byte(ppid), "PPID's octets": raw, "certificate": r.Certificate, "expiry": birthday,
 		"own certificate": p.Certificate, "new serial": renewed, "birth date": []byte(plain.Enrolment.Birth.Date), "card key": plain.Enrolment.Key,
-		"name": []byte(plain.Enrolment.Attributes.Name), "address": []byte(plain.Enrolment.Attributes.Address),
+		"name": []byte(plain.Enrolment.Attributes.Name), "address": []byte(*plain.Enrolment.Attributes.Address),
 		"signature": plain.PIN.Signature,
 	} {
 		if where := found(t, c.Dir, v); len(where) != 0 {

@@ -8,6 +8,7 @@ import (
 	"kazashi.example/sync/proof"
 	"kazashi.example/sync/record"
 	"kazashi.example/sync/roster"
+	"kazashi.example/sync/rule"
 )
 
 // Caps of what a card gave, in octets.
@@ -37,15 +38,52 @@ type CardProof struct {
 type Enrolment struct {
 	Birth      roster.Birth `cbor:"1,keyasint"`
 	Key        []byte       `cbor:"2,keyasint,omitempty"` // SubjectPublicKeyInfo of the card key, DER
-	Attributes *Attributes  `cbor:"3,keyasint,omitempty"` // only on consent
+	Attributes *Attributes  `cbor:"3,keyasint,omitempty"` // only on consent to the text of the rule that Said names
 }
 
-// Attributes are the four of the input-assist application, attested by the box, which verified their integrity record.
+// Attributes are those of the four of the input-assist application that the rule lets the service keep, at least one, attested by the box,
+// which verified their integrity record. What is not there was not kept: an address that is there may be empty, and 0 is a sex.
 type Attributes struct {
-	Name    string `cbor:"1,keyasint"`
-	Address string `cbor:"2,keyasint"`
-	Birth   string `cbor:"3,keyasint"` // eight digits
-	Sex     uint8  `cbor:"4,keyasint"` // JIS X 0303: 0, 1, 2 or 9
+	Name    string  `cbor:"1,keyasint,omitempty"` // empty: not there
+	Address *string `cbor:"2,keyasint,omitempty"`
+	Birth   string  `cbor:"3,keyasint,omitempty"` // eight digits; empty: not there
+	Sex     *uint8  `cbor:"4,keyasint,omitempty"` // JIS X 0303: 0, 1, 2 or 9
+}
+
+// Kinds are those that are there.
+func (a *Attributes) Kinds() (k rule.Attributes) {
+	if a == nil {
+		return 0
+	}
+	for kind, there := range map[rule.Attributes]bool{
+		rule.AttributeName: a.Name != "", rule.AttributeAddress: a.Address != nil, rule.AttributeBirthDate: a.Birth != "", rule.AttributeSex: a.Sex != nil,
+	} {
+		if there {
+			k |= kind
+		}
+	}
+	return k
+}
+
+// Only are those among what is asked for; nil for none.
+func (a *Attributes) Only(asked rule.Attributes) *Attributes {
+	if a.Kinds()&asked == 0 {
+		return nil
+	}
+	var b Attributes
+	if asked.Has(rule.AttributeName) {
+		b.Name = a.Name
+	}
+	if asked.Has(rule.AttributeAddress) {
+		b.Address = a.Address
+	}
+	if asked.Has(rule.AttributeBirthDate) {
+		b.Birth = a.Birth
+	}
+	if asked.Has(rule.AttributeSex) {
+		b.Sex = a.Sex
+	}
+	return &b
 }
 
 // PINChallenge is what the authentication key signed, as this record tells it.
@@ -107,10 +145,14 @@ func (r Record) checkEnrolment(fail func(string) error) error {
 	case (len(e.Key) > 0) != (r.Card != nil) || r.Card != nil && r.Card.Enrolled != r.Tap:
 		return fail("enrolment's card key")
 	}
-	if a := e.Attributes; a != nil && (len(a.Name) == 0 || len(a.Name) > MaxName || len(a.Address) > MaxAddress || len(a.Birth) != 8) {
+	if a := e.Attributes; a != nil && !a.sound() {
 		return fail("attributes")
 	}
 	return nil
+}
+
+func (a *Attributes) sound() bool {
+	return a.Kinds() != 0 && len(a.Name) <= MaxName && (a.Address == nil || len(*a.Address) <= MaxAddress) && (a.Birth == "" || len(a.Birth) == 8)
 }
 
 // Format prints REDACTED for every verb.

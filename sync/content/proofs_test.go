@@ -11,6 +11,7 @@ import (
 	"kazashi.example/sync/proof"
 	"kazashi.example/sync/record"
 	"kazashi.example/sync/roster"
+	"kazashi.example/sync/rule"
 )
 
 func withPIN() content.Record {
@@ -25,7 +26,7 @@ func enrolment() content.Record {
 	r.Card = &content.CardProof{Verifier: "city.example", Signature: []byte{2}, Enrolled: r.Tap}
 	r.Enrolment = &content.Enrolment{
 		Birth: roster.Birth{Date: "19800217", Form: 1}, Key: []byte{0x30},
-		Attributes: &content.Attributes{Name: "練習　花子", Address: "見本県", Birth: "19800217", Sex: 2},
+		Attributes: &content.Attributes{Name: "練習　花子", Address: new("見本県"), Birth: "19800217", Sex: new(uint8(2))},
 	}
 	return r
 }
@@ -42,8 +43,10 @@ func TestProofsComeBack(t *testing.T) {
 	bare.Card, bare.Enrolment.Key, bare.Enrolment.Attributes = nil, nil, nil
 	bound := byCard()
 	bound.Evidence = record.EvidenceCardBound
+	some := enrolment() // an address that the card leaves empty, and a sex that is not known
+	some.Enrolment.Attributes = &content.Attributes{Address: new(""), Sex: new(uint8(0))}
 	for name, r := range map[string]content.Record{
-		"pin": withPIN(), "enrolment": enrolment(), "enrolment without a card key": bare, "card": byCard(), "card-bound": bound,
+		"pin": withPIN(), "enrolment with two attributes": some, "enrolment": enrolment(), "enrolment without a card key": bare, "card": byCard(), "card-bound": bound,
 	} {
 		b, err := r.Encode()
 		if err != nil {
@@ -87,10 +90,11 @@ func TestP6RefusesEvidenceWithoutProof(t *testing.T) {
 		{"enrolment, proof without key", enrolment, func(r *content.Record) { r.Enrolment.Key = nil }},
 		{"enrolment, long key", enrolment, func(r *content.Record) { r.Enrolment.Key = make([]byte, roster.MaxKey+1) }},
 		{"enrolment of another tap", enrolment, func(r *content.Record) { r.Card.Enrolled.ID128[0]++ }},
-		{"attributes, no name", enrolment, func(r *content.Record) { r.Enrolment.Attributes.Name = "" }},
+		{"attributes, none there", enrolment, func(r *content.Record) { r.Enrolment.Attributes = &content.Attributes{} }},
+		{"attributes, long name", enrolment, func(r *content.Record) { r.Enrolment.Attributes.Name = string(make([]byte, content.MaxName+1)) }},
 		{"attributes, date", enrolment, func(r *content.Record) { r.Enrolment.Attributes.Birth = "1" }},
 		{"attributes, long address", enrolment, func(r *content.Record) {
-			r.Enrolment.Attributes.Address = string(make([]byte, content.MaxAddress+1))
+			r.Enrolment.Attributes.Address = new(string(make([]byte, content.MaxAddress+1)))
 		}},
 	} {
 		r := c.from()
@@ -132,5 +136,32 @@ func TestP2ChallengesOfARecord(t *testing.T) {
 	}
 	if _, err := tap().PINChallenge(box).Message(); !errors.Is(err, proof.ErrChallenge) {
 		t.Errorf("challenge of a tap without a proof = %v, want ErrChallenge", err)
+	}
+}
+
+// What a rule does not ask for is not there, and what is there can be told from what is not.
+func TestAttributesOfARule(t *testing.T) {
+	all := enrolment().Enrolment.Attributes
+	for asked := range rule.Attributes(16) {
+		got := all.Only(asked)
+		if got.Kinds() != asked || (got == nil) != (asked == 0) {
+			t.Errorf("Only(%04b) has %04b", asked, got.Kinds())
+		}
+		if again := got.Only(15); again.Kinds() != asked {
+			t.Errorf("Only(all) of %04b has %04b", asked, again.Kinds())
+		}
+		r := enrolment()
+		r.Enrolment.Attributes = got
+		b, err := r.Encode()
+		if err != nil {
+			t.Fatalf("Encode(%04b) = %v", asked, err)
+		}
+		back, err := content.Decode(b)
+		if err != nil || back.Enrolment.Attributes.Kinds() != asked {
+			t.Errorf("Decode(%04b) = %v, or others", asked, err)
+		}
+	}
+	if got := (&content.Attributes{Sex: new(uint8(0))}).Only(rule.AttributeSex | rule.AttributeName); *got.Sex != 0 || got.Kinds() != rule.AttributeSex {
+		t.Error("a sex of 0 is lost")
 	}
 }

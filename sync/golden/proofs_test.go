@@ -40,7 +40,7 @@ func enrolmentValue() content.Record {
 	r.Card = &content.CardProof{Verifier: "city.example", Signature: []byte{0xc5, 0xc5}, Enrolled: r.Tap, Nonce: nonceOfCentral}
 	r.Enrolment = &content.Enrolment{
 		Birth: roster.Birth{Date: "19800217", Form: 1}, Key: []byte{0x30, 1},
-		Attributes: &content.Attributes{Name: "練習　花子", Address: "見本県", Birth: "19800217", Sex: 2},
+		Attributes: &content.Attributes{Name: "練習　花子", Address: new("見本県"), Birth: "19800217", Sex: new(uint8(2))},
 	}
 	return r
 }

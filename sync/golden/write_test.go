@@ -39,7 +39,7 @@ func TestMain(m *testing.M) {
 	for name, vector := range map[string]func() any{
 		"canon": canonVector, "epoch": epochVector, "content": contentVector, "signed": signedVector, "trust": trustVector,
 		"join": joinVector, "uplink": uplinkVector, "proofs": proofsVector,
-		"listed": listedVector, "links": linksVector, "offers": offersVector, "keys": keysVector,
+		"listed": listedVector, "links": linksVector, "offers": offersVector, "keys": keysVector, "attributes": attributesVector,
 	} {
 		path := filepath.Join(dir, name+".json")
 		if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
