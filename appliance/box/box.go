@@ -40,7 +40,6 @@ import (
 const (
 	fileJournal = "journal.db"
 	fileBook    = "sitebook.db"
-	dirRosters  = "rosters"
 )
 
 // houseEvery is the pause between two rounds of housekeeping.
@@ -235,7 +234,7 @@ func (b *Box) Run(ctx context.Context) error {
 	}
 	handler := server.New(server.Config{
 		Box: b, Log: b.log, Metrics: b.metrics.handler(), Hosts: b.conf.Counter.Hosts,
-		Desk: desk{b.book, b}, Trusted: trusted{b}, Keeper: b.keeper,
+		Desk: desk{b.book, b}, Trusted: trusted{b}, People: enrolled{b}, Keeper: b.keeper,
 	})
 	ended, leave := context.WithCancelCause(ctx)
 	defer leave(nil)

@@ -52,7 +52,7 @@ func (b *Box) openSite(ctx context.Context) (err error) {
 		return err
 	}
 	if b.rosters, err = roster.Open(roster.Config{
-		Dir: filepath.Join(dir, dirRosters), Site: place.Site, Keys: keys, Ring: b.keys.Ring, Changed: b.siteMoved, Log: b.log,
+		Dir: b.conf.Rosters(), Site: place.Site, Keys: keys, Ring: b.keys.Ring, Changed: b.siteMoved, Log: b.log,
 	}); err != nil {
 		return err
 	}

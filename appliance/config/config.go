@@ -181,5 +181,8 @@ func (c Config) ProxyURL() (*url.URL, error) {
 // Lists is the folder of revocation sets.
 func (c Config) Lists() string { return filepath.Join(c.DataDir, "lists") }
 
+// Rosters is the folder of the site's rosters in the data directory.
+func (c Config) Rosters() string { return filepath.Join(c.DataDir, "rosters") }
+
 // Socket is where the CLI reaches the daemon.
 func (c Config) Socket() string { return filepath.Join(c.DataDir, "kazashi.sock") }

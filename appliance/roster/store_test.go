@@ -364,6 +364,30 @@ func TestP9ReviewTakesOutOfForce(t *testing.T) {
 	s.want("the keys came back", 5, upTo(5))
 }
 
+// Whoever looks at the folder without the site key is told what is there and whether it is whole, and changes nothing.
+func TestPeekTellsWhatIsThere(t *testing.T) {
+	s := newSite(t)
+	if none, err := roster.Peek(s.dir+"-nowhere", s.Central); len(none) != 0 || err != nil {
+		t.Errorf("Peek(no folder) = %d, %v", len(none), err)
+	}
+	s.take(s.Publish(true, rostertest.People(0, 5)))
+	s.take(s.Publish(false, rostertest.People(5, 6)))
+	files, err := roster.Peek(s.dir, s.Central)
+	must(t, err)
+	if len(files) != 2 || files[0].Head.Version.N != 2 || files[0].Err != nil || files[0].Chunks != 2 || files[1].Head.Version.N != 1 {
+		t.Errorf("Peek = %d rosters, the first %v with %d chunks, %v", len(files), files[0].Head.Version, files[0].Chunks, files[0].Err)
+	}
+	flip(t, s.segment(0), 200)
+	files, err = roster.Peek(s.dir, s.Central)
+	must(t, err)
+	if !errors.Is(files[0].Err, segment.ErrDigest) || files[1].Err != nil {
+		t.Errorf("Peek(damaged) = %v and %v, want ErrDigest and nil", files[0].Err, files[1].Err)
+	}
+	if files, err = roster.Peek(s.dir, rostertest.New(t)); err != nil || !errors.Is(files[0].Err, sign.ErrUnknownKey) {
+		t.Errorf("Peek(other keys) = %v, %v, want ErrUnknownKey", files[0].Err, err)
+	}
+}
+
 func TestEraseLeavesNothing(t *testing.T) {
 	s := newSite(t)
 	s.take(s.Publish(true, rostertest.People(0, 5)))

@@ -25,6 +25,7 @@ type Config struct {
 	Metrics http.Handler // serves GET /metrics; nil leaves it out
 	Desk    Desk         // serves staff, presence, links and corrections; nil leaves them out
 	Trusted Trusted      // serves trust bundle and rules; nil leaves them out
+	People  People       // serves questions about the roster; nil leaves them out
 	Keeper  Keeper       // serves the site's keys and its closing; nil leaves them out
 
 	// Hosts are names besides the loopback ones by which the box may be asked, as in a Host header: "name" stands for the
@@ -66,6 +67,9 @@ func New(c Config) *Handler {
 	}
 	if c.Trusted != nil {
 		h.trusted(c.Trusted)
+	}
+	if c.People != nil {
+		h.people(c.People)
 	}
 	if c.Keeper != nil {
 		h.keeper(c.Keeper)
