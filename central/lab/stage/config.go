@@ -45,6 +45,12 @@ type Box struct {
 	Counter string // host:port of the counter page
 }
 
+// What people in the practice world agree to when they enrol and have their attributes read.
+const (
+	consentJA = "練習のため、カードから氏名・住所・生年月日・性別を読み取り、練習用のセンターに送ります。登録するのは架空の人だけです。"
+	consentEN = "For practice, name, address, birth date and sex are read from the card and sent to the practice central. Made-up people alone register here."
+)
+
 // TOML renders the file. A practice service takes practice cards alone and rests on the basis drill.
 func (c Central) TOML() []byte {
 	type service struct {
@@ -55,12 +61,16 @@ func (c Central) TOML() []byte {
 		Supervised  bool     `toml:"supervised"`
 		Hierarchies []string `toml:"hierarchies"`
 		Practice    bool     `toml:"practice"`
+		Attributes  []string `toml:"attributes"`
+		ConsentJA   string   `toml:"consent_ja"`
+		ConsentEN   string   `toml:"consent_en"`
 	}
 	services := make([]service, 0, len(c.Services))
 	for _, id := range c.Services {
 		services = append(services, service{
 			ID: id, Verifier: c.Verifier, Basis: "drill", Evidence: cmp.Or(c.Evidence, "certificate"), Supervised: true,
 			Hierarchies: []string{"practice"}, Practice: true,
+			Attributes: []string{"name", "address", "birth_date", "sex"}, ConsentJA: consentJA, ConsentEN: consentEN,
 		})
 	}
 	authorities := make([]map[string]any, 0, len(c.CardCAs))
