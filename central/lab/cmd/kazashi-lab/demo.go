@@ -68,6 +68,9 @@ func demo(ctx context.Context, dir, keys string, port int, out io.Writer) (err e
 	if err := e.awaitReady(ctx); err != nil {
 		return unlessInterrupted(ctx, err)
 	}
+	if err := e.openDesk(ctx); err != nil {
+		return unlessInterrupted(ctx, err)
+	}
 	e.say("ready after %.1f s", time.Since(began).Seconds())
 	welcome(out, e, dir)
 	return e.Wait(ctx)
@@ -118,21 +121,29 @@ func welcome(out io.Writer, e *ensemble, dir string) {
   counter  http://%s/        what the librarian sees (English: http://%[1]s/?lang=en)
   tray     http://%[2]s/        lay made-up cards, cut the line, restore it
 
-Five things to try:
+  operator's code  %[5]s        opens roster and site book after a restart without a line (made up, as everything here)
+  staff code       %[6]s                 signs %[7]s in at the desk, who is signed in now
+
+Six things to try:
   1. First use.  On the counter open 初めての方の登録 (First-time registration), type the PINs that the tray shows under 練習 花子 (Hanako),
                  and lay her card. The counter says that her card is registered, and shows the PPID a moment later.
-  2. Every day.  Take the card away and lay it again: no PIN. Somebody who did not register is told so.
+  2. Every day.  Take the card away and lay it again: no PIN. Open 番号のひも付け (Link a number), type a library card's number and lay it once
+                 more: from now on each tap tells the number. Somebody who did not register is told so.
   3. A fraud.    Lay 証明書を写した装置 (a device with a copied certificate): Hanako's certificate on somebody else's genuine card is refused.
                  Renew Hanako's certificate on the tray, on the same card or on a new one, wait five seconds for the news to reach the
                  box, and see what the next tap says.
-  4. An outage.  Cut the line and go on: taps, and first-time registrations too. Press 失効させる (Revoke) under somebody registered and
-                 lay that card: the box cannot know. After some ten seconds the counter says that it is off-line.
-  5. A recovery. Restore the line. Everything settles by itself; the revoked card's tap shows as corrected.
+  4. An outage.  Cut the line and go on: taps, and first-time registrations too; who has just registered is served provisionally. Press
+                 失効させる (Revoke) under somebody registered and lay that card: the box cannot know. After some ten seconds the counter
+                 says that it is off-line.
+  5. A thief.    bin/kazashi --config %[3]s/box/kazashi.toml lock      leaves the box as a power cut without a line does: it knows nobody, and
+                 every tap without the PIN is refused. Type the operator's code in at the counter, and sign in again.
+  6. A recovery. Restore the line. Everything settles by itself; the revoked card's tap shows as corrected, and stays on the work list until
+                 somebody who is signed in has looked at it.
 
-  bin/kazashi --config %[3]s/box/kazashi.toml status       (or: taps)
+  bin/kazashi --config %[3]s/box/kazashi.toml status       (or: taps, work list, keys show)
   %[4]s bin/kazashi card --config %[3]s/box/kazashi.toml pin-status       (or: info, read)
   bin/kazashi-central --config %[3]s/central/central.toml status
   logs in %[3]s/log; Ctrl-C ends everything
 
-`, e.at.Counter, e.at.Tray, dir, e.rig.Env())
+`, e.at.Counter, e.at.Tray, dir, e.rig.Env(), practiceOperatorCode, practiceStaffCode, practiceStaff)
 }

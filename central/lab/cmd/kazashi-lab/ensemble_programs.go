@@ -140,9 +140,15 @@ func (e *ensemble) boxSpec() stage.Spec {
 
 // once runs a program to its end and returns what it printed. The error carries what it complained of.
 func (e *ensemble) once(ctx context.Context, name string, args ...string) (string, error) {
+	return e.typing(ctx, "", name, args...)
+}
+
+// typing is once for a program that asks for something: it gets a line on its standard input.
+func (e *ensemble) typing(ctx context.Context, line, name string, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, onceWithin)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, e.program(name), args...) //nolint:gosec // programs and arguments are the lab's own
+	cmd.Stdin = strings.NewReader(line + "\n")
 	var out, complaint bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &complaint
 	if err := cmd.Run(); err != nil {

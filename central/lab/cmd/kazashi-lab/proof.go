@@ -32,7 +32,8 @@ func (s *story) prove(ctx context.Context, out io.Writer) error {
 			return err
 		}
 	}
-	fmt.Fprintf(out, "\n%s sets=%d deltas=%d\n", strings.TrimRight(table, "\n"), s.sets, s.deltas)
+	fmt.Fprintf(out, "\n%s sets=%d deltas=%d provisional=%d linked=%d unlocked=%d worked=%d\n", strings.TrimRight(table, "\n"),
+		s.sets, s.deltas, s.counts.provisional, s.counts.linked, s.counts.unlocked, s.counts.worked)
 	if status != 0 {
 		return errCount
 	}

@@ -19,13 +19,14 @@ func newSmokeCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "smoke",
 		Short: "Play taps, an outage, a power cut and a recovery, and count every tap by other means",
-		Long: `Run the practice world on free ports in a temporary folder and play a story: enrolments with PIN, wrong PINs, taps without PIN, a relay
-attempt and a blocked card, a revocation that reaches the box as a delta, the line cut, taps and an enrolment off-line, a hold that reaches
-the box as a delta in a folder, the box killed while records wait, a restart, the line restored,
+		Long: `Run the practice world on free ports in a temporary folder and play a story: an operator's code and a member of staff; enrolments with PIN,
+wrong PINs, taps without PIN, a library number linked, a relay attempt and a blocked card, a revocation that reaches the box as a delta, the
+line cut, taps and an enrolment off-line, a hold that reaches the box as a delta in a folder, the box killed while records wait and started
+again: locked, until the operator's code is typed in; the line restored, a correction on the work list, the box killed again and opened by central,
 a certificate renewed on the same card and one on a new card. Then kazashi-count compares the tray's ledger with the tables of central and
 box, tap by tap, and must find fault with copies of those tables that were tampered with. The last line is the result:
 
-  smoke: taps=T offline=O settled=S lost=0 doubled=0 corrected=C sets=R deltas=D
+  smoke: taps=T offline=O settled=S lost=0 doubled=0 corrected=C sets=R deltas=D provisional=P linked=L unlocked=U worked=W
 
 Exit status 0 only if every tap is settled, none is lost, none is doubled, and at least 12 taps, 5 off-line and 1 correction were seen.`,
 		Example: `  kazashi-lab smoke
@@ -84,7 +85,7 @@ func play(ctx context.Context, dir, keys string, out io.Writer) error {
 		return err
 	}
 	e.hold, e.gap = 0, 0 // the story waits for what the counter shows instead
-	s := &story{ensemble: e, began: time.Now(), served: map[string][]record.TapID{}}
+	s := &story{ensemble: e, began: time.Now(), served: map[string][]record.TapID{}, people: map[string]bool{}, numbers: map[string]string{}}
 	e.say = func(format string, a ...any) {
 		fmt.Fprintf(out, "[%5.1f s] %s\n", time.Since(s.began).Seconds(), fmt.Sprintf(format, a...))
 	}
@@ -102,6 +103,9 @@ func play(ctx context.Context, dir, keys string, out io.Writer) error {
 // run plays the story; if a part dies meanwhile, that is the error.
 func (s *story) run(ctx context.Context) error {
 	if err := s.awaitReady(ctx); err != nil {
+		return err
+	}
+	if err := s.openDesk(ctx); err != nil {
 		return err
 	}
 	client, err := localapi.NewClient("http://" + s.at.Counter)

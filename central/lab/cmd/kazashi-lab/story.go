@@ -15,9 +15,9 @@ import (
 // What the story plays. Everybody's case stands in package people; who taps without the PIN has enrolled with it before.
 var (
 	enrolled = []string{"hanako", "taro", "kenji", "maria", "jiro", "nao", "haru"}
-	byCard   = []string{"hanako", "kenji", "maria"}
+	byCard   = []string{"hanako", "kenji"}
 	refused  = []refusal{
-		{"goro", record.ReasonRevoked},
+		{"goro", record.ReasonNotEnrolled}, // which is asked first; why the card cannot enrol stands in refusedEnrolment
 		{"sachiko", record.ReasonExpired},
 		{"ren", record.ReasonChainBroken},
 		{"aoi", record.ReasonNotEnrolled},
@@ -31,15 +31,16 @@ var (
 		{"nonsense", localapi.FailureNonsense},
 		{"sumire", localapi.FailurePINProtected},
 	}
-	offlineByCard = []string{"hanako", "kenji", "maria"}
+	refusedEnrolment = refusal{"goro", record.ReasonRevoked}
+	offlineByCard    = []string{"hanako", "kenji", "maria"}
 )
 
 const (
 	mistypes     = "yuki"   // types a wrong PIN twice before the right one
 	withoutPIN   = "tsuru"  // has a card without PINs
-	offlineEnrol = "mirai"  // enrols with the next card while the line is cut
+	offlineEnrol = "mirai"  // enrols with the next card while the line is cut, and has a library number linked
 	laterRevoked = "jiro"   // revoked at central alone while the line is cut
-	twice        = "hanako" // taps on-line and off-line, by card and with the PIN; renews on the same card
+	twice        = "hanako" // taps on-line and off-line, by card and with the PIN, with a library number linked; renews on the same card
 	newCard      = "kenji"  // renews on a new card
 	afterwards   = "nao"    // taps when all is well again
 )
@@ -75,39 +76,43 @@ type story struct {
 	offline    int                       // of them, those that central cannot have yet
 	served     map[string][]record.TapID // of each card, those after the last restart that must get its one PPID
 	enrolments int
+	people     map[string]bool   // who has enrolled
+	numbers    map[string]string // library numbers that the counter must tell, by card
+	corrected  record.TapID      // that central must correct
+	counts     tally
 	cut        uint64 // octets that had passed the line when it was cut
 	sets       int    // revocation sets that came to the box
 	deltas     int    // of them, those that came as deltas
 }
 
+// tally is what the story saw beside the taps that are counted.
+type tally struct{ provisional, linked, unlocked, worked int }
+
 // acts plays the whole story with the programs running.
 func (s *story) acts(ctx context.Context) error {
+	for _, part := range [][]func(context.Context) error{
+		{s.online, s.outage, s.powerCut}, {s.locked, s.stillOffline, s.recovery, s.correction, s.restart}, {s.workGoesOn, s.renewals},
+	} {
+		if err := s.part(ctx, part); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// part plays what lies between two starts of the box.
+func (s *story) part(ctx context.Context, acts []func(context.Context) error) error {
 	stop, err := s.listen(ctx)
 	if err != nil {
 		return err
 	}
-	err = s.online(ctx)
-	if err == nil {
-		err = s.outage(ctx)
-	}
-	if err == nil {
-		err = s.powerCut(ctx)
-	}
-	stop()
-	if err != nil {
-		return err
-	}
-	if stop, err = s.listen(ctx); err != nil {
-		return err
-	}
 	defer stop()
-	if err := s.stillOffline(ctx); err != nil {
-		return err
+	for _, act := range acts {
+		if err := act(ctx); err != nil {
+			return err
+		}
 	}
-	if err := s.recovery(ctx); err != nil {
-		return err
-	}
-	return s.renewals(ctx)
+	return nil
 }
 
 // listen follows the counter's live stream until the returned function is called.
@@ -139,15 +144,24 @@ func (s *story) online(ctx context.Context) error {
 	if err := s.failAtPIN(ctx, withoutPIN, somePIN, localapi.FailureNoPINs, 0); err != nil {
 		return err
 	}
+	if err := s.awaitEnrolled(ctx); err != nil {
+		return err
+	}
 	for _, card := range byCard {
 		if err := s.tap(ctx, card, accepted); err != nil {
 			return err
 		}
 	}
+	if err := s.link(ctx, twice, "B-1200345", accepted); err != nil {
+		return err
+	}
 	for _, r := range refused {
 		if err := s.tap(ctx, r.card, refusedFor(r.why)); err != nil {
 			return err
 		}
+	}
+	if err := s.refusedToEnrol(ctx, refusedEnrolment); err != nil {
+		return err
 	}
 	for _, f := range faultyCards {
 		if err := s.faulty(ctx, f); err != nil {
@@ -157,7 +171,10 @@ func (s *story) online(ctx context.Context) error {
 	if err := s.setComes(ctx); err != nil {
 		return err
 	}
-	return s.awaitSettled(ctx)
+	if err := s.awaitSettled(ctx); err != nil {
+		return err
+	}
+	return s.allNamed(ctx)
 }
 
 // outage cuts the line and goes on tapping. One card is revoked where the box cannot hear of it, another is put on hold and its list
@@ -180,16 +197,21 @@ func (s *story) outage(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := s.tap(ctx, laterRevoked, expected{accepted.outcome, tray.OutcomeRefused}); err != nil {
+	e, err := s.laid(ctx, laterRevoked, "tap", expected{accepted.outcome, tray.OutcomeRefused})
+	if err != nil {
 		return err
 	}
+	s.corrected = e.Tap.Tap
 	if err := s.awaitOffline(ctx); err != nil {
 		return err
 	}
 	if err := s.enrol(ctx, offlineEnrol); err != nil {
 		return err
 	}
-	if err := s.tap(ctx, offlineEnrol, accepted); err != nil {
+	if err := s.tap(ctx, offlineEnrol, pending); err != nil {
+		return err
+	}
+	if err := s.link(ctx, offlineEnrol, "B-1200346", pending); err != nil {
 		return err
 	}
 	return s.setIsCarried(ctx)
@@ -200,6 +222,11 @@ func (s *story) powerCut(ctx context.Context) error {
 	if err := s.mustWait(ctx, "at the kill"); err != nil {
 		return err
 	}
+	return s.restart(ctx)
+}
+
+// restart kills the box and starts it again.
+func (s *story) restart(ctx context.Context) error {
 	s.stage.Kill(s.box)
 	s.say("the box is killed (SIGKILL) with %d records that nobody else has", s.offline)
 	box, err := s.stage.Start(ctx, s.boxSpec())
@@ -207,12 +234,12 @@ func (s *story) powerCut(ctx context.Context) error {
 		return fmt.Errorf("starting the box again: %w", err)
 	}
 	s.box = box
-	s.say("the box runs again, still without a line")
+	s.say("the box runs again, with the line %s", map[bool]string{true: "up", false: "still cut"}[s.tray.Line.Up()])
 	return nil
 }
 
-// stillOffline finds what was written before the kill and the set that was carried to the box, and taps once more: a box that lost its memory knows nobody, so that it asks for
-// the PIN again.
+// stillOffline finds what was written before the kill: the people of central's roster and whoever enrolled without a line, their numbers, and the
+// set that was carried to the box.
 func (s *story) stillOffline(ctx context.Context) error {
 	if err := s.awaitOffline(ctx); err != nil {
 		return err
@@ -223,7 +250,10 @@ func (s *story) stillOffline(ctx context.Context) error {
 	if err := s.tap(ctx, listHeld, refusedFor(record.ReasonOnHold)); err != nil {
 		return err
 	}
-	if err := s.tap(ctx, twice, refusedFor(record.ReasonNotEnrolled)); err != nil {
+	if err := s.tap(ctx, twice, accepted); err != nil {
+		return err
+	}
+	if err := s.tap(ctx, offlineEnrol, pending); err != nil {
 		return err
 	}
 	if err := s.withPIN(ctx, twice); err != nil {
@@ -245,10 +275,21 @@ func (s *story) recovery(ctx context.Context) error {
 	if err := s.awaitSettled(ctx); err != nil {
 		return err
 	}
-	if err := s.awaitRoster(ctx, 0); err != nil {
+	if err := s.awaitEnrolled(ctx); err != nil {
 		return err
 	}
-	return s.tap(ctx, afterwards, accepted)
+	for _, card := range []string{offlineEnrol, afterwards} {
+		if err := s.tap(ctx, card, accepted); err != nil {
+			return err
+		}
+	}
+	if err := s.awaitSettled(ctx); err != nil {
+		return err
+	}
+	if err := s.allNamed(ctx); err != nil {
+		return err
+	}
+	return s.oneName(ctx, offlineEnrol)
 }
 
 // renewals gives two people new certificates. On the same card nothing changes for the person; on a new card the bound key is

@@ -19,6 +19,7 @@ type expected struct {
 
 var (
 	accepted = expected{localapi.Outcome{Verdict: record.VerdictAccepted, Reason: record.ReasonInOrder}, tray.OutcomeServed}
+	pending  = expected{localapi.Outcome{Verdict: record.VerdictProvisional, Reason: record.ReasonEnrolmentPending}, tray.OutcomeServed}
 	noRecord = expected{final: tray.OutcomeNoRecord}
 )
 
@@ -55,9 +56,26 @@ func (s *story) tap(ctx context.Context, card string, want expected) error {
 // enrol types a person's PIN in at the counter and lays the card. Every other person consents to the attributes being read; the
 // others give their birth date.
 func (s *story) enrol(ctx context.Context, card string) error {
-	k, err := s.knows(card)
+	attributes, err := s.askToEnrol(ctx, card)
 	if err != nil {
 		return err
+	}
+	e, err := s.laid(ctx, card, "enrol", accepted)
+	if err != nil {
+		return err
+	}
+	if e.Enrol == nil || !e.Enrol.Bound || e.Enrol.Attested != attributes {
+		return fmt.Errorf("%w: the enrolment of %s came to %+v, want the card bound", errStory, card, e.Enrol)
+	}
+	s.people[card] = true
+	return nil
+}
+
+// askToEnrol types in what somebody types who enrols.
+func (s *story) askToEnrol(ctx context.Context, card string) (attributes bool, err error) {
+	k, err := s.knows(card)
+	if err != nil {
+		return false, err
 	}
 	req := localapi.NextCardRequest{Kind: localapi.NextEnrol, PIN: localapi.NewSecret(k.PIN)}
 	if s.enrolments++; s.enrolments%2 == 1 {
@@ -69,15 +87,41 @@ func (s *story) enrol(ctx context.Context, card string) error {
 		req.Birth = localapi.NewSecret(k.Birth)
 	}
 	if _, err := s.client.SetNextCard(ctx, req); err != nil {
-		return fmt.Errorf("asking for the enrolment of %s: %w", card, err)
+		return false, fmt.Errorf("asking for the enrolment of %s: %w", card, err)
 	}
-	e, err := s.laid(ctx, card, "enrol", accepted)
+	return req.Attributes, nil
+}
+
+// refusedToEnrol types a person's PIN in, which the card must not get.
+func (s *story) refusedToEnrol(ctx context.Context, r refusal) error {
+	if _, err := s.askToEnrol(ctx, r.card); err != nil {
+		return err
+	}
+	e, err := s.laid(ctx, r.card, "enrol", refusedFor(r.why))
 	if err != nil {
 		return err
 	}
-	if e.Enrol == nil || !e.Enrol.Bound || e.Enrol.Attested != req.Attributes {
-		return fmt.Errorf("%w: the enrolment of %s came to %+v, want the card bound", errStory, card, e.Enrol)
+	if e.Enrol == nil || e.Enrol.Bound || e.Rests.Evidence == record.EvidencePIN {
+		return fmt.Errorf("%w: the enrolment of %s came to %+v by %s, want nothing bound and no PIN asked", errStory, r.card, e.Enrol, e.Rests.Evidence)
 	}
+	return nil
+}
+
+// link ties a library number to whoever lays the card. From then on the counter must tell it at every tap that is served.
+func (s *story) link(ctx context.Context, card, number string, want expected) error {
+	_, err := s.client.SetNextCard(ctx, localapi.NextCardRequest{Kind: localapi.NextLink, Number: localapi.NewSecret(number)})
+	if err != nil {
+		return fmt.Errorf("asking for the link of %s: %w", card, err)
+	}
+	s.numbers[card] = number
+	e, err := s.laid(ctx, card, "link", want)
+	if err != nil {
+		return err
+	}
+	if e.Link == nil || !e.Link.Done || e.Link.Why != "" {
+		return fmt.Errorf("%w: the link of %s came to %+v, want it done", errStory, card, e.Link)
+	}
+	s.counts.linked++
 	return nil
 }
 
@@ -217,6 +261,12 @@ func (s *story) laid(ctx context.Context, card, how string, want expected) (loca
 	if e.Tap.First != want.outcome {
 		return e, fmt.Errorf("%w: the counter said %s (%s) of the card %s, want %s (%s)",
 			errStory, e.Tap.First.Verdict, e.Tap.First.Reason, card, want.outcome.Verdict, want.outcome.Reason)
+	}
+	if e.Tap.First.Verdict == record.VerdictProvisional {
+		s.counts.provisional++
+	}
+	if want, served := s.numbers[card], e.Tap.First.Verdict.Served(); served && e.Number.Reveal() != want || !served && e.Number.Reveal() != "" {
+		return e, fmt.Errorf("%w: the counter told a library number of %s that is not theirs, or none", errStory, card)
 	}
 	if want.final == tray.OutcomeServed {
 		s.served[card] = append(s.served[card], e.Tap.Tap)

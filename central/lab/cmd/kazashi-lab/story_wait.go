@@ -111,6 +111,47 @@ func (s *story) awaitRoster(ctx context.Context, after uint64) error {
 	}
 }
 
+// awaitEnrolled waits until every tap is settled and the box knows everybody who has enrolled from central, and nobody from its own book alone.
+func (s *story) awaitEnrolled(ctx context.Context) error {
+	if err := s.awaitSettled(ctx); err != nil {
+		return err
+	}
+	n, err := s.newestRoster(ctx)
+	if err != nil {
+		return err
+	}
+	if err := s.awaitRoster(ctx, n); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, settledWithin, errStory)
+	defer cancel()
+	poll := time.NewTicker(50 * time.Millisecond)
+	defer poll.Stop()
+	for {
+		st, err := s.client.Status(ctx)
+		if err == nil && st.Roster.People == len(s.people) { // while the book has them too, they count twice
+			return nil
+		}
+		select {
+		case <-poll.C:
+		case <-ctx.Done():
+			return fmt.Errorf("%w: the box knows %d people, want %d: %w", context.Cause(ctx), st.Roster.People, len(s.people), err)
+		}
+	}
+}
+
+// allNamed waits until the live page has shown the PPID of every tap that must get one.
+func (s *story) allNamed(ctx context.Context) error {
+	for _, taps := range s.served {
+		for _, t := range taps {
+			if _, err := s.heard.name(ctx, t); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // mustWait checks that every tap off-line waits on the box, and that central has none of them.
 func (s *story) mustWait(ctx context.Context, when string) error {
 	box, err := s.client.Status(ctx)
