@@ -86,8 +86,11 @@ var deskLabels = map[string]Text{
 	"used_at":        {"前回の利用は {t} です。", "Last used at {t}."},
 
 	"used":        {"ご利用済みです", "Used already"},
-	"used_say":    {"この方は、すでにご利用いただいています。カードをお取りください。", "You have used this already. Please take your card."},
+	"used_say":    {"すでにご利用いただいています。カードをお取りください。", "You have used this already. Please take your card."},
 	"not_yet_say": {"まだ受付していません。カードをお取りください。", "Not accepted yet. Please take your card."},
+
+	"pin_only":     {"暗証番号で受け付けます", "With the PIN only"},
+	"pin_only_say": {"今は、かざすだけの受付ができません。下の「暗証番号で確認」から始めてください。", "Taps without the PIN are not possible now. Begin with “Check with PIN” below."},
 
 	"presence":      {"いまいる方", "People present"},
 	"present_count": {"{n} 人", "{n}"},

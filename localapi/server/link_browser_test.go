@@ -206,7 +206,7 @@ func TestBrowserSaysASecondUse(t *testing.T) {
 			e := verdict(uint64(40+n), r.v, r.r, nil)
 			e.Rests.Used = scene.Noon.Add(-90 * time.Minute)
 			e.Number = record.NewNumber("L-0001")
-			c.Box.Publish(e)
+			c.Publish(e)
 			b.Wait(hasText("foot", localapi.SpokenCode(e.Tap.Tap)), "true")
 			b.Wait(panelKind, r.kind)
 			b.Wait(hasText("why", lang.at), r.said)

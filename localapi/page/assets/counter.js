@@ -79,7 +79,14 @@ import { corrections } from "/assets/work.js";
     if (next && lying(next.reader)) return panel("next", "②", book.labels.next_lift, book.labels.next_lift_say);
     if (next) return panel("next", "②", book.labels.idle, book.labels["next_" + next.kind + "_say"]);
     if (laid.size) return panel("left", "▣", book.labels.left, book.labels.left_say);
+    if (pinOnly()) return panel("idle", "▷", book.labels.pin_only, book.labels.pin_only_say);
     panel("idle", "▢", book.labels.idle, lying() ? book.labels.idle_lying : book.labels.idle_say);
+  }
+
+  // pinOnly: nobody can be looked up, and the law wants the registered card or the PIN: a tap alone would be in vain.
+  function pinOnly() {
+    const goes = (what) => ((status && status.able) || []).some((a) => a.what === what && a.ok);
+    return Boolean(status && status.able) && status.service.basis === "art38-4" && !goes("tap") && goes("pin");
   }
 
   // A card of whose arrival this page knows is somebody's, and was left. One that lay there before may belong to the reader.
@@ -228,6 +235,7 @@ import { corrections } from "/assets/work.js";
   function drawStatus(s) {
     if (status && status.software !== s.software) return location.reload(); // a newer program brings a newer page
     const hadProblem = status && status.problem;
+    const before = pinOnly();
     status = s;
     clockIs(s.clock.now);
     keys.status(s.keys);
@@ -238,7 +246,7 @@ import { corrections } from "/assets/work.js";
     people.status(s);
     work.status(s);
     staff.status(s);
-    if (panelKind === "left" && !laid.size) idle();
+    if ((panelKind === "left" && !laid.size) || (panelKind === "idle" && before !== pinOnly())) idle();
     if (s.problem ? panelKind !== "reading" : hadProblem && panelKind === "failure") idle();
   }
 
