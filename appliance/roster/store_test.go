@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -195,9 +196,7 @@ func TestP9OfferRefuses(t *testing.T) {
 func borrow(s *site, from *rostertest.Central, n uint64) wire.RosterOffer {
 	from.Publish(true, rostertest.People(0, 1))
 	o := from.Head(rule.Version{CentralEpoch: 1, N: n}, rostertest.Site, from.Parts)
-	for id, b := range from.Blobs {
-		s.Blobs[id] = b
-	}
+	maps.Copy(s.Blobs, from.Blobs)
 	return o
 }
 
@@ -224,6 +223,56 @@ func TestFetchingGoesOnWhereItWasCut(t *testing.T) {
 		t.Errorf("%d octets were given for %d after %d cuts", given, size, cuts)
 	}
 	s.want("whole", 5, upTo(5))
+}
+
+// stopping is a line that copies the box's folder at each call, as a power cut at that moment would leave it.
+type stopping struct {
+	*rostertest.Central
+	dir    string
+	copies []string
+	t      *testing.T
+}
+
+func (s *stopping) Blob(ctx context.Context, id wire.BlobID, from uint64) (io.ReadCloser, error) {
+	to := filepath.Join(s.t.TempDir(), "copy")
+	must(s.t, os.CopyFS(to, os.DirFS(s.dir)))
+	s.copies = append(s.copies, to)
+	return s.Central.Blob(ctx, id, from)
+}
+
+// P2: a power cut while a roster comes, and before or after its head has its name, leaves the one before or the new one, whole, and the box
+// goes on from there.
+func TestAPowerCutLeavesAWholeRoster(t *testing.T) {
+	s := newSite(t)
+	s.take(s.Publish(true, rostertest.People(0, 400)))
+	s.Publish(false, rostertest.People(400, 410))
+	o := s.Publish(false, rostertest.People(410, 420))
+	s.Cut = chunk.Size / 2
+	line := &stopping{Central: s.Central, dir: s.dir, t: t}
+	for errors.Is(s.store.Offer(t.Context(), line, o), fetch.ErrLine) {
+		s.Cut *= 2
+	}
+	s.want("at the end", 420, upTo(420))
+	after := s.dir
+	halfway := filepath.Join(t.TempDir(), "head") // segments are there, and the head is the one before
+	must(t, os.CopyFS(halfway, os.DirFS(after)))
+	before, err := os.ReadFile(filepath.Join(after, "head.previous"))
+	must(t, err)
+	must(t, os.WriteFile(filepath.Join(halfway, "head"), before, 0o600))
+	if len(line.copies) < 5 {
+		t.Fatalf("%d moments, want one for each part of a head and two segments", len(line.copies))
+	}
+	for i, dir := range append(line.copies, halfway) {
+		s.dir = dir
+		s.open()
+		s.want("after the cut", 420, upTo(400))
+		s.take(o)
+		s.want("gone on", 420, upTo(420))
+		if files, err := os.ReadDir(dir); err != nil || len(files) != 5 {
+			t.Errorf("moment %d: %d files are left, %v; want two heads and three segments", i, len(files), err)
+		}
+	}
+	t.Logf("%d moments", len(line.copies)+1)
 }
 
 // P9: a flipped bit is refused at first touch; the version before serves on, and the newest is mended by the chunk.

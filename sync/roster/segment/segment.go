@@ -124,6 +124,9 @@ func (s *Segment) open() error {
 	if s.from < uint64(headerSize) || s.from > size || size-s.from != rows*rowSize+footerSize || binary.LittleEndian.Uint32(f[20:]) != 0 {
 		return fmt.Errorf("%w: footer", ErrFormat)
 	}
+	if s.part.Entries > uint32(rows) || s.part.Gone > uint32(rows) { //nolint:gosec // 32 bits
+		return fmt.Errorf("%w: more entries than references", ErrFormat)
+	}
 	s.index = s.b[s.from : size-footerSize]
 	return nil
 }
