@@ -198,18 +198,19 @@ func TestBrowserSaysWhenNoCodeIsSet(t *testing.T) {
 	c, url := newCounter(t)
 	c.lock()
 	c.Change(func(s *localapi.Status) { s.Keys.CodeSet = false })
-	b.Visit(url+"/?lang=en", 375, 2400)
+	b.Visit(url+"/?lang=en", 320, 2600)
 	b.Wait(lockedHidden, "false")
 	b.Wait(`document.getElementById("unlock").hidden`, "true")
 	b.Wait(`document.getElementById("unlock-none").hidden`, "false")
 	b.Wait(hasText("keys", "no operator's code set"), "true")
 	b.Wait(`document.getElementById("sign-in-open").hidden`, "true") // nobody's code can be read
 	b.Wait(hasText("who", "while the roster is locked"), "true")
-	screenshot(b, "en-phone-counter-no-code")
+	b.Wait(overflowed, "false")
+	screenshot(b, "en-narrow-counter-no-code")
 	b.Wait(nameText, "Place a card")
 	c.Change(func(s *localapi.Status) { s.Service.Basis = record.BasisArt384 })
 	b.Wait(nameText, "With the PIN only") // a tap alone would be in vain
-	screenshot(b, "en-phone-counter-pin-only")
+	screenshot(b, "en-narrow-counter-pin-only")
 	c.Change(func(s *localapi.Status) { s.Keys = localapi.Keys{State: localapi.KeysNone} })
 	b.Wait(lockedHidden, "true")
 	b.Wait(hasText("keys", "None yet"), "true")
@@ -241,9 +242,6 @@ func TestBrowserForgetsTheCodes(t *testing.T) {
 			t.Errorf("%s: the field holds %q, want nothing", name, left)
 		}
 	}
-	b.Eval(`{ const real = setTimeout; window.setTimeout = (f, ms) => real(f, ms === 60000 ? 50 : 1e6); }`)
-	typeIn(b, "sign-in-code", plantedCode)
-	b.Wait(field, "") // nobody typed on
 	c.lock()
 	b.Wait(lockedHidden, "false")
 	typeIn(b, "unlock-code", operatorCode)
@@ -254,6 +252,9 @@ func TestBrowserForgetsTheCodes(t *testing.T) {
 	if all := b.Eval(everywhere); strings.Contains(all, operatorCode) || strings.Contains(all, plantedCode) {
 		t.Error("a code is still in the page")
 	}
+	b.Eval(`{ const real = setTimeout; window.setTimeout = (f, ms) => real(f, ms === 60000 ? 50 : 1e6); }`)
+	typeIn(b, "sign-in-code", plantedCode)
+	b.Wait(field, "") // nobody typed on
 }
 
 // The rule wants somebody at the desk: said before a card is laid; wrong code, waiting time, sign-in, and sign-out.

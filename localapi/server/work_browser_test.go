@@ -104,6 +104,7 @@ func TestBrowserCountsWhoIsPresent(t *testing.T) {
 		b.Wait(`document.getElementById("present-count").textContent`, lang.one)
 		press(b, "#present-open")
 		b.Wait(`document.querySelectorAll("#present-list li").length`, "1")
+		b.Wait(overflowed, "false")
 		screenshot(b, lang.tag+"-phone-present")
 		press(b, "#present-list button")
 		b.Wait(`document.querySelector("#present-list button").getAttribute("aria-label")`, lang.sure)
