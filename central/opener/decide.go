@@ -34,7 +34,9 @@ type finding struct {
 	told     bool            // the service of renewals had its say since the record came
 	rule     rule.Rule
 	ruled    bool
-	when     span // of the tap; zero when unreadable
+	when     span            // of the tap; zero when unreadable
+	plain    []byte          // content that is kept
+	dropped  rule.Attributes // that it is kept without: its rule does not ask for them
 	decision gate.Decision
 	answer   record.Answer
 	source   wire.Source
@@ -52,11 +54,14 @@ func (o *Opener) examine(ctx context.Context, e store.Epoch, v store.Envelope, p
 	if err != nil {
 		// Genuine, sealed by the box, and no record: kept as it is, and told to the box by its own tap id if it has one.
 		o.Log.WarnContext(ctx, "a genuine envelope holds no record that can be read here", slog.String("record", v.ID.String()))
-		f = finding{tap: tapOf(plain, v), decision: gate.Decision{Verdict: record.VerdictRefused, Reason: record.ReasonUnreadable}}
+		f = finding{tap: tapOf(plain, v), plain: plain, decision: gate.Decision{Verdict: record.VerdictRefused, Reason: record.ReasonUnreadable}}
 		return f, true, nil //nolint:nilerr // being unreadable is what was found, and settles it
 	}
 	f = finding{record: r, readable: true, tap: r.Tap, cert: r.CertID()}
 	if f.rule, f.ruled, err = o.demanded(ctx, e.Box, r); err != nil {
+		return f, false, err
+	}
+	if err := f.restrain(plain); err != nil {
 		return f, false, err
 	}
 	shown, issuer := o.shown(&f)

@@ -20,6 +20,7 @@ import (
 	"kazashi.example/sync/certid"
 	"kazashi.example/sync/content"
 	"kazashi.example/sync/epoch"
+	"kazashi.example/sync/rule"
 	"kazashi.example/sync/wire"
 )
 
@@ -70,6 +71,7 @@ func certOf(t *testing.T, serial []byte) certid.CertID {
 // P3: neither database, WAL nor backup names anybody, enrolled or not. The same search finds what is planted on purpose.
 func TestDatabaseNamesNobody(t *testing.T) {
 	c := simcentral.New(t)
+	c.World.SetRule(func(r *rule.Rule) { r.Attributes, r.Consent = 15, &rule.Consent{JA: "四つ", EN: "all four"} })
 	b := c.Box()
 	b.Start(t, epoch.CauseStart)
 	serial := []byte{0x5a, 0x17, 0xc3, 0x99, 0x0e, 0x61, 0xd4, 0x28}
@@ -98,6 +100,9 @@ func TestDatabaseNamesNobody(t *testing.T) {
 	got, _, _ := c.Poll(b, wire.Poll{})
 	if got.Verdicts == nil {
 		t.Fatal("nothing was applied")
+	}
+	if n := c.Counts(); n.Attested != 1 {
+		t.Fatalf("%d records hold attributes, want 1", n.Attested)
 	}
 	if set := c.Roster(b); len(set.Entries) != 1 || !bytes.Equal(set.Entries[0].Serial, renewed) {
 		t.Fatalf("the roster has %d people, want the one enrolled under the new serial", len(set.Entries))

@@ -130,6 +130,7 @@ type Config struct {
 	Renewals Renewals // nil: nobody is asked
 	Bells    Bells
 	Now      func() time.Time
+	Signed   func() time.Time // the newest time that an authority signed, zero for none; nil: nobody is asked
 	Log      *slog.Logger
 }
 

@@ -48,13 +48,17 @@ func (o *Opener) settle(ctx context.Context, e store.Epoch, v store.Envelope, pl
 		return o.postpone(ctx, v)
 	}
 	var n news
-	err = o.Store.Update(ctx, func(tx store.Tx) (err error) { n, err = o.apply(tx, e, v, f, plain); return err })
+	err = o.Store.Update(ctx, func(tx store.Tx) (err error) { n, err = o.apply(tx, e, v, f); return err })
 	if err != nil {
 		return fmt.Errorf("applying record %s: %w", v.ID, err)
 	}
 	if c := n.parted; c != nil {
 		o.Log.ErrorContext(ctx, "somebody with another birth date enrolled with a renewed certificate: a new person, and a renewal may be false",
 			slog.String("verifier", string(c.Verifier)), slog.Int64("person", c.Person), slog.Int64("other", c.Other))
+	}
+	if f.dropped != 0 {
+		o.Log.WarnContext(ctx, "a record brought attributes that its rule does not ask for; they are not kept", slog.String("record", v.ID.String()),
+			slog.Any("attributes", attributesOf(f.dropped)))
 	}
 	for _, b := range append(n.ring, e.Box) {
 		o.Bells.Ring(b)
@@ -70,7 +74,7 @@ type news struct {
 
 // apply writes one record, and says whom else it concerns. It is done at most once for each record id: whoever comes second
 // finds the row and leaves.
-func (o *Opener) apply(tx store.Tx, e store.Epoch, v store.Envelope, f finding, plain []byte) (n news, err error) {
+func (o *Opener) apply(tx store.Tx, e store.Epoch, v store.Envelope, f finding) (n news, err error) {
 	now := o.Now()
 	if state, err := tx.FindEnvelope(v.ID, v.Sum); err != nil || state != store.EnvelopeReady {
 		return n, err // another opener was quicker, or the box was revoked meanwhile
@@ -88,7 +92,7 @@ func (o *Opener) apply(tx store.Tx, e store.Epoch, v store.Envelope, f finding, 
 	} else if !errors.Is(err, store.ErrNone) {
 		return n, err
 	}
-	r := o.row(e, v, f, plain, now)
+	r := o.row(e, v, f, now)
 	if n, err = o.names(tx, e, v, f, &r); err != nil {
 		return n, err
 	}
@@ -100,6 +104,11 @@ func (o *Opener) apply(tx store.Tx, e store.Epoch, v store.Envelope, f finding, 
 	}
 	if err := tx.SetEnvelope(v.Row, store.EnvelopeApplied); err != nil {
 		return n, err
+	}
+	if f.dropped != 0 { // they are in the envelope, too
+		if err := tx.EraseEnvelopes(v.ID); err != nil {
+			return n, err
+		}
 	}
 	_, err = tx.AddVerdict(e.Box, wire.Verdict{
 		Epoch: v.ID.Epoch, Seq: v.ID.Seq, Tap: f.tap, Verdict: f.decision.Verdict, Reason: f.decision.Reason, Answer: f.answer,
@@ -117,16 +126,22 @@ func rival(tx store.Tx, e store.Epoch, v store.Envelope, old store.Record, now t
 	if err := tx.SetEnvelope(v.Row, store.EnvelopeRival); err != nil {
 		return err
 	}
+	if !old.Erased.IsZero() {
+		if err := tx.EraseEnvelopes(v.ID); err != nil {
+			return err
+		}
+	}
 	return lineage.Fork(tx, store.Report{Reason: lineage.TwoRecords, Box: e.Box, Epoch: e.ID, Seq: v.ID.Seq, At: now})
 }
 
-func (o *Opener) row(e store.Epoch, v store.Envelope, f finding, plain []byte, now time.Time) store.Record {
+func (o *Opener) row(e store.Epoch, v store.Envelope, f finding, now time.Time) store.Record {
 	r := store.Record{
 		ID: v.ID, Box: e.Box, Envelope: v.Row, Tap: f.tap, Arrived: v.Received, Applied: now,
 		Final:  store.Said{Verdict: f.decision.Verdict, Reason: f.decision.Reason, Answer: f.answer},
-		Source: f.source, Answered: f.answered, Content: o.Rows.Seal(labelContent, RowOf(v.ID), plain),
+		Source: f.source, Answered: f.answered, Content: o.Rows.Seal(labelContent, RowOf(v.ID), f.plain),
 		Proved: f.proved,
 	}
+	o.retain(&r, v, f)
 	if f.readable {
 		said := f.record.Said
 		r.Service, r.Desk, r.Tapped = f.record.Service, f.record.Desk, f.record.At()

@@ -6,6 +6,7 @@ import (
 	"kazashi.example/sync/epoch"
 	"kazashi.example/sync/order"
 	"kazashi.example/sync/record"
+	"kazashi.example/sync/rule"
 	"kazashi.example/sync/sign"
 	"kazashi.example/sync/sitekey"
 	"kazashi.example/sync/wire"
@@ -188,10 +189,17 @@ type Record struct {
 	Proved   record.Evidence // by signatures that central verified; none where nothing was looked at
 	Source   wire.Source
 	Answered time.Time // thisUpdate of the answer that settled it; zero if nobody was asked
-	Index    []byte    // keyed serial; nil when unreadable
-	Content  []byte    // sealed content.Record, whole
-	Subject  int64     // 0: none issued
+	Index    []byte    // keyed serial; nil when unreadable or erased
+	Content  []byte    // sealed content.Record, whole but for attributes that were not to be kept; empty: erased
+	Subject  int64     // 0: none issued, or erased
 	Verdict  uint64    // number of its last verdict
+
+	// What package retention goes by.
+	Since         time.Time       // since when its days count: the latest moment at which the tap can have been
+	Due           time.Time       // when they are over by the rule of the tap; zero: that sets no end
+	Attributes    rule.Attributes // those in the content
+	AttributesDue time.Time       // when theirs are over by the rule of the tap; zero: with the record's
+	Erased        time.Time       // of the content, the keyed serial and the pseudonym; zero: they are here
 }
 
 // Said is a verdict with its ground.
@@ -347,6 +355,7 @@ type Counts struct {
 	Reports                              int64
 	Gaps                                 int64 // epochs of which something is missing
 	Enrolments, Renewals, Conflicts      int64 // current enrolments; renewals that are known; conflicts that are not settled
+	Erased, Attested                     int64 // records whose contents were erased; whose attributes are here
 	// Records by what central found proved.
 	ProvedPIN, ProvedCard, ProvedCardBound, ProvedCertificate int64
 }

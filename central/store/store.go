@@ -63,6 +63,7 @@ type Tx interface {
 	Orders
 	Corrections
 	Rulings
+	Retained
 }
 
 // Meta is what is true of the database as a whole.

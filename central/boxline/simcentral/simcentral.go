@@ -108,6 +108,7 @@ type World struct {
 	answers  map[certid.Serial]record.Answer
 	silent   map[certid.Serial]bool
 	asked    int
+	listed   time.Time
 	rules    rule.Set
 	before   map[heldAt]rule.Set
 	signed   []byte
@@ -119,6 +120,12 @@ type World struct {
 
 // Now is the test's clock.
 func (w *World) Now() time.Time { w.mu.Lock(); defer w.mu.Unlock(); return w.now }
+
+// Listed is the time of the newest list; zero at first.
+func (w *World) Listed() time.Time { w.mu.Lock(); defer w.mu.Unlock(); return w.listed }
+
+// List sets it.
+func (w *World) List(at time.Time) { w.mu.Lock(); defer w.mu.Unlock(); w.listed = at }
 
 // Pass turns the clock.
 func (w *World) Pass(d time.Duration) { w.mu.Lock(); defer w.mu.Unlock(); w.now = w.now.Add(d) }
@@ -317,7 +324,7 @@ func Open(tb testing.TB, dir string, k *Keys, w *World, wrap func(store.Store) s
 	c.Told = &Renewals{c: c}
 	c.Opener = opener.New(opener.Config{
 		Renewals: c.Told, Store: c.Store, SealKeys: k, Rows: k.Rows, Identity: k.Identity, Services: w, Validity: w, Examiner: w, Bells: c.Bells,
-		Now: w.Now, Log: log,
+		Now: w.Now, Signed: w.Listed, Log: log,
 	})
 	c.Rosters, err = rosters.Open(rosters.Config{
 		Dir: filepath.Join(dir, "rosters"), Store: c.Store, People: c.People, Policy: w, Keys: c.SiteKeys, Sign: k.Sign, Bells: c.Bells,

@@ -8,12 +8,13 @@ import (
 
 const recordColumns = `SELECT epoch, seq, box, envelope, tap, service, desk, tapped, arrived, applied, first_verdict, first_reason,
 	first_answer, final_verdict, final_reason, final_answer, proved, source, answered, serial_index, content_sealed, coalesce(subject, 0),
-	verdict FROM records `
+	verdict, since, due, attributes, attributes_due, erased FROM records `
 
 func scanRecord(s scanner) (r store.Record, err error) {
 	err = s.Scan(octets(r.ID.Epoch.ID128[:]), &r.ID.Seq, octets(r.Box.ID128[:]), &r.Envelope, octets(r.Tap.ID128[:]), &r.Service, &r.Desk,
 		millis{&r.Tapped}, millis{&r.Arrived}, millis{&r.Applied}, &r.First.Verdict, &r.First.Reason, &r.First.Answer,
-		&r.Final.Verdict, &r.Final.Reason, &r.Final.Answer, &r.Proved, &r.Source, millis{&r.Answered}, &r.Index, &r.Content, &r.Subject, &r.Verdict)
+		&r.Final.Verdict, &r.Final.Reason, &r.Final.Answer, &r.Proved, &r.Source, millis{&r.Answered}, &r.Index, &r.Content, &r.Subject, &r.Verdict,
+		millis{&r.Since}, millis{&r.Due}, &r.Attributes, millis{&r.AttributesDue}, millis{&r.Erased})
 	return r, err
 }
 
@@ -31,12 +32,13 @@ func (t *tx) AddRecord(r store.Record) error {
 		subject = r.Subject
 	}
 	if err := t.exec(`INSERT INTO records (epoch, seq, box, envelope, tap, service, desk, tapped, arrived, applied, first_verdict,
-			first_reason, first_answer, final_verdict, final_reason, final_answer, proved, source, answered, serial_index, content_sealed, subject)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			first_reason, first_answer, final_verdict, final_reason, final_answer, proved, source, answered, serial_index, content_sealed, subject,
+			since, due, attributes, attributes_due)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		r.ID.Epoch.ID128[:], int64(r.ID.Seq), r.Box.ID128[:], r.Envelope, r.Tap.ID128[:], string(r.Service), string(r.Desk),
 		ms(r.Tapped), ms(r.Arrived), ms(r.Applied), int64(r.First.Verdict), int64(r.First.Reason), int64(r.First.Answer),
 		int64(r.Final.Verdict), int64(r.Final.Reason), int64(r.Final.Answer), int64(r.Proved), int64(r.Source), ms(r.Answered), r.Index, r.Content,
-		subject); err != nil {
+		subject, ms(r.Since), ms(r.Due), int64(r.Attributes), ms(r.AttributesDue)); err != nil {
 		return err
 	}
 	return t.exec("INSERT INTO taps (tap, epoch, seq) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
@@ -85,13 +87,14 @@ const counts = `SELECT
 	(SELECT count(*) FROM persons WHERE merged IS NULL), (SELECT count(*) FROM reports),
 	(` + incomplete + `),
 	(SELECT count(*) FROM enrolments WHERE current = 1), (SELECT count(*) FROM renewals), (SELECT count(*) FROM conflicts WHERE settled = 0),
+	(SELECT count(*) FROM records WHERE erased > 0), (SELECT count(*) FROM records WHERE attributes > 0),
 	(SELECT count(*) FROM records WHERE proved = 4), (SELECT count(*) FROM records WHERE proved = 3),
 	(SELECT count(*) FROM records WHERE proved = 2), (SELECT count(*) FROM records WHERE proved = 1)`
 
 func scanCounts(s scanner) (c store.Counts, err error) {
 	err = s.Scan(&c.Boxes, &c.Quarantined, &c.Revoked, &c.Epochs, &c.HeldHeaders, &c.Held, &c.Ready, &c.Applied, &c.Aside, &c.Rivals, &c.Awaiting,
 		&c.Records, &c.Settled, &c.Corrected, &c.Persons, &c.Reports, &c.Gaps,
-		&c.Enrolments, &c.Renewals, &c.Conflicts, &c.ProvedPIN, &c.ProvedCard, &c.ProvedCardBound, &c.ProvedCertificate)
+		&c.Enrolments, &c.Renewals, &c.Conflicts, &c.Erased, &c.Attested, &c.ProvedPIN, &c.ProvedCard, &c.ProvedCardBound, &c.ProvedCertificate)
 	return c, err
 }
 

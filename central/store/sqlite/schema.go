@@ -3,10 +3,10 @@ package sqlite
 // applicationID marks the file as central's ("KzC1"); schemaVersion is that of the tables below.
 const (
 	applicationID = 0x4b7a4331
-	schemaVersion = 4
+	schemaVersion = 5
 )
 
-// schema is version 4, which added site keys, orders, corrections, links and how far rosters were made. Times are Unix milliseconds, 0 for none; ids and hashes are octets. Columns that name a person are
+// schema is version 5, which added how long records are kept; 4 added site keys, orders, corrections, links and how far rosters were made. Times are Unix milliseconds, 0 for none; ids and hashes are octets. Columns that name a person are
 // keyed (…_index: HMAC under K_idx) or sealed (…_sealed: AES-256-GCM under K_row, bound to table and row). A row number of
 // epochs, envelopes, subjects, site keys and orders is never reused: a backup's high-water marks name them.
 const schema = `
@@ -117,6 +117,11 @@ CREATE TABLE records (
 	content_sealed BLOB NOT NULL,
 	subject INTEGER REFERENCES subjects (row),
 	verdict INTEGER NOT NULL DEFAULT 0,
+	since INTEGER NOT NULL,
+	due INTEGER NOT NULL,
+	attributes INTEGER NOT NULL,
+	attributes_due INTEGER NOT NULL,
+	erased INTEGER NOT NULL DEFAULT 0,
 	PRIMARY KEY (epoch, seq)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX records_by_box ON records (box, verdict);

@@ -135,7 +135,7 @@ func create(ctx context.Context, path string, now time.Time) error {
 
 func fill(ctx context.Context, db *sql.DB, now time.Time) error {
 	steps := []string{
-		schema + schemaRulings,
+		schema + schemaRulings + schemaRetention,
 		fmt.Sprintf("PRAGMA application_id = %d", applicationID),
 		fmt.Sprintf("PRAGMA user_version = %d", schemaVersion),
 		fmt.Sprintf("INSERT INTO meta (one, central_epoch, created) VALUES (1, %d, %d)", max(now.Unix(), 1), now.UnixMilli()),
@@ -158,7 +158,7 @@ func touch(path string) error {
 }
 
 func open(path string) (*DB, error) {
-	write, err := sql.Open("sqlite", dsn(path, "immediate", "journal_mode(WAL)", "synchronous(FULL)"))
+	write, err := sql.Open("sqlite", dsn(path, "immediate", "journal_mode(WAL)", "synchronous(FULL)", "secure_delete(1)"))
 	if err != nil {
 		return nil, fmt.Errorf("opening the database: %w", err)
 	}
@@ -185,6 +185,15 @@ func (d *DB) Close() error {
 		err = errors.Join(err, d.lock.Free())
 	}
 	return err
+}
+
+// Flush moves what is committed into the database file and empties the log beside it, so that what was erased stands in neither. While
+// somebody reads an older state it moves what it can, and the next call or commit the rest.
+func (d *DB) Flush(ctx context.Context) error {
+	if _, err := d.write.ExecContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)"); err != nil {
+		return fmt.Errorf("emptying the write-ahead log: %w", explain(err))
+	}
+	return nil
 }
 
 // View runs f on one unchanging state.
