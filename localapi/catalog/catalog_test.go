@@ -128,6 +128,9 @@ func TestEveryWordOfTheAPIHasItsLabel(t *testing.T) {
 	for _, f := range texts(localapi.LinkFaults()) {
 		words = append(words, "link_"+f)
 	}
+	for _, a := range texts(localapi.Attributes()) {
+		words = append(words, "attribute_"+a)
+	}
 	for _, c := range texts(localapi.Capabilities()) {
 		words = append(words, "can_"+c)
 	}

@@ -93,15 +93,17 @@ var tapLabels = map[string]Text{
 	},
 	"next_self": {"暗証番号は、ご本人が入力してください。職員は見たり聞いたりしません。", "The person types in the PIN. Staff neither look at it nor ask for it."},
 
-	"consent": {"氏名・住所・生年月日・性別の読み取り", "Reading name, address, birth date and sex"},
+	"consent": {"カードからの読み取り", "Reading from the card"},
 	"consent_say": {
-		"登録のため、カードから氏名・住所・生年月日・性別の4つを読み取り、このサービスの登録にだけ使います。" +
-			"個人番号（マイナンバー）は読み取りません。同意しなくても登録できます。",
-		"To register you, name, address, birth date and sex are read from the card and used for this service's registration only. " +
-			"The Individual Number (My Number) is not read. You can register without agreeing.",
+		"個人番号（マイナンバー）は読み取りません。同意しなくても登録できます。",
+		"The Individual Number (My Number) is not read. You can register without agreeing.",
 	},
-	"consent_yes": {"同意して、4つを読み取る", "I agree to the four being read"},
-	"consent_no":  {"同意しない（生年月日だけ入力する）", "I do not agree (type in the birth date only)"},
+	"attribute_name":       {"氏名", "name"},
+	"attribute_address":    {"住所", "address"},
+	"attribute_birth_date": {"生年月日", "birth date"},
+	"attribute_sex":        {"性別", "sex"},
+	"consent_yes":          {"同意して、読み取る", "I agree to this being read"},
+	"consent_no":           {"同意しない（生年月日だけ入力する）", "I do not agree (type in the birth date only)"},
 	"same": {
 		"利用者証明用と券面事項入力補助用の暗証番号は、同じですか。",
 		"Is the PIN for user authentication also the PIN for card information input?",
@@ -174,7 +176,7 @@ var tapLabels = map[string]Text{
 		"登録は無効になりました。かざすだけでの受付はできません。",
 		"The registration is void: taps without the PIN are not taken.",
 	},
-	"attested": {"氏名・住所・生年月日・性別を読み取りました。この画面には表示しません。", "Name, address, birth date and sex were read. They are not shown here."},
+	"attested": {"同意いただいた項目を読み取りました。この画面には表示しません。", "What you agreed to was read. It is not shown here."},
 
 	"restored":     {"再起動後の表示", "Shown after a restart"},
 	"restored_say": {"装置が再起動しました。これは再起動の前に記録された結果です。", "The box restarted. This result was recorded before it did."},

@@ -4,6 +4,7 @@ package server_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -179,6 +180,16 @@ func TestBrowserAsksForThePINOfANumber(t *testing.T) {
 		t.Errorf("the box was asked for %+v, want number and PIN", got)
 	}
 	press(b, "#next-cancel")
+	b.Wait(nextView, "closed")
+	b.Visit(url+"/?lang=en", 1280, 1500)
+	b.Wait(panelKind, "idle")
+	c.Change(func(s *localapi.Status) { // a service that takes no tap without the PIN
+		s.Able = slices.DeleteFunc(able(), func(a localapi.Ability) bool { return a.What == localapi.CanTap })
+	})
+	b.Wait(`document.querySelectorAll("#able li").length`, "7")
+	press(b, `[data-next="link"]`)
+	b.Wait(`document.getElementById("ask-pins").hidden`, "false")
+	press(b, "#next-close")
 	c.Change(func(s *localapi.Status) { s.Able = nil }) // a box that keeps no numbers
 	b.Wait(`document.querySelector('[data-next="link"]').hidden`, "true")
 }

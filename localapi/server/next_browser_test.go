@@ -138,6 +138,39 @@ func TestBrowserEnrols(t *testing.T) {
 	}
 }
 
+// What is read, and what is agreed to, is the rule's own word; where it reads nothing nobody is asked, and another text is asked anew.
+func TestBrowserAsksForTheRulesOwnConsent(t *testing.T) {
+	t.Parallel()
+	b := browser.Start(t)
+	const consentHidden, text = `document.getElementById("ask-consent").hidden`, "一行目\n<b>二行目</b>"
+	for _, lang := range []struct{ tag, list, text string }{{"ja", "氏名・性別", text}, {"en", "name, sex", "line one"}} {
+		box := scene.New()
+		b.Visit(serveTCP(t, box, "127.0.0.1:0").url+"/?lang="+lang.tag, 375, 2400)
+		b.Wait(panelKind, "idle")
+		press(b, `[data-next="enrol"]`)
+		b.Wait(consentHidden, "false")
+		press(b, `[name="consent"][value="yes"]`)
+		box.Change(func(s *localapi.Status) {
+			s.Service.Attributes = []localapi.Attribute{localapi.AttributeName, localapi.AttributeSex}
+			s.Service.Consent = &localapi.Consent{JA: text, EN: "line one"}
+		})
+		b.Wait(`document.querySelector("#consent-list span").textContent`, lang.list)
+		b.Wait(`document.querySelector("#consent-text span").textContent`, lang.text) // word for word, and no markup
+		b.Wait(chosen, "0")
+		b.Wait(overflowed, "false")
+		screenshot(b, lang.tag+"-phone-next-consent")
+		box.Change(func(s *localapi.Status) { s.Service.Attributes, s.Service.Consent = nil, nil })
+		b.Wait(consentHidden, "true")
+		typeIn(b, "birth", plantedDay)
+		typeIn(b, "pin", plantedPIN)
+		press(b, `#next-form [type="submit"]`)
+		b.Wait(nextView, "waiting")
+		if got := box.Asked(); got.Attributes || got.Birth.Reveal() != plantedDay || got.Check() != nil {
+			t.Errorf("%s: the box was asked for %+v, want the birth date alone", lang.tag, got)
+		}
+	}
+}
+
 // An enrolment without the attributes asks for the birth date, and says why the next visit needs the PIN again.
 func TestBrowserEnrolsByBirthDate(t *testing.T) {
 	t.Parallel()

@@ -32,7 +32,9 @@ type Box struct {
 func New() *Box {
 	return &Box{Feed: feed.New(), status: localapi.Status{
 		Software: "v0.1.0", Box: record.BoxID{ID128: id(7)}, Site: "chuo-library", Desk: "counter-1",
-		Service: localapi.Service{ID: "library-card", Basis: record.BasisDrill, Practice: true},
+		Service: localapi.Service{ID: "library-card", Basis: record.BasisDrill, Practice: true, Attributes: localapi.Attributes(), Consent: &localapi.Consent{
+			JA: "練習のため、氏名・住所・生年月日・性別を受付簿に書き写します。", EN: "For this practice, name, address, birth date and sex are copied into the register.",
+		}},
 		Mode:    localapi.ModeOnline,
 		Line:    localapi.Line{Up: true, Since: Noon.Add(-3 * time.Hour), Heard: Noon.Add(-5 * time.Second)},
 		List:    localapi.List{Number: 4711, ThisUpdate: Noon.Add(-5 * time.Hour), AgeSeconds: 5 * 3600},

@@ -44,8 +44,12 @@ export function procedures({ desk, changed }) {
   let pinToo = false; // the service wants the PIN for a number as well, as a card has shown
 
   const links = () => kind === "link" || kind === "unlink";
-  const wantsPIN = () => !links() || ((service.basis === "pin" || pinToo) && !cardless());
+  // A service that takes no tap without the PIN takes no number without it either.
+  const pinAlways = () => pinToo || service.basis === "pin" || (able.length > 0 && !able.some((a) => a.what === "tap"));
+  const wantsPIN = () => !links() || (pinAlways() && !cardless());
   const cardless = () => kind === "unlink" && Boolean($("number").value);
+  // agreed is what was answered to the rule's consent; where the rule reads nothing of the card nobody is asked.
+  const agreed = () => (kind !== "enrol" ? null : (service.attributes || []).length ? chosen("consent") : "no");
   const day = () => birthDate(Date.now() + ahead);
 
   // the form
@@ -105,8 +109,8 @@ export function procedures({ desk, changed }) {
     form.hidden = !kind || Boolean(next);
     for (const b of openers) b.setAttribute("aria-expanded", String(b.dataset.next === kind));
     const enrol = kind === "enrol";
-    const consent = enrol && chosen("consent");
-    $("ask-consent").hidden = !enrol;
+    const consent = agreed();
+    $("ask-consent").hidden = !enrol || !(service.attributes || []).length;
     $("ask-birth").hidden = consent !== "no";
     $("ask-same").hidden = consent !== "yes";
     $("ask-input").hidden = consent !== "yes" || chosen("same") !== "no";
@@ -119,6 +123,17 @@ export function procedures({ desk, changed }) {
     $("ask-pins").hidden = $("next-self").hidden = !wantsPIN();
     say("next-go", book.labels[cardless() ? "go_unlink" : "go"]);
     drawEra();
+  }
+
+  // drawConsent shows the rule's own text, word for word, and what is read. What was answered to another text counts no more.
+  function drawConsent(before) {
+    const of = (s) => JSON.stringify([s.attributes, s.consent]);
+    if (of(service) === of(before)) return;
+    const listed = (l) => (service.attributes || []).map((a) => (book.labels["attribute_" + a] || book.unknown.name)[l]).join(l === "ja" ? "・" : ", ");
+    say("consent-list", { ja: listed("ja"), en: listed("en") });
+    say("consent-text", service.consent);
+    for (const radio of form.elements.consent) radio.checked = false;
+    draw();
   }
 
   const readerRadios = () => [...$("reader-choices").querySelectorAll("input")];
@@ -134,7 +149,7 @@ export function procedures({ desk, changed }) {
 
   // erasToAsk are those that the birth date leaves open. Of a date that only the card says, every era.
   function erasToAsk() {
-    const consent = kind === "enrol" && chosen("consent");
+    const consent = agreed();
     if (consent === "yes" && eraOpen) return everyEra;
     return consent === "no" ? erasOf(day()) : [];
   }
@@ -180,7 +195,7 @@ export function procedures({ desk, changed }) {
   // missing returns the first thing that is, and the field to go to.
   function missing() {
     const enrol = kind === "enrol";
-    const consent = chosen("consent");
+    const consent = agreed();
     const four = (field) => /^\d{4}$/.test(field.value);
     if (readers.length > 1 && !cardless() && !chosen("reader")) return [book.labels.need_reader, readerRadios()[0]];
     if (enrol && !consent) return [book.labels.need_consent, form.elements.consent[0]];
@@ -199,7 +214,7 @@ export function procedures({ desk, changed }) {
     if (kind === "link") r.number = $("number").value.trim();
     if (readers.length > 1) r.reader = lastReader = chosen("reader");
     if (kind !== "enrol") return r;
-    r.attributes = chosen("consent") === "yes";
+    r.attributes = agreed() === "yes";
     if (chosen("era")) r.era = chosen("era");
     if (sureOpen && !r.attributes && $("birth-sure").checked) r.birth_sure = true;
     if (!r.attributes) return { ...r, birth: $("birth").value };
@@ -327,7 +342,9 @@ export function procedures({ desk, changed }) {
   function status(s) {
     const was = next;
     next = s.next || null;
+    const before = service;
     service = s.service;
+    drawConsent(before);
     able = s.able || [];
     if (unnamed && desk.who()) { unnamed = false; fault(null); }
     for (const b of openers) if (["link", "unlink"].includes(b.dataset.next)) b.hidden = !able.some((a) => a.what === "link");
