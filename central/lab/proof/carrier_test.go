@@ -20,11 +20,15 @@ import (
 // alone starts a box, cuts its line and lets it take taps in several epochs. What it sealed comes back as a courier's load.
 func alone(r *rig.Rig, people ...[]string) (*rig.Box, wire.Push) {
 	b := ready(r, "b")
+	if len(people) > 1 {
+		b.SetCode()
+	}
 	b.Line.Cut()
 	for i, run := range people {
 		if i > 0 {
 			b.Stop()
 			b.Start()
+			b.Unlock()
 		}
 		taps(b, run...)
 	}

@@ -60,7 +60,7 @@ func TestP2RestoredCentral(t *testing.T) {
 	if seen := r.Central.Seen(b.ID); seen.State != "active" || len(seen.Reports) != 0 {
 		t.Errorf("box is %s with reports %+v, want active with none", seen.State, seen.Reports)
 	}
-	b.Knows(4, 0)
+	b.Confirmed(4, "yuki", "kenji")
 	for _, key := range []string{"hanako", "kenji"} {
 		if told := b.Tap(key); told.Tap.First.Verdict != record.VerdictAccepted {
 			t.Errorf("%s after the restore: %+v, want accepted by the roster", key, told.Tap.First)
@@ -234,10 +234,16 @@ func TestP2DamagedJournal(t *testing.T) {
 	overwrite(t, journalFile, 0, 100) // the database's own header
 	b.Line.Restore()
 	b.Start()
-	b.Knows(2, 0)
-	taps(b, "enrol kenji", "hanako", "yuki")
+	b.Knows(3, 0) // yuki by the site's book alone
+	taps(b, "enrol kenji", "hanako")
+	if told := b.Tap("yuki"); told.Tap.First != pending {
+		t.Errorf("yuki, whose enrolment is in the damaged file: %+v, want %+v", told.Tap.First, pending)
+	}
 	b.Synced()
-	r.Eventually(func() string { return wantRows(r, 5) })
+	r.Eventually(func() string { return wantRows(r, 4) })
+	if n := r.Central.Rows("envelopes WHERE awaits IS NOT NULL"); n != 1 {
+		t.Errorf("%d records wait for an enrolment, want yuki's tap", n)
+	}
 	if names := pseudonyms(t, r, 3); names["yuki"] != (name{}) {
 		t.Error("an enrolment that central never got made somebody a person")
 	}

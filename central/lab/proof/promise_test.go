@@ -138,6 +138,7 @@ func TestP6DifferenceReachesTheCounter(t *testing.T) {
 	b.Enrol("jiro", false)
 	b.Synced()
 	b.Settled()
+	b.Confirmed(1, "jiro")
 	revoke(t, r, r.Person("jiro").Auth.ID)
 	from := b.Heard().Len()
 	told := b.Tap("jiro")
@@ -225,6 +226,9 @@ verifier = "practice-city"
 basis = "pin"
 evidence = "pin"
 supervised = true
+attributes = ["name", "address", "birth_date", "sex"]
+consent_ja = "四つを読み取ります。"
+consent_en = "All four are read."
 
 [[jpki]]
 hierarchy = "production"

@@ -72,6 +72,17 @@ func (c *Central) Roster() (n uint64) {
 	return n
 }
 
+// RosterMade waits until every change of a roster is in what boxes are offered.
+func (c *Central) RosterMade() {
+	c.r.tb.Helper()
+	c.r.Eventually(func() string {
+		if n := c.Rows("rosters WHERE made < n"); n > 0 {
+			return "a roster is to be made"
+		}
+		return ""
+	})
+}
+
 func (c *Central) database() *sql.DB {
 	c.r.tb.Helper()
 	db, err := sql.Open("sqlite", (&url.URL{

@@ -181,13 +181,16 @@ func (b *Box) Taps() map[record.TapID]localapi.Tap {
 // Heard is the box's event stream since Start.
 func (b *Box) Heard() *Heard { return b.heard }
 
-// Ready waits until the box holds rules and a list.
+// Ready waits until the box holds rules, a list and the site's keys.
 func (b *Box) Ready() {
 	b.r.tb.Helper()
 	b.r.Eventually(func() string {
 		s := b.Status()
 		if s.Service.Basis == 0 || s.List.Number == 0 && !b.r.setup.NoLists {
 			return fmt.Sprintf("box %s has rules %v and list %d", b.ID, s.Service.Basis, s.List.Number)
+		}
+		if s.Keys.State != localapi.KeysOpen {
+			return fmt.Sprintf("the keys of box %s are %s", b.ID, s.Keys.State)
 		}
 		return ""
 	})

@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"slices"
 	"time"
 
 	"kazashi.example/appliance/box"
@@ -96,11 +97,14 @@ type childDesk struct {
 	out    *json.Encoder
 }
 
-// lay lays a card, every third time to enrol; before the box has rules nobody can. What the counter hears is printed.
+// passing are refusals that a box gives while it starts, and a locked one as long as it is.
+var passing = []error{localapi.ErrNextNotServed, localapi.ErrNextBusy, localapi.ErrNextUnready, localapi.ErrLocked}
+
+// lay lays a card, every third time to enrol; before the box has rules and keys nobody can. What the counter hears is printed.
 func (d *childDesk) lay(ctx context.Context, p world.Person) error {
 	if rand.IntN(3) == 0 {
 		_, err := d.box.NextCard(ctx, Enrolment(p, false))
-		if err != nil && !errors.Is(err, localapi.ErrNextNotServed) && !errors.Is(err, localapi.ErrNextBusy) && !errors.Is(err, localapi.ErrNextUnready) {
+		if err != nil && !slices.ContainsFunc(passing, func(is error) bool { return errors.Is(err, is) }) {
 			return err
 		}
 	}

@@ -111,7 +111,7 @@ func (b *Box) lay(key string, how func(Told) error) laid {
 	b.r.must(b.Hand.Take(b.r.tb.Context()))
 	b.heard.Await(from, func(e localapi.Event) bool { return e.Type == localapi.EventCardRemoved })
 	if e.Tap != nil && e.Rests != nil {
-		t.Tap, t.Rests, t.Enrol = *e.Tap, *e.Rests, e.Enrol
+		t.Tap, t.Rests, t.Enrol, t.Link, t.Number = *e.Tap, *e.Rests, e.Enrol, e.Link, e.Number.Reveal()
 	}
 	return laid{t, e}
 }

@@ -74,6 +74,8 @@ type Told struct {
 	Tap    localapi.Tap
 	Rests  localapi.Rests
 	Enrol  *localapi.Enrolled // after an enrolment
+	Link   *localapi.Linked   // after a link
+	Number string             // the service's own of the person, as the counter was told
 }
 
 // New makes a world and a running central without boxes.
