@@ -117,7 +117,7 @@ func (r NextCardRequest) Check() error {
 	switch {
 	case !r.Kind.Valid():
 		field = "kind"
-	case !r.PIN.digits(PINLen) && !(r.Kind.links() && r.PIN.IsZero()):
+	case !r.PIN.digits(PINLen) && (!r.Kind.links() || !r.PIN.IsZero()):
 		field = "pin"
 	case r.Kind == NextLink && !r.Number.number(), r.Kind != NextLink && !r.Number.IsZero():
 		field = "number"

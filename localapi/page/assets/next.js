@@ -2,7 +2,8 @@
 // the box by /v1/next-card and draws what the box says. What is typed in stands in its field until it was sent, given up or left alone, and
 // nowhere afterwards.
 import { birthDate, birthSaid, erasOf, everyEra } from "/assets/birth.js";
-import { $, book, call, el, fill, inBoth, joined, reasonOf, say } from "/assets/words.js";
+import { drawConsent } from "/assets/consent.js";
+import { $, book, call, el, fill, inBoth, joined, narrow, reasonOf, say } from "/assets/words.js";
 
 const forgetAfter = 60_000; // ms without a key once something was typed in; then the form closes
 const awayAfter = 20_000; // ms with the focus elsewhere, likewise
@@ -125,17 +126,6 @@ export function procedures({ desk, changed }) {
     drawEra();
   }
 
-  // drawConsent shows the rule's own text, word for word, and what is read. What was answered to another text counts no more.
-  function drawConsent(before) {
-    const of = (s) => JSON.stringify([s.attributes, s.consent]);
-    if (of(service) === of(before)) return;
-    const listed = (l) => (service.attributes || []).map((a) => (book.labels["attribute_" + a] || book.unknown.name)[l]).join(l === "ja" ? "・" : ", ");
-    say("consent-list", { ja: listed("ja"), en: listed("en") });
-    say("consent-text", service.consent);
-    for (const radio of form.elements.consent) radio.checked = false;
-    draw();
-  }
-
   const readerRadios = () => [...$("reader-choices").querySelectorAll("input")];
 
   // drawReaders offers the readers, where there are several, and keeps what was chosen.
@@ -179,12 +169,6 @@ export function procedures({ desk, changed }) {
   function stir() {
     clearTimeout(inactive);
     inactive = setTimeout(forget, forgetAfter);
-  }
-
-  // narrow undoes what an input method makes of a reader of barcodes: wide letters and spaces.
-  function narrow(field) {
-    const text = field.value.replace(/[\uff01-\uff5e]/g, (c) => String.fromCharCode(c.charCodeAt(0) - 0xfee0));
-    if (text !== field.value) field.value = text;
   }
 
   function drawEcho() {
@@ -344,7 +328,10 @@ export function procedures({ desk, changed }) {
     next = s.next || null;
     const before = service;
     service = s.service;
-    drawConsent(before);
+    if (drawConsent(service, before)) { // what was answered to another text counts no more
+      for (const radio of form.elements.consent) radio.checked = false;
+      draw();
+    }
     able = s.able || [];
     if (unnamed && desk.who()) { unnamed = false; fault(null); }
     for (const b of openers) if (["link", "unlink"].includes(b.dataset.next)) b.hidden = !able.some((a) => a.what === "link");

@@ -25,6 +25,12 @@ export function el(tag, attrs, ...children) {
 export const both = (t) => [el("span", {}, t[lang]), " ", el("small", { lang: other }, t[other])];
 export const say = (id, t) => $(id).replaceChildren(...(t ? both(t) : []));
 
+// narrow undoes what an input method makes of a reader of barcodes: wide letters.
+export function narrow(field) {
+  const text = field.value.replace(/[\uff01-\uff5e]/g, (c) => String.fromCharCode(c.charCodeAt(0) - 0xfee0));
+  if (text !== field.value) field.value = text;
+}
+
 const format = (options) => new Intl.DateTimeFormat(lang, { timeZone: "Asia/Tokyo", ...options });
 export const clockFormat = format({ hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
 export const minuteFormat = format({ hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
