@@ -22,7 +22,7 @@ func (b *Box) LineChanged(ctx context.Context, up bool) {
 }
 
 // Changed tells the counter that rules, roster, trust or acknowledgements moved.
-func (b *Box) Changed(context.Context) { b.siteMoved() }
+func (b *Box) Changed(context.Context) { b.believed() }
 
 // Settled tells the counter each final verdict, now durable here, and asks for the PPIDs of the accepted.
 func (b *Box) Settled(ctx context.Context, verdicts []wire.Verdict) {

@@ -122,6 +122,9 @@ func (b *Box) countBook(ctx context.Context) ([]erasure.Item, error) {
 
 // keysMoved hears of every change of the keys, and changes none.
 func (b *Box) keysMoved() {
+	if b.keys == nil {
+		return // they are being opened
+	}
 	if _, err := b.keys.Ring(); err != nil && b.rosters != nil {
 		b.rosters.Forget()
 	}
@@ -170,18 +173,16 @@ func (b *Box) follow(ctx context.Context) error {
 
 // retire forgets keys that nothing here is sealed under any more.
 func (b *Box) retire(ctx context.Context) error {
-	needed, err := b.book.Generations(ctx)
-	if err != nil {
-		return err
-	}
 	head, ok := b.rosters.Head()
 	if !ok {
 		return nil // which ones central's roster needs is not known yet
 	}
-	for _, p := range head.Parts {
-		needed = append(needed, p.Generation)
-	}
-	return b.keys.Retire(ctx, func(g sitekey.Generation) bool { return slices.Contains(needed, g) })
+	return b.book.Retire(ctx, func(needed []sitekey.Generation) error {
+		for _, p := range head.Parts {
+			needed = append(needed, p.Generation)
+		}
+		return b.keys.Retire(ctx, func(g sitekey.Generation) bool { return slices.Contains(needed, g) })
+	})
 }
 
 // correct hands the book the final verdicts that it may not have seen, once after a start and after a fault: those of before a crash too.

@@ -80,7 +80,7 @@ func (t trusted) RevertTrust(ctx context.Context) error {
 
 // changed lets everything that rests on the bundle be looked at anew.
 func (t trusted) changed(ctx context.Context) error {
-	defer t.b.changed()
+	defer t.b.believed()
 	return t.b.link.TrustChanged(ctx)
 }
 
@@ -96,6 +96,12 @@ func (t trusted) LoadRules(ctx context.Context, file []byte) error {
 		return t.refused(ctx, "rules from a file", err)
 	}
 	t.b.log.InfoContext(ctx, "rules from a file are in force", slog.String("version", describe.Version(t.b.desired.Rules())))
-	t.b.changed()
+	t.b.believed()
 	return nil
+}
+
+// believed says that trust or rules were replaced, by the line or by a file: their date is news of the time, and keys may open or lie otherwise.
+func (b *Box) believed() {
+	b.clock.Learn(b.desired.Issued())
+	b.siteMoved()
 }

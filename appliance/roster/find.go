@@ -70,7 +70,7 @@ func (s *Store) find(ref func(*segment.Keys) segment.Ref, is func(*roster.Entry)
 			return roster.Entry{}, false, nil
 		}
 		entry, ok, err := s.within(e, ring, ref, is)
-		again := err != nil && s.fallBack(e)
+		again := err != nil && !errors.Is(err, errDark) && s.fallBack(e)
 		e.release()
 		if !again {
 			return entry, ok, err
@@ -88,8 +88,10 @@ func (s *Store) within(e *edition, ring sitekey.Ring, ref func(*segment.Keys) se
 	}
 	var r segment.Ref
 	var of *segment.Keys
+	var dark error
 	for i, l := range u.layers {
 		if l.keys == nil {
+			dark = errDark // what it says of anybody is not known, nor of whom it says something
 			continue
 		}
 		if l.keys != of {
@@ -101,6 +103,9 @@ func (s *Store) within(e *edition, ring sitekey.Ring, ref func(*segment.Keys) se
 		}
 		if !ok {
 			continue
+		}
+		if dark != nil {
+			return none, false, dark
 		}
 		if p.Gone() { // only a tap's reference leads there
 			return none, false, nil
@@ -117,8 +122,12 @@ func (s *Store) within(e *edition, ring sitekey.Ring, ref func(*segment.Keys) se
 			return entry, true, nil
 		}
 	}
-	return none, false, nil
+	return none, false, dark
 }
+
+// errDark says that part of the roster is sealed under a key that is not here. Whoever stands in another part, and in none that is newer, is
+// found all the same.
+var errDark = fmt.Errorf("%w: part of the roster is sealed under a key that is not here", localapi.ErrLocked)
 
 // replaced reports whether a newer segment says something of an enrolment.
 func (s *Store) replaced(newer []layer, t record.TapID) (bool, error) {
@@ -165,6 +174,9 @@ func (s *Store) unlock(e *edition, ring sitekey.Ring) (*unlocked, error) {
 		u.layers = append(u.layers, l)
 	}
 	s.opened.Store(u)
+	if _, err := s.Ring(); err != nil {
+		s.opened.Store(nil) // the keys were locked meanwhile
+	}
 	return u, nil
 }
 

@@ -21,7 +21,9 @@ const batch = 64
 
 // replace removes entries and adds others, at once.
 func (b *Book) replace(ctx context.Context, doing string, gone, entries []*entry) error {
-	r, err := b.ring()
+	b.write.Lock()
+	defer b.write.Unlock()
+	r, err := b.sealing()
 	if err != nil {
 		return err
 	}
@@ -29,11 +31,6 @@ func (b *Book) replace(ctx context.Context, doing string, gone, entries []*entry
 		if err := r.seal(e); err != nil {
 			return fmt.Errorf("%s: %w", doing, err)
 		}
-	}
-	b.write.Lock()
-	defer b.write.Unlock()
-	if b.closed {
-		return ErrClosed
 	}
 	if err := b.add(ctx, entries, func(tx *sql.Tx) error { return remove(ctx, tx, gone) }); err != nil {
 		return fmt.Errorf("%s: %w", doing, err)
@@ -172,6 +169,18 @@ func (b *Book) Reseal(ctx context.Context) error {
 		b.o.Log.ErrorContext(ctx, "entries of the site book cannot be opened; they stay until the site is closed", slog.Int("entries", lost))
 	}
 	return nil
+}
+
+// Retire calls forget with the keys under which anything is sealed here, while nothing can be sealed: none of them may be forgotten, every
+// other one may.
+func (b *Book) Retire(ctx context.Context, forget func(needed []sitekey.Generation) error) error {
+	b.write.Lock()
+	defer b.write.Unlock()
+	needed, err := b.Generations(ctx)
+	if err != nil {
+		return err
+	}
+	return forget(needed)
 }
 
 // Generations names the keys under which anything is sealed here: none of them may be forgotten. It needs no keys.

@@ -257,12 +257,12 @@ type refTo struct {
 
 // some adds entries that nothing finds yet.
 func (i *importer) some(ctx context.Context, tap record.TapID, links []found, refs *[]refTo) error {
-	r, err := i.book.ring()
-	if err != nil {
-		return err
-	}
 	now, last := i.book.o.Now().UnixMilli(), int64(0)
 	return i.book.short(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		r, err := i.book.sealing()
+		if err != nil {
+			return err
+		}
 		add := tx.StmtContext(ctx, i.book.st.addEntry)
 		defer add.Close()
 		for n := range links {

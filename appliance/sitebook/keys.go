@@ -61,7 +61,18 @@ func (b *Book) ring() (*ring, error) {
 		r.gens = append(r.gens, g)
 	}
 	b.keys.Store(r)
+	if _, err := b.o.Ring(); err != nil {
+		b.keys.Store(nil) // they were locked meanwhile
+	}
 	return r, nil
+}
+
+// sealing is the ring to seal an entry with. The caller holds write until the entry is committed, so that [Book.Retire] sees it.
+func (b *Book) sealing() (*ring, error) {
+	if b.closed {
+		return nil, ErrClosed
+	}
+	return b.ring()
 }
 
 func derive(k sitekey.Key) (generation, error) {

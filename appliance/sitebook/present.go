@@ -130,7 +130,9 @@ func (b *Book) Leave(ctx context.Context, tap record.TapID) error {
 
 // put seals entries that need no record, and makes them durable.
 func (b *Book) put(ctx context.Context, doing string, entries ...*entry) error {
-	r, err := b.ring()
+	b.write.Lock()
+	defer b.write.Unlock()
+	r, err := b.sealing()
 	if err != nil {
 		return err
 	}
@@ -138,11 +140,6 @@ func (b *Book) put(ctx context.Context, doing string, entries ...*entry) error {
 		if err := r.seal(e); err != nil {
 			return fmt.Errorf("%s: %w", doing, err)
 		}
-	}
-	b.write.Lock()
-	defer b.write.Unlock()
-	if b.closed {
-		return ErrClosed
 	}
 	if err := b.add(ctx, entries); err != nil {
 		return fmt.Errorf("%s: %w", doing, err)

@@ -144,7 +144,9 @@ func (b *Book) doneBy(ctx context.Context, tap record.TapID) *localapi.WorkDone 
 
 // Tick notes that whoever is signed in has looked at a correction. localapi.ErrNobody, ErrUnknown, ErrLocked.
 func (b *Book) Tick(ctx context.Context, tap record.TapID) error {
-	r, err := b.ring()
+	b.write.Lock()
+	defer b.write.Unlock()
+	r, err := b.sealing()
 	if err != nil {
 		return err
 	}
@@ -155,11 +157,6 @@ func (b *Book) Tick(ctx context.Context, tap record.TapID) error {
 	e := &entry{kind: kindTick, tap: tap, at: b.o.Now().UnixMilli(), row: row{Staff: record.StaffID(staff.ID)}}
 	if err := r.seal(e); err != nil {
 		return fmt.Errorf("ticking off a correction: %w", err)
-	}
-	b.write.Lock()
-	defer b.write.Unlock()
-	if b.closed {
-		return ErrClosed
 	}
 	err = b.add(ctx, []*entry{e}, func(tx *sql.Tx) error {
 		done, err := tx.ExecContext(ctx, `UPDATE work SET done = 1 WHERE tap = ?`, tap.ID128[:])

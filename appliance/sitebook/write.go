@@ -57,18 +57,15 @@ func (v Visit) entries() (list []*entry) {
 // Errors: localapi.ErrLocked, with which nothing was written; ErrVisit; ErrClosed; or what the disk said, after which perhaps
 // something was written that counts for nothing.
 func (b *Book) Write(ctx context.Context, v Visit) error {
-	r, err := b.ring()
-	if err != nil {
-		return err
-	}
 	entries := v.entries()
 	if v.Tap.IsZero() || len(entries) == 0 {
 		return fmt.Errorf("%w: no tap, or nothing", ErrVisit)
 	}
 	b.write.Lock()
 	defer b.write.Unlock()
-	if b.closed {
-		return ErrClosed
+	r, err := b.sealing()
+	if err != nil {
+		return err
 	}
 	if err := b.resolve(ctx); err != nil {
 		b.o.Log.WarnContext(ctx, "entries in doubt cannot be looked at", slog.Any("error", err))

@@ -59,11 +59,12 @@ func (h *Handler) desk(d Desk) {
 		all, err := d.Staff(ctx)
 		return localapi.StaffList{Staff: append([]localapi.Staff{}, all...)}, err
 	}))
-	h.act("PUT /v1/staff", bodied(func(ctx context.Context, s localapi.NewStaff) (any, error) {
+	// Who may sign in is not for whoever sits at the browser to say.
+	h.own("PUT /v1/staff", bodied(func(ctx context.Context, s localapi.NewStaff) (any, error) {
 		defer s.Code.Wipe()
 		return struct{}{}, d.SetStaff(ctx, s)
-	}))
-	h.act("DELETE /v1/staff/{id}", func(r *http.Request) (any, error) { return struct{}{}, d.RemoveStaff(r.Context(), r.PathValue("id")) })
+	}), nil)
+	h.own("DELETE /v1/staff/{id}", func(r *http.Request) (any, error) { return struct{}{}, d.RemoveStaff(r.Context(), r.PathValue("id")) }, nil)
 	h.route("/v1/desk", nil, answering(h, "asking who is at the desk", func(context.Context, *http.Request) (localapi.Desk, error) {
 		return deskOf(d), nil
 	}))

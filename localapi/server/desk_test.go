@@ -67,6 +67,11 @@ func TestAShiftAtTheDesk(t *testing.T) {
 		t.Errorf("SignIn before anybody was entered = %v, want ErrCode", err)
 	}
 	must(t, c.SetStaff(ctx, localapi.NewStaff{ID: "s-01", Name: "案山子 太郎", Code: localapi.NewSecret(plantedCode)}))
+	for _, bad := range []localapi.NewStaff{{ID: "No Name", Name: "x", Code: localapi.NewSecret("123456")}, {ID: "s-1", Code: localapi.NewSecret("123456")}} {
+		if err := c.SetStaff(ctx, bad); !errors.Is(err, localapi.ErrDeskForm) {
+			t.Errorf("SetStaff(%q, %q) = %v, want ErrDeskForm", bad.ID, bad.Name, err)
+		}
+	}
 	if err := c.SetStaff(ctx, localapi.NewStaff{ID: "s-02", Name: "x", Code: localapi.NewSecret(plantedCode)}); !errors.Is(err, localapi.ErrTaken) {
 		t.Errorf("SetStaff with another's code = %v, want ErrTaken", err)
 	}
@@ -180,11 +185,11 @@ func TestDeskRefusesRequests(t *testing.T) {
 		{"another type", "PUT", "/v1/desk", `{"code":"123456"}`, []string{"Content-Type", "text/plain"}, 415, localapi.CodeMediaType},
 		{"a field too many", "PUT", "/v1/desk", `{"code":"123456","x":1}`, nil, 400, localapi.CodeBadBody},
 		{"two objects", "PUT", "/v1/desk", `{"code":"123456"}{}`, nil, 400, localapi.CodeBadBody},
-		{"no JSON", "PUT", "/v1/staff", `hello`, nil, 400, localapi.CodeBadBody},
-		{"too large", "PUT", "/v1/staff", `{"id":"` + strings.Repeat("x", 2000) + `"}`, nil, 400, localapi.CodeBadBody},
+		{"no JSON", "PUT", "/v1/desk", `hello`, nil, 400, localapi.CodeBadBody},
+		{"too large", "PUT", "/v1/desk", `{"code":"` + strings.Repeat("x", 2000) + `"}`, nil, 400, localapi.CodeBadBody},
 		{"a short code", "PUT", "/v1/desk", `{"code":"12345"}`, nil, 422, localapi.CodeDeskForm},
-		{"an id that is no name", "PUT", "/v1/staff", `{"id":"No Name","name":"x","code":"123456"}`, nil, 422, localapi.CodeDeskForm},
-		{"no name", "PUT", "/v1/staff", `{"id":"s-1","name":"","code":"123456"}`, nil, 422, localapi.CodeDeskForm},
+		{"staff from a page", "PUT", "/v1/staff", `{"id":"s-1","name":"x","code":"123456"}`, nil, 403, localapi.CodeSocketOnly},
+		{"no staff from a page", "DELETE", "/v1/staff/s-1", "", nil, 403, localapi.CodeSocketOnly},
 		{"no number", "DELETE", "/v1/links", `{"service":"library-card","number":""}`, nil, 422, localapi.CodeDeskForm},
 		{"a tap of no form", "PUT", "/v1/work/xyz", "", nil, 404, localapi.CodeUnknown},
 		{"a query", "DELETE", "/v1/desk?x=1", "", nil, 400, localapi.CodeUnknownParameter},
