@@ -1,0 +1,8 @@
+//go:build integration
+
+package fortnight_test
+
+const (
+	taps          = 20_000
+	settledAtMost = 3_000
+)

@@ -1,0 +1,9 @@
+//go:build !integration
+
+package fortnight_test
+
+const (
+	taps = 2_000
+	// settledAtMost is of how many records central is asked for its last word.
+	settledAtMost = 2 * taps
+)
