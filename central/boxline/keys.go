@@ -9,6 +9,7 @@ import (
 
 	"kazashi.example/central/sitekeys"
 	"kazashi.example/central/store"
+	"kazashi.example/sync/erasure"
 	"kazashi.example/sync/order"
 	"kazashi.example/sync/record"
 	"kazashi.example/sync/rule"
@@ -58,9 +59,9 @@ func (l *Line) closeOrders(ctx context.Context, b store.Box, done []wire.OrderDo
 		if !isOpen || d.Outcome.Check() != nil {
 			continue
 		}
-		erasure := l.erasure(ctx, b, d.Erasure)
+		cert := l.erasure(ctx, b, o, d.Erasure)
 		err := l.Store.Update(ctx, func(tx store.Tx) error {
-			_, err := tx.CloseOrder(b.ID, d.Order, d.Outcome, erasure, l.Now())
+			_, err := tx.CloseOrder(b.ID, d.Order, d.Outcome, cert, l.Now())
 			return err
 		})
 		if err != nil {
@@ -72,20 +73,25 @@ func (l *Line) closeOrders(ctx context.Context, b store.Box, done []wire.OrderDo
 	return nil
 }
 
-// erasure is a certificate of erasure if the box itself signed it, and nothing otherwise.
-func (l *Line) erasure(ctx context.Context, b store.Box, msg []byte) []byte {
+// errOther says that a certificate is of another box, site or order.
+var errOther = errors.New("it is not of this order")
+
+// erasure is a certificate of erasure if the box itself signed it for this order, and nothing otherwise.
+func (l *Line) erasure(ctx context.Context, b store.Box, o store.Order, msg []byte) []byte {
 	if len(msg) == 0 {
 		return nil
 	}
-	key, err := sign.ParsePublicKey(b.Device)
-	if err == nil && len(msg) <= wire.MaxErasure {
-		_, _, err = sign.Open(sign.One{Key: key}, sign.PurposeErasure, msg)
+	err := errOther
+	if key, kerr := sign.ParsePublicKey(b.Device); kerr != nil {
+		err = kerr
+	} else if c, cerr := erasure.Open(sign.One{Key: key}, msg); cerr != nil {
+		err = cerr
+	} else if c.Box == b.ID && c.Site == b.Site && c.Order != nil && *c.Order == o.ID.ID128 {
+		return msg
 	}
-	if err != nil || len(msg) > wire.MaxErasure {
-		l.Log.ErrorContext(ctx, "a certificate of erasure is not the box's own; not kept", slog.String("box", b.ID.String()), slog.Any("error", err))
-		return nil
-	}
-	return msg
+	l.Log.ErrorContext(ctx, "a certificate of erasure is not the box's own, or not of this order; not kept", slog.String("box", b.ID.String()),
+		slog.Any("error", err))
+	return nil
 }
 
 // takeMade takes the generations that a box made, and makes the first one of a site where a box wants a grant and there is no key.
@@ -105,22 +111,24 @@ func (l *Line) takeMade(ctx context.Context, b store.Box, p wire.Poll) error {
 	if err != nil || len(fresh) == 0 && !none {
 		return err
 	}
+	var taken int
+	var faults error
 	err = l.Store.Update(ctx, func(tx store.Tx) error {
 		if none {
 			_, _, err := l.Keys.Ensure(tx, b.Site)
 			return err
 		}
 		again, err := l.Keys.Unknown(tx, b, fresh) // another box may have brought it meanwhile
-		if err != nil {
-			return err
+		if err == nil {
+			taken, faults, err = l.Keys.Take(tx, b, again)
 		}
-		return l.Keys.Take(tx, b, again)
-	})
-	if err != nil {
 		return err
+	})
+	if err != nil || taken == 0 && !none {
+		return errors.Join(err, faults)
 	}
-	l.Log.InfoContext(ctx, "a site has a new key", slog.String("site", string(b.Site)), slog.Int("made_by_box", len(fresh)))
-	return l.ringSite(ctx, b.Site)
+	l.Log.InfoContext(ctx, "a site has a new key", slog.String("site", string(b.Site)), slog.Int("made_by_box", taken))
+	return errors.Join(faults, l.ringSite(ctx, b.Site))
 }
 
 // ringSite wakes the polls of a site's boxes.

@@ -14,6 +14,7 @@ import (
 	"kazashi.example/central/registry"
 	"kazashi.example/central/sitekeys"
 	"kazashi.example/central/store"
+	"kazashi.example/sync/erasure"
 	"kazashi.example/sync/order"
 	"kazashi.example/sync/record"
 	"kazashi.example/sync/rule"
@@ -274,7 +275,7 @@ func TestAnOrderIsGivenUntilItsOutcomeCame(t *testing.T) {
 	if got := b.poll(nil); len(got.Orders) != 0 {
 		t.Error("another box got the order")
 	}
-	erasure, err := sign.Sign(a.Device, sign.PurposeErasure, []byte("made-up certificate"))
+	erased, err := certificate(a, given.ID).Sign(a.Device)
 	c.Check(err)
 	done := func(id order.ID, o order.Outcome, cert []byte) func(*wire.Poll) {
 		return func(p *wire.Poll) { p.Done = []wire.OrderDone{{Order: id, Outcome: o, Erasure: cert}} }
@@ -284,29 +285,46 @@ func TestAnOrderIsGivenUntilItsOutcomeCame(t *testing.T) {
 	if got := a.poll(nil); len(got.Orders) != 1 {
 		t.Error("another box, or no word, closed the order")
 	}
-	if got := a.poll(done(given.ID, order.OutcomeDone, erasure)); len(got.Orders) != 0 {
+	if got := a.poll(done(given.ID, order.OutcomeDone, erased)); len(got.Orders) != 0 {
 		t.Error("the order came again with its outcome")
 	}
 	a.poll(done(given.ID, order.OutcomeFailed, nil))
 	all, err := c.Boxes.Orders(t.Context(), a.ID)
-	if err != nil || len(all) != 1 || all[0].Outcome != order.OutcomeDone || string(all[0].Erasure) != string(erasure) {
+	if err != nil || len(all) != 1 || all[0].Outcome != order.OutcomeDone || string(all[0].Erasure) != string(erased) {
 		t.Errorf("orders = %+v, %v, want one done with its certificate", all, err)
 	}
 }
 
-// A certificate of erasure that the box did not sign is nobody's word.
+// certificate is a box's of an order.
+func certificate(m *member, id order.ID) erasure.Certificate {
+	return erasure.Certificate{
+		ID: erasure.NewID(), Box: m.ID, Site: "honmachi", By: erasure.ByOrder, Order: &id.ID128, Began: 1, Ended: 2,
+		Items: []erasure.Item{{What: "site_keys", Count: 1}},
+	}
+}
+
+// A certificate of erasure that the box did not sign, or of something else, is nobody's word.
 func TestACertificateOfSomebodyElseIsNotKept(t *testing.T) {
 	c := simcentral.New(t)
 	a, b := boxAt(t, c, "honmachi"), boxAt(t, c, "honmachi")
-	for name, by := range map[string]func() ([]byte, error){
-		"by another box":        func() ([]byte, error) { return sign.Sign(b.Device, sign.PurposeErasure, []byte("x")) },
-		"for another purpose":   func() ([]byte, error) { return sign.Sign(a.Device, sign.PurposeEpoch, []byte("x")) },
-		"larger than its cap":   func() ([]byte, error) { return sign.Sign(a.Device, sign.PurposeErasure, make([]byte, wire.MaxErasure)) },
-		"no signed word at all": func() ([]byte, error) { return []byte("x"), nil },
+	for name, by := range map[string]func(id order.ID) ([]byte, error){
+		"of another order": func(order.ID) ([]byte, error) { return certificate(a, order.NewID()).Sign(a.Device) },
+		"of another box":   func(id order.ID) ([]byte, error) { return certificate(b, id).Sign(a.Device) },
+		"of another site": func(id order.ID) ([]byte, error) {
+			cert := certificate(a, id)
+			cert.Site = "elsewhere"
+			return cert.Sign(a.Device)
+		},
+		"by another box":      func(id order.ID) ([]byte, error) { return certificate(a, id).Sign(b.Device) },
+		"for another purpose": func(order.ID) ([]byte, error) { return sign.Sign(a.Device, sign.PurposeEpoch, []byte("x")) },
+		"larger than its cap": func(order.ID) ([]byte, error) {
+			return sign.Sign(a.Device, sign.PurposeErasure, make([]byte, wire.MaxErasure))
+		},
+		"no signed word at all": func(order.ID) ([]byte, error) { return []byte("x"), nil },
 	} {
 		given, err := c.Boxes.Order(t.Context(), a.ID, order.KindWipe, time.Time{})
 		c.Check(err)
-		msg, err := by()
+		msg, err := by(given.ID)
 		c.Check(err)
 		a.poll(func(p *wire.Poll) {
 			p.Done = []wire.OrderDone{{Order: given.ID, Outcome: order.OutcomeDone, Erasure: msg}}
@@ -428,5 +446,38 @@ func TestRule6KeysAndOrdersSurviveARestore(t *testing.T) {
 	}
 	if all := b.orders(b.poll(locked)); len(all) != 1 || all[0].ID != given.ID || b.ring.Len() != 0 {
 		t.Errorf("orders = %+v with %d keys, want the open one and no key", all, b.ring.Len())
+	}
+}
+
+// One key of a box that cannot be taken keeps no other of its keys from central.
+func TestOneBadKeyBlocksNoOther(t *testing.T) {
+	c := simcentral.New(t)
+	a := boxAt(t, c, "honmachi")
+	a.poll(locked)
+	stranger := simbox.New(t, c.Keys.Seal.Public())
+	foreign, err := sitekey.Wrap(stranger.S.Public(), "honmachi", sitekey.NewKey())
+	c.Check(err)
+	good := sitekey.NewKey()
+	a.poll(func(p *wire.Poll) { p.Made = []sitekey.Wrapped{foreign, made(t, c, "honmachi", good)} })
+	a.poll(nil)
+	if _, ok := a.ring.Find(good.Generation()); !ok {
+		t.Error("a good key does not reach central beside one that cannot be taken")
+	}
+}
+
+// P3: a box that forked may be two. It is given no key of its site until an operator reinstates it.
+func TestP3AQuarantinedBoxGetsNoKeys(t *testing.T) {
+	c := simcentral.New(t)
+	a := boxAt(t, c, "honmachi")
+	if got := a.poll(locked); got.Grant == nil {
+		t.Fatal("no grant for a box in service")
+	}
+	c.Check(c.Store.Update(t.Context(), func(tx store.Tx) error { return tx.SetBoxState(a.ID, store.BoxQuarantined) }))
+	if got := a.poll(locked); got.Grant != nil {
+		t.Error("a box in quarantine was given its site's keys")
+	}
+	c.Check(c.Boxes.Reinstate(t.Context(), a.ID))
+	if got := a.poll(locked); got.Grant == nil {
+		t.Error("a box that was reinstated was given no keys")
 	}
 }

@@ -4,7 +4,7 @@
 // A generation is made here at random, or taken from a box of the site that made it while nobody could be asked. Generations are
 // kept sealed under K_row, so that a backup has them and a copy of the database alone opens nothing; a restored central gives the
 // same keys, under versions of its own epoch. A box that was taken out of service, or ordered to wipe or lock itself, is no member:
-// it gets no grant, and its going makes a new generation. All work is done inside the caller's transaction and is as durable as
+// it gets no grant, and its going makes a new generation. Nor is one in quarantine, which keeps its place. All work is done inside the caller's transaction and is as durable as
 // that. [Keys] keeps no state and may be used from any goroutine. What is sealed under site keys is other packages' work.
 package sitekeys
 
@@ -23,8 +23,11 @@ import (
 	"kazashi.example/sync/sitekey"
 )
 
-// MaxTaken caps the generations of one site that its boxes made. Each box makes one at most in the order of things.
-const MaxTaken = 24
+// MaxTaken caps the generations that are taken of one box within takenWithin. It makes one at most in the order of things.
+const (
+	MaxTaken    = 24
+	takenWithin = 30 * 24 * time.Hour
+)
 
 // labelKey binds a sealed key to its place: site, a zero octet, generation. It is part of the database's format.
 const labelKey = "site_keys.key"
@@ -196,44 +199,61 @@ func (k *Keys) Unknown(tx store.Tx, b store.Box, made []sitekey.Wrapped) (fresh 
 	return fresh, nil
 }
 
-// Take keeps what a box of the site made while it was alone, as Unknown gave it, all or nothing. The last of it is current where
-// the site had no key. Otherwise nobody knows who saw it meanwhile, or why it was made, and a new generation is made to seal
-// under. ErrMade for what is of another site, sealed to somebody else, or too much.
-func (k *Keys) Take(tx store.Tx, b store.Box, fresh []sitekey.Wrapped) error {
+// Take keeps what a box of the site made while it was alone, as Unknown gave it, one by one: what cannot be taken keeps nothing else from
+// being taken, and is said in faults, each an ErrMade: it is of another site, sealed to somebody else, or one too many. The last that is
+// taken is current where the site had no key. Otherwise nobody knows who saw it meanwhile, or why it was made, and a new generation is
+// made to seal under.
+func (k *Keys) Take(tx store.Tx, b store.Box, fresh []sitekey.Wrapped) (taken int, faults, err error) {
 	rows, err := tx.SiteKeys(b.Site)
 	if err != nil || len(fresh) == 0 {
-		return err
+		return 0, nil, err
 	}
-	taken := len(fresh)
+	lately, from := 0, k.Now().Add(-takenWithin)
 	for _, r := range rows {
-		if !r.Maker.IsZero() {
-			taken++
+		if r.Maker == b.ID && r.Made.After(from) {
+			lately++
 		}
 	}
-	if taken > MaxTaken {
-		return fmt.Errorf("%w: site %s has %d of its boxes' already", ErrMade, b.Site, taken-len(fresh))
-	}
+	var last sitekey.Generation
 	for _, w := range fresh {
-		if w.Site != b.Site {
-			return fmt.Errorf("%w: it is of site %s", ErrMade, w.Site)
+		key, err := k.made(b, w)
+		if err == nil && lately >= MaxTaken {
+			err = fmt.Errorf("%w: box %s made %d lately", ErrMade, b.ID, lately)
 		}
-		with, err := k.SealKeys.SealKey(w.Recipient)
 		if err != nil {
-			return fmt.Errorf("%w: %w", ErrMade, err)
-		}
-		key, err := sitekey.Unwrap(with, w)
-		if err != nil {
-			return fmt.Errorf("%w: %w", ErrMade, err)
+			faults = errors.Join(faults, err)
+			continue
 		}
 		if err := k.add(tx, b.Site, key, b.ID); err != nil {
-			return fmt.Errorf("keeping a key of site %s: %w", b.Site, err)
+			return taken, faults, fmt.Errorf("keeping a key of site %s: %w", b.Site, err)
 		}
+		taken, lately, last = taken+1, lately+1, key.Generation()
 	}
-	if len(rows) > 0 {
-		_, err := k.Rotate(tx, b.Site)
-		return err
+	switch {
+	case taken == 0:
+		return 0, faults, nil
+	case len(rows) > 0:
+		_, err = k.Rotate(tx, b.Site)
+	default:
+		err = errors.Join(tx.SetCurrentSiteKey(b.Site, last), tx.RaiseGrant(b.Site))
 	}
-	return errors.Join(tx.SetCurrentSiteKey(b.Site, fresh[len(fresh)-1].Generation), tx.RaiseGrant(b.Site))
+	return taken, faults, err
+}
+
+// made opens a generation that a box made; ErrMade.
+func (k *Keys) made(b store.Box, w sitekey.Wrapped) (sitekey.Key, error) {
+	if w.Site != b.Site {
+		return sitekey.Key{}, fmt.Errorf("%w: it is of site %s", ErrMade, w.Site)
+	}
+	with, err := k.SealKeys.SealKey(w.Recipient)
+	if err != nil {
+		return sitekey.Key{}, fmt.Errorf("%w: %w", ErrMade, err)
+	}
+	key, err := sitekey.Unwrap(with, w)
+	if err != nil {
+		return sitekey.Key{}, fmt.Errorf("%w: %w", ErrMade, err)
+	}
+	return key, nil
 }
 
 // Due reports whether a box is to have a grant: it may hold the keys, and has an older grant or none, or has locked itself and wants
@@ -261,8 +281,9 @@ func (k *Keys) version(tx store.Tx, site record.SiteID) (v rule.Version, err err
 	return v, err
 }
 
-// member reports whether a box may hold its site's keys.
-func member(b store.Box) bool { return b.State != store.BoxRevoked && !b.Withheld }
+// member reports whether a box may hold its site's keys. One that forked may be two, of which one is a thief's: its people are served, and
+// it keeps what keys it has open, but is given none until an operator reinstates it.
+func member(b store.Box) bool { return b.State == store.BoxActive && !b.Withheld }
 
 // Grant is every generation of the site wrapped to a box's S, and who else may hold them. The caller asked Due; nobody else is
 // ever given one.
