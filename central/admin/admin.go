@@ -98,6 +98,10 @@ type Status struct {
 	Enrolments   int64     `json:"enrolments"`
 	Renewals     int64     `json:"renewals"`  // certificates known to have taken another's place
 	Conflicts    int64     `json:"conflicts"` // that nobody settled: `person conflicts` lists them
+	Erased       int64     `json:"erased"`    // records whose contents were kept for long enough
+	Attested     int64     `json:"attested"`  // records with attributes
+	// RetentionAsOf is up to when what is kept was looked through; zero: not yet.
+	RetentionAsOf time.Time `json:"retention_as_of,omitzero"`
 	// RenewalsAsked is when the service of renewals answered last; zero: never.
 	RenewalsAsked time.Time `json:"renewals_asked,omitzero"`
 }
@@ -121,6 +125,7 @@ type Operator interface {
 	Mender
 	Ruler
 	Keeper
+	Eraser
 
 	// Status counts.
 	Status(ctx context.Context) (Status, error)
@@ -175,6 +180,7 @@ func Handler(o Watched, log *slog.Logger) http.Handler {
 	mending(mux, o, log)
 	ruling(mux, o, log)
 	keeping(mux, o, log)
+	erasing(mux, o, log)
 	return mux
 }
 

@@ -90,6 +90,15 @@ func (o *operator) Sites(context.Context) ([]admin.Site, error) {
 	return []admin.Site{{Site: "branch-1", Boxes: 2, Keys: []admin.SiteKey{{Generation: "77", Current: true}}}}, o.err
 }
 
+func (o *operator) Retention(context.Context) (admin.Retention, error) {
+	return admin.Retention{Records: 3, Services: []admin.Retained{{Service: "library", KeepRecords: 90, Erased: 3}}}, o.err
+}
+
+func (o *operator) Erase(context.Context) (admin.Erased, error) {
+	o.asked = append(o.asked, "erase")
+	return admin.Erased{Records: 3}, o.err
+}
+
 func (o *operator) Rotate(_ context.Context, site record.SiteID) (admin.SiteKey, error) {
 	o.asked = append(o.asked, "rotate "+string(site))
 	return admin.SiteKey{Generation: "78", Current: true}, o.err
@@ -269,6 +278,12 @@ func TestClientAsks(t *testing.T) {
 	if all, err := c.Sites(ctx); err != nil || len(all) != 1 || all[0].Boxes != 2 || !all[0].Keys[0].Current {
 		t.Errorf("Sites() = %+v, %v, want one with its key", all, err)
 	}
+	if r, err := c.Retention(ctx); err != nil || r.Records != 3 || len(r.Services) != 1 || r.Services[0].KeepRecords != 90 {
+		t.Errorf("Retention() = %+v, %v, want one service", r, err)
+	}
+	if e, err := c.Erase(ctx); err != nil || e.Records != 3 {
+		t.Errorf("Erase() = %+v, %v, want what it erased", e, err)
+	}
 	if k, err := c.Rotate(ctx, "branch-1"); err != nil || k.Generation != "78" {
 		t.Errorf("Rotate() = %+v, %v, want the new generation", k, err)
 	}
@@ -287,7 +302,7 @@ func TestClientAsks(t *testing.T) {
 	if m, err := c.Withdraw(ctx, admin.Pair{Old: "01", New: "02"}); err != nil || m.Certificates != 2 {
 		t.Errorf("Withdraw() = %+v, %v, want what it changed", m, err)
 	}
-	want := "code branch-1 one;backup monday;state " + id.String() + " revoked;rotate branch-1;order wipe " + id.String() + ";merge 17 42 17;withdraw 01 02"
+	want := "code branch-1 one;backup monday;state " + id.String() + " revoked;erase;rotate branch-1;order wipe " + id.String() + ";merge 17 42 17;withdraw 01 02"
 	if got := strings.Join(o.asked, ";"); got != want {
 		t.Errorf("the operator was asked %q, want %q", got, want)
 	}

@@ -26,7 +26,7 @@ var (
 
 // Bounds on one call.
 const (
-	BackupTimeout = 10 * time.Minute // a backup of a large database takes longest
+	BackupTimeout = 10 * time.Minute // a backup of a large database takes longest; a round of erasing ends with one
 	askTimeout    = 30 * time.Second
 )
 
@@ -90,7 +90,7 @@ func (c *Client) Backup(ctx context.Context, name string) (b Backup, err error) 
 
 func (c *Client) do(ctx context.Context, method, path string, in, out any) error {
 	timeout := askTimeout
-	if path == pathBackups {
+	if path == pathBackups || path == pathErase {
 		timeout = BackupTimeout
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)

@@ -109,6 +109,11 @@ func (k *Keeper) Auto(ctx context.Context) (Manifest, error) {
 	if err != nil || !fresh {
 		return Manifest{}, err
 	}
+	return k.Again(ctx)
+}
+
+// Again is Auto although nothing is new: something was erased.
+func (k *Keeper) Again(ctx context.Context) (Manifest, error) {
 	m, err := k.Make(ctx, autoPrefix+strings.ToLower(k.Now().UTC().Format("20060102t150405.000z")))
 	if err != nil {
 		return m, err

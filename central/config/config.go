@@ -51,8 +51,9 @@ type Config struct {
 	// JPKI lists the certificate hierarchies that central asks about. At least one.
 	JPKI []JPKI `toml:"jpki"`
 	// CardCA lists the authorities of the cards' own keys. May be empty: then no card can prove itself without its PIN.
-	CardCA   []CardCA `toml:"card_ca"`
-	Renewals Renewals `toml:"renewals"`
+	CardCA    []CardCA  `toml:"card_ca"`
+	Renewals  Renewals  `toml:"renewals"`
+	Retention Retention `toml:"retention"`
 	// Service lists what may be tapped for. At least one.
 	Service []Service `toml:"service"`
 	// Site lists the sites that differ from the others: every site has all services, and opens its keys by the operator's code.
@@ -131,6 +132,12 @@ type Renewals struct {
 	Hierarchy string `toml:"hierarchy"`
 }
 
+// Retention is when central erases what services keep no longer: see Service.KeepRecords and KeepAttributes.
+type Retention struct {
+	// Every is the pause between two rounds. Default "24h", at least "1m". The first is done at the start.
+	Every *Duration `toml:"every"`
+}
+
 // Service is one rule, and how its people are named.
 type Service struct {
 	// ID names the service, for example "kiyose.library".
@@ -166,7 +173,7 @@ type Service struct {
 	// ConsentJA and ConsentEN are what a person agrees to before that; needed with Attributes.
 	ConsentJA string `toml:"consent_ja"`
 	ConsentEN string `toml:"consent_en"`
-	// KeepRecords is for how many days records are kept at central. Default 0: until the contract's end.
+	// KeepRecords is for how many days records are kept at central, from the tap. Default 0: until the contract's end.
 	KeepRecords uint32 `toml:"keep_records"`
 	// KeepBook is for how many days a box keeps what its site book says. Default 0: until the site is closed.
 	KeepBook uint32 `toml:"keep_book"`
@@ -257,6 +264,7 @@ func (c *Config) complete() {
 		c.JPKI[i].ListEvery = orDuration(c.JPKI[i].ListEvery, 15*time.Minute)
 	}
 	c.Renewals.Every = orDuration(c.Renewals.Every, 24*time.Hour)
+	c.Retention.Every = orDuration(c.Retention.Every, 24*time.Hour)
 	if len(c.JPKI) == 1 {
 		c.Renewals.Hierarchy = or(c.Renewals.Hierarchy, c.JPKI[0].Hierarchy)
 	}

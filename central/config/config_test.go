@@ -54,7 +54,7 @@ func TestDefaults(t *testing.T) {
 		JPKI: []config.JPKI{{
 			Hierarchy: "practice", AuthAnchors: []string{"/a.cer"}, AuthCRL: "http://crl.example/auth.crl", ListEvery: span(15 * time.Minute),
 		}},
-		Renewals: config.Renewals{Every: span(24 * time.Hour), Hierarchy: "practice"},
+		Renewals: config.Renewals{Every: span(24 * time.Hour), Hierarchy: "practice"}, Retention: config.Retention{Every: span(24 * time.Hour)},
 		Service: []config.Service{{
 			ID: "kiyose.library", Verifier: "kiyose", Sector: "kiyose.library", Basis: "drill", Evidence: "certificate", TooOld: "refuse",
 			ListFull: span(36 * time.Hour), ListProvisional: span(504 * time.Hour), Hierarchies: []string{"practice"}, Practice: true,
@@ -134,6 +134,8 @@ key = "/a.pem"
 url = "http://renewals.example/"
 every = "0s"
 hierarchy = "test"
+[retention]
+every = "59s"
 [[service]]
 id = "Kiyose"
 verifier = ""
@@ -152,7 +154,7 @@ hierarchies = ["practice", "lunar"]
 		"data_dir:", "keys_dir:", "uplink.listen:", "uplink.connections:", "uplink.connections_per_address:", "http.listen:", "backup.dir:", "backup.every:", "backup.keep:",
 		"jpki[0].hierarchy:", "jpki[0].auth_anchors:", "jpki[0].ocsp:", "jpki[0].auth_crl:", "jpki[0].sign_crl: not", "jpki[0].sign_crl: without", "jpki[0].list_every:", "jpki[1].auth_crl:",
 		"card_ca[0].hierarchy:", "card_ca[0].id:", "card_ca[0].key:", "card_ca[1].id: numbers of practice", "card_ca[2].id: \"3530",
-		"renewals.url: http is for loopback", "renewals.every:", "renewals.hierarchy:",
+		"renewals.url: http is for loopback", "renewals.every:", "renewals.hierarchy:", "retention.every:",
 		"service[0].basis:", "service[0].evidence:", "service[0].too_old:", "service[0].list_full:", "service[0].list_provisional:",
 		"service[0].sector:", "service[0].hierarchies: unknown", "service[0].hierarchies: there is no [[jpki]]",
 	} {

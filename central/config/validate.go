@@ -64,6 +64,9 @@ func (c Config) Validate() error {
 	if time.Duration(*c.Backup.Every) < 0 {
 		f.add("backup.every: %s is before now", time.Duration(*c.Backup.Every))
 	}
+	if d := time.Duration(*c.Retention.Every); d < time.Minute {
+		f.add("retention.every: %s is less than 1m", d)
+	}
 	known := c.hierarchies(&f)
 	c.cardCAs(&f, known)
 	f.under("renewals.", c.Renewals.validate(known))

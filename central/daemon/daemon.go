@@ -27,6 +27,7 @@ import (
 	"kazashi.example/central/ppid"
 	"kazashi.example/central/registry"
 	"kazashi.example/central/renewal"
+	"kazashi.example/central/retention"
 	"kazashi.example/central/rosters"
 	"kazashi.example/central/sitekeys"
 	"kazashi.example/central/store"
@@ -71,6 +72,7 @@ type Daemon struct {
 	names    *ppid.Deriver
 	renewals *renewal.Asker
 	keeper   *backup.Keeper
+	eraser   *retention.Keeper
 	status   *authorities
 	metrics  *metrics
 	tally    *tally
@@ -155,6 +157,9 @@ func (d *Daemon) assemble(ctx context.Context) error {
 		Database: d.db, Dir: d.conf.Backup.Dir, Every: time.Duration(*d.conf.Backup.Every), Keep: d.conf.Backup.Keep,
 		Safe: d.bells.RingAll, Now: d.now, Log: d.log,
 	})
+	if err := d.retain(); err != nil {
+		return err
+	}
 	d.metrics = newMetrics(d.release, newSetMetrics(d.status.store, d.now))
 	return nil
 }
@@ -238,7 +243,7 @@ func (d *Daemon) settle(made *policy.Policy) {
 	d.opener = opener.New(opener.Config{
 		Store: d.db, SealKeys: sealKeys{d.keys.Seal}, Rows: d.keys.Rows, Identity: d.names,
 		Services: d.services(made), Renewals: d.renewals, Validity: d.status, Examiner: made.Anchors, Bells: d.bells,
-		Now: d.now, Log: d.log,
+		Now: d.now, Signed: d.signed, Log: d.log,
 	})
 }
 

@@ -90,18 +90,26 @@ func newMetrics(release string, sets *setMetrics) *metrics {
 	add("enrolments", "Enrolments that are current.", func(s admin.Status) int64 { return s.Enrolments })
 	add("renewals", "Certificates known to have taken another's place.", func(s admin.Status) int64 { return s.Renewals })
 	add("conflicts", "Pairs of persons whom renewals join and nobody merged or parted.", func(s admin.Status) int64 { return s.Conflicts })
-	add("renewals_asked_timestamp_seconds", "When the service of renewals answered last; 0: never.", func(s admin.Status) int64 {
-		if s.RenewalsAsked.IsZero() {
-			return 0
-		}
-		return s.RenewalsAsked.Unix()
-	})
+	add("records_erased", "Records whose contents were kept for long enough, and erased.", func(s admin.Status) int64 { return s.Erased })
+	add("records_with_attributes", "Records with attributes of the card.", func(s admin.Status) int64 { return s.Attested })
+	add("retention_as_of_timestamp_seconds", "Up to when days counted as over in the last round of erasing; 0: none yet, or no signed time.",
+		func(s admin.Status) int64 { return seconds(s.RetentionAsOf) })
+	add("renewals_asked_timestamp_seconds", "When the service of renewals answered last; 0: never.",
+		func(s admin.Status) int64 { return seconds(s.RenewalsAsked) })
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "kazashi_central_build_info", Help: "1, with the software's version.", ConstLabels: prometheus.Labels{"version": release},
 	})
 	build.Set(1)
 	m.registry.MustRegister(build, sets, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
+}
+
+// seconds are Unix seconds; 0 for none.
+func seconds(at time.Time) int64 {
+	if at.IsZero() {
+		return 0
+	}
+	return at.Unix()
 }
 
 // handler shows the recent count.

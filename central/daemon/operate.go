@@ -46,6 +46,12 @@ func (d *Daemon) count(ctx context.Context) (admin.Status, error) {
 		if err != nil {
 			return err
 		}
+		s.Erased, s.Attested = n.Erased, n.Attested
+		round, err := tx.RetentionRound()
+		if err != nil {
+			return err
+		}
+		s.RetentionAsOf = round.AsOf
 		asked, err := tx.RenewalsAsked()
 		s.RenewalsAsked = asked.At
 		return err

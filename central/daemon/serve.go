@@ -59,6 +59,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	g.Go(func() error { return d.renewals.Run(run) })
 	g.Go(func() error { return d.open(run) })
 	g.Go(func() error { return d.keeper.Run(run) })
+	g.Go(func() error { return d.eraser.Run(run) })
 	g.Go(func() error { return d.wanted.people.Run(run) })
 	g.Go(func() error { return d.status.fetch(run, d.bells.RingAll) })
 	d.log.InfoContext(ctx, "central serves", slog.String("uplink", at.uplink.Addr().String()),

@@ -123,7 +123,7 @@ func (k *Keeper) asOf(ctx context.Context) time.Time {
 	now, signed := k.Now().UTC(), k.Signed().UTC()
 	switch {
 	case signed.IsZero():
-		k.Log.WarnContext(ctx, "nothing is erased: there is no list yet that says what time it is at least")
+		k.Log.InfoContext(ctx, "nothing is erased: there is no list yet that says what time it is at least")
 		return time.Time{}
 	case now.Sub(signed) > lagging:
 		k.Log.WarnContext(ctx, "the clock is days ahead of the newest list: what is kept for long enough is erased by the list's time",

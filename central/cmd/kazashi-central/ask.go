@@ -191,6 +191,7 @@ envelopes that do not open. Gaps are epochs of which records or the beginning ar
 				st.Records, st.Settled, st.Corrected, st.Waiting, st.Awaiting, st.SetAside)
 			fmt.Fprintf(out, "proved         %d by PIN, %d by card, %d by bound key alone, %d by certificate\n",
 				st.Proved.PIN, st.Proved.Card, st.Proved.CardBound, st.Proved.Certificate)
+			fmt.Fprintf(out, "erased         %d records, as of %s; %d have attributes\n", st.Erased, stamp(st.RetentionAsOf, "not yet"), st.Attested)
 			fmt.Fprintf(out, "persons        %d\n", st.Persons)
 			fmt.Fprintf(out, "enrolments     %d\n", st.Enrolments)
 			fmt.Fprintf(out, "renewals       %d, last asked %s\n", st.Renewals, command.Stamp(st.RenewalsAsked))
