@@ -47,8 +47,15 @@ type Box struct {
 
 // What people in the practice world agree to when they enrol and have their attributes read.
 const (
-	consentJA = "練習のため、カードから氏名・住所・生年月日・性別を読み取り、練習用のセンターに送ります。登録するのは架空の人だけです。"
-	consentEN = "For practice, name, address, birth date and sex are read from the card and sent to the practice central. Made-up people alone register here."
+	consentJA = "練習のため、カードから氏名・住所・生年月日・性別を読み取り、練習用のセンターに送ります。そこで30日間保存し、その後は消します。登録するのは架空の人だけです。"
+	consentEN = "For practice, name, address, birth date and sex are read from the card and sent to the practice central, which erases them after 30 days. Made-up people alone register here."
+)
+
+// For how many days the practice world keeps what a tap leaves: a school year, a term, a month.
+const (
+	keepRecords    = 365
+	keepBook       = 120
+	keepAttributes = 30
 )
 
 // TOML renders the file. A practice service takes practice cards alone and rests on the basis drill.
@@ -64,6 +71,9 @@ func (c Central) TOML() []byte {
 		Attributes  []string `toml:"attributes"`
 		ConsentJA   string   `toml:"consent_ja"`
 		ConsentEN   string   `toml:"consent_en"`
+		KeepRecords int      `toml:"keep_records"`
+		KeepBook    int      `toml:"keep_book"`
+		KeepFour    int      `toml:"keep_attributes"`
 	}
 	services := make([]service, 0, len(c.Services))
 	for _, id := range c.Services {
@@ -71,6 +81,7 @@ func (c Central) TOML() []byte {
 			ID: id, Verifier: c.Verifier, Basis: "drill", Evidence: cmp.Or(c.Evidence, "certificate"), Supervised: true,
 			Hierarchies: []string{"practice"}, Practice: true,
 			Attributes: []string{"name", "address", "birth_date", "sex"}, ConsentJA: consentJA, ConsentEN: consentEN,
+			KeepRecords: keepRecords, KeepBook: keepBook, KeepFour: keepAttributes,
 		})
 	}
 	authorities := make([]map[string]any, 0, len(c.CardCAs))

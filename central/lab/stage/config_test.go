@@ -10,6 +10,7 @@ import (
 	box "kazashi.example/appliance/config"
 	central "kazashi.example/central/config"
 	"kazashi.example/central/lab/stage"
+	"kazashi.example/sync/rule"
 )
 
 // TestCentralReadsItsFile: the real program's own strict parser takes what the lab renders, and understands it.
@@ -32,6 +33,11 @@ func TestCentralReadsItsFile(t *testing.T) {
 	rules, err := c.Rules()
 	if err != nil || len(rules) != 2 || rules[0].Service != "renshu.library" || !rules[0].Practice || rules[1].Service != "renshu.shelter" {
 		t.Errorf("Rules = %+v, %v, want the two practice services", rules, err)
+	}
+	for _, r := range rules {
+		if r.Attributes != 15 || r.Consent == nil || r.Retention != (rule.Retention{Record: 365, Book: 120, Attributes: 30}) {
+			t.Errorf("%s reads %04b and keeps %+v, want the four on consent, and an end of each", r.Service, r.Attributes, r.Retention)
+		}
 	}
 	j := c.JPKI[0]
 	if c.DataDir != dir || c.Uplink.Listen != "127.0.0.1:17441" || c.HTTP.Listen != "127.0.0.1:7442" ||
