@@ -13,13 +13,16 @@ import (
 )
 
 // What is asked for over HTTP, and the status that comes back.
-var (
-	boxPaths = map[string]int{
+var centralPaths = map[string]int{"/v1/status": 200, "/v1/boxes": 200, "/healthz": 200, "/none": 404}
+
+// boxPaths are those of a box; site is the status of what needs the site's keys.
+func boxPaths(site int) map[string]int {
+	return map[string]int{
 		"/v1/status": 200, "/v1/taps": 200, "/v1/taps?limit=500": 200, "/": 200, "/?lang=ja": 200, "/?lang=en": 200, "/metrics": 200,
 		"/healthz": 200, "/v1/next-card": 200, "/v1/taps?limit=x": 400, "/none": 404,
+		"/v1/keys": 200, "/v1/work?all=1": 200, "/v1/close": 200, "/v1/present": site,
 	}
-	centralPaths = map[string]int{"/v1/status": 200, "/v1/boxes": 200, "/healthz": 200, "/none": 404}
-)
+}
 
 // client asks one TCP address as its own URL, or a unix socket.
 func client(t *testing.T, network, address string) (c *http.Client, base string) {
@@ -87,7 +90,7 @@ func listen(t *testing.T, b *rig.Box) (stop func() []byte) {
 	}
 }
 
-// stripped takes the PPIDs out of the settled events of a stream, and wants them to have been there.
+// stripped takes the PPIDs out of the settled events of a stream and the numbers out of its verdicts, and wants them to have been there.
 func stripped(t *testing.T, live []byte, names map[string]name) []byte {
 	t.Helper()
 	known := map[string]bool{}
@@ -96,7 +99,7 @@ func stripped(t *testing.T, live []byte, names map[string]name) []byte {
 	}
 	var rest bytes.Buffer
 	seen := map[string]bool{}
-	for line := range bytes.Lines(live) {
+	for line := range bytes.Lines(told(t, live)) {
 		data, isData := bytes.CutPrefix(bytes.TrimSpace(line), []byte("data: "))
 		var e map[string]json.RawMessage
 		if !isData || json.Unmarshal(data, &e) != nil || string(e["type"]) != `"settled"` {

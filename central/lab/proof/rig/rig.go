@@ -10,7 +10,9 @@ package rig
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -267,7 +269,7 @@ func start(f func(context.Context) error) (stop func() error) {
 	})
 }
 
-// CopyDir copies a data directory as an image of a disk would: regular files, as they are now.
+// CopyDir copies a data directory as an image of a disk would: regular files, as they are now; without those that go while it copies.
 func CopyDir(from, to string) error {
 	entries, err := os.ReadDir(from)
 	if err != nil {
@@ -284,7 +286,7 @@ func CopyDir(from, to string) error {
 		case e.Type().IsRegular():
 			err = copyFile(src, dst)
 		}
-		if err != nil {
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}
