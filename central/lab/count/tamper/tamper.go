@@ -133,7 +133,7 @@ func double(ctx context.Context, tx *sql.Tx, rows *keys.Rows, two [2]row) error 
 	}
 	_, err = tx.ExecContext(ctx, `INSERT INTO records SELECT epoch, ?, box, envelope, tap, service, desk, tapped, arrived, applied,
 		first_verdict, first_reason, first_answer, final_verdict, final_reason, final_answer, proved, source, answered, serial_index, ?,
-		subject, verdict FROM records WHERE epoch = ? AND seq = ?`, far, content, two[0].epoch, two[0].seq)
+		subject, verdict, since, due, attributes, attributes_due, erased FROM records WHERE epoch = ? AND seq = ?`, far, content, two[0].epoch, two[0].seq)
 	return err
 }
 

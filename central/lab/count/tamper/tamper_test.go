@@ -24,8 +24,7 @@ var (
 const schema = `CREATE TABLE records (epoch BLOB, seq INTEGER, box BLOB, envelope INTEGER, tap BLOB, service TEXT, desk TEXT, tapped INTEGER,
 	arrived INTEGER, applied INTEGER, first_verdict INTEGER, first_reason INTEGER, first_answer INTEGER, final_verdict INTEGER,
 	final_reason INTEGER, final_answer INTEGER, proved INTEGER, source INTEGER, answered INTEGER, serial_index BLOB, content_sealed BLOB,
-	subject INTEGER,
-	verdict INTEGER, PRIMARY KEY (epoch, seq));
+	subject INTEGER, verdict INTEGER, since INTEGER, due INTEGER, attributes INTEGER, attributes_due INTEGER, erased INTEGER, PRIMARY KEY (epoch, seq));
 	CREATE TABLE persons (row INTEGER PRIMARY KEY, verifier TEXT, handle_index BLOB UNIQUE, handle_sealed BLOB, made INTEGER);
 	CREATE TABLE subjects (row INTEGER PRIMARY KEY, person INTEGER, sector TEXT, key_epoch INTEGER, ppid_sealed BLOB, made INTEGER)`
 
