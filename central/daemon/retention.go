@@ -9,7 +9,6 @@ import (
 
 	"kazashi.example/central/admin"
 	"kazashi.example/central/backup"
-	"kazashi.example/central/crl"
 	"kazashi.example/central/retention"
 	"kazashi.example/central/store"
 	"kazashi.example/sync/certid"
@@ -30,21 +29,26 @@ func (d *Daemon) retain() error {
 	return nil
 }
 
-// signed is the newest time that an authority signed: of the national one's lists, where central asks about them.
-func (d *Daemon) signed() time.Time { return newest(d.status.store) }
-
-func newest(sets *crl.Store) (at time.Time) {
-	national := false
-	for _, of := range sets.Scopes() {
-		h, err := sets.Head(of)
-		if err != nil {
-			continue // there is no set yet
+// signed is the newest time that an authority signed; zero for none.
+func (d *Daemon) signed() time.Time {
+	lists := map[certid.Scope]time.Time{}
+	for _, of := range d.status.store.Scopes() {
+		if h, err := d.status.store.Head(of); err == nil { // else there is no set yet
+			lists[of] = h.At()
 		}
+	}
+	return newest(lists)
+}
+
+// newest is the newest time among lists: of the national authority's, where there are any, for a practice authority may sign what it likes.
+func newest(lists map[certid.Scope]time.Time) (at time.Time) {
+	national := false
+	for of, signed := range lists {
 		switch production := of.Hierarchy == certid.HierarchyProduction; {
 		case production && !national:
-			at, national = h.At(), true
-		case production == national && h.At().After(at):
-			at = h.At()
+			at, national = signed, true
+		case production == national && signed.After(at):
+			at = signed
 		}
 	}
 	return at

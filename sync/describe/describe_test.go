@@ -29,7 +29,7 @@ func TestASetInWords(t *testing.T) {
 	for _, want := range []string{
 		"rules     1-42, issued 2026-10-30 00:00:00 JST\n", "site      branch-1, opens by tpm\n", "service   kiyose.library of kiyose\n",
 		"basis pin, evidence pin, cards production, supervised, staff signs in\n", "list counts fully for 1h0m0s, provisionally for 2h0m0s, then refuse\n",
-		"second use within 1m0s: refuse\n", "reads on consent: name sex\n", "records 3, site book 2, attributes 1", "OUT OF FORCE",
+		"second use within 1m0s: refuse\n", "reads on consent: name sex\n", "consent in Japanese: \"同意\"\n", "consent in English: \"consent\"\n", "records 3, site book 2, attributes 1", "OUT OF FORCE",
 	} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("Print = %s\nwant %q in it", &out, want)

@@ -135,6 +135,8 @@ func (r Rule) print(row func(word, format string, a ...any)) {
 	}
 	if len(r.Attributes) > 0 {
 		row("", "reads on consent: %s", strings.Join(r.Attributes, " "))
+		row("", "consent in Japanese: %q", r.ConsentJA)
+		row("", "consent in English: %q", r.ConsentEN)
 	}
 	if r.KeepRecords+r.KeepBook+r.KeepAttributes > 0 {
 		row("", "kept for days: records %d, site book %d, attributes %d (0: see the manual)", r.KeepRecords, r.KeepBook, r.KeepAttributes)
