@@ -8,12 +8,13 @@ import (
 
 	"kazashi.example/central/lab/proof/leak"
 	"kazashi.example/central/lab/proof/rig"
+	"kazashi.example/central/lab/stage"
 	"kazashi.example/localapi"
 )
 
 // deskSecrets adds what opens the site and what is under its keys.
 func deskSecrets(s *leak.Search) error {
-	err := errors.Join(codes(s), s.Text("staff's name", rig.StaffName))
+	err := errors.Join(codes(s), s.Text("staff's name", stage.StaffName))
 	for key, number := range numbers {
 		err = errors.Join(err, s.Text(key+"'s number", number))
 	}
@@ -22,7 +23,7 @@ func deskSecrets(s *leak.Search) error {
 
 // codes adds what people type in at the desk and nobody keeps.
 func codes(s *leak.Search) error {
-	return errors.Join(s.Text("operator's code", rig.OperatorCode), s.Text("staff code", rig.StaffCode))
+	return errors.Join(s.Text("operator's code", stage.OperatorCode), s.Text("staff code", stage.StaffCode))
 }
 
 // powerCut links numbers without a line, cuts the power, and tries a locked box before it is opened and goes on. It returns an image of
@@ -42,7 +43,7 @@ func powerCut(t *testing.T, b *rig.Box, answers map[string][]byte) (image string
 	for path, answer := range locked {
 		answers[path+" of a locked box"] = answer
 	}
-	if _, err := b.Client().SignIn(t.Context(), localapi.NewSecret(rig.StaffCode)); !errors.Is(err, localapi.ErrLocked) {
+	if _, err := b.Client().SignIn(t.Context(), localapi.NewSecret(stage.StaffCode)); !errors.Is(err, localapi.ErrLocked) {
 		t.Errorf("SignIn at a locked box = %v, want %v", err, localapi.ErrLocked)
 	}
 	wrongCode(t, b.Client())
@@ -77,6 +78,6 @@ func told(t *testing.T, live []byte) []byte {
 
 // withoutStaff takes the name out of where the status says who is signed in.
 func withoutStaff(answer []byte) []byte {
-	who := []byte(`"staff":{"id":"` + rig.StaffID + `","name":"`)
-	return bytes.ReplaceAll(answer, append(bytes.Clone(who), rig.StaffName...), who)
+	who := []byte(`"staff":{"id":"` + stage.StaffID + `","name":"`)
+	return bytes.ReplaceAll(answer, append(bytes.Clone(who), stage.StaffName...), who)
 }

@@ -19,6 +19,7 @@ import (
 
 	"kazashi.example/central/keys"
 	"kazashi.example/central/lab/proof/leak"
+	"kazashi.example/central/lab/stage"
 	"kazashi.example/central/lab/world"
 	"kazashi.example/central/lab/world/people"
 	"kazashi.example/central/lab/world/worldtest"
@@ -27,9 +28,10 @@ import (
 	"kazashi.example/reader/vcard"
 )
 
-// P3: the whole smoke with the programs themselves, pcscd and cards over vpcd: enrolments, an outage with one, a power cut, renewals and
-// backups. Nothing that names anybody is in any file of box and central, in their logs, in what their commands print while it goes on, or in
-// the command line and environment of the box and of its PC/SC workers. Short forms are looked at as in TestP3NothingLeaks.
+// P3: the whole smoke with the programs themselves, pcscd and cards over vpcd: enrolments, linked numbers, an outage with both, a power cut and
+// unlocking, renewals and backups. Nothing that names anybody or opens anything is in any file of box and central, in their logs, in what their
+// commands print while it goes on, or in the command line and environment of the box, of its commands and of its PC/SC workers; but for the name of
+// whoever is signed in, in the status. Short forms are looked at as in TestP3NothingLeaks.
 func TestP3ProgramsLeakNothing(t *testing.T) {
 	bin := programs(t)
 	for again := range 2 {
@@ -73,9 +75,9 @@ func smokeLeaks(t *testing.T, bin string) (found []leak.Found) {
 	w := watch{bin: bin, dir: dir, seen: map[string][]byte{}}
 	w.smoke(t)
 	var s leak.Search
-	must(t, cast(t, &s, dir))
+	must(t, cast(t, &s, dir), deskSecrets(&s))
 	for place, b := range w.places(t) {
-		found = append(found, in(t, &s, place, b)...)
+		found = append(found, slices.DeleteFunc(in(t, &s, place, b), signedIn)...)
 	}
 	for _, folder := range []string{"box", "central"} {
 		found = append(found, slices.DeleteFunc(under(t, &s, filepath.Join(dir, folder)), onTheList)...)
@@ -86,6 +88,11 @@ func smokeLeaks(t *testing.T, bin string) (found []leak.Found) {
 		found = append(found, in(t, &s, name, b)...)
 	}
 	return found
+}
+
+// signedIn reports whether a finding is what the status is to tell: who is signed in.
+func signedIn(f leak.Found) bool {
+	return f.Place == "kazashi status --json" && f.Value == "staff's name"
 }
 
 // onTheList reports whether a finding is what a revocation list is for: the serial of somebody whose certificate the story has revoked, in
@@ -168,6 +175,9 @@ func (w *watch) commands(ctx context.Context) {
 		{"kazashi", "taps", "--json"},
 		{"kazashi", "crl", "status"},
 		{"kazashi", "crl", "status", "--json"},
+		{"kazashi", "keys", "show", "--json"},
+		{"kazashi", "work", "list", "--json"},
+		{"kazashi", "close"},
 		{"kazashi-central", "status"},
 		{"kazashi-central", "box", "list"},
 	} {
@@ -198,7 +208,16 @@ func (w *watch) places(t *testing.T) map[string][]byte {
 			return p == "kazashi taps --json" && bytes.Contains(b, []byte(`"in_order"`))
 		},
 		"a status": func(p string, b []byte) bool {
-			return p == "kazashi status --json" && bytes.Contains(b, []byte(`"roster"`))
+			return p == "kazashi status --json" && bytes.Contains(b, []byte(`"roster"`)) && bytes.Contains(b, []byte(stage.StaffName))
+		},
+		"a locked box": func(p string, b []byte) bool {
+			return p == "kazashi keys show --json" && bytes.Contains(b, []byte(`"locked"`))
+		},
+		"a correction": func(p string, b []byte) bool {
+			return p == "kazashi work list --json" && bytes.Contains(b, []byte(`"spoken"`))
+		},
+		"a site's book": func(p string, b []byte) bool {
+			return p == "kazashi close" && bytes.Contains(b, []byte("roster_people"))
 		},
 		"a revocation set": func(p string, b []byte) bool {
 			return p == "kazashi crl status --json" && bytes.Contains(b, []byte(`"practice/auth"`))

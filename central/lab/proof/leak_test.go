@@ -10,6 +10,7 @@ import (
 	"kazashi.example/central/daemon"
 	"kazashi.example/central/lab/proof/leak"
 	"kazashi.example/central/lab/proof/rig"
+	"kazashi.example/central/lab/stage"
 	"kazashi.example/localapi"
 	"kazashi.example/reader/vcard"
 	"kazashi.example/sync/record"
@@ -75,7 +76,7 @@ func leaks(t *testing.T) (found []leak.Found) {
 	b.Stop()
 	r.Central.Stop()
 
-	if !bytes.Contains(live, []byte(rig.StaffName)) {
+	if !bytes.Contains(live, []byte(stage.StaffName)) {
 		t.Error("the status never told who is signed in: a leak of the name could not be told from its absence")
 	}
 	answers["live events"] = stripped(t, live, names)

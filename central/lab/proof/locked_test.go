@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"kazashi.example/central/lab/proof/rig"
+	"kazashi.example/central/lab/stage"
 	"kazashi.example/localapi"
 	"kazashi.example/sync/record"
 )
@@ -56,7 +57,7 @@ func TestP3StolenBoxOpensNothing(t *testing.T) {
 // asked is what a box answers to everything that needs the site's keys.
 func asked(ctx context.Context, r *rig.Rig, c *localapi.Client) map[string]error {
 	last := func(_ any, err error) error { return err }
-	code := localapi.NewSecret(rig.StaffCode)
+	code := localapi.NewSecret(stage.StaffCode)
 	number := localapi.NewSecret("B-1200347")
 	return map[string]error{
 		"listing staff":     last(c.Staff(ctx)),

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"kazashi.example/central/lab/proof/rig"
+	"kazashi.example/central/lab/stage"
 	"kazashi.example/central/lab/world/people"
 	"kazashi.example/localapi"
 	"kazashi.example/sync/record"
@@ -88,7 +89,7 @@ func TestP2EnrolledAndTappedOffline(t *testing.T) {
 }
 
 // numbers are what people have linked.
-var numbers = map[string]string{"hanako": "B-1200345", "mirai": "B-1200346"}
+var numbers = stage.Numbers()
 
 // known wants everybody to tap in order at each box, with their number, and central to leave it at what the counters served.
 func known(t *testing.T, r *rig.Rig, boxes ...*rig.Box) {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"kazashi.example/central/lab/stage"
 	"kazashi.example/localapi"
 )
 
@@ -145,5 +146,5 @@ Six things to try:
   bin/kazashi-central --config %[3]s/central/central.toml status
   logs in %[3]s/log; Ctrl-C ends everything
 
-`, e.at.Counter, e.at.Tray, dir, e.rig.Env(), practiceOperatorCode, practiceStaffCode, practiceStaff)
+`, e.at.Counter, e.at.Tray, dir, e.rig.Env(), stage.OperatorCode, stage.StaffCode, stage.StaffID)
 }

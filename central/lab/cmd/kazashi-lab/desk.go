@@ -6,16 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"kazashi.example/central/lab/stage"
 	"kazashi.example/localapi"
-)
-
-// Who is in charge in the practice world, who works there, and by what they are known. All of it is made up and printed by the demo: here
-// codes protect nobody.
-const (
-	practiceOperatorCode = "himawari-3776-renshu"
-	practiceStaff        = "s-01"
-	practiceStaffName    = "案山子 練習係"
-	practiceStaffCode    = "kasumi-5150"
 )
 
 var errLocked = errors.New("the site's keys are not open")
@@ -42,12 +34,12 @@ func (e *ensemble) openDesk(ctx context.Context) error {
 		return err
 	}
 	if !k.CodeSet {
-		if _, err := e.typing(ctx, practiceOperatorCode, "kazashi", "code", "set", "--config", e.boxConfig()); err != nil {
+		if _, err := e.typing(ctx, stage.OperatorCode, "kazashi", "code", "set", "--config", e.boxConfig()); err != nil {
 			return err
 		}
 		e.say("the operator's code is set: it opens roster and site book after a restart without a line")
 	}
-	err = client.SetStaff(ctx, localapi.NewStaff{ID: practiceStaff, Name: practiceStaffName, Code: localapi.NewSecret(practiceStaffCode)})
+	err = client.SetStaff(ctx, localapi.NewStaff{ID: stage.StaffID, Name: stage.StaffName, Code: localapi.NewSecret(stage.StaffCode)})
 	if err != nil {
 		return fmt.Errorf("entering a member of staff: %w", err)
 	}
@@ -56,10 +48,10 @@ func (e *ensemble) openDesk(ctx context.Context) error {
 
 // signIn signs the practice world's member of staff in, as they do after every restart.
 func (e *ensemble) signIn(ctx context.Context) error {
-	if _, err := e.typing(ctx, practiceStaffCode, "kazashi", "desk", "in", "--config", e.boxConfig()); err != nil {
+	if _, err := e.typing(ctx, stage.StaffCode, "kazashi", "desk", "in", "--config", e.boxConfig()); err != nil {
 		return err
 	}
-	e.say("%s is signed in at the desk", practiceStaff)
+	e.say("%s is signed in at the desk", stage.StaffID)
 	return nil
 }
 

@@ -152,7 +152,7 @@ func (s *story) online(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := s.link(ctx, twice, "B-1200345", accepted); err != nil {
+	if err := s.link(ctx, twice, accepted); err != nil {
 		return err
 	}
 	for _, r := range refused {
@@ -211,7 +211,7 @@ func (s *story) outage(ctx context.Context) error {
 	if err := s.tap(ctx, offlineEnrol, pending); err != nil {
 		return err
 	}
-	if err := s.link(ctx, offlineEnrol, "B-1200346", pending); err != nil {
+	if err := s.link(ctx, offlineEnrol, pending); err != nil {
 		return err
 	}
 	return s.setIsCarried(ctx)

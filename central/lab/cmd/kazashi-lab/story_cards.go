@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"kazashi.example/central/lab/stage"
 	"kazashi.example/central/lab/tray"
 	"kazashi.example/localapi"
 	"kazashi.example/sync/record"
@@ -107,8 +108,9 @@ func (s *story) refusedToEnrol(ctx context.Context, r refusal) error {
 	return nil
 }
 
-// link ties a library number to whoever lays the card. From then on the counter must tell it at every tap that is served.
-func (s *story) link(ctx context.Context, card, number string, want expected) error {
+// link ties somebody's library number to whoever lays the card. From then on the counter must tell it at every tap that is served.
+func (s *story) link(ctx context.Context, card string, want expected) error {
+	number := stage.Numbers()[card]
 	_, err := s.client.SetNextCard(ctx, localapi.NextCardRequest{Kind: localapi.NextLink, Number: localapi.NewSecret(number)})
 	if err != nil {
 		return fmt.Errorf("asking for the link of %s: %w", card, err)

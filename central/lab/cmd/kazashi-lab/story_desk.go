@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"kazashi.example/central/lab/stage"
 	"kazashi.example/localapi"
 	"kazashi.example/sync/record"
 )
@@ -20,13 +21,13 @@ func (s *story) locked(ctx context.Context) error {
 	if err := s.tap(ctx, twice, refusedFor(record.ReasonRosterLocked)); err != nil {
 		return err
 	}
-	if said, err := s.typing(ctx, practiceStaffCode, "kazashi", "desk", "in", "--config", s.boxConfig()); err == nil {
+	if said, err := s.typing(ctx, stage.StaffCode, "kazashi", "desk", "in", "--config", s.boxConfig()); err == nil {
 		return fmt.Errorf("%w: somebody could sign in at a locked box: %s", errStory, said)
 	}
 	if said, err := s.typing(ctx, wrongCode, "kazashi", "unlock", "--config", s.boxConfig()); err == nil {
 		return fmt.Errorf("%w: a wrong operator's code opened the box: %s", errStory, said)
 	}
-	said, err := s.typing(ctx, practiceOperatorCode, "kazashi", "unlock", "--config", s.boxConfig())
+	said, err := s.typing(ctx, stage.OperatorCode, "kazashi", "unlock", "--config", s.boxConfig())
 	if err != nil {
 		return err
 	}
@@ -78,10 +79,10 @@ func (s *story) workGoesOn(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("reading the work list: %w", err)
 	}
-	if len(left) != 0 || len(all) != 1 || all[0].Done == nil || all[0].Done.By != practiceStaff {
-		return fmt.Errorf("%w: %d corrections are left of %+v, want one that %s has looked at", errStory, len(left), all, practiceStaff)
+	if len(left) != 0 || len(all) != 1 || all[0].Done == nil || all[0].Done.By != stage.StaffID {
+		return fmt.Errorf("%w: %d corrections are left of %+v, want one that %s has looked at", errStory, len(left), all, stage.StaffID)
 	}
 	s.counts.worked++
-	s.say("%s has looked at it", practiceStaff)
+	s.say("%s has looked at it", stage.StaffID)
 	return nil
 }

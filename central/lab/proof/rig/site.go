@@ -3,15 +3,8 @@ package rig
 import (
 	"fmt"
 
+	"kazashi.example/central/lab/stage"
 	"kazashi.example/localapi"
-)
-
-// What opens every box of a rig, and who works there.
-const (
-	OperatorCode = "himawari-3776-renshu"
-	StaffID      = "s-01"
-	StaffName    = "案山子 練習係"
-	StaffCode    = "kasumi-5150"
 )
 
 // Client asks the box over its unix socket.
@@ -33,14 +26,14 @@ func (b *Box) Keys(want localapi.KeyState) (k localapi.Keys) {
 func (b *Box) SetCode() {
 	b.r.tb.Helper()
 	b.Keys(localapi.KeysOpen)
-	_, err := b.client.SetCode(b.r.tb.Context(), localapi.Secret{}, localapi.NewSecret(OperatorCode))
+	_, err := b.client.SetCode(b.r.tb.Context(), localapi.Secret{}, localapi.NewSecret(stage.OperatorCode))
 	b.r.must(err)
 }
 
 // Unlock opens a box by the operator's code.
 func (b *Box) Unlock() {
 	b.r.tb.Helper()
-	k, err := b.client.Unlock(b.r.tb.Context(), localapi.NewSecret(OperatorCode))
+	k, err := b.client.Unlock(b.r.tb.Context(), localapi.NewSecret(stage.OperatorCode))
 	b.r.must(err)
 	if k.State != localapi.KeysOpen || k.By != "code" {
 		b.r.tb.Fatalf("the keys of box %s are %s by %q, want open by code", b.ID, k.State, k.By)
@@ -51,8 +44,8 @@ func (b *Box) Unlock() {
 func (b *Box) SignIn() {
 	b.r.tb.Helper()
 	ctx := b.r.tb.Context()
-	b.r.must(b.client.SetStaff(ctx, localapi.NewStaff{ID: StaffID, Name: StaffName, Code: localapi.NewSecret(StaffCode)}))
-	_, err := b.client.SignIn(ctx, localapi.NewSecret(StaffCode))
+	b.r.must(b.client.SetStaff(ctx, localapi.NewStaff{ID: stage.StaffID, Name: stage.StaffName, Code: localapi.NewSecret(stage.StaffCode)}))
+	_, err := b.client.SignIn(ctx, localapi.NewSecret(stage.StaffCode))
 	b.r.must(err)
 }
 
