@@ -37,7 +37,8 @@ func TestRetainedShowsServicesOfThePast(t *testing.T) {
 	got := retained(rules, []store.Holding{{Service: "now", Records: 5, Attributes: 2, Erased: 1}, {Service: "past", Records: 7}})
 	want := []admin.Retained{
 		{Service: "now", InForce: true, KeepRecords: 90, KeepAttributes: 30, Records: 5, Attributes: 2, Erased: 1},
-		{Service: "new", InForce: true}, {Service: "past", Records: 7},
+		{Service: "new", InForce: true},
+		{Service: "past", Records: 7},
 	}
 	if len(got) != len(want) {
 		t.Fatalf("retained = %+v, want %+v", got, want)
