@@ -425,6 +425,51 @@ func TestADamagedRecordStopsNoOther(t *testing.T) {
 	}
 }
 
+// A round that was cut short at any commit leaves each record whole or erased, and the next round ends it.
+func TestARoundThatWasCutShort(t *testing.T) {
+	h := newHouse(t, rule.Retention{Record: 9, Attributes: 2})
+	ids := []record.ID{h.bring(h.enrolment(simbox.Known(t, 0x61, 1))), h.bring(h.enrolment(simbox.Known(t, 0x61, 2)))}
+	h.pass(3 * day)
+	cuts := 0
+	for ; ; cuts++ {
+		k := h.keeper()
+		k.Store = &cutting{Store: h.Store, after: cuts}
+		_, err := k.Erase(t.Context())
+		for _, id := range ids {
+			if got := h.held(id); got != all && got != stripped {
+				t.Fatalf("cut before commit %d: %+v is held, want all or all but attributes", cuts, got)
+			}
+		}
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, errCut) {
+			t.Fatalf("Erase = %v, want that it was cut short", err)
+		}
+	}
+	if cuts < 3 || h.held(ids[0]) != stripped || h.held(ids[1]) != stripped {
+		t.Errorf("after %d cuts %+v and %+v are held, want all but attributes", cuts, h.held(ids[0]), h.held(ids[1]))
+	}
+}
+
+var errCut = errors.New("cut short")
+
+// cutting fails every commit after some.
+type cutting struct {
+	store.Store
+	after int
+}
+
+func (c *cutting) Update(ctx context.Context, f func(store.Tx) error) error {
+	return c.Store.Update(ctx, func(tx store.Tx) error {
+		err := f(tx)
+		if c.after--; c.after < 0 {
+			err = errors.Join(err, errCut)
+		}
+		return err
+	})
+}
+
 // Run erases at the start and then every day; while nobody has signed a time it asks again soon.
 func TestRunErasesDaily(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
