@@ -4,5 +4,5 @@ package fortnight_test
 
 const (
 	taps          = 20_000
-	settledAtMost = 3_000
+	settledAtMost = 1_000
 )

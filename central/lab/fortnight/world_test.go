@@ -178,8 +178,8 @@ func (w *town) resident(t *testing.T, key string) *somebody {
 	return &somebody{name: key, serial: p.Auth.ID.Serial, card: card, world: p}
 }
 
-// list exports the revocation set of a day, signed by central.
-func (w *town) list(t *testing.T, o *office, at time.Time) (dir string) {
+// list exports the revocation set of a day, signed by central, under a number.
+func (w *town) list(t *testing.T, o *office, at time.Time, number int) (dir string) {
 	t.Helper()
 	c := settest.New(t, scope, w.issuers...)
 	c.Key = o.Keys.Sign
@@ -191,6 +191,9 @@ func (w *town) list(t *testing.T, o *office, at time.Time) (dir string) {
 	}
 	dir = filepath.Join(t.TempDir(), "list")
 	must(t, os.Mkdir(dir, 0o700))
+	for range number - 1 { // the numbers before
+		c.Publish(at.Add(-time.Hour), entries...)
+	}
 	c.Export(dir, c.Publish(at, entries...), false)
 	return dir
 }
