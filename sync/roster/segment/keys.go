@@ -180,8 +180,8 @@ func (o *Opener) Entry(p Place) (e roster.Entry, err error) {
 	if plain, err = unpad(plain); err != nil {
 		return e, err
 	}
-	if err := canon.Decode(plain, &e, maxPlain); err != nil {
-		return roster.Entry{}, fmt.Errorf("%w: %w", ErrOpen, err)
+	if e, err = decode(plain); err != nil {
+		return e, err
 	}
 	if p.Gone() {
 		return roster.Entry{Enrolled: e.Enrolled}, nil
