@@ -26,7 +26,7 @@ func (b *Box) Changed(context.Context) { b.believed() }
 
 // Settled tells the counter each final verdict, now durable here, and asks for the PPIDs of the accepted.
 func (b *Box) Settled(ctx context.Context, verdicts []wire.Verdict) {
-	b.noted(ctx, verdicts)
+	b.noted(ctx)
 	for _, v := range verdicts {
 		if v.Verdict == record.VerdictAccepted {
 			b.link.Want(v.Tap)

@@ -4,14 +4,14 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"math"
 	"path/filepath"
 	"slices"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"kazashi.example/appliance/clock"
 	"kazashi.example/appliance/closing"
+	"kazashi.example/appliance/desired"
 	"kazashi.example/appliance/journal"
 	"kazashi.example/appliance/keeper"
 	"kazashi.example/appliance/orders"
@@ -26,7 +26,6 @@ import (
 	"kazashi.example/sync/rule"
 	"kazashi.example/sync/sign"
 	"kazashi.example/sync/sitekey"
-	"kazashi.example/sync/wire"
 )
 
 // site is what is sealed under the keys of the box's site, and what opens, keeps and erases it.
@@ -38,7 +37,8 @@ type site struct {
 	orders  *orders.Book
 	keeper  *keeper.Keeper
 	moved   chan struct{} // keys, rules, trust or roster changed
-	behind  atomic.Bool   // the book may not have seen every final verdict
+
+	correcting sync.Mutex // held while the book is handed final verdicts
 }
 
 // openSite opens it; the journal is open.
@@ -185,11 +185,13 @@ func (b *Box) retire(ctx context.Context) error {
 	})
 }
 
-// correct hands the book the final verdicts that it may not have seen, once after a start and after a fault: those of before a crash too.
+// verdictBatch is how many final verdicts the book takes at once, so that no tap waits for it (P1).
+const verdictBatch = 64
+
+// correct hands the book every final verdict that it has not seen, be it from before a crash.
 func (b *Box) correct(ctx context.Context) error {
-	if !b.behind.Load() {
-		return nil
-	}
+	b.correcting.Lock()
+	defer b.correcting.Unlock()
 	upTo, err := b.desired.Held(ctx)
 	if err != nil {
 		return err
@@ -198,71 +200,55 @@ func (b *Box) correct(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if seen != upTo {
-		rows, err := b.journal.Taps(ctx, math.MaxInt32)
+	for seen.Compare(upTo) < 0 {
+		told, err := b.desired.Since(ctx, seen, verdictBatch)
 		if err != nil {
 			return err
 		}
-		if err := b.handOver(ctx, rows, upTo); err != nil {
+		if len(told) < verdictBatch {
+			seen = upTo // others took the place of what is missing
+		} else {
+			seen = told[len(told)-1].Version
+		}
+		finals := make([]sitebook.Correction, 0, len(told))
+		for _, v := range told {
+			c, err := b.correction(ctx, v)
+			if err != nil {
+				return err
+			}
+			finals = append(finals, c)
+		}
+		if err := b.book.Correct(ctx, finals, seen); err != nil {
 			return err
 		}
 	}
-	b.behind.Store(false)
 	return nil
 }
 
-// handOver hands the book the final verdicts of some taps, which are all up to a version.
-func (b *Box) handOver(ctx context.Context, rows []journal.Row, upTo rule.Version) error {
-	var finals []sitebook.Correction
-	for _, r := range rows {
-		f, ok, err := b.desired.Final(ctx, r.ID)
-		if err != nil {
-			return err
-		}
-		if ok {
-			finals = append(finals, sitebook.Correction{
-				Tap: r.Tap, Time: r.Time, Desk: r.Desk, Service: r.Service, First: localapi.Outcome{Verdict: r.Verdict, Reason: r.Reason},
-				Final: localapi.Outcome{Verdict: f.Verdict, Reason: f.Reason}, Settled: b.now(),
-			})
-		}
+// correction is a final verdict beside what was said. Of a tap that is listed no more only that is known which central said: it was served,
+// as far as anybody can tell.
+func (b *Box) correction(ctx context.Context, v desired.Told) (sitebook.Correction, error) {
+	c := sitebook.Correction{
+		Tap: v.Tap, Time: v.Settled, Desk: record.DeskID(b.conf.Desk), Service: record.ServiceID(b.conf.Service),
+		First: localapi.Outcome{Verdict: record.VerdictProvisional, Reason: record.ReasonLater},
+		Final: localapi.Outcome{Verdict: v.Verdict, Reason: v.Reason}, Settled: v.Settled,
 	}
-	return b.book.Correct(ctx, finals, upTo)
+	r, err := b.journal.Row(ctx, v.Record)
+	switch {
+	case errors.Is(err, journal.ErrNoRow) || err == nil && r.Tap != v.Tap:
+		return c, nil
+	case err != nil:
+		return c, err
+	}
+	c.Time, c.Desk, c.Service, c.First = r.Time, r.Desk, r.Service, localapi.Outcome{Verdict: r.Verdict, Reason: r.Reason}
+	return c, nil
 }
 
-// noted hands the book final verdicts that came over the line. What fails is made up for from what is kept.
-func (b *Box) noted(ctx context.Context, verdicts []wire.Verdict) {
-	if len(verdicts) == 0 {
-		return
+// noted hands the book final verdicts that came over the line. What fails is made up for with the next.
+func (b *Box) noted(ctx context.Context) {
+	if err := b.correct(ctx); err != nil && ctx.Err() == nil {
+		b.log.ErrorContext(ctx, "noting final verdicts failed", slog.Any("error", err))
 	}
-	if err := b.note(ctx, verdicts); err != nil {
-		b.behind.Store(true)
-		b.siteMoved()
-		if ctx.Err() == nil {
-			b.log.ErrorContext(ctx, "noting final verdicts failed", slog.Any("error", err))
-		}
-	}
-}
-
-func (b *Box) note(ctx context.Context, verdicts []wire.Verdict) error {
-	if b.behind.Load() {
-		return b.correct(ctx)
-	}
-	upTo, err := b.desired.Held(ctx)
-	if err != nil {
-		return err
-	}
-	var rows []journal.Row
-	for _, v := range verdicts {
-		r, err := b.journal.Row(ctx, record.ID{Epoch: v.Epoch, Seq: v.Seq})
-		if errors.Is(err, journal.ErrNoRow) || err == nil && r.Tap != v.Tap {
-			continue // nobody at the counter waits for it any more
-		}
-		if err != nil {
-			return err
-		}
-		rows = append(rows, r)
-	}
-	return b.handOver(ctx, rows, upTo)
 }
 
 // ordered does what central orders.

@@ -16,7 +16,7 @@ import (
 // Marks of our database file (SQLite, PRAGMA application_id and user_version).
 const (
 	applicationID = 0x4b5a4431 // "KZD1"
-	schemaVersion = 1
+	schemaVersion = 2
 )
 
 // schema: numbers of 64 bits without sign are octets, most significant first.
@@ -30,8 +30,12 @@ CREATE TABLE verdict (
 	answer INTEGER NOT NULL,
 	source INTEGER NOT NULL,
 	settled INTEGER NOT NULL,
+	central_epoch BLOB NOT NULL CHECK (length(central_epoch) = 8),
+	n BLOB NOT NULL CHECK (length(n) = 8),
 	PRIMARY KEY (epoch, seq)
 ) WITHOUT ROWID, STRICT;
+CREATE INDEX verdict_version ON verdict (central_epoch, n);
+CREATE INDEX verdict_tap ON verdict (tap);
 CREATE TABLE held (
 	one INTEGER PRIMARY KEY CHECK (one = 1),
 	central_epoch BLOB NOT NULL CHECK (length(central_epoch) = 8),

@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"time"
 
 	"kazashi.example/sync/record"
 	"kazashi.example/sync/rule"
@@ -76,9 +77,11 @@ func unseen(batch wire.Verdicts, have rule.Version) ([]wire.Verdict, error) {
 }
 
 func keep(ctx context.Context, tx *sql.Tx, fresh []wire.Verdict, upTo rule.Version) error {
-	for _, w := range fresh {
-		_, err := tx.ExecContext(ctx, "INSERT OR REPLACE INTO verdict VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-			w.Epoch.ID128[:], octets(uint64(w.Seq)), w.Tap.ID128[:], w.Verdict, w.Reason, w.Answer, w.Source, w.Settled)
+	first := upTo.N - uint64(len(fresh)) + 1
+	for i, w := range fresh {
+		_, err := tx.ExecContext(ctx, "INSERT OR REPLACE INTO verdict VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+			w.Epoch.ID128[:], octets(uint64(w.Seq)), w.Tap.ID128[:], w.Verdict, w.Reason, w.Answer, w.Source, w.Settled,
+			octets(upTo.CentralEpoch), octets(first+uint64(i))) //nolint:gosec // an index
 		if err != nil {
 			return err
 		}
@@ -109,4 +112,61 @@ func (s *Store) Final(ctx context.Context, id record.ID) (Final, bool, error) {
 	}
 	f.Reason = f.Reason.OrLater()
 	return f, true, nil
+}
+
+// Told is a final verdict as central told it.
+type Told struct {
+	Version rule.Version // under which it came
+	Record  record.ID
+	Tap     record.TapID
+	Final
+	Settled time.Time // by central's clock
+}
+
+const selectTold = "SELECT central_epoch, n, epoch, seq, tap, verdict, reason, settled FROM verdict "
+
+// Since lists final verdicts that came after a version, the oldest first, at most limit. One that a later verdict on the same record took the
+// place of is not among them.
+func (s *Store) Since(ctx context.Context, after rule.Version, limit int) (list []Told, err error) {
+	rows, err := s.db.db.QueryContext(ctx, selectTold+"WHERE (central_epoch, n) > (?, ?) ORDER BY central_epoch, n LIMIT ?",
+		octets(after.CentralEpoch), octets(after.N), limit)
+	if err != nil {
+		return nil, fmt.Errorf("reading final verdicts: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		t, err := toldOf(rows)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, t)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("reading final verdicts: %w", err)
+	}
+	return list, nil
+}
+
+// OfTap finds the newest final verdict on a tap; false while there is none.
+func (s *Store) OfTap(ctx context.Context, tap record.TapID) (Told, bool, error) {
+	t, err := toldOf(s.db.db.QueryRowContext(ctx, selectTold+"WHERE tap = ? ORDER BY central_epoch DESC, n DESC LIMIT 1", tap.ID128[:]))
+	if errors.Is(err, sql.ErrNoRows) {
+		return Told{}, false, nil
+	}
+	return t, err == nil, err
+}
+
+func toldOf(row interface{ Scan(dest ...any) error }) (t Told, err error) {
+	var central, n, epoch, seq, tap []byte
+	var settled int64
+	if err := row.Scan(&central, &n, &epoch, &seq, &tap, &t.Verdict, &t.Reason, &settled); err != nil {
+		return t, fmt.Errorf("reading a final verdict: %w", err)
+	}
+	if len(central) != 8 || len(n) != 8 || len(epoch) != 16 || len(seq) != 8 || len(tap) != 16 {
+		return t, fmt.Errorf("reading a final verdict: %w", errDamaged)
+	}
+	t.Version = rule.Version{CentralEpoch: binary.BigEndian.Uint64(central), N: binary.BigEndian.Uint64(n)}
+	t.Record = record.ID{Epoch: record.EpochID{ID128: [16]byte(epoch)}, Seq: record.Seq(binary.BigEndian.Uint64(seq))}
+	t.Tap, t.Reason, t.Settled = record.TapID{ID128: [16]byte(tap)}, t.Reason.OrLater(), time.UnixMilli(settled).UTC()
+	return t, nil
 }

@@ -2,6 +2,7 @@ package desired_test
 
 import (
 	"errors"
+	"slices"
 	"testing"
 
 	"kazashi.example/appliance/desired"
@@ -107,5 +108,46 @@ func TestARepeatedTapIDChangesNoOtherRecord(t *testing.T) { // P2: a record is n
 	must(t, err)
 	if f, _, err := s.Final(t.Context(), idOf(1)); f.Verdict != record.VerdictAccepted || err != nil {
 		t.Errorf("Final(1) = %v, %v, want accepted", f, err)
+	}
+}
+
+// P6: whoever follows the verdicts misses none: not over a restored central, nor where a later verdict took the place of an earlier.
+func TestSinceGoesOnFromWhereOneStopped(t *testing.T) {
+	c := newCentral(t)
+	s := open(t, c.join())
+	var taps []record.TapID
+	for _, msg := range [][]byte{
+		c.batch(1, 1, 5, func(v *wire.Verdicts) {
+			for i := range v.Verdicts {
+				v.Verdicts[i].Tap = record.NewTapID()
+				taps = append(taps, v.Verdicts[i].Tap)
+			}
+		}),
+		c.batch(2, 1, 1, func(v *wire.Verdicts) { v.Verdicts[0].Seq, v.Verdicts[0].Tap = 2, taps[1] }), // again, by a restored central
+	} {
+		_, err := s.ApplyVerdicts(t.Context(), msg)
+		must(t, err)
+	}
+	var seen []rule.Version
+	after := rule.Version{}
+	for {
+		list, err := s.Since(t.Context(), after, 2)
+		must(t, err)
+		if len(list) == 0 {
+			break
+		}
+		for _, v := range list {
+			seen, after = append(seen, v.Version), v.Version
+		}
+	}
+	want := []rule.Version{{CentralEpoch: 1, N: 1}, {CentralEpoch: 1, N: 3}, {CentralEpoch: 1, N: 4}, {CentralEpoch: 1, N: 5}, {CentralEpoch: 2, N: 1}}
+	if !slices.Equal(seen, want) {
+		t.Errorf("Since = %v, want %v", seen, want)
+	}
+	if v, ok, err := s.OfTap(t.Context(), taps[1]); !ok || err != nil || v.Version != want[4] || v.Record != idOf(2) {
+		t.Errorf("OfTap = %+v, %t, %v, want that of the restored central", v, ok, err)
+	}
+	if _, ok, err := s.OfTap(t.Context(), record.NewTapID()); ok || err != nil {
+		t.Errorf("OfTap(of no record) = %t, %v, want none", ok, err)
 	}
 }
