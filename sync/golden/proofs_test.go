@@ -56,6 +56,9 @@ func rosterValue() roster.Head {
 	return roster.Head{Version: rule.Version{CentralEpoch: 1, N: 6}, Site: "branch-1", Made: 1_700_000_000, People: 3, Parts: []roster.Part{
 		{Root: roster.Root{0xaa}, Size: 99, Generation: sitekey.Generation{ID128: record.ID128{0x51}}, Entries: 1, Gone: 1},
 		{Root: roster.Root{0xbb}, Size: 70_000, Generation: sitekey.Generation{ID128: record.ID128{0x52}}, Entries: 3},
+	}, Through: []roster.Through{
+		{Box: record.BoxID{ID128: record.ID128{0xb0}}, Verdicts: rule.Version{CentralEpoch: 1, N: 300}},
+		{Box: record.BoxID{ID128: record.ID128{0xb1}}, Verdicts: rule.Version{CentralEpoch: 1}},
 	}}
 }
 
@@ -109,10 +112,10 @@ func proofsByHand() map[string][]string {
 			"11 a3 01 6c", text("city.example"), "02 42 c5c5", "03 50", t1,
 		},
 		"roster": {
-			"a5", "01 a2 01 01 02 06", "02 68", text("branch-1"), "03 1a 6553f100", "04 82",
+			"a6", "01 a2 01 01 02 06", "02 68", text("branch-1"), "03 1a 6553f100", "04 82",
 			"a5", "01 58 20 aa", zeroes(31), "02 18 63", "03 50 51", zeroes(15), "04 01", "05 01",
 			"a4", "01 58 20 bb", zeroes(31), "02 1a 00011170", "03 50 52", zeroes(15), "04 03",
-			"05 03",
+			"05 03", "06 82", "a2", "01 50 b0", zeroes(15), "02 a2 01 01 02 19 012c", "a2", "01 50 b1", zeroes(15), "02 a2 01 01 02 00",
 		},
 		"roster entry": {
 			"a9", "01 03", "02 43 123456", "03 6c", text("city.example"), "04 50", t1, "05 a3 01 68", text("19890100"), "02 02", "03 03",

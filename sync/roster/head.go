@@ -1,8 +1,10 @@
 package roster
 
 import (
+	"bytes"
 	"crypto"
 	"fmt"
+	"slices"
 	"time"
 
 	"kazashi.example/sync/canon"
@@ -19,6 +21,7 @@ const (
 	MaxParts   = 24       // segments of one roster
 	MaxSegment = 1 << 30  // octets of a segment
 	MaxPeople  = 1 << 20  // of one site
+	MaxBoxes   = 128      // of a site, that a head tells of
 )
 
 // rootDomain separates roots of segments from every other hash; part of the format.
@@ -48,6 +51,12 @@ type Part struct {
 // FileSize is the size of the segment's file in octets: its chunks and their digests.
 func (p Part) FileSize() uint64 { return p.Size + 32*uint64(chunk.Count(p.Size)) } //nolint:gosec // a count
 
+// Through says up to which final verdict of a box a roster tells: with each up to it, what its record changed of anybody is in.
+type Through struct {
+	Box      record.BoxID `cbor:"1,keyasint"`
+	Verdicts rule.Version `cbor:"2,keyasint"` // N is 0 where the box has none under this central epoch
+}
+
 // Head is the roster of a site: which segments make it up. What a newer segment says of an enrolment replaces what older ones say.
 type Head struct {
 	Version rule.Version  `cbor:"1,keyasint"`
@@ -55,6 +64,15 @@ type Head struct {
 	Made    int64         `cbor:"3,keyasint"`           // by central's clock, Unix seconds
 	Parts   []Part        `cbor:"4,keyasint,omitempty"` // newest first
 	People  uint32        `cbor:"5,keyasint"`           // who stand on it
+	Through []Through     `cbor:"6,keyasint,omitempty"` // of each box of the site, rising by its id
+}
+
+// TellsOf reports whether the roster tells of a box's final verdict. A verdict of another central epoch it does not tell of: a restored
+// central may never have heard of it, and gives every verdict anew.
+func (h Head) TellsOf(box record.BoxID, v rule.Version) bool {
+	return slices.ContainsFunc(h.Through, func(t Through) bool {
+		return t.Box == box && t.Verdicts.CentralEpoch == v.CentralEpoch && v.N <= t.Verdicts.N
+	})
 }
 
 // At is when the roster was made, UTC.
@@ -72,6 +90,18 @@ func (h Head) Check() error {
 			return fmt.Errorf("%w: a segment", ErrRoster)
 		}
 		seen[p.Root] = true
+	}
+	return checkThrough(h.Through)
+}
+
+func checkThrough(all []Through) error {
+	if len(all) > MaxBoxes {
+		return fmt.Errorf("%w: %d boxes", ErrRoster, len(all))
+	}
+	for i, t := range all {
+		if t.Box.IsZero() || t.Verdicts.CentralEpoch == 0 || i > 0 && bytes.Compare(all[i-1].Box.ID128[:], t.Box.ID128[:]) >= 0 {
+			return fmt.Errorf("%w: boxes", ErrRoster)
+		}
 	}
 	return nil
 }

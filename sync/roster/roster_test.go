@@ -34,7 +34,38 @@ func head() roster.Head {
 	part := func(n byte) roster.Part {
 		return roster.Part{Root: roster.Root{n}, Size: 99, Generation: sitekey.Generation{ID128: record.ID128{7}}, Entries: 2, Gone: 1}
 	}
-	return roster.Head{Version: rule.Version{CentralEpoch: 1, N: 2}, Site: "branch-1", Made: 1, Parts: []roster.Part{part(1), part(2)}, People: 3}
+	return roster.Head{
+		Version: rule.Version{CentralEpoch: 1, N: 2}, Site: "branch-1", Made: 1, Parts: []roster.Part{part(1), part(2)}, People: 3,
+		Through: []roster.Through{through(1, 1, 9), through(2, 1, 0)},
+	}
+}
+
+func through(box byte, epoch, n uint64) roster.Through {
+	return roster.Through{Box: record.BoxID{ID128: record.ID128{box}}, Verdicts: rule.Version{CentralEpoch: epoch, N: n}}
+}
+
+// P2: what waits at a box is settled by a roster that was made with the verdict in, be that the latest word on somebody or not; by no other.
+func TestP2AHeadTellsOfVerdictsUpToANumber(t *testing.T) {
+	for _, c := range []struct {
+		of   roster.Through
+		want bool
+	}{
+		{through(1, 1, 1), true},
+		{through(1, 1, 9), true},
+		{through(1, 1, 10), false},
+		{through(2, 1, 1), false},
+		{through(3, 1, 1), false},
+		{through(1, 2, 1), false}, // the head is of a central that was restored since
+	} {
+		if got := head().TellsOf(c.of.Box, c.of.Verdicts); got != c.want {
+			t.Errorf("TellsOf(%d, %v) = %t, want %t", c.of.Box.ID128[0], c.of.Verdicts, got, c.want)
+		}
+	}
+	restored := head()
+	restored.Through[0].Verdicts = rule.Version{CentralEpoch: 2, N: 3}
+	if restored.TellsOf(restored.Through[0].Box, rule.Version{CentralEpoch: 1, N: 1}) {
+		t.Error("a restored central's roster tells of a verdict that it may never have heard of")
+	}
 }
 
 func TestOpenHeadIsTheInverseOfSign(t *testing.T) {
@@ -72,6 +103,11 @@ func TestP9RefusesHeads(t *testing.T) {
 		"too many entries": func(h *roster.Head) { h.Parts[0].Entries = roster.MaxPeople + 1 },
 		"too many gone":    func(h *roster.Head) { h.Parts[0].Gone = roster.MaxPeople + 1 },
 		"a segment twice":  func(h *roster.Head) { h.Parts[1] = h.Parts[0] },
+		"no box":           func(h *roster.Head) { h.Through[0].Box = record.BoxID{} },
+		"a box twice":      func(h *roster.Head) { h.Through[1] = h.Through[0] },
+		"boxes turned":     func(h *roster.Head) { h.Through[0], h.Through[1] = h.Through[1], h.Through[0] },
+		"no epoch":         func(h *roster.Head) { h.Through[1].Verdicts.CentralEpoch = 0 },
+		"too many boxes":   func(h *roster.Head) { h.Through = make([]roster.Through, roster.MaxBoxes+1) },
 	} {
 		h := head()
 		change(&h)
