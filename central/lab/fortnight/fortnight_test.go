@@ -501,7 +501,10 @@ func (f *fortnight) kept(when string) {
 	here, err := f.book.Present(ctx)
 	must(f.t, err)
 	for _, p := range here {
-		s := f.ledger[p.Tap]
+		s, ok := f.ledger[p.Tap]
+		if !ok {
+			f.t.Fatalf("%s: somebody is on the presence list by a tap that has no record", when)
+		}
 		if f.house.present[s.key()] != p.Tap || !p.Since.Equal(s.said) || p.Service != s.service {
 			f.t.Errorf("%s: %s is on the presence list, and is not here since then", when, s.who.name)
 		}
