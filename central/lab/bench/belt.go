@@ -14,6 +14,7 @@ import (
 	"kazashi.example/central/lab/world"
 	"kazashi.example/reader/apdu"
 	"kazashi.example/reader/jpki"
+	"kazashi.example/reader/vcard"
 )
 
 // beltReader is the name of the reader that a belt plays.
@@ -23,6 +24,7 @@ const beltReader = "belt"
 // it is the box's own time.
 type belt struct {
 	certs [][]byte
+	cards []*vcard.Card // laid instead, if there are any
 	next  atomic.Uint64
 	lay   chan struct{}  // asks for one laying
 	start chan time.Time // gets when the laying began, if there is room
@@ -55,6 +57,9 @@ func (b *belt) Watch(ctx context.Context, handle func(tap.Event)) error {
 // Open connects to the next card.
 func (b *belt) Open(context.Context, string) (tap.Connection, error) {
 	n := b.next.Add(1) - 1
+	if len(b.cards) > 0 {
+		return plastic{b.cards[n%uint64(len(b.cards))]}, nil
+	}
 	return &chip{b, b.certs[n%uint64(len(b.certs))]}, nil
 }
 
@@ -78,6 +83,17 @@ func (c *chip) Transmit(_ context.Context, command []byte) ([]byte, error) {
 
 // Close has nothing to let go.
 func (*chip) Close() error { return nil }
+
+// plastic is a whole virtual card in this process, with all that it reckons.
+type plastic struct{ *vcard.Card }
+
+// Transmit hands a command to the card.
+func (p plastic) Transmit(_ context.Context, command []byte) ([]byte, error) {
+	return p.Card.Transmit(command), nil
+}
+
+// Close resets it.
+func (p plastic) Close() error { p.Reset(); return nil }
 
 var errNobody = errors.New("practice world has nobody whose certificate is in order")
 
@@ -106,7 +122,7 @@ func residents(w *world.World) ([]resident, error) {
 			return nil, err
 		}
 		if cert.Chain == jpki.ChainVerified && cert.Profile == nil && st.Known && !st.Revoked && time.Now().Before(cert.NotAfter) {
-			good = append(good, resident{der, p.Profile})
+			good = append(good, resident{der, p})
 		}
 	}
 	if len(good) == 0 {
@@ -117,8 +133,8 @@ func residents(w *world.World) ([]resident, error) {
 
 // resident is somebody whose card is in order.
 type resident struct {
-	cert    []byte // authentication certificate, DER
-	profile string // file of the virtual card
+	cert []byte // authentication certificate, DER
+	world.Person
 }
 
 func certsOf(all []resident) [][]byte {

@@ -5,7 +5,7 @@
 // could not be measured is not printed, and [Run] says so in its error.
 //
 // Run belongs to one goroutine and starts the real programs as processes of its own, on free loopback ports, in a folder that
-// it removes at the end; it ends with its context and leaves nothing running. [RunBox] is the body of one of those processes.
+// it removes at the end; it ends with its context and leaves nothing running. [RunBelt] is the body of one of those processes.
 // Nothing here is durable. The package does not judge the figures.
 package bench
 

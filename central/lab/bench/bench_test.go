@@ -56,6 +56,25 @@ func TestNoRevocationFigureIsMadeUp(t *testing.T) {
 	}
 }
 
+// TestNoBoxFigureIsMadeUp does the same for the figures of a large site.
+func TestNoBoxFigureIsMadeUp(t *testing.T) {
+	var out bytes.Buffer
+	dir := t.TempDir()
+	c := bench.Config{Bin: t.TempDir(), Dir: dir, Keys: worldtest.KeyDir(), Quick: true, Out: &out, Log: slog.New(slog.DiscardHandler)}
+	err := bench.RunBox(t.Context(), bench.BoxConfig{Config: c, People: 500, Entries: 10_000})
+	if !errors.Is(err, bench.ErrMemoryDisk) && (!errors.Is(err, bench.ErrMissing) || !strings.Contains(err.Error(), "tap_added_vs_empty")) {
+		t.Errorf("RunBox = %v, want ErrMissing with the names of the figures", err)
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) != 0 {
+		t.Errorf("RunBox left %v behind (%v)", left, err)
+	}
+	for line := range strings.Lines(out.String()) { // what needs no program is measured
+		if f := strings.Fields(line); f[0] == "figure" && !strings.HasPrefix(f[1], "roster_") {
+			t.Errorf("RunBox printed %q without a program to measure", line)
+		}
+	}
+}
+
 func TestRevocationChildRefuses(t *testing.T) {
 	for _, tc := range []struct {
 		args []string

@@ -20,6 +20,7 @@ import (
 	"kazashi.example/localapi"
 	"kazashi.example/localapi/feed"
 	"kazashi.example/sync/record"
+	"kazashi.example/sync/rule"
 	"kazashi.example/sync/seal"
 	"kazashi.example/sync/sign"
 	"kazashi.example/sync/sitekey"
@@ -40,6 +41,8 @@ type counter struct {
 	book    *sitebook.Book
 	client  *uplink.Client
 	anchors func() tap.Certificates
+	ring    sitekey.Ring    // of the box's own making
+	asks    record.Evidence // the rule asks for no less; changed only between taps
 	stop    func() error
 }
 
@@ -84,11 +87,10 @@ func openCounter(ctx context.Context, dir, central string, certs [][]byte) (_ *c
 
 // openBook opens an empty roster and an empty site book, under a key of their own.
 func (c *counter) openBook(ctx context.Context, dir string) (err error) {
-	ring, err := sitekey.NewRing(sitekey.NewKey())
-	if err != nil {
+	if c.ring, err = sitekey.NewRing(sitekey.NewKey()); err != nil {
 		return err
 	}
-	open := func() (sitekey.Ring, error) { return ring, nil }
+	open := func() (sitekey.Ring, error) { return c.ring, nil }
 	site := c.desired.Place().Site
 	if c.roster, err = roster.Open(roster.Config{
 		Dir: filepath.Join(dir, "roster"), Site: site, Keys: func() sign.Keys { return c.desired.Trust() }, Ring: open,
@@ -128,7 +130,7 @@ func (c *counter) learn(ctx context.Context, central string, now *clock.Clock) (
 func (c *counter) run(ctx context.Context, now tap.Clock) error {
 	k, err := tap.New(tap.Config{
 		Cards: c.belt, Certificates: c.anchors, Authorities: c.desired.CardAuthorities, Box: c.id.Box,
-		Revocations: c.lists, Rules: c.desired, Journal: c.journal, Clock: now,
+		Revocations: c.lists, Rules: c, Journal: c.journal, Clock: now,
 		People: sitebook.People{Book: c.book, Roster: c.roster}, Book: c.book, Staff: c.book,
 		Announcer: c, Desk: desk, Service: service,
 	})
@@ -143,6 +145,13 @@ func (c *counter) run(ctx context.Context, now tap.Clock) error {
 		return <-done
 	})
 	return nil
+}
+
+// For is the rule in force, with the evidence that is measured.
+func (c *counter) For(s record.ServiceID) (rule.Rule, rule.Version, bool) {
+	r, v, ok := c.desired.For(s)
+	r.Evidence = max(r.Evidence, c.asks)
+	return r, v, ok
 }
 
 // Publish hands an event to the real feed, and notes when a tap's end was published.
@@ -172,6 +181,14 @@ func (c *counter) tap(ctx context.Context) (time.Duration, error) {
 	case <-ctx.Done():
 		return 0, ctx.Err()
 	}
+}
+
+// end is close, also of none.
+func (c *counter) end() error {
+	if c == nil {
+		return nil
+	}
+	return c.close()
 }
 
 func (c *counter) close() error {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -18,7 +19,7 @@ const (
 )
 
 // measureMany looks at a box's memory after many records went through it. A card on a reader takes seconds, so that ten thousand
-// would take hours: the box is RunBox in a process of its own, which is the whole of `kazashi run` but for the PC/SC reader.
+// would take hours: the box is RunBelt in a process of its own, which is the whole of `kazashi run` but for the PC/SC reader.
 // The taps are taken while the line is cut; then the line comes back, and how fast central settles them is timed as well,
 // from the first record that it holds to the last whose final verdict is durable on the box.
 func (r *run) measureMany(ctx context.Context) (err error) {
@@ -31,12 +32,7 @@ func (r *run) measureMany(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	box, client, err := r.startBox(ctx, conf, stage.Spec{
-		Name: "busy box", Path: r.program("kazashi-lab"),
-		Args: []string{
-			"bench", "box", "--config", conf, "--world", r.scene.world.Dir(), "--keys", r.Keys, "--taps", strconv.Itoa(r.n.records),
-		},
-	})
+	box, client, err := r.startBelt(ctx, conf, r.scene.certs())
 	if err != nil {
 		return err
 	}
@@ -46,8 +42,8 @@ func (r *run) measureMany(ctx context.Context) (err error) {
 		return err
 	}
 	line.Cut()
-	if err := syscall.Kill(box.Pid(), Begin); err != nil {
-		return fmt.Errorf("telling the box to begin: %w", err)
+	if err := begin(box.Pid()); err != nil {
+		return err
 	}
 	if err := r.allWritten(ctx, client); err != nil {
 		return err
@@ -62,6 +58,26 @@ func (r *run) measureMany(ctx context.Context) (err error) {
 	}
 	r.figure("central_records_s", "%.0f", rate, "records/s")
 	return r.scene.stage.Stop(box)
+}
+
+// startBelt starts a box whose cards are laid once it is told to begin.
+func (r *run) startBelt(ctx context.Context, conf string, certs [][]byte) (*stage.Process, *localapi.Client, error) {
+	file := strings.TrimSuffix(conf, ".toml") + ".pem"
+	if err := writeCerts(file, certs); err != nil {
+		return nil, nil, err
+	}
+	return r.startBox(ctx, conf, stage.Spec{
+		Name: "busy box", Path: r.program("kazashi-lab"),
+		Args: []string{"bench", "belt", "--config", conf, "--certs", file, "--taps", strconv.Itoa(r.n.records)},
+	})
+}
+
+// begin tells a box started by startBelt to lay its cards.
+func begin(pid int) error {
+	if err := syscall.Kill(pid, Begin); err != nil {
+		return fmt.Errorf("telling the box to begin: %w", err)
+	}
+	return nil
 }
 
 // allWritten waits until every tap is durable on the box.
@@ -104,7 +120,7 @@ func (r *run) allSettled(ctx context.Context, settled, held int64) (float64, err
 }
 
 func (r *run) printMemory(ctx context.Context, pid int) error {
-	now, err := residentMiB(ctx, pid)
+	now, err := residentMiB(ctx, pid, "VmRSS")
 	if err != nil {
 		return err
 	}
@@ -112,7 +128,7 @@ func (r *run) printMemory(ctx context.Context, pid int) error {
 	if err != nil {
 		return err
 	}
-	r.figure("box_rss_10k_mib", "%.1f", now, "MiB")
+	r.figure("box_rss_10k_mib", "%.1f", now[0], "MiB")
 	r.figure("box_rss_10k_peak_mib", "%.1f", peak, "MiB")
 	return nil
 }

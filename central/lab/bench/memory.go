@@ -18,20 +18,29 @@ const (
 
 var errNoMemory = errors.New("kernel does not say how much memory the process has")
 
-// resident memory of a process in MiB, as the median of a few looks (proc_pid_status(5), VmRSS).
-func residentMiB(ctx context.Context, pid int) (float64, error) {
-	var samples []float64
+// residentMiB is resident memory of a process in MiB, as the medians of a few looks at lines of its status (proc_pid_status(5)).
+func residentMiB(ctx context.Context, pid int, lines ...string) ([]float64, error) {
+	samples := make([][]float64, len(lines))
 	for range memorySamples {
 		if err := settle(ctx, memoryEvery); err != nil {
-			return 0, err
+			return nil, err
 		}
-		m, err := memory(pid, "VmRSS")
-		if err != nil {
-			return 0, err
+		for i, line := range lines {
+			m, err := memory(pid, line)
+			if err != nil {
+				return nil, err
+			}
+			samples[i] = append(samples[i], m)
 		}
-		samples = append(samples, m)
 	}
-	return stats.Median(samples)
+	medians := make([]float64, len(lines))
+	for i := range lines {
+		var err error
+		if medians[i], err = stats.Median(samples[i]); err != nil {
+			return nil, err
+		}
+	}
+	return medians, nil
 }
 
 // memory is a line of /proc/PID/status in MiB.

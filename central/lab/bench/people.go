@@ -1,20 +1,13 @@
 package bench
 
 import (
-	"bytes"
-	"cmp"
 	"context"
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/rand"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	mrand "math/rand/v2"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"time"
 
@@ -26,31 +19,8 @@ import (
 	"kazashi.example/sync/sitekey"
 )
 
-// PeopleConfig says how much [RunPeople] measures.
-type PeopleConfig struct {
-	Config
-	People int // of the site; 0: 200,000, or 20,000 when quick
-}
-
-// Sizes of sites.
-const (
-	fullPeople  = 200_000
-	quickPeople = 20_000
-	peopleBatch = 64
-)
-
-// peopleNames are the figures that RunPeople owes.
-var peopleNames = []string{
-	"roster_open_s", "roster_lookup_us", "roster_aead_us", "roster_lookup_vs_aead", "roster_bytes_per_person", "roster_apply_s",
-	"roster_rss_anon_mib", "roster_rss_file_mib",
-}
-
-// peopleRun is one run of RunPeople.
-type peopleRun struct {
-	*run
-	people  int
-	central *rostertest.Central
-}
+// peopleBatch is how many people are looked up between two looks at the clock.
+const peopleBatch = 64
 
 // failing is rostertest.TB for a program.
 type failing struct{}
@@ -58,32 +28,8 @@ type failing struct{}
 func (failing) Helper()           {}
 func (failing) Fatal(args ...any) { panic(fmt.Sprint(args...)) } // of the bench's own making: nothing of it comes from outside
 
-// RunPeople measures the roster of a large site beside a bare opening of as many octets. Its errors are Run's.
-func RunPeople(ctx context.Context, c PeopleConfig) (err error) {
-	people := fullPeople
-	if c.Quick {
-		people = quickPeople
-	}
-	r := &peopleRun{run: &run{Config: c.Config, n: c.amounts(), owed: peopleNames}, people: cmp.Or(c.People, people)}
-	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
-		return fmt.Errorf("making the folder to measure in: %w", err)
-	}
-	if err := r.describe(); err != nil {
-		return err
-	}
-	if r.dir, err = os.MkdirTemp(c.Dir, "kazashi-bench-"); err != nil {
-		return fmt.Errorf("making the folder of this run: %w", err)
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(r.dir)) }()
-	fmt.Fprintf(r.Out, "# %d made-up people of one site, each with a card key of 294 octets, a pseudonym, and every second with a number\n", r.people)
-	return errors.Join(r.perform(ctx, []measurement{
-		{"taking a roster", r.measureRoster},
-		{"the memory of a box with it", r.measurePeopleMemory},
-	}), r.missing())
-}
-
 // store opens the run's roster.
-func (r *peopleRun) store() (*roster.Store, error) {
+func (r *boxRun) store() (*roster.Store, error) {
 	return roster.Open(roster.Config{
 		Dir: filepath.Join(r.dir, "roster"), Site: rostertest.Site, Keys: func() sign.Keys { return r.central },
 		Ring: func() (sitekey.Ring, error) { return r.central.Ring, nil },
@@ -91,7 +37,7 @@ func (r *peopleRun) store() (*roster.Store, error) {
 }
 
 // measureRoster takes a roster over a line that costs nothing, opens it again and again, and looks people up.
-func (r *peopleRun) measureRoster(ctx context.Context) error {
+func (r *boxRun) measureRoster(ctx context.Context) error {
 	r.central = rostertest.New(failing{})
 	offer := r.central.Publish(true, rostertest.People(0, r.people))
 	s, err := r.store()
@@ -115,7 +61,7 @@ func (r *peopleRun) measureRoster(ctx context.Context) error {
 func closed(s *roster.Store) error { s.Close(); return nil }
 
 // openings opens the roster anew a few times, up to the first who is found.
-func (r *peopleRun) openings(ctx context.Context) (s *roster.Store, err error) {
+func (r *boxRun) openings(ctx context.Context) (s *roster.Store, err error) {
 	var took []float64
 	for range fullRounds {
 		if err := ctx.Err(); err != nil {
@@ -139,7 +85,7 @@ func (r *peopleRun) openings(ctx context.Context) (s *roster.Store, err error) {
 }
 
 // look finds one person by their certificate.
-func (r *peopleRun) look(s *roster.Store, n int) (shared.Entry, error) {
+func (r *boxRun) look(s *roster.Store, n int) (shared.Entry, error) {
 	id, err := rostertest.Person(n).ID()
 	if err != nil {
 		return shared.Entry{}, err
@@ -152,7 +98,7 @@ func (r *peopleRun) look(s *roster.Store, n int) (shared.Entry, error) {
 }
 
 // lookups times finding and opening, beside the opening of as many octets with a fresh key, in turn.
-func (r *peopleRun) lookups(ctx context.Context, s *roster.Store) error {
+func (r *boxRun) lookups(ctx context.Context, s *roster.Store) error {
 	for n := range r.people { // so that no chunk is compared while it is timed
 		if _, _, err := s.ByTap(rostertest.Tap(n)); err != nil {
 			return err
@@ -194,13 +140,13 @@ func (r *peopleRun) lookups(ctx context.Context, s *roster.Store) error {
 }
 
 // sealedSize is about how many octets a sealed entry has: what a person takes less the index.
-func (r *peopleRun) sealedSize() int {
+func (r *boxRun) sealedSize() int {
 	const rows, row = 4, 16
 	return int(r.central.Parts[0].Size)/r.people - rows*row //nolint:gosec // at most 1 GiB
 }
 
 // batch is the microseconds of one lookup, over some of random people.
-func (r *peopleRun) batch(s *roster.Store) (float64, error) {
+func (r *boxRun) batch(s *roster.Store) (float64, error) {
 	ids := make([]int, peopleBatch)
 	for i := range ids {
 		ids[i] = mrand.IntN(r.people)
@@ -263,83 +209,4 @@ func (b *bareOpening) batch() (float64, error) {
 		}
 	}
 	return float64(time.Since(start).Nanoseconds()) / 1e3 / peopleBatch, nil
-}
-
-// peopleMemory is what a child says of itself, in MiB.
-type peopleMemory struct{ Anon, File float64 }
-
-// measurePeopleMemory looks at a process that holds the roster and has looked up everybody on it.
-func (r *peopleRun) measurePeopleMemory(ctx context.Context) error {
-	_, key, _ := r.central.Ring.Current()
-	spki, err := sign.PublicKeyOf(r.central.Key.Public())
-	if err != nil {
-		return err
-	}
-	cmd := exec.CommandContext(ctx, r.program("kazashi-lab"), "bench", "people", "child", filepath.Join(r.dir, "roster"), //nolint:gosec // the lab's own
-		hex.EncodeToString(spki.DER()), fmt.Sprint(r.people))
-	cmd.Stdin = bytes.NewReader(key.Reveal())
-	cmd.Stderr = os.Stderr
-	out, err := cmd.Output()
-	if err != nil {
-		return fmt.Errorf("running a child: %w", err)
-	}
-	var m peopleMemory
-	if err := json.Unmarshal(out, &m); err != nil {
-		return fmt.Errorf("reading a child's answer: %w", err)
-	}
-	r.figure("roster_rss_anon_mib", "%.1f", m.Anon, "MiB")
-	r.figure("roster_rss_file_mib", "%.1f", m.File, "MiB")
-	return nil
-}
-
-// PeopleChild is the body of the process whose memory RunPeople looks at: FOLDER, C-sign in hexadecimal digits, how many people; the site's
-// key comes on in.
-func PeopleChild(args []string, in io.Reader, out io.Writer) error {
-	if len(args) != 3 {
-		return ErrChild
-	}
-	der, err := hex.DecodeString(args[1])
-	if err != nil {
-		return ErrChild
-	}
-	public, err := sign.ParsePublicKey(der)
-	if err != nil {
-		return err
-	}
-	var people int
-	if _, err := fmt.Sscan(args[2], &people); err != nil {
-		return ErrChild
-	}
-	secret, err := io.ReadAll(in)
-	if err != nil {
-		return err
-	}
-	key, err := sitekey.ParseKey(secret)
-	if err != nil {
-		return err
-	}
-	ring, err := sitekey.NewRing(key)
-	if err != nil {
-		return err
-	}
-	s, err := roster.Open(roster.Config{
-		Dir: args[0], Site: rostertest.Site, Keys: func() sign.Keys { return sign.One{Key: public} }, Ring: func() (sitekey.Ring, error) { return ring, nil },
-	})
-	if err != nil {
-		return err
-	}
-	defer s.Close()
-	for n := range people {
-		if _, ok, err := s.ByTap(rostertest.Tap(n)); err != nil || !ok {
-			return errors.Join(ErrSame, err)
-		}
-	}
-	var m peopleMemory
-	if m.Anon, err = memory(os.Getpid(), "RssAnon"); err != nil {
-		return err
-	}
-	if m.File, err = memory(os.Getpid(), "RssFile"); err != nil {
-		return err
-	}
-	return json.NewEncoder(out).Encode(m)
 }

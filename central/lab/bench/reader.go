@@ -53,7 +53,7 @@ func (r *run) measureReader(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	r.figure("box_rss_idle_mib", "%.1f", idle, "MiB")
+	r.figure("box_rss_idle_mib", "%.1f", idle[0], "MiB")
 	cards := r.scene.people[:min(r.n.cards, len(r.scene.people))]
 	ours, err := countAPDUs(ctx, rig.Control(), cards, newTaps(client))
 	if err != nil {
@@ -71,15 +71,15 @@ func (r *run) measureReader(ctx context.Context) (err error) {
 	return nil
 }
 
-func (r *run) idle(ctx context.Context, pid int) (float64, error) {
+func (r *run) idle(ctx context.Context, pid int) ([]float64, error) {
 	pause := settleIdle
 	if r.Quick {
 		pause = settleQuick
 	}
 	if err := settle(ctx, pause); err != nil {
-		return 0, err
+		return nil, err
 	}
-	return residentMiB(ctx, pid)
+	return residentMiB(ctx, pid, "VmRSS")
 }
 
 // startBox starts a box of this configuration and waits until it has a reader, the line, rules and a list.
@@ -108,7 +108,7 @@ func (r *run) startBox(ctx context.Context, conf string, spec stage.Spec) (*stag
 func countAPDUs(ctx context.Context, cards *control.Client, people []resident, read func(context.Context) error) ([]uint64, error) {
 	var counts []uint64
 	for _, p := range people {
-		if _, err := cards.Insert(ctx, 0, control.InsertRequest{Profile: p.profile}); err != nil {
+		if _, err := cards.Insert(ctx, 0, control.InsertRequest{Profile: p.Profile}); err != nil {
 			return nil, err
 		}
 		if err := connected(ctx, cards); err != nil {

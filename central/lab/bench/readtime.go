@@ -85,7 +85,7 @@ func (s *session) lay(ctx context.Context, slot int, req control.InsertRequest) 
 func (s *session) countOpenSC(ctx context.Context) error {
 	var all []resident
 	for _, p := range s.counting() {
-		all = append(all, resident{profile: p.Profile})
+		all = append(all, resident{Person: p})
 	}
 	for _, o := range []struct {
 		figure string

@@ -2,7 +2,7 @@ package bench
 
 import (
 	"context"
-	"crypto"
+	"crypto/ecdsa"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
@@ -85,25 +85,33 @@ func (c *central) day(ctx context.Context, l *crlgen.List, name string) (string,
 	return stick, nil
 }
 
-// keyFile keeps the public half of the program's signing key where children look for it.
-func (c *central) keyFile(path string) error {
-	text, err := os.ReadFile(filepath.Join(c.dir, "data", "keys", "sign.key"))
+// signingKey is the one with which a central signs what its boxes believe.
+func signingKey(data string) (*ecdsa.PrivateKey, error) {
+	text, err := os.ReadFile(filepath.Join(data, "keys", "sign.key"))
 	if err != nil {
-		return fmt.Errorf("reading central's key: %w", err)
+		return nil, fmt.Errorf("reading central's key: %w", err)
 	}
 	block, _ := pem.Decode(text)
 	if block == nil {
-		return fmt.Errorf("%w: central's key is not PEM", ErrSame)
+		return nil, fmt.Errorf("%w: central's key is not PEM", ErrSame)
 	}
 	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
 	if err != nil {
-		return fmt.Errorf("parsing central's key: %w", err)
+		return nil, fmt.Errorf("parsing central's key: %w", err)
 	}
-	half, ok := key.(crypto.Signer)
-	if !ok {
-		return fmt.Errorf("%w: central's key has no public half", ErrSame)
+	if key, ok := key.(*ecdsa.PrivateKey); ok {
+		return key, nil
 	}
-	public, err := sign.PublicKeyOf(half.Public())
+	return nil, fmt.Errorf("%w: central's key is of another kind", ErrSame)
+}
+
+// keyFile keeps the public half of the program's signing key where children look for it.
+func (c *central) keyFile(path string) error {
+	key, err := signingKey(filepath.Join(c.dir, "data"))
+	if err != nil {
+		return err
+	}
+	public, err := sign.PublicKeyOf(key.Public())
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
@@ -29,10 +30,13 @@ type scene struct {
 	run    *run
 	stage  *stage.Stage
 	world  *world.World
-	people []resident // whose cards are in order
+	people []resident     // whose cards are in order
+	daemon *stage.Process // central
+	data   string         // its data folder
 
 	conf     string        // central's configuration file
 	uplink   string        // host:port
+	http     string        // host:port of its operator's side
 	operator *admin.Client // of central: counts anew whenever it is asked
 }
 
@@ -78,10 +82,15 @@ func (s *scene) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	cards, err := s.cardAuthorities()
+	if err != nil {
+		return err
+	}
 	s.uplink, s.conf = ports[1], filepath.Join(s.run.dir, "central.toml")
+	s.http, s.data = ports[2], filepath.Join(s.run.dir, "central")
 	conf := stage.Central{
-		DataDir: filepath.Join(s.run.dir, "central"), Uplink: ports[1], HTTP: ports[2], JPKI: jpki,
-		AuthAnchors: auth, SignAnchors: sign, Verifier: "practice-city", Services: []string{service},
+		DataDir: s.data, Uplink: ports[1], HTTP: ports[2], JPKI: jpki,
+		AuthAnchors: auth, SignAnchors: sign, CardCAs: cards, Verifier: "practice-city", Services: []string{service},
 		ListEvery: 15 * time.Minute, BackupEvery: time.Minute, // central's own defaults
 	}
 	if err := stage.WriteConfig(s.conf, conf.TOML()); err != nil {
@@ -90,12 +99,29 @@ func (s *scene) start(ctx context.Context) error {
 	if _, err := s.command(ctx, "kazashi-central", "init", "--config", s.conf); err != nil {
 		return err
 	}
-	s.operator = admin.NewClient(filepath.Join(conf.DataDir, daemon.Socket))
-	_, err = s.stage.Start(ctx, stage.Spec{
+	s.operator = admin.NewClient(filepath.Join(s.data, daemon.Socket))
+	return s.serve(ctx)
+}
+
+// serve runs central.
+func (s *scene) serve(ctx context.Context) (err error) {
+	s.daemon, err = s.stage.Start(ctx, stage.Spec{
 		Name: "central", Path: s.run.program("kazashi-central"), Args: []string{"serve", "--config", s.conf},
-		Log: filepath.Join(s.run.dir, "central.log"), Ready: stage.URL("http://" + ports[2] + "/healthz"),
+		Log: filepath.Join(s.run.dir, "central.log"), Ready: stage.URL("http://" + s.http + "/healthz"),
 	})
 	return err
+}
+
+// cardAuthorities are the files in which the practice world keeps the authorities of cards' own keys.
+func (s *scene) cardAuthorities() (all []stage.CardCA, err error) {
+	anchors, err := s.world.CardAnchors()
+	if err != nil {
+		return nil, fmt.Errorf("reading the practice cards' authorities: %w", err)
+	}
+	for _, a := range anchors {
+		all = append(all, stage.CardCA{ID: hex.EncodeToString(a.KeyID[:]), Key: a.Path})
+	}
+	return all, nil
 }
 
 // anchorFiles writes the practice roots for central's configuration.

@@ -48,7 +48,7 @@ The real programs are run from the folder of this one, on free ports. It ends wi
 	c.Flags().StringVar(&cfg.Dir, "dir", "/var/tmp", "folder on the disk to measure; a folder in it is made and removed")
 	c.Flags().StringVar(&cfg.Bin, "bin", "", "folder of the built programs; default the folder of this one")
 	c.Flags().StringVar(&cfg.Keys, "keys", "", "folder of practice keys; default the one that tests use, in the user's cache folder")
-	c.AddCommand(newBenchBox(), newBenchPeople(), newBenchReader(), newBenchRevocation())
+	c.AddCommand(newBenchBelt(), newBenchBox(), newBenchReader(), newBenchRevocation())
 	return c
 }
 
@@ -70,24 +70,23 @@ func completeBench(cfg *bench.Config) error {
 	return nil
 }
 
-// newBenchBox is the process whose memory bench looks at.
-func newBenchBox() *cobra.Command {
-	var cfg bench.BoxConfig
+// newBenchBelt is the process whose memory bench looks at.
+func newBenchBelt() *cobra.Command {
+	var cfg bench.BeltConfig
 	c := &cobra.Command{
-		Use:    "box --config FILE --world DIR --taps N",
+		Use:    "belt --config FILE --certs FILE --taps N",
 		Short:  "Run a box on a belt of certificates; started by bench",
 		Hidden: true,
 		Args:   cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg.Log = slog.New(slog.NewJSONHandler(cmd.ErrOrStderr(), nil))
-			return bench.RunBox(cmd.Context(), cfg)
+			return bench.RunBelt(cmd.Context(), cfg)
 		},
 	}
 	c.Flags().StringVar(&cfg.Config, "config", "", "configuration of the box")
-	c.Flags().StringVar(&cfg.World, "world", "", "folder of the world")
-	c.Flags().StringVar(&cfg.Keys, "keys", "", "folder of private keys; default DIR/keys")
+	c.Flags().StringVar(&cfg.Certs, "certs", "", "certificates to lay, PEM")
 	c.Flags().IntVar(&cfg.Taps, "taps", 0, "cards to lay")
 	mustRequire(c, "config")
-	mustRequire(c, "world")
+	mustRequire(c, "certs")
 	return c
 }
