@@ -36,6 +36,9 @@ type shelter struct {
 	keys   *vault.Site
 	unsafe uint64
 	pull   string // the part before which the plug is pulled
+	dead   bool   // it was pulled
+	halted int    // how often taps were halted, less how often they went on
+	taps   uint64 // what is tapped as soon as anything is erased
 	now    time.Time
 }
 
@@ -78,7 +81,23 @@ func (s *shelter) start() {
 		Parts:   []closing.Part{s.siteKeys(), s.file("roster"), s.file("sitebook.db")},
 		Now:     func() (time.Time, record.Confidence) { return s.now, record.ConfidenceChecked },
 		Log:     slog.New(slog.DiscardHandler),
+		Halt: func() func() {
+			s.halted++
+			return func() { s.halted-- }
+		},
 	})
+	s.dead = false
+}
+
+// erasing is what happens when a part is about to be erased.
+func (s *shelter) erasing(part string) error {
+	if s.dead = s.dead || s.pull == part; s.dead {
+		return errPulled
+	}
+	if s.halted == 0 {
+		s.unsafe += s.taps
+	}
+	return nil
 }
 
 func (s *shelter) siteKeys() closing.Part {
@@ -87,8 +106,8 @@ func (s *shelter) siteKeys() closing.Part {
 			return []erasure.Item{{What: "site-keys", Count: uint64(len(s.keys.Generations()))}}, nil
 		},
 		Erase: func(ctx context.Context) error {
-			if s.pull == "site-keys" {
-				return errPulled
+			if err := s.erasing("site-keys"); err != nil {
+				return err
 			}
 			_, err := s.keys.Wipe(ctx)
 			return err
@@ -99,6 +118,7 @@ func (s *shelter) siteKeys() closing.Part {
 func (s *shelter) file(name string) closing.Part {
 	path := filepath.Join(s.dir, name)
 	return closing.Part{
+		What: strings.ReplaceAll(name, ".", "_"),
 		Count: func(context.Context) ([]erasure.Item, error) {
 			b, err := os.ReadFile(path)
 			if errors.Is(err, fs.ErrNotExist) {
@@ -107,8 +127,8 @@ func (s *shelter) file(name string) closing.Part {
 			return []erasure.Item{{What: strings.ReplaceAll(name, ".", "_"), Count: uint64(len(b))}}, err
 		},
 		Erase: func(context.Context) error {
-			if s.pull == name {
-				return errPulled
+			if err := s.erasing(name); err != nil {
+				return err
 			}
 			if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return err
@@ -283,23 +303,201 @@ func TestEverythingGoes(t *testing.T) {
 	}
 }
 
-func TestADamagedPlanIsNamed(t *testing.T) {
+// P1: a damaged plan keeps nobody from anything, and is kept to be looked at.
+func TestP1ADamagedPlanIsSetAside(t *testing.T) {
 	s := open(t)
-	if err := os.WriteFile(filepath.Join(s.dir, "closing.cbor"), []byte{0xa0}, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	_, cerr := s.Close(t.Context(), closing.Request{By: "staff-7"})
-	_, _, rerr := s.Resume(t.Context())
-	for name, err := range map[string]error{"Close": cerr, "Resume": rerr, "Leave": closing.Leave(s.dir)} {
-		if !errors.Is(err, closing.ErrPlan) {
-			t.Errorf("%s = %v, want ErrPlan", name, err)
+	spoil := func() {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(s.dir, "closing.cbor"), []byte{0xa0}, 0o600); err != nil {
+			t.Fatal(err)
 		}
+	}
+	spoil()
+	leaving, err := closing.Leaving(s.dir)
+	if err := errors.Join(err, closing.Leave(s.dir)); leaving || err != nil {
+		t.Errorf("Leaving = %v, Leave = %v, want a box that stays", leaving, err)
+	}
+	if _, found, err := s.Resume(t.Context()); found || err != nil {
+		t.Errorf("Resume = %v, %v, want nothing to go on with", found, err)
+	}
+	if b, err := os.ReadFile(filepath.Join(s.dir, "closing.damaged")); err != nil || !bytes.Equal(b, []byte{0xa0}) {
+		t.Errorf("set aside %x, %v, want what was there", b, err)
 	}
 	if _, err := s.keys.Ring(); err != nil {
 		t.Errorf("a damaged plan took the keys: %v", err)
 	}
 	if _, err := s.Close(t.Context(), closing.Request{By: "no name"}); err == nil {
 		t.Error("Close by nobody = nil")
+	}
+	spoil()
+	if _, err := s.Close(t.Context(), closing.Request{By: "staff-7"}); err != nil {
+		t.Errorf("Close over a damaged plan = %v", err)
+	}
+	s.gone()
+}
+
+// Whoever asked and is gone does not end a closing that has begun, and whoever asks for the same again finishes one that was interrupted.
+func TestAClosingGoesOnWithoutItsCaller(t *testing.T) {
+	s := open(t)
+	ctx, leave := context.WithCancel(t.Context())
+	s.Parts = append([]closing.Part{{
+		What:  "caller",
+		Count: func(context.Context) ([]erasure.Item, error) { return []erasure.Item{{What: "caller"}}, nil },
+		Erase: func(ctx context.Context) error { leave(); return ctx.Err() },
+	}}, s.Parts...)
+	d, err := s.Close(ctx, closing.Request{By: "staff-7"})
+	if err != nil || ctx.Err() == nil {
+		t.Fatalf("Close = %v, its caller %v", err, ctx.Err())
+	}
+	s.certified(d)
+	s.gone()
+
+	s = open(t)
+	s.pull = "roster"
+	if _, err := s.Close(t.Context(), closing.Request{By: "staff-7"}); !errors.Is(err, errPulled) {
+		t.Fatalf("Close = %v, want errPulled", err)
+	}
+	s.pull, s.dead = "", false
+	for _, other := range []closing.Request{{By: "staff-8"}, {By: "staff-7", Everything: true}, {Order: record.ID128{1}}} {
+		if _, err := s.Close(t.Context(), other); !errors.Is(err, closing.ErrUnderWay) {
+			t.Errorf("Close(%+v) = %v, want ErrUnderWay", other, err)
+		}
+	}
+	if d, err = s.Close(t.Context(), closing.Request{By: "staff-7"}); err != nil || !reflect.DeepEqual(d.Certificate.Items, items) {
+		t.Fatalf("the same again = %v, %v", d.Certificate.Items, err)
+	}
+	s.certified(d)
+	s.gone()
+}
+
+// P2: taps end before anything is counted that is to go, stay ended while a plan lies there, and go on where nothing came of it.
+func TestP2NothingIsTappedIntoWhatGoes(t *testing.T) {
+	s := open(t)
+	s.unsafe, s.taps = 3, 2
+	var e *closing.UnsafeError
+	if _, err := s.Close(t.Context(), closing.Request{By: "staff-7", Everything: true}); !errors.As(err, &e) || s.halted != 0 {
+		t.Fatalf("Close = %v, taps halted %d, want a refusal after which they go on", err, s.halted)
+	}
+	s.pull = "roster"
+	all := closing.Request{By: "staff-7", Everything: true, Lose: 3}
+	if _, err := s.Close(t.Context(), all); !errors.Is(err, errPulled) || s.halted != 1 {
+		t.Fatalf("Close = %v, taps halted %d, want them halted while the plan lies there", err, s.halted)
+	}
+	s.pull, s.dead = "", false
+	d, err := s.Close(t.Context(), all)
+	if err != nil || s.halted != 1 || d.Certificate.Unsafe != 3 || !d.Certificate.Everything {
+		t.Fatalf("Close = %v, taps halted %d, certificate %+v", err, s.halted, d.Certificate)
+	}
+	if leaving, err := closing.Leaving(s.dir); !leaving || err != nil {
+		t.Errorf("Leaving = %v, %v", leaving, err)
+	}
+}
+
+// P2: should records be added all the same, they stay: the certificate says so, and whoever asked is told how many they are.
+func TestP2RecordsThatCameMeanwhileStay(t *testing.T) {
+	for _, certified := range []bool{false, true} {
+		s := open(t)
+		s.pull = "roster"
+		if _, err := s.Close(t.Context(), closing.Request{By: "staff-7", Everything: true}); !errors.Is(err, errPulled) {
+			t.Fatal(err)
+		}
+		s.pull, s.dead = "", false
+		if certified { // and then the plug was pulled before the plan said so
+			plan, err := os.ReadFile(filepath.Join(s.dir, "closing.cbor"))
+			_, _, rerr := s.Resume(t.Context())
+			if err := errors.Join(err, rerr, os.WriteFile(filepath.Join(s.dir, "closing.cbor"), plan, 0o600)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s.start()
+		s.unsafe = 3
+		var e *closing.UnsafeError
+		d, found, err := s.Resume(t.Context())
+		if !found || !errors.As(err, &e) || e.Records != 3 || s.halted != 1 {
+			t.Errorf("Resume = %v, %v, taps halted %d", found, err, s.halted)
+		}
+		s.gone()
+		s.certified(d)
+		if c := d.Certificate; c.Everything || c.Unsafe != 3 {
+			t.Errorf("the certificate says %+v, want 3 records that stay", c)
+		}
+		if all, err := filepath.Glob(filepath.Join(s.dir, "erasure-*.cbor")); err != nil || len(all) != 1 {
+			t.Errorf("certificates %v, %v, want one", all, err)
+		}
+		if err := closing.Leave(s.dir); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := os.Stat(filepath.Join(s.dir, "journal.db")); err != nil {
+			t.Errorf("the journal: %v", err)
+		}
+	}
+}
+
+// P3: what central orders waits for no count, no disk and no other part: the keys go first, and the certificate says what is not known.
+func TestP3AnOrderedWipeWaitsForNothing(t *testing.T) {
+	errDisk := errors.New("the disk is gone")
+	s := open(t)
+	order := record.ID128{1}
+	counted := func() error {
+		if _, err := s.keys.Ring(); err == nil {
+			t.Error("something was counted while the keys were there")
+		}
+		return errDisk
+	}
+	s.Records = func(context.Context) (uint64, error) { return 0, counted() }
+	s.Parts[1].Count = func(context.Context) ([]erasure.Item, error) { return nil, counted() }
+	s.Parts[1].Erase = func(context.Context) error { return errDisk }
+	if _, err := s.Close(t.Context(), closing.Request{Order: order}); !errors.Is(err, errDisk) {
+		t.Fatalf("Close = %v, want errDisk", err)
+	}
+	if _, err := os.Stat(filepath.Join(s.dir, "sitebook.db")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the site book: %v, want it gone although the roster stays", err)
+	}
+	s.Parts[1] = s.file("roster")
+	d, err := s.Close(t.Context(), closing.Request{Order: order})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.gone()
+	s.certified(d)
+	want := []erasure.Item{{What: "site-keys", Count: 2}, {What: "roster", Unknown: true}, {What: "sitebook_db", Count: 14}}
+	if c := d.Certificate; !reflect.DeepEqual(c.Items, want) || !c.Uncounted || len(c.Keys) != 2 {
+		t.Errorf("the certificate says %+v, want %v and no number of records", c, want)
+	}
+	for _, part := range []string{"could not be counted", "roster "} {
+		if !strings.Contains(d.Text, part) {
+			t.Errorf("the certificate for people lacks %q:\n%s", part, d.Text)
+		}
+	}
+}
+
+// P3: where not even a plan can be written, what was ordered is erased all the same.
+func TestP3AnOrderedWipeNeedsNoPlan(t *testing.T) {
+	s := open(t)
+	if err := os.MkdirAll(filepath.Join(s.dir, "closing.cbor", "in the way"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Close(t.Context(), closing.Request{Order: record.ID128{1}}); err == nil {
+		t.Error("Close = nil, want an error: nothing can say that it is finished")
+	}
+	s.gone()
+}
+
+// The plug is pulled around the erasing of the keys that were ordered: the next start finishes, and their number is known.
+func TestAnOrderedWipeThatWasInterrupted(t *testing.T) {
+	for _, pull := range []string{"site-keys", "roster", "sitebook.db"} {
+		s := open(t)
+		s.pull = pull
+		if _, err := s.Close(t.Context(), closing.Request{Order: record.ID128{1}}); !errors.Is(err, errPulled) {
+			t.Fatalf("%s: Close = %v, want errPulled", pull, err)
+		}
+		s.pull = ""
+		s.start()
+		d, found, err := s.Resume(t.Context())
+		if !found || err != nil || !reflect.DeepEqual(d.Certificate.Items, items) || d.Certificate.Uncounted || len(d.Certificate.Keys) != 2 {
+			t.Errorf("%s: Resume = %v, %v, certificate %+v", pull, found, err, d.Certificate)
+		}
+		s.gone()
 	}
 }
 

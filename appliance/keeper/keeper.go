@@ -7,6 +7,7 @@ package keeper
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"kazashi.example/appliance/closing"
@@ -21,13 +22,15 @@ import (
 	"kazashi.example/sync/sitekey"
 )
 
-// Keeper joins the parts. All but Left are required.
+// Keeper joins the parts. All but Left and Staff are required.
 type Keeper struct {
 	Identity *vault.Identity
 	Site     *vault.Site
 	Closer   *closing.Closing
 	// Left is called when everything was certified as erased: the box must stop, and closing.Leave runs once all is closed.
 	Left func()
+	// Staff lists who may sign in, where that can be read now.
+	Staff func(ctx context.Context) ([]localapi.Staff, error)
 }
 
 var _ server.Keeper = (*Keeper)(nil)
@@ -59,7 +62,6 @@ var words = []struct{ is, word error }{
 	{canon.ErrShape, localapi.ErrFileForm},
 	{canon.ErrSize, localapi.ErrFileForm},
 	{closing.ErrUnderWay, localapi.ErrClosing},
-	{closing.ErrPlan, localapi.ErrClosing},
 	{erasure.ErrCertificate, localapi.ErrUnknown},
 }
 
@@ -150,26 +152,49 @@ func (k *Keeper) Closing(ctx context.Context) (localapi.Closing, error) {
 	return p, say(err)
 }
 
-// CloseSite erases what names people here. ErrUnknown unless r names this site and somebody.
+// CloseSite erases what names people here. ErrUnknown unless r names this site and a member of staff; where nobody can look, because the
+// book is locked or lists no staff, the certificate says so.
 func (k *Keeper) CloseSite(ctx context.Context, r localapi.CloseSite) (localapi.Certificate, error) {
 	if r.Site != string(k.Site.Site) || r.By == erasure.ByOrder || record.CheckName(record.DeskID(r.By)) != nil {
 		return localapi.Certificate{}, localapi.ErrUnknown
 	}
-	d, err := k.Closer.Close(ctx, closing.Request{By: r.By, Lose: r.Lose, Everything: r.Everything})
+	known, verified := k.member(ctx, r.By)
+	if verified && !known {
+		return localapi.Certificate{}, localapi.ErrUnknown
+	}
+	d, err := k.Closer.Close(ctx, closing.Request{By: r.By, Unverified: !verified, Lose: r.Lose, Everything: r.Everything})
 	if err != nil {
 		return localapi.Certificate{}, say(err)
 	}
-	if r.Everything && k.Left != nil {
+	k.left(d)
+	return localapi.Certificate{ID: d.Certificate.ID.String(), Text: d.Text, Signed: d.Message}, nil
+}
+
+// member reports whether somebody is of the staff, and whether that could be looked up.
+func (k *Keeper) member(ctx context.Context, id string) (known, verified bool) {
+	if k.Staff == nil {
+		return false, false
+	}
+	all, err := k.Staff(ctx)
+	if err != nil || len(all) == 0 {
+		return false, false
+	}
+	return slices.ContainsFunc(all, func(s localapi.Staff) bool { return s.ID == id }), true
+}
+
+func (k *Keeper) left(d closing.Done) {
+	if d.Certificate.Everything && k.Left != nil {
 		k.Left()
 	}
-	return localapi.Certificate{ID: d.Certificate.ID.String(), Text: d.Text, Signed: d.Message}, nil
 }
 
 // Wipe does central's order to erase, and returns the signed certificate. A closing that is under way is finished first.
 func (k *Keeper) Wipe(ctx context.Context, order record.ID128) ([]byte, error) {
-	if _, _, err := k.Closer.Resume(ctx); err != nil {
-		return nil, err
-	}
+	before, _, berr := k.Closer.Resume(ctx)
 	d, err := k.Closer.Close(ctx, closing.Request{Order: order})
-	return d.Message, err
+	if err != nil {
+		k.left(before)
+		return nil, errors.Join(err, berr)
+	}
+	return d.Message, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -88,8 +89,8 @@ func TestAnOrderIsDoneAfterAnInterruptedClosing(t *testing.T) {
 	if _, err := k.CloseSite(t.Context(), localapi.CloseSite{Site: string(site), By: "s-01"}); !errors.Is(err, broken) {
 		t.Fatalf("CloseSite = %v", err)
 	}
-	if _, err := k.CloseSite(t.Context(), localapi.CloseSite{Site: string(site), By: "s-01"}); !errors.Is(err, localapi.ErrClosing) {
-		t.Errorf("CloseSite again = %v, want ErrClosing", err)
+	if _, err := k.CloseSite(t.Context(), localapi.CloseSite{Site: string(site), By: "s-02"}); !errors.Is(err, localapi.ErrClosing) {
+		t.Errorf("CloseSite by another = %v, want ErrClosing", err)
 	}
 	for _, r := range []localapi.CloseSite{{Site: "other", By: "s-01"}, {Site: string(site)}, {Site: string(site), By: erasure.ByOrder}} {
 		if _, err := k.CloseSite(t.Context(), r); !errors.Is(err, localapi.ErrUnknown) {
@@ -111,5 +112,48 @@ func TestAnOrderIsDoneAfterAnInterruptedClosing(t *testing.T) {
 	}
 	if _, err := k.Site.Ring(); !errors.Is(err, vault.ErrNone) {
 		t.Errorf("Ring = %v, want ErrNone", err)
+	}
+}
+
+// Whoever closes is a member of staff where the list can be read; where it cannot, the certificate says that nobody looked.
+func TestWhoClosesIsOfTheStaff(t *testing.T) {
+	staff := []localapi.Staff{{ID: "s-01"}}
+	for name, c := range map[string]struct {
+		by         string
+		staff      func(context.Context) ([]localapi.Staff, error)
+		want       error
+		unverified bool
+	}{
+		"a member":     {"s-01", func(context.Context) ([]localapi.Staff, error) { return staff, nil }, nil, false},
+		"a stranger":   {"s-02", func(context.Context) ([]localapi.Staff, error) { return staff, nil }, localapi.ErrUnknown, false},
+		"locked":       {"s-02", func(context.Context) ([]localapi.Staff, error) { return nil, localapi.ErrLocked }, nil, true},
+		"no staff":     {"s-02", func(context.Context) ([]localapi.Staff, error) { return nil, nil }, nil, true},
+		"no site book": {"s-02", nil, nil, true},
+	} {
+		var broken error
+		k := open(t, &broken)
+		k.Staff = c.staff
+		got, err := k.CloseSite(t.Context(), localapi.CloseSite{Site: string(site), By: c.by})
+		if !errors.Is(err, c.want) {
+			t.Errorf("%s: CloseSite = %v, want %v", name, err, c.want)
+		}
+		if said := strings.Contains(got.Text, "not verified"); said != c.unverified {
+			t.Errorf("%s: not verified %v, want %v:\n%s", name, said, c.unverified, got.Text)
+		}
+	}
+}
+
+// Everything that an interrupted closing was to erase goes, also where central orders less meanwhile.
+func TestAnOrderFinishesAClosingOfEverything(t *testing.T) {
+	broken, left := errors.New("the plug was pulled"), false
+	k := open(t, &broken)
+	k.Left = func() { left = true }
+	all := localapi.CloseSite{Site: string(site), By: "s-01", Everything: true}
+	if _, err := k.CloseSite(t.Context(), all); !errors.Is(err, broken) || left {
+		t.Fatalf("CloseSite = %v, left %v", err, left)
+	}
+	broken = nil
+	if _, err := k.Wipe(t.Context(), record.NewTapID().ID128); !errors.Is(err, closing.ErrUnderWay) || !left {
+		t.Errorf("Wipe = %v, left %v; want the box to leave", err, left)
 	}
 }

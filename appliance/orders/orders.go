@@ -2,7 +2,8 @@
 //
 // An order counts only with C-sign's signature for that purpose, for this box, and under an id whose outcome is not on the disk yet. What
 // became of it is durable before central is told. A crash between the doing and the noting does it once more, which every kind bears: to
-// erase or lock again changes nothing, and a clock is lowered under a nonce that its use spends. A [Book] may be used from any goroutine;
+// erase or lock again changes nothing, and a clock is lowered under a nonce that its use spends. To erase or to lock that failed is told as
+// failed and tried again, also over restarts, until it is done, which is then told. A [Book] may be used from any goroutine;
 // orders are done one at a time. How an order is done is the [Doer]'s; the package never logs what an order touches.
 package orders
 
@@ -53,6 +54,7 @@ type entry struct {
 	Outcome order.Outcome `cbor:"2,keyasint"`
 	Erasure []byte        `cbor:"3,keyasint,omitempty"`
 	Told    bool          `cbor:"4,keyasint,omitempty"` // central knows
+	Again   order.Kind    `cbor:"5,keyasint,omitempty"` // of what failed and is to be tried again
 }
 
 // file is the book on the disk.
@@ -120,41 +122,108 @@ func (b *Book) Take(ctx context.Context, keys sign.Keys, messages [][]byte) (new
 	return news, err
 }
 
-// one does an order unless it has an outcome, which is then said again.
+// one does an order unless it has an outcome, which is then said again: who sends it once more does not know that outcome.
 func (b *Book) one(ctx context.Context, o order.Order) error {
-	if b.again(o.ID) {
+	was, had := b.find(o.ID)
+	if had && was.Again == 0 {
+		was.Told = false // in memory: should that be lost, central sends the order again
+		b.note(was)
 		return nil
 	}
 	e := entry{ID: o.ID, Outcome: order.OutcomeUnknown}
 	if o.Kind.Known() {
 		b.log.WarnContext(ctx, "central gave an order", slog.String("order", o.Kind.String()))
-		erasure, err := b.doer.Order(ctx, o)
-		switch {
-		case err == nil:
-			e.Outcome = order.OutcomeDone
-		case errors.Is(err, ErrAgain), ctx.Err() != nil:
+		var err error
+		if e, err = b.do(ctx, o); err != nil {
 			return err
-		default:
-			b.log.ErrorContext(ctx, "an order could not be done", slog.String("order", o.Kind.String()), slog.Any("error", err))
-			e.Outcome = order.OutcomeFailed
-		}
-		if len(erasure) <= wire.MaxErasure {
-			e.Erasure = erasure
 		}
 	}
-	return b.change(func(all []entry) []entry { return append(all, e) })
+	return b.keep(e)
 }
 
-// again reports whether an order has an outcome. Who sends it once more does not know that outcome.
-func (b *Book) again(id order.ID) bool {
+// do does an order of a known kind. It returns an error if there is no outcome yet.
+func (b *Book) do(ctx context.Context, o order.Order) (entry, error) {
+	e := entry{ID: o.ID, Outcome: order.OutcomeDone}
+	erasure, err := b.doer.Order(ctx, o)
+	switch {
+	case err == nil:
+	case errors.Is(err, ErrAgain), ctx.Err() != nil:
+		return e, err
+	default:
+		b.log.ErrorContext(ctx, "an order could not be done", slog.String("order", o.Kind.String()), slog.Any("error", err))
+		e.Outcome = order.OutcomeFailed
+		if o.Kind == order.KindWipe || o.Kind == order.KindLock {
+			e.Again = o.Kind
+		}
+	}
+	if len(erasure) <= wire.MaxErasure {
+		e.Erasure = erasure
+	}
+	return e, nil
+}
+
+// Retry tries again what failed and must not stay undone, and reports whether anything is news for central. The error names the last fault of
+// keeping what became of it.
+func (b *Book) Retry(ctx context.Context) (news bool, err error) {
+	b.doing.Lock()
+	defer b.doing.Unlock()
+	for _, e := range b.failed() {
+		next, fault := b.do(ctx, order.Order{Version: 1, Box: b.box, ID: e.ID, Kind: e.Again})
+		if fault != nil || next.Outcome == e.Outcome {
+			continue
+		}
+		if fault := b.keep(next); fault != nil {
+			err = fault
+			continue
+		}
+		news = true
+	}
+	return news, err
+}
+
+func (b *Book) failed() (all []entry) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	i := slices.IndexFunc(b.entries, func(e entry) bool { return e.ID == id })
-	if i < 0 {
-		return false
+	for _, e := range b.entries {
+		if e.Again == order.KindWipe || e.Again == order.KindLock {
+			all = append(all, e)
+		}
 	}
-	b.entries[i].Told = false // in memory: should that be lost, central sends the order again
-	return true
+	return all
+}
+
+func (b *Book) find(id order.ID) (entry, bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	i := at(b.entries, id)
+	if i < 0 {
+		return entry{}, false
+	}
+	return b.entries[i], true
+}
+
+func at(all []entry, id order.ID) int {
+	return slices.IndexFunc(all, func(e entry) bool { return e.ID == id })
+}
+
+// note changes what is known of an order in memory alone.
+func (b *Book) note(e entry) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if i := at(b.entries, e.ID); i >= 0 {
+		b.entries[i] = e
+	}
+}
+
+// keep makes durable what became of an order.
+func (b *Book) keep(e entry) error {
+	return b.change(func(all []entry) []entry {
+		if i := at(all, e.ID); i >= 0 {
+			all[i] = e
+			return all
+		}
+		return append(all, e)
+	})
 }
 
 // Done lists the outcomes that central is not known to have, oldest first, as many as a poll takes.
@@ -169,14 +238,14 @@ func (b *Book) Done() (all []wire.OrderDone) {
 	return all
 }
 
-// Told notes that central has some outcomes. It is durable when it returned nil.
+// Told notes that central has some outcomes; one that has changed meanwhile is told again. It is durable when it returned nil.
 func (b *Book) Told(done []wire.OrderDone) error {
 	if len(done) == 0 {
 		return nil
 	}
 	return b.change(func(all []entry) []entry {
 		for i := range all {
-			if slices.ContainsFunc(done, func(d wire.OrderDone) bool { return d.Order == all[i].ID }) {
+			if slices.ContainsFunc(done, func(d wire.OrderDone) bool { return d.Order == all[i].ID && d.Outcome == all[i].Outcome }) {
 				all[i].Told = true
 			}
 		}
@@ -190,7 +259,7 @@ func (b *Book) change(f func([]entry) []entry) error {
 	defer b.mu.Unlock()
 	next := f(slices.Clone(b.entries))
 	for len(next) > maxKept {
-		i := max(slices.IndexFunc(next, func(e entry) bool { return e.Told }), 0)
+		i := max(slices.IndexFunc(next, func(e entry) bool { return e.Told && e.Again == 0 }), 0)
 		next = slices.Delete(next, i, i+1)
 	}
 	for i := range next[:max(0, len(next)-maxCertificates)] {

@@ -140,13 +140,63 @@ func TestWhatIsNoOrderDoesNothing(t *testing.T) {
 	}
 }
 
-// What failed is said as failed, and not tried again; what was bound to another nonce, or was stopped by the end of the program, is.
+// P3: to erase or to lock that failed is said as failed and tried again, over restarts, whether or not central asks again, until it is done.
+func TestP3WhatFailedIsTriedAgain(t *testing.T) {
+	for _, kind := range []order.Kind{order.KindWipe, order.KindLock} {
+		w := newWorld(t)
+		tells := func(when string, want order.Outcome, tried int) {
+			t.Helper()
+			done := w.book.Done()
+			if len(done) != 1 || done[0].Outcome != want || len(w.desk.done) != tried {
+				t.Errorf("%s %s: Done = %+v, tried %d times; want %s after %d", kind, when, done, len(w.desk.done), want, tried)
+			}
+		}
+		retry := func(want bool) {
+			t.Helper()
+			if news, err := w.book.Retry(t.Context()); news != want || err != nil {
+				t.Errorf("%s: Retry = news %v, %v, want %v", kind, news, err, want)
+			}
+		}
+		w.desk.err = errors.New("the disk is gone")
+		failed := w.give(kind, nil)
+		w.take(true, failed)
+		tells("at once", order.OutcomeFailed, 1)
+		if err := w.book.Told(w.book.Done()); err != nil {
+			t.Fatal(err)
+		}
+		retry(false)
+		if done := w.book.Done(); len(done) != 0 {
+			t.Errorf("%s: Done = %+v after the same outcome, want nothing new", kind, done)
+		}
+		w.take(true, failed)
+		tells("asked again", order.OutcomeFailed, 3)
+		saying := w.book.Done()
+		w.open()
+		w.desk.err, w.desk.cert = nil, []byte("made-up certificate")
+		retry(true)
+		if err := w.book.Told(saying); err != nil { // the answer to what was said before
+			t.Fatal(err)
+		}
+		tells("after a restart", order.OutcomeDone, 4)
+		if last := w.desk.done[3]; last.ID != w.desk.done[0].ID || last.Kind != kind || last.Box != w.box {
+			t.Errorf("tried again as %+v", last)
+		}
+		w.open()
+		retry(false)
+		tells("later", order.OutcomeDone, 4)
+	}
+}
+
+// What was bound to another nonce, or was stopped by the end of the program, has no outcome; a clock that could not be lowered has one.
 func TestWhatWasNotDone(t *testing.T) {
 	w := newWorld(t)
 	w.desk.err = errors.New("the disk is gone")
-	failed := w.give(order.KindWipe, nil)
+	failed := w.give(order.KindClock, func(o *order.Order) { o.Nonce.ID128[0], o.Time = 1, 5 })
 	w.take(true, failed)
 	w.take(true, failed)
+	if news, err := w.book.Retry(t.Context()); news || err != nil {
+		t.Errorf("Retry = %v, %v, want nothing", news, err)
+	}
 	if done := w.book.Done(); len(done) != 1 || done[0].Outcome != order.OutcomeFailed || len(w.desk.done) != 1 {
 		t.Errorf("Done = %+v, tried %d times; want failed, once", done, len(w.desk.done))
 	}

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -57,12 +58,15 @@ type Certificate struct {
 	Everything bool                 `cbor:"11,keyasint"`           // the box's records, identity and settings go as well, right after this was signed
 	Keys       []sitekey.Generation `cbor:"12,keyasint,omitempty"` // site keys erased: this box takes none of them again
 	Order      *record.ID128        `cbor:"13,keyasint,omitempty"` // the order of central's, if By is ByOrder
+	Uncounted  bool                 `cbor:"14,keyasint,omitempty"` // Unsafe could not be counted, and is 0; by order alone
+	Unverified bool                 `cbor:"15,keyasint,omitempty"` // nobody could look whether By is a member of staff
 }
 
-// Item is one kind of thing, counted.
+// Item is one kind of thing, counted. By order alone it goes uncounted too.
 type Item struct {
-	What  string `cbor:"1,keyasint" json:"what"` // 1 to 32 of a-z, 0-9, '_' and '-'
-	Count uint64 `cbor:"2,keyasint" json:"count"`
+	What    string `cbor:"1,keyasint" json:"what"` // 1 to 32 of a-z, 0-9, '_' and '-'
+	Count   uint64 `cbor:"2,keyasint" json:"count"`
+	Unknown bool   `cbor:"3,keyasint,omitempty" json:"unknown,omitempty"` // it could not be counted; Count is 0
 }
 
 // Check returns ErrCertificate unless the certificate is whole.
@@ -75,6 +79,8 @@ func (c Certificate) Check() error {
 		return fail("site or who")
 	case (c.Order != nil) != (c.By == ByOrder):
 		return fail("an order without central, or central without an order")
+	case c.Order != nil && c.Unverified || c.Order == nil && c.Uncounted || c.Uncounted && c.Unsafe != 0:
+		return fail("what was not looked at")
 	case c.Began <= 0 || c.Ended < c.Began:
 		return fail("times")
 	case len(c.Items) == 0 || len(c.Items) > maxItems || len(c.Keys) > maxKeys:
@@ -83,6 +89,9 @@ func (c Certificate) Check() error {
 	for i, it := range c.Items {
 		if !isWord(it.What) || slices.ContainsFunc(c.Items[:i], func(o Item) bool { return o.What == it.What }) {
 			return fail("an item")
+		}
+		if it.Unknown && (it.Count != 0 || c.Order == nil) {
+			return fail("an item that was not counted")
 		}
 	}
 	return nil
@@ -136,13 +145,16 @@ type form struct {
 	Unsafe     uint64            `json:"records_not_safe"`
 	Everything bool              `json:"everything"`
 	Keys       []string          `json:"site_keys,omitempty"`
+	Uncounted  bool              `json:"records_uncounted,omitempty"`
+	Unverified bool              `json:"by_unverified,omitempty"`
 	Signed     []byte            `json:"signed"`
 }
 
 // JSON writes what msg, the certificate's signed form, says for machines.
 func (c Certificate) JSON(msg []byte) ([]byte, error) {
 	f := form{
-		c.ID, c.Box, c.Site, c.By, c.Order, at(c.Began), at(c.Ended), c.Clock, c.Items, c.Unsafe, c.Everything, nil, msg,
+		c.ID, c.Box, c.Site, c.By, c.Order, at(c.Began), at(c.Ended), c.Clock, c.Items, c.Unsafe, c.Everything, nil, c.Uncounted, c.Unverified,
+		msg,
 	}
 	for _, g := range c.Keys {
 		f.Keys = append(f.Keys, g.String())
@@ -163,22 +175,33 @@ func (c Certificate) Text(device sign.KeyID) string {
 	fmt.Fprintf(&b, "Certificate of erasure %s\n\n", c.ID)
 	line("box", "%s", c.Box)
 	line("site", "%s", c.Site)
-	if c.Order != nil {
+	switch {
+	case c.Order != nil:
 		line("ordered by", "central, order %s", c.Order)
-	} else {
+	case c.Unverified:
+		line("said by", "%s, as was said; not verified: this box had no list of staff that it could read", c.By)
+	default:
 		line("said by", "%s", c.By)
 	}
 	line("began", "%s UTC, clock %s", at(c.Began).Format("2006-01-02 15:04:05"), c.Clock)
 	line("ended", "%s UTC", at(c.Ended).Format("2006-01-02 15:04:05"))
 	b.WriteString("\nerased\n")
 	for _, it := range c.Items {
-		fmt.Fprintf(&b, "  %-20s %d\n", it.What, it.Count)
+		count := strconv.FormatUint(it.Count, 10)
+		if it.Unknown {
+			count = "could not be counted"
+		}
+		fmt.Fprintf(&b, "  %-20s %s\n", it.What, count)
 	}
 	if c.Everything {
 		b.WriteString("  and then the records, the identity and the settings of this box\n")
 	}
 	b.WriteString("\n")
-	line("not safe", "%d records were not safe at central when this began", c.Unsafe)
+	if c.Uncounted {
+		line("not safe", "the records that were not safe at central could not be counted")
+	} else {
+		line("not safe", "%d records were not safe at central when this began", c.Unsafe)
+	}
 	line("signed by", "device key %s", device)
 	b.WriteString("\nThis says what this box erased. It says nothing of copies that were made before.\n")
 	return b.String()

@@ -82,12 +82,53 @@ func TestACertificateThatContradictsItself(t *testing.T) {
 		"nothing":                  func(c *erasure.Certificate) { c.Items = nil },
 		"an item twice":            func(c *erasure.Certificate) { c.Items = append(c.Items, c.Items[0]) },
 		"an item without a name":   func(c *erasure.Certificate) { c.Items[0].What = "" },
-		"an item in odd letters":   func(c *erasure.Certificate) { c.Items[0].What = "site\nkeys" },
+		"an item not counted":      func(c *erasure.Certificate) { c.Items[0] = erasure.Item{What: "site-keys", Unknown: true} },
+		"records not counted":      func(c *erasure.Certificate) { c.Unsafe, c.Uncounted = 0, true },
+		"unknown and counted": func(c *erasure.Certificate) {
+			ordered(c)
+			c.Items[0] = erasure.Item{What: "site-keys", Count: 1, Unknown: true}
+		},
+		"uncounted and counted":  func(c *erasure.Certificate) { ordered(c); c.Unsafe, c.Uncounted = 1, true },
+		"central not verified":   func(c *erasure.Certificate) { ordered(c); c.Unverified = true },
+		"an item in odd letters": func(c *erasure.Certificate) { c.Items[0].What = "site\nkeys" },
 	} {
 		c := whole()
 		spoil(&c)
 		if _, err := c.Sign(device(t)); !errors.Is(err, erasure.ErrCertificate) {
 			t.Errorf("Sign(%s) = %v, want ErrCertificate", name, err)
+		}
+	}
+}
+
+func ordered(c *erasure.Certificate) { c.By, c.Order = erasure.ByOrder, &record.ID128{1} }
+
+// What was not looked at is said as that, to people and to machines.
+func TestWhatWasNotLookedAtIsSaid(t *testing.T) {
+	d := device(t)
+	said, order := whole(), whole()
+	said.Unverified = true
+	ordered(&order)
+	order.Items[0] = erasure.Item{What: "site-keys", Unknown: true}
+	order.Unsafe, order.Uncounted = 0, true
+	for _, try := range []struct {
+		cert           erasure.Certificate
+		text, machines string
+	}{
+		{said, "not verified", `"by_unverified": true`},
+		{order, "site-keys            could not be counted", `"unknown": true`},
+		{order, "records that were not safe at central could not be counted", `"records_uncounted": true`},
+	} {
+		msg, err := try.cert.Sign(d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := erasure.Open(testkey.Only(t, d), msg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		asJSON, err := got.JSON(msg)
+		if text := got.Text(sign.KeyID{}); err != nil || !strings.Contains(text, try.text) || !strings.Contains(string(asJSON), try.machines) {
+			t.Errorf("want %q and %s in (%v)\n%s\n%s", try.text, try.machines, err, text, asJSON)
 		}
 	}
 }

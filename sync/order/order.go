@@ -72,7 +72,7 @@ type Outcome string
 // Outcomes.
 const (
 	OutcomeDone    Outcome = "done"
-	OutcomeFailed  Outcome = "failed"  // it was tried and could not be done; the box's log says why
+	OutcomeFailed  Outcome = "failed"  // it could not be done; the box's log says why. A wipe or a lock is tried again, and may be done later
 	OutcomeUnknown Outcome = "unknown" // of a later release: nothing was done
 )
 
