@@ -28,6 +28,8 @@ const (
 	Tolerance = 2 * time.Minute
 	// Ahead is how far beyond the floor the machine's own time may be and still be believed: a year in a cupboard, and a month.
 	Ahead = 400 * 24 * time.Hour
+	// Settled is for how long central must have said the same time before anything is erased by it.
+	Settled = time.Hour
 	// keepEvery is by how much the floor rises before it is written again.
 	keepEvery = time.Hour
 	// maxStretches bounds the stretches of a boot that are remembered, the latest.
@@ -53,20 +55,24 @@ type Clock struct {
 	keptFloor Stamp
 	keptBoot  Stamp
 
-	mu      sync.Mutex  // guards what follows; held for moments only
-	at      Reading     // the last one
-	now     time.Time   // what was said then
-	floor   time.Time   // latest signed time; zero for none
-	era     uint32      // how often the floor was lowered
-	nonce   [16]byte    // for the next lowering
-	heard   bool        // central's time came in this boot, and is what this clock goes on from
-	denied  bool        // central's time is before the floor: one of the two is wrong
-	pace    time.Time   // what the machine said of its start when central was heard
-	live    time.Time   // central's last word
-	truth   time.Time   // when the machine was started, by that word
-	started []time.Time // the same, by what was said in each stretch of this boot; the last is under way
-	before  int         // stretches of this boot that are no longer remembered
-	boot    string      // names this boot, or this run where boots have no names
+	mu      sync.Mutex    // guards what follows; held for moments only
+	at      Reading       // the last one
+	now     time.Time     // what was said then
+	floor   time.Time     // latest signed time; zero for none
+	era     uint32        // how often the floor was lowered
+	nonce   [16]byte      // for the next lowering
+	heard   bool          // central's time came in this boot, and is what this clock goes on from
+	denied  bool          // central's time is before the floor: one of the two is wrong
+	pace    time.Time     // what the machine said of its start when central was heard
+	live    time.Time     // central's last word
+	truth   time.Time     // when the machine was started, by that word
+	started []time.Time   // the same, by what was said in each stretch of this boot; the last is under way
+	before  int           // stretches of this boot that are no longer remembered
+	boot    string        // names this boot, or this run where boots have no names
+	since   time.Duration // the machine's count when the stretch under way began, or this run
+	word    time.Duration // likewise, when central was heard last
+	sound   time.Time     // what Sound said last; zero before the first time
+	soundAt time.Duration // likewise, when it did
 }
 
 // New starts from the source, what was kept, and the time at which the program was built. What cannot be read, or was not written by this
@@ -83,8 +89,8 @@ func New(ctx context.Context, conf Config) *Clock {
 	if c.boot = c.at.Boot; c.boot == "" {
 		c.boot = rand.Text()
 	}
-	c.recallFloor(ctx)
-	c.resume(ctx)
+	c.since = c.at.Up
+	c.resume(c.recallFloor(ctx))
 	c.tick()
 	c.keepAll(ctx)
 	return c
@@ -95,17 +101,24 @@ func newNonce() (n [16]byte) {
 	return n
 }
 
-// recallFloor takes the floor kept, or the end of the last run if that is later.
-func (c *Clock) recallFloor(ctx context.Context) {
-	floor, end := c.load(ctx, KindFloor), c.load(ctx, KindEnd)
-	c.keptFloor, c.floor, c.era = floor, floor.Time, floor.Era
+// recallFloor takes the floor kept, or the end of the last run if that is later. What is from before the latest lowering that any of the
+// stamps knows of is void. It returns where the time stood.
+func (c *Clock) recallFloor(ctx context.Context) (boot Stamp) {
+	floor, end, boot := c.load(ctx, KindFloor), c.load(ctx, KindEnd), c.load(ctx, KindBoot)
+	c.era = max(floor.Era, end.Era, boot.Era)
+	if floor.Era < c.era {
+		c.log.WarnContext(ctx, "the floor kept is from before the clock was set back by central; it is not used")
+		floor = Stamp{}
+	}
+	c.keptFloor, c.floor = floor, floor.Time
 	switch {
 	case end.Kind == 0:
 	case end.Era < c.era:
 		c.log.WarnContext(ctx, "the time of the last shutdown is from before the clock was set back by central; it is not used")
 	case end.Time.After(c.floor):
-		c.floor, c.era = end.Time, end.Era
+		c.floor = end.Time
 	}
+	return boot
 }
 
 func (c *Clock) load(ctx context.Context, k Kind) Stamp {
@@ -118,8 +131,7 @@ func (c *Clock) load(ctx context.Context, k Kind) Stamp {
 }
 
 // resume goes on from where the time stood in this boot of the machine, if it is still the same.
-func (c *Clock) resume(ctx context.Context) {
-	s := c.load(ctx, KindBoot)
+func (c *Clock) resume(s Stamp) {
 	if s.Boot == "" || s.Boot != c.at.Boot || s.Era != c.era || len(s.Started) == 0 {
 		c.now = c.earliest()
 		return
@@ -153,7 +165,7 @@ func (c *Clock) say(t time.Time) {
 	if n := len(c.started); n > 0 && start.Sub(c.started[n-1]).Abs() <= Tolerance {
 		return
 	}
-	c.started = append(c.started, start)
+	c.started, c.since = append(c.started, start), c.at.Up
 	if more := len(c.started) - maxStretches; more > 0 {
 		c.started, c.before = c.started[more:], c.before+more
 	}
@@ -184,6 +196,33 @@ func (c *Clock) confidence() record.Confidence {
 	default:
 		return record.ConfidenceChecked
 	}
+}
+
+// Sound is a time by which something may be erased: central's, which it has said for an hour, which can follow what was signed last, and
+// which went on from one call to the next by no more than has really passed. false without one. So no single word of central's, however
+// wrong, erases anything; where central set the clock forward for good, what is erased is late by that step until the next start.
+func (c *Clock) Sound() (time.Time, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.tick()
+	if !c.worth() || c.sound.IsZero() && c.word-c.since < Settled {
+		return time.Time{}, false
+	}
+	c.sound, c.soundAt = c.held(), c.at.Up
+	return c.sound, true
+}
+
+// worth says that something may rest on the time for good: central's word alone is not enough.
+func (c *Clock) worth() bool {
+	return c.confidence() == record.ConfidenceChecked && !c.now.After(c.earliest().Add(Ahead))
+}
+
+// held is the time, but no more after what was sound than has passed since.
+func (c *Clock) held() time.Time {
+	if passed := c.sound.Add(c.at.Up - c.soundAt); !c.sound.IsZero() && passed.Before(c.now) {
+		return passed
+	}
+	return c.now
 }
 
 // Stretch names the stretch under way. No other of this box has that name, in this boot of the machine or in another.

@@ -341,3 +341,67 @@ func TestTogether(t *testing.T) {
 		t.Errorf("Now = %v %s after all that, want the time, checked", now, confidence)
 	}
 }
+
+// What is erased by the time goes by one that central has said for an hour, and that went on as time does: one wrong word erases nothing,
+// neither at the start nor later, neither decades nor days ahead.
+func TestOneWrongWordErasesNothing(t *testing.T) {
+	for _, wrong := range []time.Time{far, truth.AddDate(0, 10, 0)} {
+		m := newMachine(t, truth).start()
+		m.clock.Learn(signed)
+		at := truth
+		step := func(d time.Duration, said time.Time) {
+			m.pass(d)
+			at = at.Add(d)
+			if said.IsZero() {
+				said = at
+			}
+			m.clock.Check(said)
+		}
+		sound := func(what string, want time.Time) {
+			t.Helper()
+			if got, ok := m.clock.Sound(); ok == want.IsZero() || ok && got.Sub(want).Abs() > time.Second {
+				t.Errorf("%s: Sound() = %v, %v, want %v", what, got, ok, want)
+			}
+		}
+		step(time.Minute, wrong)
+		m.wants("central is wrong", wrong, record.ConfidenceChecked)
+		sound("the first word is wrong", time.Time{})
+		m.pass(2 * time.Hour)
+		at = at.Add(2 * time.Hour)
+		sound("and the line is cut", time.Time{})
+		step(time.Minute, time.Time{})
+		sound("the first right word", time.Time{})
+		step(clock.Settled, time.Time{})
+		sound("said for an hour", at)
+		step(time.Hour, wrong)
+		if got, ok := m.clock.Sound(); ok && got.After(at.Add(time.Second)) {
+			t.Errorf("wrong once more: Sound() = %v, want nothing after %v", got, at)
+		}
+		m.shutdown()
+		if s, err := m.disk.Load(clock.KindEnd); err != nil || s.Time.After(at.Add(time.Second)) {
+			t.Errorf("the end kept is %v, %v, want none after %v", s.Time, err, at)
+		}
+		step(time.Hour, time.Time{})
+		sound("right again", at)
+		m.wall = at.AddDate(0, 1, 0)
+		sound("the machine's time was set", time.Time{})
+	}
+}
+
+// P8: a floor from before it was lowered counts for nothing if any other stamp knows of the lowering.
+func TestP8AnOldFloorPutBackIsKnown(t *testing.T) {
+	m := newMachine(t, truth).start()
+	m.clock.Learn(far)
+	old := read(t, m.file("clock.floor"))
+	if err := m.clock.Lower(t.Context(), m.clock.Nonce(), signed); err != nil {
+		t.Fatal(err)
+	}
+	write(t, m.file("clock.floor"), old)
+	m.start()
+	m.wants("an old floor put back", truth, record.ConfidenceNone)
+	m.clock.Check(truth)
+	m.wants("central was heard", truth, record.ConfidenceChecked)
+	if !strings.Contains(m.log.String(), "the floor kept is from before") {
+		t.Error("nothing is said of the old floor")
+	}
+}

@@ -78,7 +78,8 @@ type Keep interface {
 }
 
 // Disk keeps stamps as small files in a folder, clock.floor, clock.end and clock.boot, each signed by the box's device key. What another
-// box signed, or nobody did, is refused: whoever writes to a box's disk while it is off can make it forget, not remember.
+// box signed, or nobody did, is refused: whoever writes to a box's disk while it is off can make it forget, and can put back what it had
+// signed before. A floor that was lowered since is known by the other stamps; if all are put back it counts again, and is lowered again.
 type Disk struct {
 	Dir    string
 	Box    record.BoxID

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"time"
-
-	"kazashi.example/sync/record"
 )
 
 // ErrNonce says that an order to lower the floor is not under this clock's nonce: it was carried out before, or was made for another box
@@ -47,7 +45,7 @@ func (c *Clock) Check(live time.Time) {
 	if c.denied = live.Add(Tolerance).Before(floor); c.denied {
 		c.heard = false
 	} else {
-		c.heard, c.pace, c.live, c.truth = true, c.at.start(), live, live.Add(-c.at.Up)
+		c.heard, c.pace, c.live, c.truth, c.word = true, c.at.start(), live, live.Add(-c.at.Up), c.at.Up
 		if live.After(c.now) || c.now.Sub(live) > Tolerance {
 			c.say(latest(live, floor))
 		}
@@ -71,6 +69,14 @@ func (c *Clock) Nonce() [16]byte {
 // Lower carries out an order of central, whose signature the caller has verified: the floor is to, whatever it was, and the time goes on
 // from there or from the machine's own, until central is heard again. ErrNonce, or an error of keeping it: nothing has changed then.
 func (c *Clock) Lower(ctx context.Context, nonce [16]byte, to time.Time) error {
+	if err := c.lower(ctx, nonce, to); err != nil {
+		return err
+	}
+	c.keepAll(ctx) // so that two stamps know of it
+	return nil
+}
+
+func (c *Clock) lower(ctx context.Context, nonce [16]byte, to time.Time) error {
 	c.keeping.Lock()
 	defer c.keeping.Unlock()
 	c.mu.Lock()
@@ -86,7 +92,7 @@ func (c *Clock) Lower(ctx context.Context, nonce [16]byte, to time.Time) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.floor, c.era, c.nonce = fresh.Time, fresh.Era, newNonce()
-	c.heard, c.denied, c.live = false, false, time.Time{}
+	c.heard, c.denied, c.live, c.sound = false, false, time.Time{}, time.Time{}
 	c.now = c.earliest()
 	c.tick()
 	c.log.WarnContext(ctx, "central lowered the clock's floor", slog.Time("floor", fresh.Time))
@@ -94,14 +100,13 @@ func (c *Clock) Lower(ctx context.Context, nonce [16]byte, to time.Time) error {
 }
 
 // End keeps the time at an orderly end, so that the next start is not before it. Only a checked clock is worth that, and only a time that can
-// follow what was signed last: central's word alone must not poison the floor.
+// follow what was signed last, and what Sound said: central's word alone must not poison the floor.
 func (c *Clock) End() error {
 	c.keeping.Lock()
 	defer c.keeping.Unlock()
 	c.mu.Lock()
 	c.tick()
-	s, worth := Stamp{Kind: KindEnd, Era: c.era, Time: c.now}, c.confidence() == record.ConfidenceChecked
-	worth = worth && !c.now.After(c.earliest().Add(Ahead))
+	s, worth := Stamp{Kind: KindEnd, Era: c.era, Time: c.held()}, c.worth()
 	c.mu.Unlock()
 	if !worth {
 		return nil
