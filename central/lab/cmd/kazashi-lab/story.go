@@ -17,7 +17,6 @@ var (
 	enrolled = []string{"hanako", "taro", "kenji", "maria", "jiro", "nao", "haru"}
 	byCard   = []string{"hanako", "kenji"}
 	refused  = []refusal{
-		{"goro", record.ReasonNotEnrolled}, // which is asked first; why the card cannot enrol stands in refusedEnrolment
 		{"sachiko", record.ReasonExpired},
 		{"ren", record.ReasonChainBroken},
 		{"aoi", record.ReasonNotEnrolled},
