@@ -181,7 +181,7 @@ func (s *Store) checked() time.Time {
 	return time.Time{}
 }
 
-// reviewRules takes rules out of force that the bundle in force does not vouch for, as a restart would.
+// reviewRules takes rules out of force that the bundle in force does not vouch for. Those before them do not come back in their place.
 func (s *Store) reviewRules() error {
 	if s.Rules() == (rule.Version{}) {
 		return nil
@@ -194,7 +194,8 @@ func (s *Store) reviewRules() error {
 	return nil
 }
 
-// ApplyRules verifies a signed rule set of this box's site and puts it in force. ErrOlder, or an error of package rule.
+// ApplyRules verifies a signed rule set of this box's site and puts it in force. ErrOlder, also if it is older than a set that went out of
+// force here, or an error of package rule.
 func (s *Store) ApplyRules(msg []byte) error {
 	s.applying.Lock()
 	defer s.applying.Unlock()
@@ -202,8 +203,11 @@ func (s *Store) ApplyRules(msg []byte) error {
 	if err != nil {
 		return err
 	}
-	if set.Version.Compare(s.Rules()) <= 0 {
+	if set.Version.Compare(s.Rules()) <= 0 || set.Version.Compare(s.rulesFloor()) < 0 {
 		return ErrOlder
+	}
+	if err := s.raise(set.Version); err != nil {
+		return err
 	}
 	if err := s.replace(fileRules, msg); err != nil {
 		return err

@@ -2,11 +2,11 @@
 // box stands.
 //
 // Everything is verified before it is kept and durable before it counts; nothing older replaces anything newer, by (central
-// epoch, n). Bundle and rules are files that are replaced whole, the previous one kept beside them; verdicts are rows of a
-// database of their own, so that central's news never make a tap wait. What is found damaged at the start is set aside under
-// another name and never deleted: the file before it takes its place, and what neither file holds is asked of central again.
-// Only without a place or a trust bundle the box does not start. A [Store] may be used from any goroutine. It holds no PPID,
-// on disk or off, and it never asks central itself.
+// epoch, n), also where what was newer is no longer in force. Bundle and rules are files that are replaced whole, the previous one
+// kept beside them; verdicts are rows of a database of their own, so that central's news never make a tap wait. What is found damaged at
+// the start is set aside under another name and never deleted: the file before it takes its place, and what neither file holds is asked
+// of central again. Only without a place or a trust bundle the box does not start. A [Store] may be used from any goroutine. It holds
+// no PPID, on disk or off, and it never asks central itself.
 package desired
 
 import (
@@ -55,6 +55,7 @@ const (
 	fileReverted = "trust.reverted"
 	fileTrust    = "trust.cbor"
 	fileRules    = "rules.cbor"
+	fileFloor    = "rules.floor" // the highest version of rules ever in force here
 	fileVerdicts = "desired.db"
 	maxPlace     = 4 << 10 // octets
 )
@@ -90,6 +91,7 @@ type Store struct {
 	newest   newest
 	reverted bool // trust is the bundle before newest
 	rules    rule.Set
+	floor    rule.Version // no older rules are taken, whatever became of those that were in force
 }
 
 // newest is what no later bundle may fall behind: the highest number and the last root set that were ever believed here.
@@ -125,8 +127,11 @@ func Create(dir string, place Place, bundle []byte) error {
 	if err != nil {
 		return err
 	}
-	if err := setAside(filepath.Join(dir, fileReverted)); err != nil { // what somebody went back from ends with the place
-		return err
+	// What somebody went back from ends with the place, and so do numbers that a thief of keys may have driven up.
+	for _, name := range []string{fileReverted, fileFloor} {
+		if err := setAside(filepath.Join(dir, name)); err != nil {
+			return err
+		}
 	}
 	if err := durable.WriteFile(filepath.Join(dir, fileTrust), bundle, 0o600); err != nil {
 		return err

@@ -12,6 +12,7 @@ import (
 	"kazashi.example/sync/canon"
 	"kazashi.example/sync/durable"
 	"kazashi.example/sync/rule"
+	"kazashi.example/sync/sign"
 	"kazashi.example/sync/trust"
 )
 
@@ -49,14 +50,27 @@ func (s *Store) recallTrust(ctx context.Context) error {
 	return nil
 }
 
-// recallRules obeys the kept rules, or those before them, or none: central is asked for what is missing.
+// errForgone is for rules before those that the bundle no longer vouches for: central replaced them.
+var errForgone = errors.New("rules that were replaced already")
+
+// recallRules obeys the kept rules, or those before them where they are damaged, or none: central is asked for what is missing.
 func (s *Store) recallRules(ctx context.Context) error {
+	s.recallFloor(ctx)
+	var distrusted error
 	err := s.recall(ctx, fileRules, func(b []byte) error {
 		set, err := rule.Open(s.Trust(), b, s.keptTerms())
-		if err == nil {
-			s.obey(set)
+		switch {
+		case errors.Is(err, sign.ErrUnknownKey):
+			distrusted = err
+			return err
+		case err != nil:
+			return err
+		case distrusted != nil:
+			return errForgone
 		}
-		return err
+		s.obey(set)
+		s.seen(set.Version)
+		return nil
 	})
 	var unusable *unusableError
 	switch {
@@ -64,9 +78,64 @@ func (s *Store) recallRules(ctx context.Context) error {
 		return nil
 	case errors.As(err, &unusable):
 		s.log.ErrorContext(ctx, "no usable rules here; taps are refused until central sends them", slog.Any("error", err))
-		return setAside(filepath.Join(s.dir, fileRules))
+		return s.forgo()
 	default:
 		return fmt.Errorf("reading the rules: %w", err)
+	}
+}
+
+// forgo sets the rules aside, those before them first: alone they would take their place.
+func (s *Store) forgo() error {
+	if err := setAside(filepath.Join(s.dir, fileRules+previous)); err != nil {
+		return err
+	}
+	return setAside(filepath.Join(s.dir, fileRules))
+}
+
+// recallFloor reads the floor of rules. A damaged one is reported and counts for nothing; the rules in force make another.
+func (s *Store) recallFloor(ctx context.Context) {
+	var v rule.Version
+	b, err := os.ReadFile(filepath.Join(s.dir, fileFloor))
+	if errors.Is(err, fs.ErrNotExist) {
+		return
+	}
+	if err == nil {
+		err = canon.Decode(b, &v, maxPlace)
+	}
+	if err != nil {
+		s.log.ErrorContext(ctx, "which rules were the newest here cannot be read", slog.Any("error", err))
+		return
+	}
+	s.seen(v)
+}
+
+// raise makes a version the floor of rules, before they are in force.
+func (s *Store) raise(v rule.Version) error {
+	if v.Compare(s.rulesFloor()) <= 0 {
+		return nil
+	}
+	b, err := canon.Encode(v)
+	if err != nil {
+		return err
+	}
+	if err := durable.WriteFile(filepath.Join(s.dir, fileFloor), b, 0o600); err != nil {
+		return fmt.Errorf("keeping which rules are the newest: %w", err)
+	}
+	s.seen(v)
+	return nil
+}
+
+func (s *Store) rulesFloor() rule.Version {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.floor
+}
+
+func (s *Store) seen(v rule.Version) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if v.Compare(s.floor) > 0 {
+		s.floor = v
 	}
 }
 
@@ -107,7 +176,7 @@ func (s *Store) openRules() (rule.Set, error) {
 	set, err := rule.Open(s.Trust(), b, s.keptTerms())
 	if err != nil {
 		s.log.Error("the trust bundle no longer vouches for the rules; taps are refused until central sends others", slog.Any("error", err))
-		return rule.Set{}, setAside(filepath.Join(s.dir, fileRules))
+		return rule.Set{}, s.forgo()
 	}
 	return set, nil
 }
@@ -166,7 +235,7 @@ func (s *Store) replace(name string, b []byte) error {
 
 // setAsideAll clears the way for another central.
 func setAsideAll(dir string) error {
-	for _, name := range []string{fileRules, fileRules + previous, fileReverted, fileTrust, fileTrust + previous, fileVerdicts} {
+	for _, name := range []string{fileFloor, fileRules, fileRules + previous, fileReverted, fileTrust, fileTrust + previous, fileVerdicts} {
 		if err := setAside(filepath.Join(dir, name)); err != nil {
 			return err
 		}

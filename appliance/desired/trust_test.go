@@ -246,7 +246,71 @@ func TestRulesGoWithTheirKey(t *testing.T) { // P9
 		}
 		s = again(t, s, dir)
 	}
-	must(t, s.ApplyRules(c.rules(rule.Version{CentralEpoch: 1, N: 2}, "one")))
+	if err := s.ApplyRules(c.rules(rule.Version{CentralEpoch: 1, N: 9}, "one")); !errors.Is(err, desired.ErrOlder) {
+		t.Errorf("ApplyRules(older than those that went) = %v, want ErrOlder", err)
+	}
+	must(t, s.ApplyRules(c.rules(rule.Version{CentralEpoch: 1, N: 11}, "one")))
+}
+
+// Rules that went out of force make no room for older ones, neither for those kept beside them nor for a file, at once or after a restart.
+func TestP9OlderRulesDoNotComeBack(t *testing.T) {
+	v := func(n uint64) rule.Version { return rule.Version{CentralEpoch: 1, N: n} }
+	for _, crash := range []bool{false, true} { // between the bundle and the rules' going
+		c := newCentral(t)
+		dir := c.join()
+		s := open(t, dir)
+		first, second := c.sign, newKey(t)
+		also := trust.Key{Purposes: []sign.Purpose{sign.PurposeRules}, Public: publicOf(t, crypto.Signer(second)).DER()}
+		must(t, s.ApplyTrust(c.bundle(2, func(b *trust.Bundle) { b.Keys = append(b.Keys, also) })))
+		must(t, s.ApplyRules(c.rules(v(5), "old")))
+		c.sign = second
+		must(t, s.ApplyRules(c.rules(v(9), "new")))
+		c.sign = first
+		if bundle := c.bundle(3); crash { // the second key is withdrawn
+			shut(t, s)
+			must(t, os.WriteFile(filepath.Join(dir, "trust.cbor"), bundle, 0o600))
+			s = open(t, dir)
+		} else {
+			must(t, s.ApplyTrust(bundle))
+		}
+		for _, when := range []string{"at once", "after a restart"} {
+			if got := s.Rules(); got != (rule.Version{}) {
+				t.Errorf("crash %v, %s: rules %v in force, want none", crash, when, got)
+			}
+			for _, n := range []uint64{4, 5, 8} {
+				if err := s.ApplyRules(c.rules(v(n), "old")); !errors.Is(err, desired.ErrOlder) {
+					t.Errorf("crash %v, %s: ApplyRules(%d) = %v, want ErrOlder", crash, when, n, err)
+				}
+			}
+			s = again(t, s, dir)
+		}
+		for _, name := range []string{"rules.cbor", "rules.cbor.previous"} {
+			if got := aside(t, dir, name); len(got) != 1 {
+				t.Errorf("crash %v: %s set aside %d times, want once", crash, name, len(got))
+			}
+		}
+		must(t, s.ApplyRules(c.rules(v(9), "anew")))
+	}
+}
+
+// A damaged floor stops no box, and the rules in force are one.
+func TestADamagedFloorOfRules(t *testing.T) {
+	c := newCentral(t)
+	dir := c.join()
+	s := open(t, dir)
+	must(t, s.ApplyRules(c.rules(rule.Version{CentralEpoch: 1, N: 5}, "one")))
+	shut(t, s)
+	cutTo(1)(t, filepath.Join(dir, "rules.floor"))
+	s = open(t, dir)
+	c.sign = newKey(t)
+	must(t, s.ApplyTrust(c.bundle(2)))
+	if err := s.ApplyRules(c.rules(rule.Version{CentralEpoch: 1, N: 4}, "one")); !errors.Is(err, desired.ErrOlder) {
+		t.Errorf("ApplyRules(4 after 5) = %v, want ErrOlder", err)
+	}
+	shut(t, s)
+	must(t, desired.Create(dir, c.place(), c.bundle(2))) // joining again begins anew
+	s = open(t, dir)
+	must(t, s.ApplyRules(c.rules(rule.Version{CentralEpoch: 1, N: 1}, "one")))
 }
 
 func TestRulesStayWithTheirKey(t *testing.T) { // two C-sign keys are valid at a time (design §4)
