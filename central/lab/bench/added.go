@@ -184,6 +184,9 @@ func (r *boxRun) measureBoxMemory(ctx context.Context) (err error) {
 	if err := until(ctx, settleWithin, func(ctx context.Context) error { return allSent(ctx, client) }); err != nil {
 		return err
 	}
+	if err := allServed(ctx, client); err != nil {
+		return err
+	}
 	m, err := residentMiB(ctx, box.Pid(), "RssAnon", "RssFile")
 	if err != nil {
 		return err
@@ -212,6 +215,20 @@ func allSent(ctx context.Context, client *localapi.Client) error {
 		err = fmt.Errorf("%w: %d records are left", errNotYet, s.Waiting.Records)
 	}
 	return err
+}
+
+// allServed makes sure that the taps were those of people in order.
+func allServed(ctx context.Context, client *localapi.Client) error {
+	taps, err := client.Taps(ctx, boxMembers)
+	if err != nil {
+		return err
+	}
+	for _, t := range taps {
+		if t.First.Verdict != record.VerdictAccepted {
+			return fmt.Errorf("%w: %s %s", errNotAccepted, t.First.Verdict, t.First.Reason)
+		}
+	}
+	return nil
 }
 
 // stock makes the site's first key on a box that does not run, and puts a roster under that key into its folder.
