@@ -44,6 +44,20 @@ func Secret(c *cobra.Command, prompt string) ([]byte, error) {
 	return whole(b)
 }
 
+// Line asks for a line that is no secret and yet nobody's to read in the list of processes, such as a name: on a terminal with echo, otherwise
+// the next line of standard input. Errors as of Secret.
+func Line(c *cobra.Command, prompt string) (string, error) {
+	if f, ok := c.InOrStdin().(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		fmt.Fprint(c.ErrOrStderr(), prompt+": ")
+	}
+	b, err := nextLine(c.InOrStdin())
+	if err != nil {
+		return "", fmt.Errorf("reading standard input: %w", err)
+	}
+	b, err = whole(b)
+	return string(b), err
+}
+
 // NewSecret is Secret for something new: on a terminal it is asked for twice. ErrSecretTwice, otherwise as Secret.
 func NewSecret(c *cobra.Command, prompt, again string) ([]byte, error) {
 	first, err := Secret(c, prompt)

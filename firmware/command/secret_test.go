@@ -50,3 +50,17 @@ func TestNewSecretAsksOnceWithoutATerminal(t *testing.T) {
 		t.Errorf("NewSecret = %q, %v, want it at once", got, err)
 	}
 }
+
+func TestLineTakesOneLine(t *testing.T) {
+	cmd := &cobra.Command{}
+	in := strings.NewReader("Kakashi Taro\nhimawari\n")
+	cmd.SetIn(in)
+	name, err := command.Line(cmd, "name")
+	code, err2 := command.NewSecret(cmd, "code", "again")
+	if name != "Kakashi Taro" || string(code) != "himawari" || err != nil || err2 != nil {
+		t.Errorf("Line, NewSecret = %q, %v, %q, %v, want a line each", name, err, code, err2)
+	}
+	if _, err := command.Line(cmd, "name"); !errors.Is(err, command.ErrNoSecret) {
+		t.Errorf("Line of nothing = %v, want ErrNoSecret", err)
+	}
+}

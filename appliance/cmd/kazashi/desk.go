@@ -37,7 +37,7 @@ func newStaff(s *settings) *cobra.Command {
 		Long: `staff keeps who may sign in at this site's desks by a code of their own, also while there is no line. The id stands in the
 sealed record of every tap that happens while they are signed in; the name is shown on the pages. All of it is sealed under the
 site's keys, so the box must be unlocked.`,
-		Example: `  kazashi staff add s-01 --name "Kakashi Taro"      asks for the code, without showing it
+		Example: `  kazashi staff add s-01      asks for name and code
   kazashi staff list
   kazashi staff remove s-01`,
 	}
@@ -75,16 +75,20 @@ func newStaffList(s *settings) *cobra.Command {
 }
 
 func newStaffAdd(s *settings) *cobra.Command {
-	var name string
-	c := &cobra.Command{
+	return &cobra.Command{
 		Use:   "add ID",
 		Short: "Enter somebody, or give them another name or code",
-		Long: `add asks for the code by which they will sign in, 6 to 64 characters, twice and without showing it; where standard input is
-no terminal its next line is the code. A code that somebody else has is refused.`,
-		Example: `  kazashi staff add s-01 --name "Kakashi Taro"
-  kazashi staff add s-01 --name "Kakashi Taro" <code.txt`,
+		Long: `add asks for the name, as the pages show it, and for the code by which they will sign in, 6 to 64 characters, twice and without
+showing it; where standard input is no terminal its next two lines are name and code. Neither is an argument, which every user of the
+machine can read. A code that somebody else has is refused.`,
+		Example: `  kazashi staff add s-01
+  kazashi staff add s-01 <name-and-code.txt`,
 		Args: cobra.ExactArgs(1),
 		RunE: asking(s, func(c *cobra.Command, client *localapi.Client, args []string) error {
+			name, err := command.Line(c, "name")
+			if err != nil {
+				return err
+			}
 			code, err := newCode(c)
 			if err != nil {
 				return err
@@ -93,8 +97,6 @@ no terminal its next line is the code. A code that somebody else has is refused.
 			return client.SetStaff(c.Context(), localapi.NewStaff{ID: args[0], Name: name, Code: code})
 		}),
 	}
-	c.Flags().StringVar(&name, "name", "", "as the pages show it")
-	return c
 }
 
 func newCode(c *cobra.Command) (localapi.Secret, error) {
