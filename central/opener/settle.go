@@ -110,11 +110,27 @@ func (o *Opener) apply(tx store.Tx, e store.Epoch, v store.Envelope, f finding) 
 			return n, err
 		}
 	}
+	if err := mark(tx, e, f); err != nil {
+		return n, err
+	}
 	_, err = tx.AddVerdict(e.Box, wire.Verdict{
 		Epoch: v.ID.Epoch, Seq: v.ID.Seq, Tap: f.tap, Verdict: f.decision.Verdict, Reason: f.decision.Reason, Answer: f.answer,
 		Source: f.source, Settled: now.UnixMilli(),
 	})
 	return n, err
+}
+
+// mark has the roster tell of a record that its box keeps until then, whether or not the roster says anything else of anybody: an enrolment, a
+// link or an unlink that came after a later one changes nothing.
+func mark(tx store.Tx, e store.Epoch, f finding) error {
+	if f.record.Enrolment == nil && f.record.Link == nil {
+		return nil
+	}
+	box, err := tx.Box(e.Box)
+	if err != nil {
+		return err
+	}
+	return tx.MarkRoster(box.Site)
 }
 
 // rival keeps a second genuine record under a number that was applied: the box sealed twice under one number, which only a

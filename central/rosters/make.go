@@ -1,6 +1,7 @@
 package rosters
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -38,6 +39,7 @@ type job struct {
 	parts   []roster.Part // to go on from; none: everything is made anew
 
 	ring    sitekey.Ring
+	through []roster.Through // as of the transaction that the people are of
 	damaged int
 }
 
@@ -45,8 +47,13 @@ type job struct {
 func (j *job) do(ctx context.Context) (roster.Head, error) {
 	head := roster.Head{Version: j.version, Site: j.site, Made: j.Now().Unix()}
 	people := 0
-	err := j.Store.View(ctx, func(tx store.Tx) (err error) { people, err = tx.CountEnrolmentsAt(j.site); return err })
-	if err != nil || people == 0 && len(j.parts) == 0 {
+	err := j.Store.View(ctx, func(tx store.Tx) (err error) {
+		if people, err = tx.CountEnrolmentsAt(j.site); err != nil {
+			return err
+		}
+		return j.mark(tx)
+	})
+	if head.Through = j.through; err != nil || people == 0 && len(j.parts) == 0 {
 		return head, err // nobody: there need not be a key
 	}
 	head.People = uint32(min(people, roster.MaxPeople)) //nolint:gosec // a count
@@ -57,6 +64,7 @@ func (j *job) do(ctx context.Context) (roster.Head, error) {
 	if err != nil {
 		return head, err
 	}
+	head.Through = j.through
 	if head.Parts, err = j.merge(part); err != nil {
 		return head, err
 	}
@@ -96,6 +104,9 @@ func (j *job) keys(ctx context.Context) error {
 // changes writes a segment of what changed, or of everybody; of no people nothing is written, and the part is zero.
 func (j *job) changes(ctx context.Context) (p roster.Part, err error) {
 	err = j.Store.View(ctx, func(tx store.Tx) error {
+		if err := j.mark(tx); err != nil {
+			return err
+		}
 		terms := person.Terms{PPID: j.PPID, Safe: j.safe, Services: func(v record.VerifierID) []person.Service { return j.Policy.Services(j.site, v) }}
 		p, err = j.write(func(w *segment.Writer) error {
 			if len(j.parts) == 0 {
@@ -106,6 +117,25 @@ func (j *job) changes(ctx context.Context) (p roster.Part, err error) {
 		return err
 	})
 	return p, err
+}
+
+// mark notes up to which verdict of each of the site's boxes this state of the database tells.
+func (j *job) mark(tx store.Tx) error {
+	boxes, err := tx.BoxesAt(j.site)
+	if err != nil {
+		return err
+	}
+	boxes = boxes[max(0, len(boxes)-roster.MaxBoxes):] // the newest; fewer than that are in service
+	slices.SortFunc(boxes, func(a, b record.BoxID) int { return bytes.Compare(a.ID128[:], b.ID128[:]) })
+	j.through = make([]roster.Through, len(boxes))
+	for i, b := range boxes {
+		n, err := tx.LastVerdict(b)
+		if err != nil {
+			return err
+		}
+		j.through[i] = roster.Through{Box: b, Verdicts: rule.Version{CentralEpoch: j.version.CentralEpoch, N: n}}
+	}
+	return nil
 }
 
 // everybody adds all who are enrolled at the site. store.ErrDamaged if nothing at all can be read, so that a lost key does not empty a

@@ -39,6 +39,7 @@ import (
 const (
 	lookEvery = time.Minute            // when nobody rings
 	restFor   = 200 * time.Millisecond // between two looks, so that a backlog makes no roster for each of its records
+	markEvery = 3 * time.Second        // between two rosters of a site that say the same of everybody, and tell of other verdicts
 )
 
 // Policy says what sites serve.
@@ -81,6 +82,7 @@ type Config struct {
 type Maker struct {
 	Config
 	making sync.Mutex // lets one at a time make
+	soon   bool       // a site is to be told of verdicts, and was just told of others; guarded by making
 
 	mu    sync.Mutex // guards sites
 	sites map[record.SiteID][]made
@@ -179,10 +181,20 @@ func (m *Maker) Run(ctx context.Context) error {
 		if err := wait(ctx, restFor, nil); err != nil {
 			return err
 		}
-		if err := wait(ctx, lookEvery, bell); err != nil {
+		if err := wait(ctx, m.pause(), bell); err != nil {
 			return err
 		}
 	}
+}
+
+// pause is how long nothing is due.
+func (m *Maker) pause() time.Duration {
+	m.making.Lock()
+	defer m.making.Unlock()
+	if m.soon {
+		return markEvery
+	}
+	return lookEvery
 }
 
 func wait(ctx context.Context, d time.Duration, bell <-chan struct{}) error {
@@ -197,8 +209,9 @@ func wait(ctx context.Context, d time.Duration, bell <-chan struct{}) error {
 	return ctx.Err()
 }
 
-// Make makes the rosters that are not as the database says, and rings for the boxes of their sites. A site whose roster cannot be made keeps
-// none of the others from being made.
+// Make makes the rosters that are not as the database says, and rings for the boxes of their sites. One that says the same of everybody, and
+// is only to tell of more verdicts, is made by a later call if the one before is a few seconds old. A site whose roster cannot be made keeps none
+// of the others from being made.
 func (m *Maker) Make(ctx context.Context) error {
 	m.making.Lock()
 	defer m.making.Unlock()
@@ -218,6 +231,7 @@ func (m *Maker) Make(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("looking which rosters changed: %w", err)
 	}
+	m.soon = false
 	var errs []error
 	for _, s := range states {
 		if err := m.one(ctx, s, epoch, safe.Subject); err != nil {
@@ -232,12 +246,16 @@ func (m *Maker) one(ctx context.Context, s store.RosterState, epoch uint64, safe
 	last, ok := m.newest(s.Site)
 	whole := !ok || last.head.Version.CentralEpoch != epoch || last.head.Version.N <= s.Made || s.Whole > s.Made || !m.complete(last.head)
 	if !whole && safe > s.Safe {
-		if s.Number, err = m.safer(ctx, s, safe); err != nil {
+		if s, err = m.safer(ctx, s, safe); err != nil {
 			return err
 		}
 	}
 	v := rule.Version{CentralEpoch: epoch, N: s.Number + 1}
 	if !whole && last.head.Version == v {
+		return nil
+	}
+	if age := m.Now().Sub(last.head.At()); !whole && !s.People && age >= 0 && age < markEvery {
+		m.soon = true
 		return nil
 	}
 	j := job{Maker: m, site: s.Site, version: v, safe: safe, after: s.Made}
@@ -268,21 +286,21 @@ func damaged(err error) bool {
 		errors.Is(err, segment.ErrOpen)
 }
 
-// safer counts changes for those whose pseudonyms may leave central since the roster was made last, and returns the site's number.
-func (m *Maker) safer(ctx context.Context, s store.RosterState, safe int64) (n uint64, err error) {
-	err = m.Store.Update(ctx, func(tx store.Tx) error {
+// safer counts changes for those whose pseudonyms may leave central since the roster was made last, and returns how far the site's roster is made then.
+func (m *Maker) safer(ctx context.Context, s store.RosterState, safe int64) (store.RosterState, error) {
+	err := m.Store.Update(ctx, func(tx store.Tx) error {
 		if err := tx.ChangeRosterSafe(s.Site, s.Safe, safe); err != nil {
 			return err
 		}
 		states, err := tx.RosterStates()
 		for _, now := range states {
 			if now.Site == s.Site {
-				n = now.Number
+				s = now
 			}
 		}
 		return err
 	})
-	return n, err
+	return s, err
 }
 
 // complete reports whether every segment of a head is here, in its size.

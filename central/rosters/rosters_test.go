@@ -229,6 +229,50 @@ func TestRenewedAndSuperseded(t *testing.T) {
 	}
 }
 
+// A head tells up to which verdict of each box it was made, in the state in which its people are. What changes nobody makes a head too, of the
+// same segments, and not for each.
+func TestAHeadTellsUpToWhichVerdict(t *testing.T) {
+	w := newTown(t)
+	other := w.c.Box().Row(t)
+	w.enrol(0, 3)
+	verdicts := func(n int) {
+		w.update(func(tx store.Tx) error {
+			for range n {
+				_, err := tx.AddVerdict(w.box.ID, wire.Verdict{Verdict: record.VerdictAccepted, Tap: record.NewTapID()})
+				w.c.Check(err)
+			}
+			return tx.MarkRoster(w.box.Site)
+		})
+	}
+	tells := func(what string, h roster.Head, box record.BoxID, n uint64) {
+		t.Helper()
+		v := rule.Version{CentralEpoch: h.Version.CentralEpoch, N: n}
+		next := rule.Version{CentralEpoch: v.CentralEpoch, N: n + 1}
+		if !h.TellsOf(box, v) || h.TellsOf(box, next) || h.TellsOf(box, rule.Version{CentralEpoch: v.CentralEpoch + 1, N: n}) {
+			t.Errorf("%s: tells of %v, want up to %d", what, h.Through, n)
+		}
+	}
+	verdicts(2)
+	first, _ := w.make()
+	tells("made", first, w.box.ID, 2)
+	tells("made", first, other.ID, 0)
+	verdicts(1)
+	again, _ := w.make()
+	if again.Version != first.Version {
+		t.Error("a head was made at once although nothing else is said of anybody")
+	}
+	w.c.World.Pass(3 * time.Second)
+	again, people := w.make()
+	tells("later", again, w.box.ID, 3)
+	if again.Version.Compare(first.Version) <= 0 || len(again.Parts) != 1 || again.Parts[0].Root != first.Parts[0].Root || len(people) != 3 {
+		t.Errorf("later: version %v after %v, %d segments, %d people", again.Version, first.Version, len(again.Parts), len(people))
+	}
+	verdicts(1)
+	w.enrol(3, 4)
+	head, _ := w.make()
+	tells("with somebody new", head, w.box.ID, 4)
+}
+
 // A pseudonym leaves central only once its row is in a backup.
 func TestAPseudonymWaitsForABackup(t *testing.T) {
 	w := newTown(t)

@@ -250,6 +250,7 @@ type RosterState struct {
 	Made   uint64 // up to where it was made
 	Whole  uint64 // all changed at this number; 0: never
 	Safe   int64  // newest pseudonym that it was made with
+	People bool   // of somebody it says something else since it was made
 }
 
 // ServiceNumber is a person's number at a service, or that there is none any more.

@@ -251,6 +251,8 @@ type Rosters interface {
 	RosterStates() ([]RosterState, error)
 	// ChangeRoster counts a change of what a site's roster says of an enrolment.
 	ChangeRoster(site record.SiteID, enrolled record.TapID) error
+	// MarkRoster counts that a site's roster is to tell of one more verdict, though it says nothing else of anybody.
+	MarkRoster(site record.SiteID) error
 	// RaiseRosters counts a change of all that every roster says, unless this was said under the same rules before.
 	RaiseRosters(rules rule.Version) error
 	// RosterChanges lists the enrolments that changed after a number.

@@ -10,17 +10,22 @@ import (
 )
 
 func scanRoster(s scanner) (r store.RosterState, err error) {
-	err = s.Scan(&r.Site, &r.Number, &r.Made, &r.Whole, &r.Safe)
+	err = s.Scan(&r.Site, &r.Number, &r.Made, &r.Whole, &r.Safe, &r.People)
 	return r, err
 }
 
 func (t *tx) RosterStates() ([]store.RosterState, error) {
-	return each(t, scanRoster, `SELECT s.site, coalesce(r.n, 0), coalesce(r.made, 0), coalesce(r.whole, 0), coalesce(r.safe, 0)
+	return each(t, scanRoster, `SELECT s.site, coalesce(r.n, 0), coalesce(r.made, 0), coalesce(r.whole, 0), coalesce(r.safe, 0),
+			EXISTS (SELECT 1 FROM roster_changes c WHERE c.site = s.site AND c.n > coalesce(r.made, 0))
 		FROM (SELECT site FROM boxes UNION SELECT site FROM rosters) s LEFT JOIN rosters r ON r.site = s.site ORDER BY s.site`)
 }
 
+func (t *tx) MarkRoster(site record.SiteID) error {
+	return t.exec("INSERT INTO rosters (site, n) VALUES (?, 1) ON CONFLICT (site) DO UPDATE SET n = n + 1", string(site))
+}
+
 func (t *tx) ChangeRoster(site record.SiteID, enrolled record.TapID) error {
-	if err := t.exec("INSERT INTO rosters (site, n) VALUES (?, 1) ON CONFLICT (site) DO UPDATE SET n = n + 1", string(site)); err != nil {
+	if err := t.MarkRoster(site); err != nil {
 		return err
 	}
 	return t.exec(`INSERT INTO roster_changes (site, tap, n) SELECT site, ?2, n FROM rosters WHERE site = ?1
