@@ -2,6 +2,7 @@ package vault
 
 import (
 	"kazashi.example/appliance/vault/tpm"
+	"kazashi.example/sync/rule"
 	"kazashi.example/sync/sign"
 	"kazashi.example/sync/sitekey"
 )
@@ -11,6 +12,7 @@ type Lying struct {
 	Keys, Made []sitekey.Wrapped
 	TPM        *tpm.Blob
 	Sealed     []byte
+	Open       bool // beside what opens them: the lock's secret, or the TPM alone
 }
 
 // ReadLying decodes the file as its box does.
@@ -19,7 +21,7 @@ func ReadLying(keys sign.Keys, b []byte) (Lying, error) {
 	if err != nil || f.Lock == nil {
 		return Lying{}, err
 	}
-	return Lying{f.Keys, f.Made, f.Lock.TPM, f.Lock.Sealed}, nil
+	return Lying{f.Keys, f.Made, f.Lock.TPM, f.Lock.Sealed, f.Lock.Way != rule.UnlockCode}, nil
 }
 
 // Rewrite decodes and encodes the file again; for fuzzing.

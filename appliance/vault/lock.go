@@ -20,10 +20,11 @@ import (
 )
 
 // Bounds of a code, in octets. Without a TPM whoever has a copy of the disk can try codes on a machine of his own, as fast as Argon2id
-// lets him, and nothing counts: hence the greater least length. It slows him down, it does not stop him.
+// lets him, and nothing counts: hence the greater least length. It slows him down, it does not stop him. The same holds for who knows how to
+// reset the count of a TPM.
 const (
 	MinCode        = 6
-	MinCodeFile    = 12
+	MinCodeFile    = 12 // where no TPM counts, or its count can be reset
 	MaxCode        = 128
 	lockLen        = 32 // octets of the lock's secret, of the TPM's share and of each key below
 	saltLen        = 16
@@ -33,10 +34,10 @@ const (
 )
 
 // ErrForm says that a new code is too short or too long.
-var ErrForm = fmt.Errorf("a code is %d to %d octets, without a TPM at least %d", MinCode, MaxCode, MinCodeFile)
+var ErrForm = fmt.Errorf("a code is %d to %d octets, without a TPM of the box's own at least %d", MinCode, MaxCode, MinCodeFile)
 
-// argon is what a code is stretched with (RFC 9106 §4). With a TPM it protects against one that gave its secret away; without one it is
-// all there is: the second recommended choice.
+// argon is what a code is stretched with (RFC 9106 §4). With a TPM it protects against one that gave its secret away; without one that
+// counts it is all there is: the second recommended choice.
 type argon struct {
 	Time    uint32 `cbor:"1,keyasint"`
 	Memory  uint32 `cbor:"2,keyasint"` // KiB
@@ -110,7 +111,7 @@ func (s *Site) newLock(way rule.Unlock, code []byte) (*lockForm, error) {
 	switch way {
 	case rule.UnlockTPM:
 		var b tpm.Blob
-		if b, err = s.Identity.tpm.Seal(secret, nil); err == nil {
+		if b, err = s.Identity.chip().Seal(secret, nil); err == nil {
 			l.TPM = &b
 		}
 	case rule.UnlockFile:
@@ -124,15 +125,16 @@ func (s *Site) newLock(way rule.Unlock, code []byte) (*lockForm, error) {
 func (s *Site) closeByCode(l *lockForm, secret, code []byte) error {
 	l.Salt, l.Argon = make([]byte, saltLen), &argonFile
 	_, _ = rand.Read(l.Salt) // crypto/rand.Read never fails (Go 1.24)
-	if s.Identity.tpm != nil {
+	if s.Identity.counts() {
 		l.Argon = &argonTPM
 	}
+	chip := s.Identity.chip()
 	value, share := l.Argon.stretch(code, l.Salt)
 	defer clear(value)
-	if s.Identity.tpm != nil {
+	if chip != nil {
 		own := make([]byte, lockLen)
 		_, _ = rand.Read(own)
-		b, err := s.Identity.tpm.Seal(own, value)
+		b, err := chip.Seal(own, value)
 		if err != nil {
 			return err
 		}
@@ -193,7 +195,7 @@ func (s *Site) openLock(l *lockForm, code []byte) (seal.PrivateKey, error) {
 var errWrong = errors.New("the code opens nothing")
 
 func (s *Site) lockSecret(l *lockForm, code []byte) ([]byte, error) {
-	chip := s.Identity.tpm
+	chip := s.Identity.chip()
 	if l.TPM != nil && chip == nil {
 		return nil, tpm.ErrGone
 	}
@@ -231,7 +233,7 @@ func (s *Site) lockSecret(l *lockForm, code []byte) ([]byte, error) {
 // checkNew returns ErrForm unless a new code is long enough for what guards it.
 func (s *Site) checkNew(code []byte) error {
 	least := MinCode
-	if s.Identity.tpm == nil {
+	if !s.Identity.counts() {
 		least = MinCodeFile
 	}
 	if len(code) < least || len(code) > MaxCode {

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 
 	"kazashi.example/sync/record"
+	"kazashi.example/sync/rule"
 	"kazashi.example/sync/sitekey"
 )
 
@@ -42,11 +43,13 @@ func (s *Site) Answer(ctx context.Context, request []byte) ([]byte, record.BoxID
 	if err != nil {
 		return nil, q.Box, fmt.Errorf("answering a peer: %w", err)
 	}
-	keys, err := sitekey.WrapAll(key, s.Site, r)
+	old := r.Generations()[:max(0, r.Len()-sitekey.MaxGenerations)]
+	keys, err := sitekey.WrapAll(key, s.Site, r.Without(old...))
 	if err != nil {
 		return nil, q.Box, fmt.Errorf("answering a peer: %w", err)
 	}
-	msg, err := sitekey.Answer{Site: s.Site, To: q.Box, Nonce: q.Nonce, From: s.Identity.Box, Keys: keys}.Sign(s.Identity.Device)
+	a := sitekey.Answer{Site: s.Site, To: q.Box, Nonce: q.Nonce, From: s.Identity.Box, Keys: keys, Grant: s.since()}
+	msg, err := a.Sign(s.Identity.Device)
 	if err != nil {
 		return nil, q.Box, fmt.Errorf("answering a peer: %w", err)
 	}
@@ -54,8 +57,17 @@ func (s *Site) Answer(ctx context.Context, request []byte) ([]byte, record.BoxID
 	return msg, q.Box, nil
 }
 
-// Receive opens the keys by the answer to the request made last, which it uses up. They are stored as those of a grant are. ErrRequest,
-// ErrElsewhere, ErrWiped, ErrSwap, or an error of packages sitekey and sign.
+// since is the grant by which it is known here which key is current.
+func (s *Site) since() rule.Version {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.file.Since
+}
+
+// Receive opens the keys by the answer to the request made last, which it uses up. They are stored as those of a grant are. A peer adds
+// keys; which one is current it changes only if it took a newer grant than this box knows of, and if it lacks the one that is current here
+// nothing is taken: whoever holds the older keys, a stolen box perhaps, is not to read what is sealed from now on. ErrRequest, ErrElsewhere,
+// ErrBehind, ErrHeld while central's lock holds, ErrWiped, ErrSwap, or an error of packages sitekey and sign.
 func (s *Site) Receive(ctx context.Context, answer []byte) error {
 	a, err := sitekey.OpenAnswer(s.Members(), answer)
 	if err != nil {
@@ -64,8 +76,12 @@ func (s *Site) Receive(ctx context.Context, answer []byte) error {
 	if a.Site != s.Site || a.To != s.Identity.Box {
 		return ErrElsewhere
 	}
+	needed := s.needed(ctx)
 	s.working.Lock()
 	defer s.working.Unlock()
+	if s.held() == HeldByOrder {
+		return ErrHeld
+	}
 	if err := s.fit(); err != nil {
 		return err
 	}
@@ -79,7 +95,7 @@ func (s *Site) Receive(ctx context.Context, answer []byte) error {
 	if err != nil {
 		return fmt.Errorf("taking a peer's answer: %w", err)
 	}
-	if err := s.takeRing(ctx, r, ByPeer, nil); err != nil {
+	if err := s.takeRing(ctx, given{r, ByPeer, a.Grant, nil}, needed); err != nil {
 		return fmt.Errorf("taking a peer's answer: %w", err)
 	}
 	s.mu.Lock()

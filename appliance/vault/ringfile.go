@@ -23,6 +23,7 @@ const (
 	fileDamaged = "site-ring.damaged"
 	maxRing     = 512 << 10 // octets
 	maxWiped    = 1024      // generations that never come back
+	maxMade     = 64        // generations that wait for central
 )
 
 // ErrRing says that the file of site keys is damaged, or was not written by this box.
@@ -40,11 +41,15 @@ type ringFile struct {
 	Grant   rule.Version         `cbor:"7,keyasint"`           // the newest taken
 	Members []sitekey.Member     `cbor:"8,keyasint,omitempty"` // as the grant names them
 	Wiped   []sitekey.Generation `cbor:"9,keyasint,omitempty"` // erased here: they never come back
+	Hold    Hold                 `cbor:"10,keyasint,omitempty"`
+	Named   []sitekey.Generation `cbor:"11,keyasint,omitempty"` // the keys of the newest grant taken, whether they lie here or not
+	Current *sitekey.Generation  `cbor:"12,keyasint,omitempty"` // which one central made current, as far as is known here; nil if that is not known
+	Since   rule.Version         `cbor:"13,keyasint"`           // the grant by which that is known: taken here or by a peer
 }
 
 func (f *ringFile) check() error {
-	if f.Version != 1 || record.CheckName(f.Site) != nil || f.Box.IsZero() || len(f.Keys) > sitekey.MaxGenerations ||
-		len(f.Made) > sitekey.MaxGenerations || len(f.Members) > sitekey.MaxMembers || len(f.Wiped) > maxWiped {
+	if f.Version != 1 || record.CheckName(f.Site) != nil || f.Box.IsZero() || len(f.Keys) > sitekey.MaxRing || len(f.Made) > maxMade ||
+		len(f.Members) > sitekey.MaxMembers || len(f.Wiped) > maxWiped || len(f.Named) > sitekey.MaxGenerations || !f.Hold.known() {
 		return ErrRing
 	}
 	if (f.Lock == nil) != (len(f.Keys) == 0) {
@@ -91,24 +96,25 @@ func decodeRing(keys sign.Keys, b []byte) (*ringFile, error) {
 }
 
 func (f *ringFile) encode(device crypto.Signer) ([]byte, error) {
-	f.Version = 1
-	if err := f.check(); err != nil {
+	out := *f // the file in force is never changed in place
+	out.Version = 1
+	if err := out.check(); err != nil {
 		return nil, err
 	}
-	b, err := canon.Encode(f)
+	b, err := canon.Encode(&out)
 	if err != nil {
 		return nil, err
 	}
 	return sign.Sign(device, sign.PurposeRing, b)
 }
 
-// readRing reads the file of a box; nil if there is none. One that cannot be used is set aside under another name, and the box begins
+// readRing reads the file of a box; an empty one if there is none. One that cannot be used is set aside under another name, and the box begins
 // without site keys: central or a peer gives them again. Only a disk that does not answer is an error.
 func readRing(dir string, id *Identity, site record.SiteID) (f *ringFile, damaged, err error) {
-	path := filepath.Join(dir, fileRing)
-	b, err := os.ReadFile(path)
+	none := &ringFile{Site: site, Box: id.Box}
+	b, err := os.ReadFile(filepath.Join(dir, fileRing))
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil, nil
+		return none, nil, nil
 	}
 	if err != nil {
 		return nil, nil, err
@@ -127,7 +133,7 @@ func readRing(dir string, id *Identity, site record.SiteID) (f *ringFile, damage
 	if aside := setAside(dir); aside != nil {
 		return nil, nil, errors.Join(err, aside)
 	}
-	return nil, err, nil
+	return none, err, nil
 }
 
 // setAside keeps at most one damaged file: each is of no use without its lock, and the newest is the likeliest to be asked for.
@@ -170,22 +176,54 @@ func (f *ringFile) with(r sitekey.Ring) (*ringFile, error) {
 		}
 		next.Keys = append(next.Keys, w)
 	}
-	if len(next.Keys) > sitekey.MaxGenerations {
+	if len(next.Keys) > sitekey.MaxRing {
 		return nil, sitekey.ErrFull
 	}
 	return &next, nil
 }
 
+// without is the file without some of its keys.
+func (f *ringFile) without(gone []sitekey.Generation) *ringFile {
+	next := *f
+	next.Keys = slices.DeleteFunc(slices.Clone(f.Keys), func(w sitekey.Wrapped) bool { return slices.Contains(gone, w.Generation) })
+	return &next
+}
+
+// madeLast is the file with what was made here, and not named yet, after everything else: the last of it is current once it is open.
+func (f *ringFile) madeLast() *ringFile {
+	next := *f
+	next.Keys = slices.DeleteFunc(slices.Clone(f.Keys), func(w sitekey.Wrapped) bool { return indexOf(f.Made, w.Generation) >= 0 })
+	for _, m := range f.Made {
+		if i := indexOf(f.Keys, m.Generation); i >= 0 {
+			next.Keys = append(next.Keys, f.Keys[i])
+		}
+	}
+	return &next
+}
+
+// blank is the file without keys; it keeps what must not be forgotten.
+func (f *ringFile) blank() *ringFile {
+	next := *f
+	next.Lock, next.Keys = nil, nil
+	return &next
+}
+
 // relocked is the file with the keys of r alone, closed to a new lock.
 func (f *ringFile) relocked(l *lockForm, r sitekey.Ring) (*ringFile, error) {
-	next := *f
-	next.Lock, next.Keys = l, nil
+	next := f.blank()
+	next.Lock = l
 	return next.with(r)
+}
+
+// replaceable reports whether central gives every key of the file again, so that they need not lie here.
+func (f *ringFile) replaceable() bool {
+	unnamed := func(w sitekey.Wrapped) bool { return !slices.Contains(f.Named, w.Generation) }
+	return len(f.Made) == 0 && !slices.ContainsFunc(f.Keys, unnamed)
 }
 
 // by says what opens the file.
 func (f *ringFile) by() By {
-	if f == nil || f.Lock == nil {
+	if f.Lock == nil {
 		return ""
 	}
 	return ways[f.Lock.Way]

@@ -58,11 +58,16 @@ var (
 	ErrElsewhere = errors.New("made for another box or site")
 	// ErrWiped says that a grant's current key was erased here; central has to make a new generation.
 	ErrWiped = errors.New("this site key was erased here and never comes back; central has to make a new generation")
+	// ErrBehind says that a peer lacks the key that is current here.
+	ErrBehind = errors.New("the other box lacks this site's newest key; ask another, or wait for central")
+	// ErrUntaken says that keys would be lost which were made here, which central has not taken yet, and which only the code in force
+	// opens. It is an ErrOld.
+	ErrUntaken = fmt.Errorf("%w: it alone opens keys that were made here and that central has not taken yet", ErrOld)
 	// ErrRequest says that an answer does not belong to the request that this box made last.
 	ErrRequest = errors.New("answer to another request; make a new one")
 )
 
-// SiteConfig is what a Site is made of. All but AllowSwap and Changed are required.
+// SiteConfig is what a Site is made of. All but AllowSwap, Changed and Needed are required.
 type SiteConfig struct {
 	Dir       string
 	Identity  *Identity
@@ -71,8 +76,11 @@ type SiteConfig struct {
 	Rule      func() rule.Unlock             // what the signed rule in force chose
 	Keys      func() sign.Keys               // who may sign a grant
 	AllowSwap bool                           // open keys though memory may be written to an unencrypted disk
-	Changed   func()                         // hears of every change of State; may ask the Site and must not change it
-	Log       *slog.Logger
+	Changed   func()                         // hears of every change of State after OpenSite; may ask the Site and must not change it
+	// Needed says under which generations anything is sealed here. It is asked before a full ring forgets others, and must not wait for
+	// whoever changes this Site. Without it a full ring stays as it is.
+	Needed func(context.Context) ([]sitekey.Generation, error)
+	Log    *slog.Logger
 }
 
 // Site is the ring of site keys on this box.
@@ -83,23 +91,24 @@ type Site struct {
 	working sync.Mutex // one change at a time; held across disk and TPM
 	warned  bool       // that the keys lie more openly than the rule lets them; guarded by working
 
-	mu      sync.RWMutex // guards what follows; held for moments only, a tap waits for it
-	file    *ringFile    // as on the disk, never changed in place; nil if there is none
-	ring    sitekey.Ring // open keys
-	by      By           // "" when closed
-	held    bool         // locked by hand: central's grants are stored and open nothing
-	deaf    bool         // the newest grant is of a key that was erased here: asking for it again is of no use
-	grant   rule.Version // newest taken or refused so in this run, stored or not
-	members []sitekey.Member
+	mu      sync.RWMutex  // guards what follows; held for moments only, a tap waits for it
+	file    *ringFile     // as on the disk, never changed in place; an empty one if there is none
+	ring    sitekey.Ring  // open keys
+	by      By            // "" when closed
+	hold    Hold          // locked on purpose; as in the file, but after a fault of the disk
+	asked   bool          // central may open what was locked by hand
+	deaf    bool          // the newest grant is of a key that was erased here: asking for it again is of no use
+	refused rule.Version  // that grant's
 	nonce   sitekey.Nonce // of the request that an answer is awaited for
 }
 
 // OpenSite reads what lies in the folder, and opens it at once where the signed rule lets it open without a code. A file that is damaged
-// is set aside and logged: central or a peer gives the keys again. An error is the disk's.
+// is set aside and logged: central or a peer gives the keys again. What a crash left of writing one is removed. An error is the disk's.
 func OpenSite(ctx context.Context, c SiteConfig) (*Site, error) {
 	s := &Site{SiteConfig: c, tries: newTries(c.Dir)}
-	if s.Changed == nil {
-		s.Changed = func() {}
+	s.Changed = func() {} // nobody knows the Site yet
+	if err := durable.RemoveLeft(filepath.Join(c.Dir, fileRing)); err != nil {
+		return nil, fmt.Errorf("removing what was left of the site keys: %w", err)
 	}
 	file, damaged, err := readRing(c.Dir, c.Identity, c.Site)
 	if err != nil {
@@ -108,13 +117,14 @@ func OpenSite(ctx context.Context, c SiteConfig) (*Site, error) {
 	if damaged != nil {
 		s.Log.ErrorContext(ctx, "site keys on the disk cannot be used and were set aside", slog.Any("error", damaged))
 	}
-	if file != nil {
-		s.file, s.grant, s.members = file, file.Grant, file.Members
-	}
-	if by := file.by(); by == ByTPM || by == ByFile {
+	s.file, s.hold = file, file.Hold
+	if by := file.by(); (by == ByTPM || by == ByFile) && s.hold == HeldNot {
 		if err := s.Unlock(ctx, nil); err != nil {
 			s.Log.ErrorContext(ctx, "site keys stay locked", slog.Any("error", err))
 		}
+	}
+	if c.Changed != nil {
+		s.Changed = c.Changed
 	}
 	return s, nil
 }
@@ -126,7 +136,7 @@ func (s *Site) Ring() (sitekey.Ring, error) {
 	switch {
 	case s.by != "":
 		return s.ring, nil
-	case s.file.by() != "":
+	case s.file.by() != "", s.hold != HeldNot:
 		return sitekey.Ring{}, ErrLocked
 	default:
 		return sitekey.Ring{}, ErrNone
@@ -137,6 +147,7 @@ func (s *Site) Ring() (sitekey.Ring, error) {
 type State struct {
 	Phase       Phase
 	By          By            // what opened the keys; "" unless they are open
+	Held        Hold          // who locked the keys on purpose, if somebody did
 	Stored      By            // what opens what lies on the disk: ByCode, ByTPM, ByFile; "" if nothing lies there
 	CodeWanted  bool          // after a restart no code opens the keys, or they open without one though the rule in force does not let them
 	Generations int           // open, or else on the disk
@@ -148,13 +159,13 @@ type State struct {
 // State asks the TPM for its lockout if the keys are locked by a code.
 func (s *Site) State() State {
 	s.mu.RLock()
-	st := State{Phase: PhaseNone, By: s.by, Stored: s.file.by(), Generations: s.ring.Len()}
+	st := State{Phase: PhaseNone, By: s.by, Held: s.hold, Stored: s.file.by(), Generations: s.ring.Len()}
 	file := s.file
 	s.mu.RUnlock()
 	switch {
 	case st.By != "":
 		st.Phase = PhaseOpen
-	case st.Stored != "":
+	case st.Stored != "", st.Held != HeldNot:
 		st.Phase, st.Generations = PhaseLocked, len(file.Keys)
 	}
 	st.CodeWanted = st.Phase != PhaseNone && st.Stored != ByCode && (st.Stored == "" || !s.allowed(file.Lock.Way))
@@ -164,28 +175,28 @@ func (s *Site) State() State {
 	return st
 }
 
-// Wants reports whether a grant of central's would open something here: there are no keys, or they are locked and nobody locked them by
-// hand in this run; and the newest grant is not of a key that was erased here.
+// Wants reports whether the grant that central gave would open something here: there are no keys, or they are locked and nobody locked
+// them on purpose; and the newest grant is not of a key that was erased here.
 func (s *Site) Wants() bool {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return s.by == "" && !s.held && !s.deaf
+	return s.by == "" && !s.deaf && (s.hold == HeldNot || s.hold == HeldByHand && s.asked)
 }
 
 // Version is that of the newest grant taken.
 func (s *Site) Version() rule.Version {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return s.grant
+	if s.refused.Compare(s.file.Grant) > 0 {
+		return s.refused
+	}
+	return s.file.Grant
 }
 
 // Made lists the keys that were made here and that no grant has named yet, wrapped to C-seal.
 func (s *Site) Made() []sitekey.Wrapped {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	if s.file == nil {
-		return nil
-	}
 	return slices.Clone(s.file.Made)
 }
 
@@ -193,7 +204,7 @@ func (s *Site) Made() []sitekey.Wrapped {
 func (s *Site) Members() []sitekey.Member {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return slices.Clone(s.members)
+	return slices.Clone(s.file.Members)
 }
 
 // way is how the rule in force lets the keys lie here: by the TPM alone if there is one, else by the file alone if it says so.
@@ -201,7 +212,7 @@ func (s *Site) way() rule.Unlock {
 	switch w := s.Rule(); {
 	case w != rule.UnlockFile && w != rule.UnlockTPM:
 		return rule.UnlockCode
-	case s.Identity.tpm != nil:
+	case s.Identity.chip() != nil:
 		return rule.UnlockTPM
 	case w == rule.UnlockFile:
 		return rule.UnlockFile
@@ -239,17 +250,6 @@ func (s *Site) write(f *ringFile) error {
 	return nil
 }
 
-// blank is a file without keys that keeps what must not be forgotten.
-func (s *Site) blank() *ringFile {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	f := &ringFile{Site: s.Site, Box: s.Identity.Box, Grant: s.grant, Members: s.members}
-	if s.file != nil {
-		f.Wiped = s.file.Wiped
-	}
-	return f
-}
-
 // now is the file and the open keys, for one who holds working.
 func (s *Site) now() (*ringFile, sitekey.Ring, By) {
 	s.mu.RLock()
@@ -261,7 +261,7 @@ func (s *Site) now() (*ringFile, sitekey.Ring, By) {
 func (s *Site) show(ctx context.Context, r sitekey.Ring, by By) {
 	s.mu.Lock()
 	was := s.by
-	s.ring, s.held, s.deaf = r, false, false
+	s.ring, s.hold, s.asked, s.deaf = r, HeldNot, false, false
 	if was == "" {
 		s.by = by
 	}
@@ -283,24 +283,16 @@ func merge(open, r sitekey.Ring) (sitekey.Ring, error) {
 	return open, nil
 }
 
-func (s *Site) isHeld() bool {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	return s.held
-}
-
-// Generations names the keys of the site that lie here, open or not.
+// Generations names the keys of the site that lie here, open or not, and those that the newest grant gave, which are in memory alone until
+// a restart.
 func (s *Site) Generations() []sitekey.Generation {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	g := s.ring.Generations()
-	if s.file == nil {
-		return g
-	}
-	for _, w := range s.file.Keys {
-		if !slices.Contains(g, w.Generation) {
-			g = append(g, w.Generation)
+	all := lying(s.file, s.ring)
+	for _, g := range s.file.Named {
+		if !slices.Contains(all, g) && !slices.Contains(s.file.Wiped, g) {
+			all = append(all, g)
 		}
 	}
-	return g
+	return all
 }

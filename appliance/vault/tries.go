@@ -128,14 +128,14 @@ func (t *tries) right() error {
 	return durable.SyncDir(filepath.Dir(t.path))
 }
 
-// try opens the lock by a code, which is counted by the TPM or here. *TryError with ErrCode or ErrWait.
+// try opens the lock by a code, which is counted by the TPM or here. A code is not even stretched, which takes time and memory, while none
+// is taken. *TryError with ErrCode or ErrWait.
 func (s *Site) try(l *lockForm, open func() error) error {
-	if l.TPM == nil {
-		if err := s.tries.begin(); err != nil {
-			return err
-		}
+	err := s.begin(l)
+	if err != nil {
+		return err
 	}
-	err := open()
+	err = open()
 	switch {
 	case errors.Is(err, errWrong):
 		return s.left(l, ErrCode)
@@ -146,6 +146,17 @@ func (s *Site) try(l *lockForm, open func() error) error {
 	default:
 		return err
 	}
+}
+
+func (s *Site) begin(l *lockForm) error {
+	if l.TPM == nil {
+		return s.tries.begin()
+	}
+	left, wait, err := s.triesOf(l)
+	if err == nil && left == 0 {
+		err = &TryError{Reason: ErrWait, Wait: wait}
+	}
+	return err
 }
 
 func (s *Site) left(l *lockForm, reason error) error {
@@ -159,9 +170,10 @@ func (s *Site) triesOf(l *lockForm) (left int, wait time.Duration, err error) {
 		left, wait = s.tries.state()
 		return left, wait, nil
 	}
-	if s.Identity.tpm == nil {
+	chip := s.Identity.chip()
+	if chip == nil {
 		return 0, 0, tpm.ErrGone
 	}
-	o, err := s.Identity.tpm.Lockout()
+	o, err := chip.Lockout()
 	return o.Left, o.Wait, err
 }

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"slices"
 
 	"kazashi.example/sync/rule"
@@ -14,9 +12,9 @@ import (
 	"kazashi.example/sync/sitekey"
 )
 
-// Unlock opens what lies on the disk: by the operator's code, or without one where the signed rule in force lets it open so. Keys that are
-// open already are checked all the same, so that a wrong code is never right. code is the caller's to wipe. *TryError with ErrCode or
-// ErrWait; ErrNone, ErrRule, ErrSwap, ErrRing, or an error of package tpm.
+// Unlock opens what lies on the disk: by the operator's code, or without one where the signed rule in force lets it open so and nobody
+// locked it on purpose. Keys that are open already are checked all the same, so that a wrong code is never right. code is the caller's to
+// wipe. *TryError with ErrCode or ErrWait; ErrHeld, ErrNone, ErrRule, ErrSwap, ErrRing, or an error of package tpm.
 func (s *Site) Unlock(ctx context.Context, code []byte) error {
 	s.working.Lock()
 	defer s.working.Unlock()
@@ -24,17 +22,17 @@ func (s *Site) Unlock(ctx context.Context, code []byte) error {
 		return err
 	}
 	file, open, _ := s.now()
-	if file.by() == "" {
-		return ErrNone
-	}
-	if !s.allowed(file.Lock.Way) {
-		return ErrRule
+	if err := s.mayOpen(file); err != nil {
+		return err
 	}
 	r, err := s.openFile(ctx, file, code)
 	if err != nil {
 		return err
 	}
 	if r, err = merge(open, r); err != nil {
+		return err
+	}
+	if err := s.release(file); err != nil {
 		return err
 	}
 	s.show(ctx, r, file.by())
@@ -61,8 +59,10 @@ func (s *Site) openFile(ctx context.Context, file *ringFile, code []byte) (r sit
 }
 
 // SetCode puts the keys on the disk under a new code and a new lock; a box without any makes its site's first. Where a code is in force it
-// must be given, unless somebody else opened the keys: central or a peer, for when it was forgotten. Both codes are the caller's to wipe.
-// It opens the keys if they were closed. After a crash the one or the other code opens them. ErrForm, ErrOld, and as Unlock.
+// must be given, unless somebody else opened the keys: central or a peer, for when it was forgotten. It opens the keys if they were closed,
+// where Unlock would: keys that lie without a code, and that no rule lets open so, stay closed until central or a peer opens them. Both
+// codes are the caller's to wipe. After a crash the one or the other code opens them. ErrForm, ErrOld, ErrUntaken with how many keys the
+// forgotten code alone opens, and as Unlock.
 func (s *Site) SetCode(ctx context.Context, old, code []byte) error {
 	s.working.Lock()
 	defer s.working.Unlock()
@@ -71,12 +71,14 @@ func (s *Site) SetCode(ctx context.Context, old, code []byte) error {
 	}
 	file, r, by := s.now()
 	switch {
+	case s.held() == HeldByOrder:
+		return ErrHeld
 	case file.by() == "" && by == "":
 		return s.create(ctx, rule.UnlockCode, code)
 	case file.by() == ByCode && len(old) == 0 && (by == "" || by == ByCode):
 		return ErrOld
 	case file.by() == ByCode && len(old) > 0, file.by() != "" && by == "":
-		lying, err := s.openFile(ctx, file, old)
+		lying, err := s.reopen(ctx, file, old)
 		if err != nil {
 			return err
 		}
@@ -92,30 +94,47 @@ func (s *Site) SetCode(ctx context.Context, old, code []byte) error {
 	return nil
 }
 
-// relock writes r under a new lock. Keys of the file that are not in r could not be read by anybody here, and central has them: of those
-// that it may not have, the wrapped ones stay in Made.
+func (s *Site) reopen(ctx context.Context, file *ringFile, code []byte) (sitekey.Ring, error) {
+	if err := s.mayOpen(file); err != nil {
+		return sitekey.Ring{}, err
+	}
+	return s.openFile(ctx, file, code)
+}
+
+// relock writes r under a new lock. Keys of the file that are not in r could not be read by anybody here, and central has them, but for
+// those that were made here and wait for it.
 func (s *Site) relock(file *ringFile, r sitekey.Ring, way rule.Unlock, code []byte) error {
+	lost := 0
+	for _, w := range file.Made {
+		if _, open := r.Find(w.Generation); !open {
+			lost++
+		}
+	}
+	if lost > 0 {
+		return fmt.Errorf("%w: %d", ErrUntaken, lost)
+	}
 	l, err := s.newLock(way, code)
 	if err != nil {
 		return err
 	}
-	next := s.blank()
-	if file != nil {
-		next.Made = file.Made
-	}
-	if next, err = next.relocked(l, r); err != nil {
+	next, err := file.relocked(l, r)
+	if err != nil {
 		return err
 	}
+	next.Hold = HeldNot
 	return s.write(next)
 }
 
 // Create makes the first key of a site under a new code; the code is not used where the signed rule wants none. ErrExists, ErrForm,
-// ErrSwap, or an error of the parts. After a crash there is either no key or one that opens.
+// ErrHeld, ErrSwap, or an error of the parts. After a crash there is either no key or one that opens.
 func (s *Site) Create(ctx context.Context, code []byte) error {
 	s.working.Lock()
 	defer s.working.Unlock()
 	if file, _, by := s.now(); file.by() != "" || by != "" {
 		return ErrExists
+	}
+	if s.held() == HeldByOrder {
+		return ErrHeld
 	}
 	way := s.way()
 	if way == rule.UnlockCode {
@@ -137,11 +156,15 @@ func (s *Site) create(ctx context.Context, way rule.Unlock, code []byte) error {
 	if err != nil {
 		return err
 	}
-	return s.add(ctx, sitekey.Ring{}, ways[way], func(r sitekey.Ring) (*ringFile, error) { return s.blank().relocked(l, r) })
+	file, _, _ := s.now()
+	return s.add(ctx, file, sitekey.Ring{}, ways[way], func(r sitekey.Ring) (*ringFile, error) { return file.relocked(l, r) })
 }
 
 // add makes a key, stores it with its wrapping for central, and only then shows it.
-func (s *Site) add(ctx context.Context, r sitekey.Ring, by By, store func(sitekey.Ring) (*ringFile, error)) error {
+func (s *Site) add(ctx context.Context, file *ringFile, r sitekey.Ring, by By, store func(sitekey.Ring) (*ringFile, error)) error {
+	if len(file.Made) >= maxMade {
+		return sitekey.ErrFull
+	}
 	k := sitekey.NewKey()
 	r, err := r.With(k)
 	if err != nil {
@@ -159,7 +182,7 @@ func (s *Site) add(ctx context.Context, r sitekey.Ring, by By, store func(siteke
 	if err != nil {
 		return err
 	}
-	f.Made = append(slices.Clone(f.Made), made)
+	f.Hold, f.Made = HeldNot, append(slices.Clone(f.Made), made)
 	if err := s.write(f); err != nil {
 		return err
 	}
@@ -171,48 +194,7 @@ func (s *Site) add(ctx context.Context, r sitekey.Ring, by By, store func(siteke
 // Rotate makes a new generation, under which everything new is sealed from then on. ErrLocked, ErrNone, ErrNoCode when the keys are in
 // memory alone, sitekey.ErrFull. After a crash the new key is there or not; the old ones are.
 func (s *Site) Rotate(ctx context.Context) error {
-	s.working.Lock()
-	defer s.working.Unlock()
-	file, r, by := s.now()
-	switch {
-	case by == "" && file.by() == "":
-		return ErrNone
-	case by == "":
-		return ErrLocked
-	case file.by() == "":
-		return ErrNoCode
-	}
-	return s.add(ctx, r, by, file.with)
-}
-
-// Lock forgets the open keys. They stay closed until a code, a peer or Ask opens them, also if central grants them meanwhile. What Go
-// leaves of them in memory is out of its hands.
-func (s *Site) Lock(ctx context.Context) error {
-	s.working.Lock()
-	defer s.working.Unlock()
-	s.forget()
-	s.Log.InfoContext(ctx, "site keys are locked")
-	s.Changed()
-	return nil
-}
-
-func (s *Site) forget() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.ring, s.by, s.held, s.nonce = sitekey.Ring{}, "", true, sitekey.Nonce{}
-}
-
-// Ask lets the next grant of central's open the keys again after Lock.
-func (s *Site) Ask() {
-	s.mu.Lock()
-	s.held, s.deaf = false, false
-	s.mu.Unlock()
-	s.Changed()
-}
-
-// Retire forgets generations that nothing is sealed under any more: those for which needed says no. The current one, and those that
-// central has not named yet, stay. ErrLocked or ErrNone.
-func (s *Site) Retire(ctx context.Context, needed func(sitekey.Generation) bool) error {
+	needed := s.needed(ctx)
 	s.working.Lock()
 	defer s.working.Unlock()
 	file, r, by := s.now()
@@ -220,52 +202,9 @@ func (s *Site) Retire(ctx context.Context, needed func(sitekey.Generation) bool)
 		_, err := s.Ring()
 		return err
 	}
-	current, _, _ := r.Current()
-	var gone []sitekey.Generation
-	for _, g := range r.Generations() {
-		if g != current && !needed(g) && (file == nil || indexOf(file.Made, g) < 0) {
-			gone = append(gone, g)
-		}
+	if file.by() == "" {
+		return ErrNoCode
 	}
-	if len(gone) == 0 {
-		return nil
-	}
-	if file.by() != "" {
-		next := *file
-		next.Keys = slices.DeleteFunc(slices.Clone(file.Keys), func(w sitekey.Wrapped) bool { return slices.Contains(gone, w.Generation) })
-		if err := s.write(&next); err != nil {
-			return err
-		}
-	}
-	s.show(ctx, r.Without(gone...), by)
-	return nil
-}
-
-// Wipe erases the site keys, on the disk and in memory, and notes durably which, so that no grant and no peer brings one back. It says how
-// many. The keys must not be open for it. On flash the old octets may stay where nobody can reach them: what opens them there is this
-// TPM, or no TPM at all, and the code. A second call changes nothing.
-func (s *Site) Wipe(ctx context.Context) (int, error) {
-	s.working.Lock()
-	defer s.working.Unlock()
-	gone := s.Generations()
-	next := s.blank()
-	next.Wiped = slices.Clone(next.Wiped)
-	for _, g := range gone {
-		if !slices.Contains(next.Wiped, g) {
-			next.Wiped = append(next.Wiped, g)
-		}
-	}
-	next.Wiped = next.Wiped[max(0, len(next.Wiped)-maxWiped):]
-	if err := s.write(next); err != nil {
-		return 0, err
-	}
-	s.forget()
-	s.Ask()
-	for _, name := range []string{fileDamaged, fileTries} {
-		if err := os.Remove(filepath.Join(s.Dir, name)); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return 0, fmt.Errorf("erasing site keys: %w", err)
-		}
-	}
-	s.Log.InfoContext(ctx, "site keys are erased", slog.Int("generations", len(gone)))
-	return len(gone), nil
+	file, r = makeRoom(file, r, []sitekey.Generation{{}}, needed)
+	return s.add(ctx, file, r, by, file.with)
 }

@@ -31,10 +31,12 @@ import (
 	"kazashi.example/sync/sign"
 )
 
-// What an operator must know about keys that no TPM holds.
+// What an operator must know about keys that no TPM holds, or one that is not this box's alone.
 const (
 	weakFile   = "device key is a plain file: whoever copies this disk can pretend to be this box (a TPM would prevent it)"
 	weakUnused = weakFile + "; this machine has a TPM: join again as a new box to use it"
+	weakChip   = "the authorisation of this TPM's lockout was set before this box was born: whoever knows it resets the count of wrong " +
+		"codes; a code has to be longer here (clear the TPM and join again as a new box to close it)"
 )
 
 const (
@@ -62,10 +64,22 @@ type Identity struct {
 	Device  crypto.Signer   // D
 	Sealing seal.PrivateKey // S
 
-	dir  string
-	tpm  *tpm.TPM // nil if there is none
-	file bool     // the keys are in the file, not in the TPM
+	dir    string
+	tpm    *tpm.TPM // nil if there is none
+	file   bool     // the keys are in the file, not in the TPM
+	closed bool     // the TPM's lockout was closed when this identity was born: nobody resets its count
 }
+
+// chip is the TPM that codes and keys of the site may lie under: the one that holds the identity. Another one's lockout is open to anybody.
+func (i *Identity) chip() *tpm.TPM {
+	if i.file {
+		return nil
+	}
+	return i.tpm
+}
+
+// counts reports whether a TPM counts wrong codes, and nobody resets its count.
+func (i *Identity) counts() bool { return i.chip() != nil && i.closed }
 
 // identityFile holds either Device and Sealing or TPM.
 type identityFile struct {
@@ -82,6 +96,7 @@ type tpmKeys struct {
 	Device   tpm.Blob  `cbor:"2,keyasint"`
 	Exchange tpm.Blob  `cbor:"3,keyasint"` // P-256 half of S
 	Seed     tpm.Blob  `cbor:"4,keyasint"` // ML-KEM seed of S
+	Closed   bool      `cbor:"5,keyasint"` // the lockout's authorisation was set here, and forgotten
 }
 
 func (k tpmKeys) check() error {
@@ -158,14 +173,14 @@ func born(chip *tpm.TPM) (f identityFile, err error) {
 
 // bornInTPM makes the keys and closes the TPM's lockout, before anything can be locked by a code.
 func bornInTPM(chip *tpm.TPM) (*tpmKeys, error) {
-	if err := chip.Protect(); err != nil {
+	closed, err := chip.Protect()
+	if err != nil {
 		return nil, err
 	}
 	seed := make([]byte, mlkem.SeedSize)
 	_, _ = rand.Read(seed) // crypto/rand.Read never fails (Go 1.24)
 	defer clear(seed)
-	k := tpmKeys{Print: chip.Print()}
-	var err error
+	k := tpmKeys{Print: chip.Print(), Closed: closed}
 	if k.Device, err = chip.NewSigner(); err != nil {
 		return nil, err
 	}
@@ -249,14 +264,16 @@ func (f identityFile) fromTPM(chip *tpm.TPM) (*Identity, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: sealing key: %w", ErrFile, err)
 	}
-	return &Identity{Box: f.Box, Device: d, Sealing: s}, nil
+	return &Identity{Box: f.Box, Device: d, Sealing: s, closed: f.TPM.Closed}, nil
 }
 
-// Weakness is what an operator must know about where the keys are; empty if a TPM holds them.
+// Weakness is what an operator must know about where the keys are; empty if a TPM holds them whose count of wrong codes nobody resets.
 func (i *Identity) Weakness() string {
 	switch {
-	case !i.file:
+	case !i.file && i.closed:
 		return ""
+	case !i.file:
+		return weakChip
 	case i.tpm != nil:
 		return weakUnused
 	default:

@@ -6,6 +6,8 @@ import (
 	"crypto/rand"
 	"errors"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -126,6 +128,45 @@ func ring(t *testing.T, n int) sitekey.Ring {
 		}
 	}
 	return r
+}
+
+// lying is what lies in a box's folder.
+func lying(t *testing.T, dir string, id *vault.Identity) vault.Lying {
+	t.Helper()
+	device, err := id.Public()
+	ok(t, "Public", err)
+	b, err := os.ReadFile(filepath.Join(dir, "site-ring.cbor"))
+	ok(t, "ReadFile", err)
+	l, err := vault.ReadLying(sign.One{Key: device}, b)
+	ok(t, "ReadLying", err)
+	return l
+}
+
+// next is the ring with one key more, which is current.
+func next(t *testing.T, r sitekey.Ring) sitekey.Ring {
+	t.Helper()
+	r, err := r.With(sitekey.NewKey())
+	ok(t, "With", err)
+	return r
+}
+
+// pass has one box open another's keys.
+func pass(t *testing.T, from, to *vault.Site) error {
+	t.Helper()
+	q, err := to.Request()
+	ok(t, "Request", err)
+	a, _, err := from.Answer(t.Context(), q)
+	ok(t, "Answer", err)
+	return to.Receive(t.Context(), a)
+}
+
+// wantCurrent fails unless keys are open and that one is current.
+func wantCurrent(t *testing.T, what string, s *vault.Site, g sitekey.Generation) {
+	t.Helper()
+	r, err := s.Ring()
+	if got, _, _ := r.Current(); err != nil || got != g {
+		t.Errorf("%s: current is %v (%v), want %v", what, got, err, g)
+	}
 }
 
 // want fails unless the open keys are those.

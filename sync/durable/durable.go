@@ -2,7 +2,7 @@
 //
 // The happy path is: create a temporary file beside the target, write, fsync, close, rename (or link) over the name, fsync
 // the directory. It serves keys, trust bundles, lists and courier files on both ends. Two writers of one name do not mix
-// their bytes; the last one to rename wins. A temporary file left by a crash begins with ".new-".
+// their bytes; the last one to rename wins. A temporary file left by a crash begins with ".new-" and the target's name.
 package durable
 
 import (
@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // WriteFile makes or replaces path with mode perm. When it returns nil the bytes survive a power cut.
@@ -29,7 +30,7 @@ func write(path string, b []byte, perm fs.FileMode, publish func(from, to string
 			err = fmt.Errorf("writing %s: %w", filepath.Base(path), err)
 		}
 	}()
-	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
+	f, err := os.CreateTemp(filepath.Dir(path), temporary+filepath.Base(path)+"-*")
 	if err != nil {
 		return err
 	}
@@ -42,6 +43,32 @@ func write(path string, b []byte, perm fs.FileMode, publish func(from, to string
 		return err
 	}
 	return SyncDir(filepath.Dir(path))
+}
+
+// temporary begins the name of a file that is not whole yet.
+const temporary = ".new-"
+
+// RemoveLeft removes what a crash left of writing path, durably. Nobody may be writing path meanwhile.
+func RemoveLeft(path string) error {
+	dir, begins := filepath.Dir(path), temporary+filepath.Base(path)+"-"
+	all, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	removed := false
+	for _, e := range all {
+		if !strings.HasPrefix(e.Name(), begins) {
+			continue
+		}
+		if err := os.Remove(filepath.Join(dir, e.Name())); err != nil {
+			return err
+		}
+		removed = true
+	}
+	if !removed {
+		return nil
+	}
+	return SyncDir(dir)
 }
 
 // SyncDir makes the names in a directory durable.

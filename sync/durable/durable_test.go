@@ -40,3 +40,29 @@ func TestRefusesAMissingFolder(t *testing.T) {
 		t.Errorf("WriteFile(no folder) = %v, want fs.ErrNotExist", err)
 	}
 }
+
+// What a crash left of one file goes; what belongs to another stays.
+func TestRemoveLeft(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "with [brackets]")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "keys.cbor")
+	for _, name := range []string{".new-keys.cbor-12", ".new-keys.cbor-9", ".new-other.cbor-12", "keys.cbor"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("made up"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 2 {
+		if err := durable.RemoveLeft(path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	entries, _ := os.ReadDir(dir)
+	if len(entries) != 2 || entries[0].Name() != ".new-other.cbor-12" || entries[1].Name() != "keys.cbor" {
+		t.Errorf("left: %v, want the file itself and another's", entries)
+	}
+	if err := durable.RemoveLeft(filepath.Join(dir, "no", "file")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("RemoveLeft(no folder) = %v, want fs.ErrNotExist", err)
+	}
+}

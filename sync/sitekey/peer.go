@@ -8,6 +8,7 @@ import (
 
 	"kazashi.example/sync/canon"
 	"kazashi.example/sync/record"
+	"kazashi.example/sync/rule"
 	"kazashi.example/sync/sign"
 )
 
@@ -51,7 +52,8 @@ type Answer struct {
 	To    record.BoxID
 	Nonce Nonce // of the request
 	From  record.BoxID
-	Keys  []Wrapped // the current one last
+	Keys  []Wrapped    // at most MaxGenerations, the current one last
+	Grant rule.Version // of the newest that the giving box took: how much it knows of which key is current
 }
 
 type peerForm struct {
@@ -62,6 +64,7 @@ type peerForm struct {
 	Nonce   Nonce         `cbor:"5,keyasint"`
 	Giving  *record.BoxID `cbor:"6,keyasint,omitempty"`
 	Keys    []Wrapped     `cbor:"7,keyasint,omitempty"`
+	Grant   *rule.Version `cbor:"8,keyasint,omitempty"`
 }
 
 func (f peerForm) check(kind uint8) error {
@@ -69,12 +72,12 @@ func (f peerForm) check(kind uint8) error {
 		return ErrPeer
 	}
 	if kind == kindRequest {
-		if f.Giving != nil || len(f.Keys) != 0 {
+		if f.Giving != nil || len(f.Keys) != 0 || f.Grant != nil {
 			return ErrPeer
 		}
 		return nil
 	}
-	if f.Giving == nil || f.Giving.IsZero() || len(f.Keys) == 0 || len(f.Keys) > MaxGenerations {
+	if f.Giving == nil || f.Giving.IsZero() || f.Grant == nil || len(f.Keys) == 0 || len(f.Keys) > MaxGenerations {
 		return ErrPeer
 	}
 	for _, w := range f.Keys {
@@ -144,7 +147,7 @@ func OpenRequest(members []Member, msg []byte) (Request, Member, error) {
 
 // Sign closes an answer with the giving box's D.
 func (a Answer) Sign(device crypto.Signer) ([]byte, error) {
-	return peerForm{Site: a.Site, Asking: a.To, Nonce: a.Nonce, Giving: &a.From, Keys: a.Keys}.sign(kindAnswer, device)
+	return peerForm{Site: a.Site, Asking: a.To, Nonce: a.Nonce, Giving: &a.From, Keys: a.Keys, Grant: &a.Grant}.sign(kindAnswer, device)
 }
 
 // OpenAnswer verifies an answer of one of the members. ErrPeer, ErrMember, or an error of packages sign and canon.
@@ -153,5 +156,5 @@ func OpenAnswer(members []Member, msg []byte) (Answer, error) {
 	if err != nil {
 		return Answer{}, err
 	}
-	return Answer{Site: f.Site, To: f.Asking, Nonce: f.Nonce, From: *f.Giving, Keys: f.Keys}, nil
+	return Answer{Site: f.Site, To: f.Asking, Nonce: f.Nonce, From: *f.Giving, Keys: f.Keys, Grant: *f.Grant}, nil
 }

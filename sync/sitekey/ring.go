@@ -34,7 +34,7 @@ func (r Ring) With(k Key) (Ring, error) {
 	}
 	g := k.Generation()
 	next := r.Without(g)
-	if next.Len() >= MaxGenerations {
+	if next.Len() >= MaxRing {
 		return Ring{}, ErrFull
 	}
 	next.held = append(next.held, held{g, k})

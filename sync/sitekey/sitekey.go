@@ -23,8 +23,11 @@ import (
 // KeyLen is the length of a site key, in octets.
 const KeyLen = 32
 
-// MaxGenerations caps a ring and the keys of a grant.
-const MaxGenerations = 64
+// Caps.
+const (
+	MaxGenerations = 64                 // keys of a grant, and of an answer
+	MaxRing        = 2 * MaxGenerations // keys of a ring: those of a grant, and those that a box needs beside them
+)
 
 // Labels for Key.Derive. Strings are reserved for ever.
 const (
@@ -48,8 +51,8 @@ var (
 	ErrSite = errors.New("site key is of another site")
 	// ErrGrant says that a grant is well signed but contradicts itself.
 	ErrGrant = errors.New("grant of site keys contradicts itself")
-	// ErrFull says that a ring holds MaxGenerations.
-	ErrFull = fmt.Errorf("ring holds %d generations", MaxGenerations)
+	// ErrFull says that a ring holds MaxRing.
+	ErrFull = fmt.Errorf("ring holds %d generations", MaxRing)
 )
 
 // Generation names one key of a site: the first 16 octets of what the key derives for that purpose. It says nothing about the key.

@@ -89,7 +89,7 @@ func TestARingKeepsItsOrder(t *testing.T) {
 	if _, err := r.With(sitekey.Key{}); !errors.Is(err, sitekey.ErrKey) {
 		t.Errorf("With(no key) = %v, want ErrKey", err)
 	}
-	if _, err := newRing(t, sitekey.MaxGenerations).With(sitekey.NewKey()); !errors.Is(err, sitekey.ErrFull) {
+	if _, err := newRing(t, sitekey.MaxRing).With(sitekey.NewKey()); !errors.Is(err, sitekey.ErrFull) {
 		t.Errorf("With(one too many) = %v, want ErrFull", err)
 	}
 	back, err := sitekey.NewRing(k...)
@@ -285,7 +285,7 @@ func TestPeersKnowEachOther(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	answer := sitekey.Answer{Site: site, To: a.box, Nonce: q.Nonce, From: b.box, Keys: keys}
+	answer := sitekey.Answer{Site: site, To: a.box, Nonce: q.Nonce, From: b.box, Keys: keys, Grant: rule.Version{CentralEpoch: 1, N: 7}}
 	given, err := answer.Sign(b.device)
 	if err != nil {
 		t.Fatal(err)

@@ -106,7 +106,7 @@ func UnwrapAll(with seal.PrivateKey, site record.SiteID, all []Wrapped) (Ring, e
 }
 
 func unwrapAll(with seal.PrivateKey, site record.SiteID, all []Wrapped, held Ring) (Ring, error) {
-	if len(all) > MaxGenerations {
+	if len(all) > MaxRing {
 		return Ring{}, ErrFull
 	}
 	keys := make([]Key, 0, len(all))

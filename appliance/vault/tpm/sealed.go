@@ -29,7 +29,7 @@ const MaxSecret = 128
 type Lockout struct {
 	Left int           // tries that it would still take now
 	Wait time.Duration // after which it takes one more than now; at most, since the TPM does not say how long ago the last was; 0 if none was wrong
-	Ours bool          // nobody can reset the count, because nobody knows the lockout's authorisation
+	Set  bool          // somebody set the lockout's authorisation: whoever knows it can reset the count, with none set anybody can
 }
 
 // Ways in which a session encrypts the first parameter.
@@ -102,7 +102,7 @@ func (t *TPM) Lockout() (Lockout, error) {
 	}
 	l := Lockout{
 		Left: max(0, int(p[tpm2.TPMPTMaxAuthFail])-int(p[tpm2.TPMPTLockoutCounter])),
-		Ours: p[tpm2.TPMPTPermanent]&lockoutAuthSet != 0,
+		Set:  p[tpm2.TPMPTPermanent]&lockoutAuthSet != 0,
 	}
 	if p[tpm2.TPMPTLockoutCounter] > 0 {
 		l.Wait = time.Duration(p[tpm2.TPMPTLockoutInterval]) * time.Second
@@ -129,26 +129,27 @@ func (t *TPM) properties(from, to tpm2.TPMPT) (map[tpm2.TPMPT]uint32, error) {
 }
 
 // Protect sets the lockout's numbers and then its authorisation to a random value that is forgotten at once: who has the whole box could
-// otherwise reset the count and try on. Where somebody has set an authorisation before, nothing is changed.
-func (t *TPM) Protect() error {
-	if l, err := t.Lockout(); err != nil || l.Ours {
-		return err
+// otherwise reset the count and try on. It reports whether it did: where somebody has set an authorisation before, nothing is changed, and
+// who knows it cannot be told.
+func (t *TPM) Protect() (closed bool, err error) {
+	if l, err := t.Lockout(); err != nil || l.Set {
+		return false, err
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	r, err := t.port.Send(parameters(MaxTries, RecoverEach, lockoutRecovery))
 	if err != nil {
-		return fmt.Errorf("setting the TPM's lockout: %w", err)
+		return false, fmt.Errorf("setting the TPM's lockout: %w", err)
 	}
 	if len(r) < 10 || binary.BigEndian.Uint32(r[6:]) != uint32(tpm2.TPMRCSuccess) {
-		return fmt.Errorf("setting the TPM's lockout: the TPM answered %x", r)
+		return false, fmt.Errorf("setting the TPM's lockout: the TPM answered %x", r)
 	}
 	value := make([]byte, 32)
 	_, _ = rand.Read(value) // crypto/rand.Read never fails (Go 1.24)
 	defer clear(value)
 	root, err := t.primary(tpm2.TPMRHOwner, tpm2.ECCSRKTemplate)
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer t.flush(root.handle)
 	_, err = tpm2.HierarchyChangeAuth{
@@ -156,9 +157,9 @@ func (t *TPM) Protect() error {
 		NewAuth:    tpm2.TPM2BAuth{Buffer: value},
 	}.Execute(t.port, root.session(nil, inward))
 	if err != nil {
-		return fmt.Errorf("closing the TPM's lockout: %w", err)
+		return false, fmt.Errorf("closing the TPM's lockout: %w", err)
 	}
-	return nil
+	return true, nil
 }
 
 // parameters is the command TPM2_DictionaryAttackParameters (TPM 2.0 Part 3 §25.3) authorised by an empty value; the module has no word

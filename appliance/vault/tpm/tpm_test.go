@@ -120,16 +120,18 @@ func TestP3AnotherTPMOpensNothing(t *testing.T) {
 func TestP3WrongValuesLockOut(t *testing.T) {
 	s := swtpm.Start(t)
 	p := open(t, s)
-	if l := must[tpm.Lockout](t)(p.Lockout()); l.Ours {
+	if l := must[tpm.Lockout](t)(p.Lockout()); l.Set {
 		t.Error("a new TPM says that its lockout is closed")
 	}
-	if err := errors.Join(p.Protect(), p.Protect()); err != nil {
-		t.Fatalf("Protect, twice = %v", err)
+	for _, fresh := range []bool{true, false} {
+		if closed, err := p.Protect(); err != nil || closed != fresh {
+			t.Fatalf("Protect = %v, %v, want %v", closed, err, fresh)
+		}
 	}
 	right, wrong := bytes.Repeat([]byte{1}, 32), bytes.Repeat([]byte{2}, 32)
 	sealed := must[tpm.Blob](t)(p.Seal([]byte("secret"), right))
 	for n := range tpm.MaxTries {
-		if l := must[tpm.Lockout](t)(p.Lockout()); l.Left != tpm.MaxTries-n || !l.Ours || (l.Wait == 0) != (n == 0) {
+		if l := must[tpm.Lockout](t)(p.Lockout()); l.Left != tpm.MaxTries-n || !l.Set || (l.Wait == 0) != (n == 0) {
 			t.Errorf("after %d wrong values: Lockout = %+v", n, l)
 		}
 		value := wrong
