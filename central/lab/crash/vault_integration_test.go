@@ -39,6 +39,9 @@ func init() {
 	children["keys retired"] = onKeys(rule.UnlockFile, func(ctx context.Context, s *vault.Site) error {
 		return s.Retire(ctx, func(sitekey.Generation) bool { return false })
 	})
+	children["keys locked"] = onKeys(rule.UnlockFile, func(ctx context.Context, s *vault.Site) error {
+		return s.LockBy(ctx, vault.HeldByOrder)
+	})
 	children["keys wiped"] = onKeys(rule.UnlockFile, func(ctx context.Context, s *vault.Site) error {
 		_, err := s.Wipe(ctx)
 		return err
@@ -125,6 +128,26 @@ func withKeys(way rule.Unlock) func(dir string) error {
 		book := os.WriteFile(filepath.Join(dir, "sitebook.db"), []byte("made-up people"), 0o600)
 		return errors.Join(s.Take(ctx, g), os.WriteFile(filepath.Join(dir, fileGrant), g, 0o600), book)
 	}
+}
+
+// withKeyToRetire is withKeys after a grant that leaves the first generation out.
+func withKeyToRetire(dir string) error {
+	if err := withKeys(rule.UnlockFile)(dir); err != nil {
+		return err
+	}
+	id, s, err := keep(dir, rule.UnlockFile)
+	if err != nil {
+		return err
+	}
+	r, err := s.Ring()
+	if err != nil {
+		return err
+	}
+	g, err := grantTo(id, r.Without(r.Generations()[0]), 2)
+	if err != nil {
+		return err
+	}
+	return s.Take(context.Background(), g)
 }
 
 func withIdentity(dir string) error {
@@ -220,6 +243,28 @@ func keysRetired(s crash.State) error {
 		return has(v, 1)
 	}
 	return has(v, 1, 2)
+}
+
+// keysLocked: open as before, or locked over every start; what central gave before opens nothing then.
+func keysLocked(s crash.State) error {
+	_, v, err := keep(s.Dir, rule.UnlockFile)
+	if err != nil {
+		return err
+	}
+	if v.State().Held == vault.HeldNot && !isDone(s) {
+		return has(v, 2)
+	}
+	g, err := os.ReadFile(filepath.Join(s.Dir, fileGrant))
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(v.Review(context.Background()), v.Take(context.Background(), g)); err != nil {
+		return err
+	}
+	if _, err := v.Ring(); !errors.Is(err, vault.ErrLocked) {
+		return fmt.Errorf("after a lock: %w", err)
+	}
+	return nil
 }
 
 // keysWiped: all keys, or none and none that comes back.
@@ -322,7 +367,8 @@ func TestSiteKeysAreWhole(t *testing.T) {
 		{Name: "keys made", Before: withIdentity, Check: keysMade},
 		{Name: "code changed", Before: withKeys(rule.UnlockCode), Check: codeChanged},
 		{Name: "keys rotated", Before: withKeys(rule.UnlockFile), Check: keysRotated},
-		{Name: "keys retired", Before: withKeys(rule.UnlockFile), Check: keysRetired},
+		{Name: "keys retired", Before: withKeyToRetire, Check: keysRetired},
+		{Name: "keys locked", Before: withKeys(rule.UnlockFile), Check: keysLocked},
 		{Name: "keys wiped", Before: withKeys(rule.UnlockFile), Check: keysWiped},
 		{Name: "site closed", Before: withKeys(rule.UnlockFile), Check: siteClosed},
 	} {
