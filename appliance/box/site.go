@@ -61,7 +61,7 @@ func (b *Box) openSite(ctx context.Context) (err error) {
 	}); err != nil {
 		return err
 	}
-	b.people = sitebook.People{Book: b.book, Roster: b.rosters}
+	b.people = sitebook.People{Book: b.book, Roster: b.rosters, Box: place.Box, Final: b.final}
 	closer := closing.New(closing.Config{
 		Dir: dir, Box: b.identity.Box, Site: place.Site, Device: b.identity.Device, Records: b.journal.Unsafe,
 		Keys: b.keys.Generations, Parts: b.parts(), Now: b.clock.Now, Log: b.log,
@@ -244,8 +244,16 @@ func (b *Box) correction(ctx context.Context, v desired.Told) (sitebook.Correcti
 	return c, nil
 }
 
-// noted hands the book final verdicts that came over the line. What fails is made up for with the next.
+// final is central's last word on a tap of this box.
+func (b *Box) final(ctx context.Context, tap record.TapID) (sitebook.Final, bool, error) {
+	t, ok, err := b.desired.OfTap(ctx, tap)
+	return sitebook.Final{Version: t.Version, Verdict: t.Verdict}, ok, err
+}
+
+// noted hands the book final verdicts that came over the line. What fails is made up for with the next. A roster that is here already may tell of
+// them.
 func (b *Box) noted(ctx context.Context) {
+	defer b.siteMoved()
 	if err := b.correct(ctx); err != nil && ctx.Err() == nil {
 		b.log.ErrorContext(ctx, "noting final verdicts failed", slog.Any("error", err))
 	}

@@ -11,6 +11,7 @@ import (
 	"kazashi.example/sync/record"
 	"kazashi.example/sync/roster"
 	"kazashi.example/sync/roster/segment"
+	"kazashi.example/sync/rule"
 	"kazashi.example/sync/sitekey"
 )
 
@@ -53,6 +54,18 @@ func (s *Store) ByNumber(service record.ServiceID, number string) (roster.Entry,
 	return s.find(func(k *segment.Keys) segment.Ref { return k.Number(service, number) }, func(e *roster.Entry) bool {
 		return e.Of(service).Number == number
 	})
+}
+
+// TellsOf reports whether the roster that answers tells of a box's final verdict, and all of it can be looked through: the ring opens each of its
+// segments. Errors as Find.
+func (s *Store) TellsOf(box record.BoxID, v rule.Version) (bool, error) {
+	ring, err := s.Ring()
+	if err != nil {
+		return false, fmt.Errorf("%w: %w", localapi.ErrLocked, err)
+	}
+	h, ok := s.Head()
+	sealed := func(p roster.Part) bool { _, ok := ring.Find(p.Generation); return !ok }
+	return ok && h.TellsOf(box, v) && !slices.ContainsFunc(h.Parts, sealed), nil
 }
 
 // find looks through the roster that answers; where that is damaged, through the one before it.

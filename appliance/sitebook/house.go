@@ -3,11 +3,11 @@ package sitebook
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -66,74 +66,6 @@ func (b *Book) step(ctx context.Context, after *int64, do func(context.Context, 
 		return nil
 	})
 	return n, err
-}
-
-// Settled drops local enrolments, links and unlinks that central's roster has taken in: settled is asked with the person and the tap
-// of the record. With a link go those of the same person and service before it, which central's word overrules. It is called when a newer
-// roster came. localapi.ErrLocked.
-func (b *Book) Settled(ctx context.Context, settled func(p Person, service record.ServiceID, tap record.TapID) bool) error {
-	r, err := b.ring()
-	if err != nil {
-		return err
-	}
-	var gone []*entry
-	err = b.ofKinds(ctx, r, func(e *entry) error {
-		if !settled(e.person(), e.service, e.original()) {
-			return nil
-		}
-		gone = append(gone, e)
-		if e.kind == kindEnrolment {
-			return nil
-		}
-		more, err := b.overruled(ctx, r, e)
-		gone = append(gone, more...)
-		return err
-	}, kindEnrolment, kindLink, kindUnlink)
-	for part := range slices.Chunk(gone, batch) {
-		if err == nil {
-			err = b.short(ctx, func(ctx context.Context, tx *sql.Tx) error { return remove(ctx, tx, part) })
-		}
-	}
-	if err != nil {
-		return fmt.Errorf("letting go of what central has settled: %w", err)
-	}
-	return nil
-}
-
-// overruled is what was linked or taken back before an entry that central has settled: of the same person, and what the entry is a copy of.
-func (b *Book) overruled(ctx context.Context, r *ring, e *entry) (list []*entry, err error) {
-	err = b.of(ctx, r, e.row.Person.names(refLink), func(x *entry) (bool, error) {
-		if x.service == e.service && x.id < e.id {
-			list = append(list, x)
-		}
-		return true, nil
-	})
-	if err != nil || e.row.Of.IsZero() {
-		return list, err
-	}
-	err = b.of(ctx, r, [][]any{{refNumber, e.service, e.row.Number}}, func(x *entry) (bool, error) {
-		if x.tap == e.row.Of && x.id < e.id {
-			list = append(list, x)
-		}
-		return true, nil
-	})
-	return list, err
-}
-
-// original is the tap whose record an entry stands for.
-func (e *entry) original() record.TapID {
-	if !e.row.Of.IsZero() {
-		return e.row.Of
-	}
-	return e.tap
-}
-
-// person is whom an entry is about.
-func (e *entry) person() Person {
-	if e.row.Enrolment != nil {
-		return Enrolled(*e.row.Enrolment)
-	}
-	return *e.row.Person
 }
 
 // Reseal seals every entry anew that is not under the current generation of the site's keys. Interrupted, it goes on where it was with the
@@ -294,8 +226,8 @@ func (b *Book) Contents(ctx context.Context) (c Contents, err error) {
 // files was sealed under the site's keys, which whoever closes a site wipes as well. After a crash the same call completes it.
 func (b *Book) Erase(ctx context.Context) (Contents, error) {
 	c, err := b.Contents(ctx)
-	if err != nil && !damaged(err) {
-		return c, err
+	if err != nil { // also where an earlier call did not come to its end
+		b.o.Log.WarnContext(ctx, "what is erased could not be counted", slog.Any("error", err))
 	}
 	b.write.Lock()
 	defer b.write.Unlock()
@@ -319,25 +251,21 @@ func (b *Book) renew(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	var errs []error // what stays keeps nothing else, and the book goes on
 	for _, f := range files {
-		if !strings.HasPrefix(f.Name(), filepath.Base(b.path)) {
-			continue
-		}
-		if err := os.Remove(filepath.Join(dir, f.Name())); err != nil {
-			return err
+		if strings.HasPrefix(f.Name(), filepath.Base(b.path)) {
+			errs = append(errs, os.Remove(filepath.Join(dir, f.Name())))
 		}
 	}
-	if err := syncFile(dir); err != nil {
-		return err
-	}
+	errs = append(errs, syncFile(dir))
 	st, err := openStore(ctx, b.path, b.o)
 	if err != nil {
-		return err
+		return errors.Join(append(errs, err)...)
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.st, b.last, b.wrong, b.desk = st, 0, tries{}, session{}
 	clear(b.hidden)
 	clear(b.floors)
-	return nil
+	return errors.Join(errs...)
 }

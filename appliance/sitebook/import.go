@@ -169,10 +169,17 @@ func (i *importer) numberOf(p Person) (string, error) {
 }
 
 func (i *importer) ownerOf(number string) (Person, bool, error) {
-	if l, ok := i.known.numbers[number]; ok {
-		return l.person, l.linked, nil
+	if l, ok := i.known.numbers[number]; ok && l.linked {
+		return l.person, true, nil
 	}
-	return i.names.ByNumber(i.how.Service, number)
+	p, ok, err := i.names.ByNumber(i.how.Service, number)
+	if err != nil || !ok {
+		return Person{}, false, err
+	}
+	if _, said := i.known.of(p); said { // another here, or none
+		return Person{}, false, nil
+	}
+	return p, true, nil
 }
 
 // known is what the book knows of a service's numbers: the latest word on each, by number and by each name of a person.

@@ -2,7 +2,6 @@ package sitebook
 
 import (
 	"context"
-	"errors"
 	"io"
 	"time"
 
@@ -10,6 +9,7 @@ import (
 	"kazashi.example/sync/certid"
 	"kazashi.example/sync/record"
 	"kazashi.example/sync/roster"
+	"kazashi.example/sync/rule"
 )
 
 // Roster is what central says of the people of this site. Nothing here waits for a network. An error says that nobody can be looked up,
@@ -23,13 +23,25 @@ type Roster interface {
 	ByPPID(ppid string) (roster.Entry, bool, error)
 	// ByNumber looks up who has a service's own number.
 	ByNumber(service record.ServiceID, number string) (roster.Entry, bool, error)
+	// TellsOf reports whether all of it can be looked through, and tells of a box's final verdict.
+	TellsOf(box record.BoxID, v rule.Version) (bool, error)
+}
+
+// Final is central's last word on the record of a tap.
+type Final struct {
+	Version rule.Version // under which it came
+	Verdict record.Verdict
 }
 
 // People is the book and central's roster together: what the box knows of somebody now. Of a person, and of a number, whatever was done
-// here goes before central's word until central has settled it.
+// here goes before central's word until central has settled it: until there is a final verdict on it and a roster that tells of that verdict.
+// Whether it is still the latest word on somebody is then central's to say.
 type People struct {
 	Book   *Book
 	Roster Roster
+	Box    record.BoxID // this one
+	// Final finds the final verdict on a tap of this box; false while there is none.
+	Final func(ctx context.Context, tap record.TapID) (Final, bool, error)
 }
 
 // Source says where somebody is known from.
@@ -97,10 +109,10 @@ func (p People) Number(ctx context.Context, service record.ServiceID, who Known)
 // ByNumber is whose number it is; false if nobody's. Errors as Find.
 func (p People) ByNumber(ctx context.Context, service record.ServiceID, number string) (Person, bool, error) {
 	who, known, err := p.Book.ByNumber(ctx, service, number)
-	if err != nil || known != LinkUnknown {
+	if err != nil || known == Linked {
 		return who, known == Linked, err
 	}
-	e, ok, err := p.Roster.ByNumber(service, number)
+	e, ok, err := p.Roster.ByNumber(service, number) // what was taken back here from one may be another's since
 	if err != nil || !ok {
 		return Person{}, false, err
 	}
@@ -111,37 +123,34 @@ func (p People) ByNumber(ctx context.Context, service record.ServiceID, number s
 	return who, true, nil
 }
 
-// Settle lets go of what central's roster has taken in; it is called when a newer one came. Errors as Find.
+// Settle lets go of what central has decided about and its roster tells of; it is called when a newer roster, or a final verdict, came. Errors as
+// Find, or that of Final.
 func (p People) Settle(ctx context.Context) error {
-	var failed error
-	err := p.Book.Settled(ctx, func(who Person, _ record.ServiceID, tap record.TapID) bool {
-		if failed != nil {
-			return false
+	known := map[record.TapID]fate{}
+	return p.Book.settle(ctx, func(tap record.TapID) (fate, error) {
+		if f, ok := known[tap]; ok {
+			return f, nil
 		}
-		settles, err := p.settles(who, tap)
-		failed = err
-		return settles
+		f, err := p.fate(ctx, tap)
+		known[tap] = f
+		return f, err
 	})
-	return errors.Join(failed, err)
 }
 
-// settles says that the roster names a record as one that it took in, be it under the serial number of a renewed certificate.
-func (p People) settles(who Person, tap record.TapID) (bool, error) {
-	for _, enrolled := range []record.TapID{tap, who.Enrolled} {
-		if enrolled.IsZero() {
-			continue
-		}
-		if e, ok, err := p.Roster.ByTap(enrolled); err != nil || ok && e.Settles(tap) {
-			return ok && err == nil, err
-		}
+// fate is what has become of the record of a tap at central.
+func (p People) fate(ctx context.Context, tap record.TapID) (fate, error) {
+	f, ok, err := p.Final(ctx, tap)
+	switch {
+	case err != nil || !ok:
+		return waits, err
+	case f.Verdict == record.VerdictRefused:
+		return refused, nil
 	}
-	serial, err := certid.ParseSerial(who.Serial)
-	if err != nil {
-		return false, err
+	told, err := p.Roster.TellsOf(p.Box, f.Version)
+	if err != nil || !told {
+		return waits, err
 	}
-	id := certid.CertID{Scope: certid.Scope{Hierarchy: who.Hierarchy, Purpose: certid.PurposeAuth}, Serial: serial}
-	e, ok, err := p.Roster.Find(who.Verifier, id)
-	return ok && e.Settles(tap), err
+	return takenIn, nil
 }
 
 // Import is Book.Import with central's roster.

@@ -1,6 +1,7 @@
 package sitebook_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	"kazashi.example/sync/record"
 	entries "kazashi.example/sync/roster"
 	"kazashi.example/sync/roster/segment"
+	"kazashi.example/sync/rule"
 	"kazashi.example/sync/sign"
 	"kazashi.example/sync/sitekey"
 )
@@ -24,11 +26,20 @@ type town struct {
 	sitebook.People
 
 	central *rostertest.Central
+	last    rule.Version // of this box's final verdicts
+	finals  map[record.TapID]sitebook.Final
 }
+
+// theBox is the one of these tests.
+var theBox = record.BoxID{ID128: record.ID128{0xb0}}
 
 func newTown(t *testing.T) *town {
 	t.Helper()
-	w := &town{world: newWorld(t), central: rostertest.New(t)}
+	w := &town{world: newWorld(t), central: rostertest.New(t), last: rule.Version{CentralEpoch: 1}, finals: map[record.TapID]sitebook.Final{}}
+	w.Box, w.Final = theBox, func(_ context.Context, tap record.TapID) (sitebook.Final, bool, error) {
+		f, ok := w.finals[tap]
+		return f, ok, nil
+	}
 	w.ring = w.central.Ring
 	w.Book = w.open()
 	store, err := roster.Open(roster.Config{
@@ -41,9 +52,20 @@ func newTown(t *testing.T) *town {
 	return w
 }
 
-// publish has central send a roster of these people alone.
+// decides has central decide about taps, each under a version of its own.
+func (w *town) decides(v record.Verdict, taps ...record.TapID) {
+	for _, tap := range taps {
+		w.last.N++
+		w.finals[tap] = sitebook.Final{Version: w.last, Verdict: v}
+	}
+}
+
+func (w *town) accepts(taps ...record.TapID) { w.decides(record.VerdictAccepted, taps...) }
+
+// publish has central send a roster of these people alone, which tells of whatever was decided so far.
 func (w *town) publish(list ...entries.Entry) {
 	w.t.Helper()
+	w.central.Told = []entries.Through{{Box: theBox, Verdicts: w.last}}
 	offer := w.central.Publish(true, func(s *segment.Writer) error {
 		for _, e := range list {
 			if err := s.Add(e); err != nil {
@@ -65,7 +87,7 @@ func (w *town) find(when string, id certid.CertID, want sitebook.Source) siteboo
 	return k
 }
 
-// What was done here goes before central's word until central names it, be it under a renewed certificate; never after.
+// What was done here goes before central's word until central tells of it, be it under a renewed certificate; never after.
 func TestPeopleAreWhatWasDoneHereUntilCentralSettlesIt(t *testing.T) {
 	w := newTown(t)
 	w.find("at first", cert(t, 1), sitebook.Nowhere)
@@ -75,6 +97,7 @@ func TestPeopleAreWhatWasDoneHereUntilCentralSettlesIt(t *testing.T) {
 	}
 	w.publish(rostertest.Person(1))
 	w.find("a roster without it", cert(t, 1), sitebook.Here)
+	w.accepts(tap)
 	renewed := *e
 	renewed.Serial, renewed.Renewed = cert(t, 2).Serial.Bytes(), true
 	w.publish(renewed)
@@ -121,7 +144,7 @@ func TestNumbersOfBoxAndCentral(t *testing.T) {
 	two := sitebook.Enrolled(rostertest.Person(2))
 	want("central's word", 2, rostertest.Number(2))
 	want("no number", 1, "")
-	w.visit(w.Book, sitebook.Visit{Person: two, Service: rostertest.Library, Unlink: rostertest.Number(2)})
+	back := w.visit(w.Book, sitebook.Visit{Person: two, Service: rostertest.Library, Unlink: rostertest.Number(2)})
 	want("taken back here", 2, "")
 	free("taken back here", rostertest.Number(2))
 	link := w.visit(w.Book, sitebook.Visit{Person: two, Service: rostertest.Library, Link: "NEW"})
@@ -135,6 +158,7 @@ func TestNumbersOfBoxAndCentral(t *testing.T) {
 	}
 	said := rostertest.Person(2)
 	said.Services[0].Number, said.Services[0].Linked = "NEW", link
+	w.accepts(back, link)
 	w.publish(said, rostertest.Person(1))
 	if k := w.find("the number confirmed, the card not", cert(t, 7), sitebook.Here); k.Enrolled == again.Enrolled {
 		if got, err := w.Number(t.Context(), rostertest.Library, k); got != "NEW" || err != nil {
@@ -142,6 +166,7 @@ func TestNumbersOfBoxAndCentral(t *testing.T) {
 		}
 	}
 	said.Serial, said.Enrolled = again.Serial, again.Enrolled
+	w.accepts(again.Enrolled)
 	w.publish(said, rostertest.Person(1))
 	k := w.find("both confirmed", cert(t, 7), sitebook.Central)
 	if got, err := w.Number(t.Context(), rostertest.Library, k); got != "NEW" || err != nil {

@@ -154,7 +154,7 @@ func TestP3LockedBook(t *testing.T) {
 		"SignIn":   func() error { _, err := b.SignIn(ctx, localapi.NewSecret("made-up code")); return err },
 		"Sessions": func() error { _, err := b.Sessions(ctx); return err },
 		"Tick":     func() error { return b.Tick(ctx, record.NewTapID()) },
-		"Settled":  func() error { return b.Settled(ctx, nil) },
+		"Settle":   func() error { return sitebook.People{Book: b}.Settle(ctx) },
 		"Reseal":   func() error { return b.Reseal(ctx) },
 		"Import": func() error {
 			_, err := b.Import(ctx, strings.NewReader("ppid,number\n"), localapi.Import{Service: loan}, nil)
@@ -453,32 +453,31 @@ func TestLostKeyLosesItsEntriesOnly(t *testing.T) {
 	}
 }
 
-func TestSettledLetsGoOfWhatCentralTookIn(t *testing.T) {
-	w := newWorld(t)
-	b := w.open()
+func TestSettleLetsGoOfWhatCentralTookIn(t *testing.T) {
+	w := newTown(t)
+	b := w.Book
 	_, one := w.enrols(b, 1, nil)
 	w.enrols(b, 2, nil)
 	link := w.visit(b, sitebook.Visit{Person: person(t, 3), Link: "L-3", Service: loan})
 	unlink := w.visit(b, sitebook.Visit{Person: person(t, 4), Unlink: "L-4", Service: loan})
-	named := map[record.TapID]bool{one: true, link: true}
-	settled := func(_ sitebook.Person, _ record.ServiceID, tap record.TapID) bool { return named[tap] }
-	must(t, b.Settled(t.Context(), settled))
+	w.accepts(one, link)
+	w.publish()
 	if _, ok, _ := b.Enrolled(t.Context(), city, cert(t, 1)); ok {
-		t.Error("an enrolment that central names is still local")
+		t.Error("an enrolment that central tells of is still local")
 	}
 	if _, ok, _ := b.Enrolled(t.Context(), city, cert(t, 2)); !ok {
-		t.Error("an enrolment that central does not name is gone")
+		t.Error("an enrolment that central does not tell of is gone")
 	}
 	if _, known, _ := b.Number(t.Context(), loan, person(t, 3)); known != sitebook.LinkUnknown {
-		t.Error("a link that central names is still local")
+		t.Error("a link that central tells of is still local")
 	}
 	if _, known, _ := b.Number(t.Context(), loan, person(t, 4)); known != sitebook.Unlinked {
-		t.Error("an unlink that central does not name is gone")
+		t.Error("an unlink that central does not tell of is gone")
 	}
-	named[unlink] = true
-	must(t, b.Settled(t.Context(), settled))
+	w.accepts(unlink)
+	w.publish()
 	if _, known, _ := b.Number(t.Context(), loan, person(t, 4)); known != sitebook.LinkUnknown {
-		t.Error("an unlink that central names is still local")
+		t.Error("an unlink that central tells of is still local")
 	}
 	if at, err := b.Used(t.Context(), shelter, person(t, 1)); err != nil || at.IsZero() {
 		t.Errorf("Used of a settled person = %v, %v, want a time", at, err)

@@ -170,7 +170,7 @@ func TestTornAtEveryCommand(t *testing.T) {
 		torn.tear = at
 		e := c.lay(torn)
 		if len(torn.sent) < at {
-			if e.Type != localapi.EventVerdict || e.Tap.First != pending {
+			if e.Type != localapi.EventVerdict || e.Tap.First != inOrder {
 				t.Errorf("the whole tap: event %s %s", e.Type, e.Failure)
 			}
 			break

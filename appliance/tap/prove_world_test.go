@@ -2,6 +2,7 @@ package tap_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/x509"
 	"errors"
 	"runtime"
@@ -16,6 +17,7 @@ import (
 	"kazashi.example/sync/record"
 	"kazashi.example/sync/roster"
 	"kazashi.example/sync/roster/segment"
+	"kazashi.example/sync/rule"
 )
 
 // Words of what a person at the counter sees.
@@ -152,9 +154,11 @@ func (c *counter) signed(what string, q proof.Challenge, key any, signature []by
 	}
 }
 
-// push has central send a roster of these people alone.
+// push has central send a roster of these people alone, which tells of every record so far but the undecided one.
 func (c *counter) push(entries ...roster.Entry) {
 	c.t.Helper()
+	told := rule.Version{CentralEpoch: 1, N: 1}
+	c.city.Told = []roster.Through{{Box: c.box, Verdicts: told}}
 	offer := c.city.Publish(true, func(w *segment.Writer) error {
 		for _, e := range entries {
 			if err := w.Add(e); err != nil {
@@ -164,7 +168,9 @@ func (c *counter) push(entries ...roster.Entry) {
 		return nil
 	})
 	must(c.t, c.roster.Offer(c.t.Context(), c.city, offer))
-	must(c.t, sitebook.People{Book: c.book, Roster: c.roster}.Settle(c.t.Context()))
+	must(c.t, sitebook.People{Book: c.book, Roster: c.roster, Box: c.box, Final: func(_ context.Context, tap record.TapID) (sitebook.Final, bool, error) {
+		return sitebook.Final{Version: told, Verdict: record.VerdictAccepted}, tap != c.undecided, nil
+	}}.Settle(c.t.Context()))
 }
 
 // settle has central take in the last enrolment of each certificate.

@@ -169,7 +169,7 @@ func TestNumbersOfTheService(t *testing.T) {
 	}
 }
 
-// Central's roster tells numbers as well; what was taken back here stays so until central names the record.
+// Central's roster tells numbers as well; what was taken back here stays so until central tells of it.
 func TestNumberOfTheRoster(t *testing.T) {
 	c := newCounter(t)
 	p, card := c.card("hanako")
@@ -186,9 +186,10 @@ func TestNumberOfTheRoster(t *testing.T) {
 	c.arm(unlink())
 	told("taken back", "")
 	taken := c.last().Tap
-	entry.Renewed = true
+	c.undecided, entry.Renewed = taken, true
 	c.push(entry) // which has not heard of it
 	told("an older word of central's", "")
+	c.undecided = record.TapID{}
 	entry.Services[0].Linked, entry.Services[0].Number = taken, ""
 	c.push(entry)
 	told("central's word", "")

@@ -141,6 +141,8 @@ type counter struct {
 	changed chan struct{} // has something after what the next card is laid for has changed
 	events  <-chan localapi.Event
 	stop    func()
+
+	undecided record.TapID // central has not decided about it
 }
 
 // newCounter has a practice world of its own only where a test changes it.

@@ -73,6 +73,7 @@ type Central struct {
 	Ring  sitekey.Ring
 	Parts []roster.Part // of the newest roster, newest first
 	Last  rule.Version
+	Told  []roster.Through // up to which verdicts heads tell
 	Blobs map[wire.BlobID][]byte
 	Cut   int                 // a connection ends after so many octets; 0: never
 	Given map[wire.BlobID]int // octets that were asked for
@@ -149,7 +150,7 @@ func (c *Central) Publish(whole bool, fill func(*segment.Writer) error) wire.Ros
 // Head signs a head and offers it.
 func (c *Central) Head(v rule.Version, site record.SiteID, parts []roster.Part) wire.RosterOffer {
 	c.Helper()
-	h := roster.Head{Version: v, Site: site, Made: time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC).Unix(), Parts: parts}
+	h := roster.Head{Version: v, Site: site, Made: time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC).Unix(), Parts: parts, Through: c.Told}
 	for _, p := range parts {
 		h.People += p.Entries
 	}
