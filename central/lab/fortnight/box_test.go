@@ -153,12 +153,18 @@ func (b *box) openSite(ctx context.Context, keys func() sign.Keys) {
 		Site: site, Desk: "school", Ring: b.keys.Ring, Known: b.journal.Has, Now: b.now,
 	})
 	must(b.t, err)
-	b.people = sitebook.People{Book: b.book, Roster: b.rosters}
+	b.people = sitebook.People{Book: b.book, Roster: b.rosters, Box: b.identity.Box, Final: b.final}
 	b.orders, err = orders.Open(ctx, b.dir, b.identity.Box, ordered{b}, quiet)
 	must(b.t, err)
 }
 
 func (b *box) recipient() (seal.PublicKey, error) { return b.desired.SealKey(), nil }
+
+// final is central's last word on a tap.
+func (b *box) final(ctx context.Context, tap record.TapID) (sitebook.Final, bool, error) {
+	t, ok, err := b.desired.OfTap(ctx, tap)
+	return sitebook.Final{Version: t.Version, Verdict: t.Verdict}, ok, err
+}
 
 func (b *box) now() time.Time {
 	t, _ := b.clock.Now()
