@@ -27,6 +27,7 @@ func (s *spans) StatusWithin(_ context.Context, _ certid.CertID, _ content.Issue
 
 // P6: a tap is judged as of the time that its box measured later, of its own epoch and by its own word alone; a checked clock needs none.
 func TestP6ATapIsTimedByItsCorrection(t *testing.T) {
+	t.Parallel()
 	const early, off = 40 * 24 * time.Hour, 30 * 24 * time.Hour
 	for _, k := range []struct {
 		name     string

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"os/exec"
 	"sync/atomic"
@@ -91,16 +92,16 @@ func (s script) run(t *testing.T, c *simcentral.Central) error {
 	return err
 }
 
-func (s script) check(t *testing.T, c *simcentral.Central, when string) {
+func (s script) check(t *testing.T, c *simcentral.Central) {
 	t.Helper()
 	n := c.Counts()
 	if n.Records != 6 || n.Applied != 6 || n.Aside != 2 || n.Ready != 0 || n.Persons != 3 || n.Settled != 6 || n.Reports != 0 ||
 		n.Enrolments != 3 {
-		t.Errorf("%s: counts = %+v, want 6 records of 3 persons, each enrolled, all settled, 2 set aside, no report", when, n)
+		t.Errorf("counts = %+v, want 6 records of 3 persons, each enrolled, all settled, 2 set aside, no report", n)
 	}
 	set := c.Roster(s.box)
 	if last := simVersion(set.Version.CentralEpoch, 6); len(set.Entries) != 3 || !set.TellsOf(s.box.ID, last) {
-		t.Errorf("%s: a roster of %d people that tells of %v, want 3, and all six verdicts", when, len(set.Entries), set.Through)
+		t.Errorf("a roster of %d people that tells of %v, want 3, and all six verdicts", len(set.Entries), set.Through)
 	}
 	_, _, v := c.Poll(s.box, wire.Poll{})
 	once := map[record.TapID]int{}
@@ -109,45 +110,51 @@ func (s script) check(t *testing.T, c *simcentral.Central, when string) {
 	}
 	for i, tap := range s.taps {
 		if once[tap] != 1 || c.PPID(s.box, tap) == "" {
-			t.Errorf("%s: tap %d has %d verdicts, PPID %q; want one of each", when, i, once[tap], c.PPID(s.box, tap))
+			t.Errorf("tap %d has %d verdicts, PPID %q; want one of each", i, once[tap], c.PPID(s.box, tap))
 		}
 	}
 	if c.PPID(s.box, s.taps[0]) != c.PPID(s.box, s.taps[3]) {
-		t.Errorf("%s: one person has two PPIDs", when)
+		t.Errorf("one person has two PPIDs")
 	}
 }
 
 // P2: a stop before or after any commit, then everything again: the same single result.
 func TestEveryCrashPointEndsInOneResult(t *testing.T) {
+	t.Parallel()
 	k := simcentral.NewKeys(t)
-	for _, after := range []bool{false, true} {
-		for at := int64(1); ; at++ {
-			w := simcentral.NewWorld(t, k)
-			s, dir := newScript(t, k), t.TempDir()
-			c := simcentral.Open(t, dir, k, w, nil)
-			c.Register(s.box)
-			c.Check(c.DB.Close())
-
-			f := &failing{at: at, after: after}
-			c = simcentral.Open(t, dir, k, w, func(db store.Store) store.Store { f.Store = db; return f })
-			err := s.run(t, c)
-			c.Check(c.DB.Close())
-
-			c = simcentral.Open(t, dir, k, w, nil)
-			c.Check(s.run(t, c))
-			s.check(t, c, fmt.Sprintf("stopped at update %d (after the commit: %v)", at, after))
-			c.Check(c.DB.Close())
-			if err == nil {
-				if at < 10 {
-					t.Errorf("the script has %d updates, want at least 10 crash points", at)
-				}
-				break
-			}
-			if !errors.Is(err, errCrash) {
-				t.Fatalf("stopping at update %d: %v", at, err)
-			}
+	updates := crash(t, k, math.MaxInt64, false)
+	if updates < 10 {
+		t.Errorf("the script has %d updates, want at least 10 crash points", updates)
+	}
+	for at := int64(1); at <= updates; at++ {
+		for _, after := range []bool{false, true} {
+			t.Run(fmt.Sprintf("update %d, after the commit: %t", at, after), func(t *testing.T) {
+				t.Parallel() // each waits for its own disk
+				crash(t, k, at, after)
+			})
 		}
 	}
+}
+
+// crash plays a day that stops at an update, then all of it again, and returns how many updates were begun until then.
+func crash(t *testing.T, k *simcentral.Keys, at int64, after bool) int64 {
+	w := simcentral.NewWorld(t, k)
+	s, dir := newScript(t, k), t.TempDir()
+	f := &failing{at: at, after: after}
+	c := simcentral.Open(t, dir, k, w, func(db store.Store) store.Store { f.Store = db; return f })
+	row := s.box.Row(t)
+	c.Check(f.Store.Update(t.Context(), func(tx store.Tx) error { return errors.Join(tx.AddBox(row), c.Intake.Adopt(tx, row)) }))
+	err := s.run(t, c)
+	c.Check(c.DB.Close())
+	if err != nil && !errors.Is(err, errCrash) {
+		t.Fatalf("the day ended with %v", err)
+	}
+	begun := f.n.Load()
+	c = simcentral.Open(t, dir, k, w, nil)
+	c.Check(s.run(t, c))
+	s.check(t, c)
+	c.Check(c.DB.Close())
+	return begun
 }
 
 const envDir = "KAZASHI_TEST_CENTRAL_DIR"
@@ -182,6 +189,7 @@ func TestVictim(t *testing.T) {
 
 // P2: a process killed at any moment has kept what it said it kept.
 func TestKilledWhileWorking(t *testing.T) {
+	t.Parallel()
 	for _, lines := range []int{1, 2, 7, 8} {
 		dir := t.TempDir()
 		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestVictim$")

@@ -12,6 +12,7 @@ import (
 // design §2: which of two enrolments is the later does not hang on a clock that nobody checked: one that was not counts as it arrived. A
 // checked one may bring Monday's enrolment on Friday, and none is later than its arrival.
 func TestTheLaterEnrolmentIsNoMatterOfPoorClocks(t *testing.T) {
+	t.Parallel()
 	const day = 24 * time.Hour
 	for _, k := range []struct {
 		name   string

@@ -13,6 +13,7 @@ import (
 // P6: a false card or a forged proof is refused for good under a rule that asks for the certificate alone, whoever found it false, and the
 // victim's pseudonym is given to nobody.
 func TestP6AFalseProofIsFinalWhateverTheRuleAsks(t *testing.T) {
+	t.Parallel()
 	said := func(why record.Reason) func(desk, *content.Record) {
 		return func(_ desk, r *content.Record) {
 			r.Evidence, r.Card = record.EvidenceCertificate, nil

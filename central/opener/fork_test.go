@@ -26,6 +26,7 @@ func write(t *testing.T, e *simbox.Epoch, from, n int) {
 // design §5.3: every history that one device key cannot have written alone is reported, and none of its records is lost. Each
 // case is played with the pushes in order, and again with the later epochs first.
 func TestRule3Forks(t *testing.T) {
+	t.Parallel()
 	cases := []struct {
 		name    string
 		play    func(t *testing.T, box *simbox.Box) (pushes []wire.Push, records int)

@@ -22,6 +22,7 @@ import (
 
 // P2, design §5.4: shuffled, twice, by two openers at once: one row, one verdict, one person each.
 func TestRule4AppliedOnceByTwoOpeners(t *testing.T) {
+	t.Parallel()
 	c := simcentral.New(t)
 	box := c.Box()
 	e := box.Start(t, epoch.CauseStart)

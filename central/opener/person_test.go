@@ -61,6 +61,7 @@ func demand(c *simcentral.Central, e record.Evidence) {
 
 // design §2.7, §6: central believes a PIN after it verified certificate and signature, and nothing else makes a person.
 func TestAPersonBeginsWithAVerifiedPIN(t *testing.T) {
+	t.Parallel()
 	stranger, err := x509.MarshalPKIXPublicKey(simbox.Known(t, 0x11, 9).Card.Public())
 	if err != nil {
 		t.Fatal(err)
@@ -187,6 +188,7 @@ func TestAWeakerTapFindsWhoIsKnown(t *testing.T) {
 
 // P6: a tap without PIN counts as far as the bound key proves it, and the reason says what was missing.
 func TestCardEvidenceIsVerified(t *testing.T) {
+	t.Parallel()
 	for _, k := range []struct {
 		name   string
 		change func(d desk, r *content.Record)
@@ -315,6 +317,7 @@ func TestP2ATapWaitsForItsEnrolment(t *testing.T) {
 
 // A box that names enrolments which never come keeps its own records waiting, and nobody else's.
 func TestP2AHostileBoxHoldsUpNobody(t *testing.T) {
+	t.Parallel()
 	c := simcentral.New(t)
 	bad, good := newDesk(t, c), newDesk(t, c)
 	demand(c, record.EvidenceCard)
@@ -381,6 +384,7 @@ func TestAnEnrolmentCountsForItsVerifierAlone(t *testing.T) {
 // P2: taps and the enrolments that they name, shuffled, by two openers at once: whoever waits is found by whom it waits for, also if that
 // one is applied while it is being put off.
 func TestP2WaitingTapsMeetTheirEnrolments(t *testing.T) {
+	t.Parallel()
 	c := simcentral.New(t)
 	demand(c, record.EvidenceCard)
 	d := newDesk(t, c)

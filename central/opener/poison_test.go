@@ -37,6 +37,7 @@ func keyless(t *testing.T, box *simbox.Box) wire.Push {
 
 // P2: a box that signs nonsense has it set aside, and holds up nobody else's records.
 func TestP2AnEpochWithoutAKeyStopsNobody(t *testing.T) {
+	t.Parallel()
 	c := simcentral.New(t)
 	bad, good := c.Box(), c.Box()
 	c.Push(bad, keyless(t, bad)) // first in line
@@ -71,6 +72,7 @@ func (r refusing) Open(label string, row, sealed []byte) ([]byte, error) {
 
 // P2: a person's row that is damaged puts off that person's records and no others.
 func TestP2ADamagedRowPutsOffItsOwnRecordsAlone(t *testing.T) {
+	t.Parallel()
 	c := simcentral.New(t)
 	box := c.Box()
 	e := box.Start(t, epoch.CauseStart)

@@ -26,6 +26,7 @@ func conflicts(t *testing.T, c *simcentral.Central) (all []store.Conflict) {
 // P2: nobody becomes a second person because a PIN came before the renewal: before a person is made, the service is asked, and while it is
 // silent the record waits and nobody else does.
 func TestP2ANewcomerWaitsForTheRenewals(t *testing.T) {
+	t.Parallel()
 	c := simcentral.New(t)
 	d := newDesk(t, c)
 	p := simbox.Known(t, 0x81, 1)
@@ -67,6 +68,7 @@ func TestP2ANewcomerWaitsForTheRenewals(t *testing.T) {
 // P2, P6: a card tap that was accepted at the counter waits for the renewal by which the box knew its certificate, and is settled with it;
 // one whose card did not sign is refused at once, and so is one of whose renewal the service does not know.
 func TestP2ACardTapWaitsForItsRenewal(t *testing.T) {
+	t.Parallel()
 	for _, k := range []struct {
 		name   string
 		ask    func() error
@@ -131,6 +133,7 @@ func TestP6TwoWhoAreOneAreNoFalseCard(t *testing.T) {
 
 // P3, P6: a false renewal hands over no pseudonym to somebody who enrols with another birth date, and takes nobody off the roster.
 func TestP3AFalseRenewalHandsOverNoPseudonym(t *testing.T) {
+	t.Parallel()
 	for _, k := range []struct {
 		name  string
 		birth string

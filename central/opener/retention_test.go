@@ -14,6 +14,7 @@ import (
 // P9: central keeps of what a box sends the attributes that the rule which the box held asks for, wherever they would be kept; the rest of
 // the record counts as ever.
 func TestP9AttributesBeyondTheRuleAreDropped(t *testing.T) {
+	t.Parallel()
 	consent := &rule.Consent{JA: "氏名", EN: "name"}
 	for name, c := range map[string]struct {
 		then, now rule.Attributes

@@ -15,6 +15,7 @@ import (
 // P6: central was not at the desk. Who stood there, who had used the service before, and whom a locked roster could not find is the box's
 // word; everything else is found here, whatever the box said.
 func TestP6WhatTheBoxAloneKnewStaysAsItWasSaid(t *testing.T) {
+	t.Parallel()
 	said := func(v record.Verdict, r record.Reason) gate.Decision { return gate.Decision{Verdict: v, Reason: r} }
 	again := said(record.VerdictAccepted, record.ReasonAgain)
 	for _, k := range []struct {
