@@ -74,6 +74,7 @@ type Box struct {
 	leave   func()        // ends Run: everything was erased
 	expired time.Time     // when it was last looked for what rules keep no longer; of housekeeping alone
 	trouble atomic.Bool   // the last record could not be made durable
+	adding  adding        // whether records may be added
 	moved   chan struct{} // the status changed
 	metrics *metrics
 }
@@ -168,11 +169,16 @@ type written struct{ b *Box }
 
 // Append is the journal's; the link hears of what became durable, the counter of a disk that takes no more.
 func (w written) Append(ctx context.Context, plain []byte, c journal.Clear) (record.ID, error) {
-	id, err := w.b.journal.Append(ctx, plain, c)
+	w.b.adding.mu.RLock()
+	defer w.b.adding.mu.RUnlock()
+	id, err := record.ID{}, errErasing
+	if !w.b.adding.ended {
+		id, err = w.b.journal.Append(ctx, plain, c)
+	}
 	if err == nil {
 		w.b.link.Wake()
 	}
-	if failed := errors.Is(err, journal.ErrNotDurable); w.b.trouble.Swap(failed) != failed {
+	if failed := errors.Is(err, journal.ErrNotDurable) || errors.Is(err, errErasing); w.b.trouble.Swap(failed) != failed {
 		w.b.changed()
 	}
 	return id, err
@@ -264,11 +270,14 @@ func (b *Box) Run(ctx context.Context) error {
 func (b *Box) keepHouse(ctx context.Context) error {
 	t := time.NewTicker(houseEvery)
 	defer t.Stop()
-	for {
+	for n := 1; ; n++ {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-t.C:
+		}
+		if n%retryEvery == 0 {
+			b.retry(ctx)
 		}
 		if _, err := b.journal.Prune(ctx, 0); err != nil && ctx.Err() == nil {
 			b.log.ErrorContext(ctx, "letting go of safe records failed", slog.Any("error", err))
@@ -276,22 +285,6 @@ func (b *Box) keepHouse(ctx context.Context) error {
 		b.expire(ctx)
 		b.changed()
 	}
-}
-
-// expire lets go of what rules keep no longer, once an hour, and only by a clock that central has checked: one that is years ahead would
-// erase everything.
-func (b *Box) expire(ctx context.Context) {
-	now, confidence := b.clock.Now()
-	if confidence != record.ConfidenceChecked || now.Sub(b.expired).Abs() < time.Hour {
-		return
-	}
-	if err := b.book.Expire(ctx, now, b.bookDays); err != nil {
-		if ctx.Err() == nil {
-			b.log.ErrorContext(ctx, "letting go of what rules keep no longer failed", slog.Any("error", err))
-		}
-		return
-	}
-	b.expired = now
 }
 
 // bookDays is for how many days a service's rule keeps what is in the site book; 0: until the site is closed.

@@ -41,7 +41,7 @@ func (c *central) ruled(t *testing.T) {
 	t.Helper()
 	msg, err := rule.Set{Version: rule.Version{CentralEpoch: 1, N: 1}, Issued: 1, Site: "branch-1", Rules: []rule.Rule{{
 		Service: "practice.library", Verifier: "practice-city", Basis: record.BasisDrill, Evidence: record.EvidenceCard, Practice: true,
-		ListFull: 1, ListProvisional: 2, TooOld: rule.TooOldRefuse, Hierarchies: []certid.Hierarchy{certid.HierarchyPractice},
+		ListFull: 1, ListProvisional: 2, TooOld: rule.TooOldRecord, Hierarchies: []certid.Hierarchy{certid.HierarchyPractice},
 		Attributes: rule.AttributeName | rule.AttributeSex, Consent: &rule.Consent{JA: "氏名と性別を読み取ります。", EN: "Name and sex are read."},
 	}}}.Sign(c.signs)
 	must(t, err)
@@ -112,8 +112,8 @@ func TestP3EnrolmentAtTheCounter(t *testing.T) {
 	k.hand.events <- tap.Event{Kind: tap.CardArrived, Reader: slot}
 	e := next(t, events, localapi.EventVerdict, nil)
 	k.remove(t, events)
-	if e.Rests.Evidence != record.EvidenceCard || e.Tap.First.Verdict != record.VerdictProvisional { // there is no list
-		t.Errorf("tap: %+v on evidence %s, want provisional on card", e.Tap.First, e.Rests.Evidence)
+	if e.Rests.Evidence != record.EvidenceCard || e.Tap.First.Reason != record.ReasonListMissing {
+		t.Errorf("tap: %+v on evidence %s, want it written down, for there is no list", e.Tap.First, e.Rests.Evidence)
 	}
 	said = append(said, e)
 	wrong := localapi.NextCardRequest{Kind: localapi.NextPIN, PIN: localapi.NewSecret("0000")}

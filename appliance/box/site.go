@@ -64,19 +64,18 @@ func (b *Box) openSite(ctx context.Context) (err error) {
 	b.people = sitebook.People{Book: b.book, Roster: b.rosters, Box: place.Box, Final: b.final}
 	closer := closing.New(closing.Config{
 		Dir: dir, Box: b.identity.Box, Site: place.Site, Device: b.identity.Device, Records: b.journal.Unsafe,
-		Keys: b.keys.Generations, Parts: b.parts(), Now: b.clock.Now, Log: b.log,
+		Keys: b.keys.Generations, Parts: b.parts(), Now: b.clock.Now, Log: b.log, Halt: b.halt,
 	})
-	b.keeper = &keeper.Keeper{Identity: b.identity, Site: b.keys, Closer: closer, Left: func() { b.leave() }}
-	if done, again, err := closer.Resume(ctx); err != nil {
-		return err
-	} else if again {
-		b.log.WarnContext(ctx, "a closing that was interrupted is finished", slog.String("certificate", done.Certificate.ID.String()))
-	}
+	b.keeper = &keeper.Keeper{Identity: b.identity, Site: b.keys, Closer: closer, Left: func() { b.leave() }, Staff: b.book.Staff}
+	b.resume(ctx, closer)
 	if all, err := closing.Leaving(dir); err != nil || all {
 		return errors.Join(err, errErased) // Close empties the folder
 	}
-	b.orders, err = orders.Open(ctx, dir, b.identity.Box, ordered{b}, b.log)
-	return err
+	if b.orders, err = orders.Open(ctx, dir, b.identity.Box, ordered{b}, b.log); err != nil {
+		return err
+	}
+	b.retry(ctx)
+	return nil
 }
 
 func (s *site) shut() (errs []error) {
@@ -93,18 +92,20 @@ func (s *site) shut() (errs []error) {
 func (b *Box) parts() []closing.Part {
 	return []closing.Part{
 		{
+			What: "site_keys",
 			Count: func(context.Context) ([]erasure.Item, error) {
 				return []erasure.Item{{What: "site_keys", Count: uint64(len(b.keys.Generations()))}}, nil
 			},
 			Erase: func(ctx context.Context) error { _, err := b.keys.Wipe(ctx); return err },
 		},
 		{
+			What: "roster_people",
 			Count: func(context.Context) ([]erasure.Item, error) {
 				return []erasure.Item{{What: "roster_people", Count: uint64(b.rosters.Len())}}, nil
 			},
 			Erase: func(context.Context) error { return b.rosters.Erase() },
 		},
-		{Count: b.countBook, Erase: func(ctx context.Context) error { _, err := b.book.Erase(ctx); return err }},
+		{What: "site_book", Count: b.countBook, Erase: func(ctx context.Context) error { _, err := b.book.Erase(ctx); return err }},
 	}
 }
 
@@ -280,7 +281,7 @@ func (o ordered) Order(ctx context.Context, got order.Order) ([]byte, error) {
 		defer o.b.siteMoved()
 		return o.b.keeper.Wipe(ctx, got.ID.ID128)
 	case order.KindLock:
-		return nil, o.b.keys.Lock(ctx)
+		return nil, o.b.keys.LockBy(ctx, vault.HeldByOrder)
 	default:
 		return nil, errKind
 	}
