@@ -136,30 +136,46 @@ func (b *Book) People(ctx context.Context) (n int, err error) {
 	return n, err
 }
 
+// readBatch is how many entries are in memory at once while many are read.
+const readBatch = 256
+
 // ofKinds calls do with each entry of some kinds that counts, the oldest first.
 func (b *Book) ofKinds(ctx context.Context, r *ring, do func(*entry) error, kinds ...kind) error {
-	var list []*entry
+	st := b.store()
+	var list []int64
 	for _, k := range kinds {
-		more, err := all(ctx, b.store().r, selectEntry+`WHERE e.kind = ?`, int64(k))
+		more, err := ids(ctx, st.r, `kind = ?`, int64(k))
 		if err != nil {
 			return err
 		}
 		list = append(list, more...)
 	}
-	slices.SortFunc(list, func(x, y *entry) int { return cmp.Compare(x.id, y.id) })
-	for _, e := range list {
-		if !b.counts(e.tap) {
-			continue
-		}
-		if err := r.open(e); err != nil {
-			if !errors.Is(err, errNoKey) {
-				b.o.Log.ErrorContext(ctx, "an entry of the site book does not open", slog.Int64("entry", e.id), slog.Any("error", err))
-			}
-			continue
-		}
-		if err := do(e); err != nil {
+	slices.Sort(list)
+	for part := range slices.Chunk(list, readBatch) {
+		entries, err := byID(ctx, st.r, part)
+		if err != nil {
 			return err
+		}
+		for _, e := range entries {
+			if !b.opens(ctx, r, e) {
+				continue
+			}
+			if err := do(e); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
+}
+
+// opens reads the content of an entry that counts. One that should open and does not is reported.
+func (b *Book) opens(ctx context.Context, r *ring, e *entry) bool {
+	if !b.counts(e.tap) {
+		return false
+	}
+	err := r.open(e)
+	if err != nil && !errors.Is(err, errNoKey) {
+		b.o.Log.ErrorContext(ctx, "an entry of the site book does not open", slog.Int64("entry", e.id), slog.Any("error", err))
+	}
+	return err == nil
 }

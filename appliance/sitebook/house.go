@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -38,34 +39,32 @@ func (b *Book) replace(ctx context.Context, doing string, gone, entries []*entry
 	return nil
 }
 
-// walk calls do inside short transactions with every entry that has one of the kinds, the oldest first, beside the taps. It ends early with
-// ctx, between two transactions; the same call later goes on.
-func (b *Book) walk(ctx context.Context, do func(context.Context, *sql.Tx, *entry) error, where string, args ...any) error {
-	for after := int64(0); ; {
-		n, err := b.step(ctx, &after, do, where, args...)
-		if err != nil || n < batch {
-			return err
-		}
-	}
-}
-
-func (b *Book) step(ctx context.Context, after *int64, do func(context.Context, *sql.Tx, *entry) error, where string, args ...any) (n int, err error) {
-	err = b.short(ctx, func(ctx context.Context, tx *sql.Tx) error {
-		query := selectEntry + `WHERE e.id > ? AND ` + where + fmt.Sprintf(` ORDER BY e.id LIMIT %d`, batch)
-		list, err := all(ctx, tx, query, append([]any{*after}, args...)...)
+// walk calls do inside short transactions with entries of which some may be gone by now, beside the taps. It ends early with ctx, between two
+// transactions; the same call later goes on.
+func (b *Book) walk(ctx context.Context, list []int64, do func(context.Context, *sql.Tx, *entry) error) error {
+	for part := range slices.Chunk(list, batch) {
+		err := b.short(ctx, func(ctx context.Context, tx *sql.Tx) error {
+			entries, err := byID(ctx, tx, part)
+			if err != nil {
+				return err
+			}
+			for _, e := range entries {
+				if err := do(ctx, tx, e); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
 		if err != nil {
 			return err
 		}
-		for _, e := range list {
-			*after = e.id
-			if err := do(ctx, tx, e); err != nil {
-				return err
-			}
-		}
-		n = len(list)
-		return nil
-	})
-	return n, err
+	}
+	return nil
+}
+
+// erase removes entries.
+func (b *Book) erase(ctx context.Context, list []int64) error {
+	return b.walk(ctx, list, func(ctx context.Context, tx *sql.Tx, e *entry) error { return remove(ctx, tx, []*entry{e}) })
 }
 
 // Reseal seals every entry anew that is not under the current generation of the site's keys. Interrupted, it goes on where it was with the
@@ -77,7 +76,11 @@ func (b *Book) Reseal(ctx context.Context) error {
 	}
 	var lost int
 	current := r.current().id
-	err = b.walk(ctx, func(ctx context.Context, tx *sql.Tx, e *entry) error {
+	list, err := ids(ctx, b.store().r, `generation < ? OR generation > ?`, current.ID128[:], current.ID128[:])
+	if err != nil {
+		return err
+	}
+	err = b.walk(ctx, list, func(ctx context.Context, tx *sql.Tx, e *entry) error {
 		if !r.opens(e) {
 			lost++
 			return nil
@@ -93,7 +96,7 @@ func (b *Book) Reseal(ctx context.Context) error {
 			return err
 		}
 		return b.st.addRefs(ctx, tx, e)
-	}, `e.generation <> ?`, current.ID128[:])
+	})
 	if err != nil {
 		return fmt.Errorf("sealing the site book anew: %w", err)
 	}
@@ -117,40 +120,55 @@ func (b *Book) Retire(ctx context.Context, forget func(needed []sitekey.Generati
 
 // Generations names the keys under which anything is sealed here: none of them may be forgotten. It needs no keys.
 func (b *Book) Generations(ctx context.Context) (list []sitekey.Generation, err error) {
-	rows, err := b.store().r.QueryContext(ctx, `SELECT DISTINCT generation FROM entry`)
-	if err != nil {
-		return nil, fmt.Errorf("reading the site book: %w", err)
-	}
-	defer rows.Close()
-	for rows.Next() {
+	for after := []byte{}; ; {
 		var g []byte
-		if err := rows.Scan(&g); err != nil {
+		err := b.store().r.QueryRowContext(ctx, `SELECT min(generation) FROM entry WHERE generation > ?`, after).Scan(&g)
+		switch {
+		case err != nil:
 			return nil, fmt.Errorf("reading the site book: %w", err)
-		}
-		if len(g) != 16 {
+		case g == nil:
+			return list, nil
+		case len(g) != 16:
 			return nil, errDamaged
 		}
 		list = append(list, sitekey.Generation{ID128: [16]byte(g)})
+		after = g
 	}
-	return list, rows.Err()
 }
 
-// Expire removes what is older than its service's rule keeps in a site book: uses, leavings, links that were taken over, and corrections that
-// somebody has looked at. days is asked for each service; 0 keeps them until the site is closed. What central has not settled stays.
-// It needs no keys.
-func (b *Book) Expire(ctx context.Context, now time.Time, days func(record.ServiceID) uint32) error {
-	old := func(service record.ServiceID, at int64) bool {
-		d := days(service)
-		return d > 0 && now.Sub(time.UnixMilli(at)) > time.Duration(d)*24*time.Hour
-	}
-	err := b.walk(ctx, func(ctx context.Context, tx *sql.Tx, e *entry) error {
-		if !b.counts(e.tap) || !old(e.service, e.at) {
-			return nil
+// services names those of which the book holds entries of a kind.
+func (b *Book) services(ctx context.Context, k kind) (list []record.ServiceID, err error) {
+	for after := ""; ; {
+		var next sql.NullString
+		err := b.store().r.QueryRowContext(ctx, `SELECT min(service) FROM entry WHERE kind = ? AND service > ?`, int64(k), after).Scan(&next)
+		if err != nil {
+			return nil, fmt.Errorf("reading the site book: %w", err)
 		}
-		return remove(ctx, tx, []*entry{e})
-	}, `e.kind IN (?, ?, ?)`, int64(kindUse), int64(kindLeave), int64(kindTaken))
+		if !next.Valid {
+			return list, nil
+		}
+		after = next.String
+		list = append(list, record.ServiceID(after))
+	}
+}
+
+// SessionDays is for how many days the book keeps who was at the desk.
+const SessionDays = 90
+
+const day = 24 * time.Hour
+
+// Expire removes what is older than its service's rule keeps in a site book: uses, leavings, links that were taken over, and corrections that
+// somebody has looked at; besides, who was at the desk more than SessionDays ago. days is asked for each service; 0 keeps them until the site is closed.
+// What central has not settled stays. It needs no keys, and taps go on beside it.
+func (b *Book) Expire(ctx context.Context, now time.Time, days func(record.ServiceID) uint32) error {
+	err := b.expire(ctx, kindSession, "", now.Add(-SessionDays*day))
+	for _, k := range []kind{kindUse, kindLeave, kindTaken} {
+		if err == nil {
+			err = b.expireKind(ctx, k, now, days)
+		}
+	}
 	if err == nil {
-		err = b.expireWork(ctx, old)
+		err = b.expireWork(ctx, now, days)
 	}
 	if err != nil {
 		return fmt.Errorf("letting go of what is kept no longer: %w", err)
@@ -158,14 +176,43 @@ func (b *Book) Expire(ctx context.Context, now time.Time, days func(record.Servi
 	return nil
 }
 
+func (b *Book) expireKind(ctx context.Context, k kind, now time.Time, days func(record.ServiceID) uint32) error {
+	services, err := b.services(ctx, k)
+	if err != nil {
+		return err
+	}
+	for _, s := range services {
+		if d := days(s); d > 0 {
+			if err := b.expire(ctx, k, s, now.Add(-time.Duration(d)*day)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// expire removes entries of a kind and service from before a moment. What is to go is looked up beside the taps.
+func (b *Book) expire(ctx context.Context, k kind, service record.ServiceID, before time.Time) error {
+	list, err := ids(ctx, b.store().r, `kind = ? AND service = ? AND at < ?`, int64(k), string(service), before.UnixMilli())
+	if err != nil {
+		return err
+	}
+	return b.walk(ctx, list, func(ctx context.Context, tx *sql.Tx, e *entry) error {
+		if !b.counts(e.tap) {
+			return nil
+		}
+		return remove(ctx, tx, []*entry{e})
+	})
+}
+
 // expireWork removes corrections that somebody has looked at, with who it was.
-func (b *Book) expireWork(ctx context.Context, old func(record.ServiceID, int64) bool) error {
+func (b *Book) expireWork(ctx context.Context, now time.Time, days func(record.ServiceID) uint32) error {
 	list, err := b.Work(ctx, true)
 	if err != nil {
 		return err
 	}
 	for _, w := range list {
-		if w.Done == nil || !old(w.Service, w.Time.UnixMilli()) {
+		if d := days(w.Service); w.Done == nil || d == 0 || now.Sub(w.Time) <= time.Duration(d)*day {
 			continue
 		}
 		if err := b.forgetWork(ctx, w.Tap); err != nil {
@@ -176,12 +223,7 @@ func (b *Book) expireWork(ctx context.Context, old func(record.ServiceID, int64)
 }
 
 func (b *Book) forgetWork(ctx context.Context, tap record.TapID) error {
-	b.write.Lock()
-	defer b.write.Unlock()
-	if b.closed {
-		return ErrClosed
-	}
-	return b.st.transact(ctx, func(tx *sql.Tx) error {
+	return b.short(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		list, err := all(ctx, tx, selectEntry+`WHERE e.tap = ? AND e.kind = ?`, tap.ID128[:], int64(kindTick))
 		if err != nil {
 			return err

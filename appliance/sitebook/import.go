@@ -394,9 +394,10 @@ func (l lines) of(r row) int {
 
 // abandon removes an import that was not completed.
 func (b *Book) abandon(ctx context.Context, tap record.TapID) error {
-	err := b.walk(ctx, func(ctx context.Context, tx *sql.Tx, e *entry) error {
-		return remove(ctx, tx, []*entry{e})
-	}, `e.tap = ? AND e.kind = ?`, tap.ID128[:], int64(kindTaken))
+	list, err := ids(ctx, b.st.r, `tap = ? AND kind = ?`, tap.ID128[:], int64(kindTaken))
+	if err == nil {
+		err = b.erase(ctx, list)
+	}
 	if err != nil {
 		return fmt.Errorf("removing an incomplete import: %w", err)
 	}

@@ -2,8 +2,8 @@ package sitebook
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
+	"maps"
 	"slices"
 
 	"kazashi.example/sync/record"
@@ -25,13 +25,13 @@ func (b *Book) settle(ctx context.Context, of func(record.TapID) (fate, error)) 
 	if err != nil {
 		return err
 	}
-	s := settling{book: b, ring: r, of: of, gone: map[int64]*entry{}, here: map[record.TapID]bool{}}
+	s := settling{book: b, ring: r, of: of, gone: map[int64]bool{}, here: map[record.TapID]bool{}}
 	err = b.ofKinds(ctx, r, func(e *entry) error { return s.enrolment(ctx, e) }, kindEnrolment)
 	if err == nil {
 		err = b.ofKinds(ctx, r, func(e *entry) error { return s.link(ctx, e) }, kindLink, kindUnlink)
 	}
 	if err == nil {
-		err = s.drop(ctx)
+		err = b.erase(ctx, slices.Sorted(maps.Keys(s.gone)))
 	}
 	if err != nil {
 		return fmt.Errorf("letting go of what central has settled: %w", err)
@@ -44,7 +44,7 @@ type settling struct {
 	book *Book
 	ring *ring
 	of   func(record.TapID) (fate, error)
-	gone map[int64]*entry
+	gone map[int64]bool
 	here map[record.TapID]bool // enrolments that stay
 }
 
@@ -57,13 +57,13 @@ func (s *settling) enrolment(ctx context.Context, e *entry) error {
 		s.here[e.tap] = true
 		return nil
 	}
-	s.gone[e.id] = e
+	s.gone[e.id] = true
 	if f == refused {
 		return nil
 	}
 	return s.book.of(ctx, s.ring, e.row.names(e.kind, e.service), func(x *entry) (bool, error) {
 		if x.id < e.id {
-			s.gone[x.id] = x
+			s.gone[x.id] = true
 			delete(s.here, x.tap)
 		}
 		return true, nil
@@ -77,38 +77,15 @@ func (s *settling) link(ctx context.Context, e *entry) error {
 	if err != nil || f == waits || f == takenIn && s.here[e.row.Person.Enrolled] {
 		return err
 	}
-	s.gone[e.id] = e
+	s.gone[e.id] = true
 	if f == refused {
 		return nil
 	}
 	older, err := s.book.overruled(ctx, s.ring, e)
 	for _, x := range older {
-		s.gone[x.id] = x
+		s.gone[x.id] = true
 	}
 	return err
-}
-
-// drop removes what is settled, in short transactions.
-func (s *settling) drop(ctx context.Context) error {
-	var ids []int64
-	for id := range s.gone {
-		ids = append(ids, id)
-	}
-	slices.Sort(ids)
-	for part := range slices.Chunk(ids, batch) {
-		err := s.book.short(ctx, func(ctx context.Context, tx *sql.Tx) error {
-			for _, id := range part {
-				if err := remove(ctx, tx, []*entry{s.gone[id]}); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // overruled is what was linked or taken back before an entry that central has settled: of the same person, and what the entry is a copy of.

@@ -508,10 +508,55 @@ func TestExpireKeepsWhatTheRuleKeeps(t *testing.T) {
 	if c, err := b.Contents(t.Context()); err != nil || c.Uses != 4 || c.Work != 2 {
 		t.Errorf("on the last day the book holds %+v, %v, want 4 uses and 2 corrections", c, err)
 	}
-	must(t, b.Expire(t.Context(), noon.Add(7*24*time.Hour+1), days))
+	must(t, b.Expire(t.Context(), noon.Add(7*24*time.Hour+time.Millisecond), days))
 	want := sitebook.Contents{Enrolments: 1, Uses: 1, Staff: 1, Sessions: 1, Work: 1}
 	if c, err := b.Contents(t.Context()); err != nil || c != want {
 		t.Errorf("after it the book holds %+v, %v, want %+v", c, err, want)
+	}
+}
+
+// P1: while the book looks for what is over, taps are taken, and what is kept for good is not looked at.
+func TestP1ExpireGoesOnBesideTaps(t *testing.T) {
+	w := newWorld(t)
+	b := w.open()
+	for range 70 { // more than one transaction lets go of
+		w.visit(b, sitebook.Visit{Person: person(t, 1), Used: true})
+		w.visit(b, sitebook.Visit{Person: person(t, 1), Used: true, Service: "kept-for-good"})
+	}
+	w.later(8 * 24 * time.Hour)
+	asked := map[record.ServiceID]int{}
+	must(t, b.Expire(t.Context(), noon.Add(9*24*time.Hour), func(s record.ServiceID) uint32 {
+		asked[s]++
+		w.visit(b, sitebook.Visit{Person: person(t, 2), Used: true})
+		return map[record.ServiceID]uint32{shelter: 7}[s]
+	}))
+	if c, err := b.Contents(t.Context()); err != nil || c.Uses != 70+2 || asked[shelter] != 1 || asked["kept-for-good"] != 1 {
+		t.Errorf("the book holds %+v, %v, want 72 uses; each service was to be asked for once: %v", c, err, asked)
+	}
+}
+
+// P3: who was at the desk is forgotten in the end, which no rule says.
+func TestP3SessionsExpire(t *testing.T) {
+	w := newWorld(t)
+	b := w.open()
+	must(t, b.SetStaff(t.Context(), staff("sato", "made-up code")))
+	never := func(record.ServiceID) uint32 { return 0 }
+	for range 2 {
+		_, err := b.SignIn(t.Context(), localapi.NewSecret("made-up code"))
+		must(t, err)
+		w.later(time.Hour)
+	}
+	for _, c := range []struct {
+		after time.Duration
+		want  int
+	}{{0, 2}, {time.Millisecond, 1}, {time.Hour, 1}, {2 * time.Hour, 0}} {
+		must(t, b.Expire(t.Context(), noon.Add(sitebook.SessionDays*24*time.Hour+c.after), never))
+		if list, err := b.Sessions(t.Context()); err != nil || len(list) != c.want {
+			t.Errorf("%d days and %s later: %d sessions, %v, want %d", sitebook.SessionDays, c.after, len(list), err, c.want)
+		}
+	}
+	if list, err := b.Staff(t.Context()); err != nil || len(list) != 1 {
+		t.Errorf("Staff = %d, %v, want who may sign in", len(list), err)
 	}
 }
 

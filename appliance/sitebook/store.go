@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -22,7 +23,7 @@ import (
 // Marks of our database file (SQLite, PRAGMA application_id and user_version).
 const (
 	applicationID = 0x4b5a5331 // "KZS1"
-	schemaVersion = 1
+	schemaVersion = 2
 )
 
 // checkpointEvery is the number of commits between two checkpoints, as in the journal: none falls into a tap.
@@ -50,7 +51,8 @@ CREATE TABLE entry (
 	sealed BLOB NOT NULL
 ) STRICT;
 CREATE INDEX entry_tap ON entry (tap);
-CREATE INDEX entry_kind ON entry (kind, service);
+CREATE INDEX entry_age ON entry (kind, service, at);
+CREATE INDEX entry_generation ON entry (generation);
 CREATE TABLE ref (
 	ref BLOB NOT NULL,
 	entry INTEGER NOT NULL,
@@ -251,7 +253,7 @@ func (s *store) check(ctx context.Context, o Options) error {
 	switch {
 	case app == applicationID && version > schemaVersion:
 		return ErrNewer
-	case app != applicationID || version < 1 || have != tables:
+	case app != applicationID || version != schemaVersion || have != tables:
 		return fmt.Errorf("%w: marked %x, version %d, tables %q", errDamaged, app, version, have)
 	}
 	var sound string
@@ -456,6 +458,38 @@ func scanEntry(rows *sql.Rows) (*entry, error) {
 func all(ctx context.Context, q querier, query string, args ...any) (list []*entry, err error) {
 	err = each(ctx, q, func(e *entry) (bool, error) { list = append(list, e); return true, nil }, query, args...)
 	return list, err
+}
+
+// ids lists entries, the oldest first.
+func ids(ctx context.Context, q querier, where string, args ...any) (list []int64, err error) {
+	rows, err := q.QueryContext(ctx, `SELECT id FROM entry WHERE `+where+` ORDER BY id`, args...)
+	if err != nil {
+		return nil, fmt.Errorf("reading the site book: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var id int64
+		if err := rows.Scan(&id); err != nil {
+			return nil, fmt.Errorf("reading the site book: %w", err)
+		}
+		list = append(list, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("reading the site book: %w", err)
+	}
+	return list, nil
+}
+
+// byID collects those of some entries that are still there, the oldest first.
+func byID(ctx context.Context, q querier, list []int64) ([]*entry, error) {
+	var in []byte
+	for i, id := range list {
+		if i > 0 {
+			in = append(in, ',')
+		}
+		in = strconv.AppendInt(in, id, 10)
+	}
+	return all(ctx, q, selectEntry+`WHERE e.id IN (`+string(in)+`) ORDER BY e.id`)
 }
 
 // latest collects the latest entries of a reference, the newest first.
