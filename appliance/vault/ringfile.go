@@ -38,13 +38,13 @@ type ringFile struct {
 	Lock    *lockForm            `cbor:"4,keyasint,omitempty"` // nil: no key lies here
 	Keys    []sitekey.Wrapped    `cbor:"5,keyasint,omitempty"` // to the lock, oldest first; the current one last
 	Made    []sitekey.Wrapped    `cbor:"6,keyasint,omitempty"` // to C-seal: made here, and not yet named by a grant
-	Grant   rule.Version         `cbor:"7,keyasint"`           // the newest taken
+	Grant   rule.Version         `cbor:"7,keyasint,omitzero"`  // the newest taken
 	Members []sitekey.Member     `cbor:"8,keyasint,omitempty"` // as the grant names them
 	Wiped   []sitekey.Generation `cbor:"9,keyasint,omitempty"` // erased here: they never come back
 	Hold    Hold                 `cbor:"10,keyasint,omitempty"`
 	Named   []sitekey.Generation `cbor:"11,keyasint,omitempty"` // the keys of the newest grant taken, whether they lie here or not
 	Current *sitekey.Generation  `cbor:"12,keyasint,omitempty"` // which one central made current, as far as is known here; nil if that is not known
-	Since   rule.Version         `cbor:"13,keyasint"`           // the grant by which that is known: taken here or by a peer
+	Since   rule.Version         `cbor:"13,keyasint,omitzero"`  // the grant by which that is known: taken here or by a peer
 }
 
 func (f *ringFile) check() error {
