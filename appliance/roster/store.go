@@ -194,12 +194,18 @@ func (s *Store) setStop(f context.CancelFunc) {
 	s.stop = f
 }
 
-// Erase removes everything, durably. What was sealed in it opens for nobody once the site's keys are gone; see package closing.
+// Erase removes everything, durably. What was sealed in it opens for nobody once the site's keys are gone; see package closing. A crash
+// leaves the roster in use, or none, and the next call completes it: the one before goes first, so that it does not answer again.
 func (s *Store) Erase() error {
 	defer s.alone()()
 	s.use(nil, nil)
+	errs := []error{os.Remove(filepath.Join(s.Dir, filePrevious))}
+	if errors.Is(errs[0], fs.ErrNotExist) {
+		errs[0] = nil
+	}
+	errs = append(errs, durable.SyncDir(s.Dir))
 	files, err := os.ReadDir(s.Dir)
-	errs := []error{err}
+	errs = append(errs, err)
 	for _, f := range files {
 		errs = append(errs, os.Remove(filepath.Join(s.Dir, f.Name())))
 	}
