@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// random is what os.CreateTemp puts into names; matrices of two runs shall look alike.
-var random = regexp.MustCompile(`[0-9]{6,}`)
+// random is what os.CreateTemp puts into names, and digests; matrices of two runs shall look alike.
+var random = regexp.MustCompile(`[0-9a-f]{32,}|[0-9]{6,}`)
 
 // title names an operation.
 func (o Op) title() string {

@@ -68,3 +68,32 @@ func apart(one *inode, its, others choice) func(*inode) choice {
 		return others
 	}
 }
+
+// loss is a choice of both.
+type loss struct {
+	names names
+	data  data
+}
+
+// losses are the choices tried at a point: unless thorough one of the two is all or none. sample of them, 0 for all, besides those where
+// both are.
+func (p *point) losses(thorough bool, sample int) (tried []loss) {
+	var others []loss
+	for _, n := range p.nameChoices() {
+		for _, d := range p.dataChoices() {
+			switch {
+			case n.plain && d.plain:
+				tried = append(tried, loss{n, d})
+			case n.plain || d.plain || thorough:
+				others = append(others, loss{n, d})
+			}
+		}
+	}
+	if sample == 0 || sample >= len(others) {
+		return append(tried, others...)
+	}
+	for i := range sample {
+		tried = append(tried, others[(len(p.ops)+i*len(others)/sample)%len(others)])
+	}
+	return tried
+}

@@ -9,7 +9,8 @@
 //   - [Run.Power]: the power goes after each operation. What an fsync did not cover may be there, not there, there in part (torn
 //     at 512 octets), there in the wrong order, or there in size only; so may each create, rename, link and unlink that no
 //     fsync of its folder followed. This is what POSIX allows, and less kind than ext4 is. All combinations would be too many:
-//     everything, nothing, every beginning, each one alone and each one missing stand for them.
+//     everything, nothing, every beginning, each one alone and each one missing stand for them. Scenario.Sample takes some of these
+//     at each point, others at the next.
 //   - [Run.Without]: takes out one fsync after the other. If the power matrix finds nothing then, the fsync was of no use.
 //
 // What a program says on standard output, a line a write, is in the trace too, and binds: a check is told what had been said.
@@ -18,6 +19,10 @@
 // Scenario.Ignore can leave out, for SQLite makes it anew; of its other files it maps none for writing), a second
 // process, splice, io_uring, symbolic links, exchanging renames. It takes a rename for atomic, a sector of 512 octets for
 // atomic, modes for durable at once, and an fsync that returned for the truth. Owners, times and extended attributes it leaves out.
+//
+// The tests of this package are also the crash matrices of the whole product. In the integration lane they stop at every point of every
+// scenario and try a sample of what a power cut leaves there; with CRASH_TEST_THOROUGH in the environment, as `make crash` sets it, they
+// try all of it and print every point by its name, and a total.
 //
 // A Run may be used by one goroutine; checks run on several at a time. Needs strace 5.3 or newer.
 package crash
@@ -46,6 +51,9 @@ type Scenario struct {
 	// Ignore are patterns (path.Match) of base names of files that are missing in every state, and that the child may do anything with:
 	// what the program makes anew when it finds none, such as *-shm.
 	Ignore []string
+	// Sample is how many states of a power cut are tried at a point, besides the up to four in which all or nothing of the names and of the
+	// octets is there: others at each point. 0: all. Leaving out a fsync that is not Superfluous tries all until one is broken.
+	Sample int
 	// Thorough tries every choice of names with every choice of octets, which takes three times as long. Otherwise one of the two is all
 	// or nothing.
 	Thorough bool

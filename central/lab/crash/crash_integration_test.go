@@ -34,8 +34,10 @@ func init() {
 	children["link"] = func(dir string) error { return os.Symlink("a", filepath.Join(dir, "b")) }
 }
 
-// envThorough asks for every combination that the package knows; it takes minutes.
+// envThorough asks for every combination that the package knows, instead of a sample at each point; it takes minutes.
 const envThorough = "CRASH_TEST_THOROUGH"
+
+func thorough() bool { return os.Getenv(envThorough) != "" }
 
 // again is this program as a scenario's child.
 func again(child string) func(context.Context, string) *exec.Cmd {
@@ -82,19 +84,37 @@ func all(t *testing.T, m crash.Matrix) {
 	}
 }
 
-// matrices runs every matrix of a scenario, prints it, and kills in earnest at some ten points.
-func matrices(t *testing.T, s crash.Scenario) {
+// interrupted runs a scenario's matrices of kills and power cuts, prints them, and kills in earnest at some points.
+func interrupted(t *testing.T, s crash.Scenario) *crash.Run {
 	t.Helper()
-	s.Thorough = os.Getenv(envThorough) != ""
+	s.Sample, s.Thorough = 2, thorough()
+	points := 4
+	if s.Thorough {
+		s.Sample, points = 0, 10
+	}
 	r := recorded(t, s)
 	for i, o := range r.Ops() {
 		t.Logf("%s: %3d %v", s.Name, i+1, o)
 	}
-	all(t, r.Kill(t.Context()))
-	all(t, r.Power(t.Context()))
+	kill, power := r.Kill(t.Context()), r.Power(t.Context())
+	all(t, kill)
+	all(t, power)
+	kills, err := r.Slay(t.Context(), 1+len(r.Ops())/points)
+	if t.Logf("%s: killed %d times in earnest", s.Name, kills); err != nil || kills == 0 {
+		t.Errorf("Slay() = %d, %v", kills, err)
+	}
+	total.add(r.Ops(), kills, kill, power)
+	return r
+}
+
+// matrices runs every matrix of a scenario, each fsync left out in turn included.
+func matrices(t *testing.T, s crash.Scenario) {
+	t.Helper()
+	r := interrupted(t, s)
 	unused := maps.Clone(s.Superfluous)
 	for _, l := range r.Without(t.Context()) {
 		t.Logf("%s: %v", s.Name, l)
+		total.without(l)
 		switch {
 		case l.Fault != nil:
 		case l.Why == "":
@@ -105,10 +125,6 @@ func matrices(t *testing.T, s crash.Scenario) {
 	}
 	if len(unused) > 0 {
 		t.Errorf("%s needs what is said to be superfluous: %q", s.Name, unused)
-	}
-	kills, err := r.Slay(t.Context(), 1+len(r.Ops())/10)
-	if t.Logf("%s: killed %d times in earnest", s.Name, kills); err != nil || kills == 0 {
-		t.Errorf("Slay() = %d, %v", kills, err)
 	}
 }
 
@@ -185,19 +201,22 @@ func fileScenario(child string) crash.Scenario {
 }
 
 func TestDurableFilesAreWholeAtEveryPoint(t *testing.T) {
+	t.Parallel()
 	matrices(t, fileScenario("durable"))
 }
 
 func TestARenameWithoutFsyncIsFound(t *testing.T) {
+	t.Parallel()
 	r := recorded(t, fileScenario("careless"))
 	all(t, r.Kill(t.Context()))
 	m := r.Power(t.Context())
-	if t.Log(m); len(m.Faults) == 0 {
+	if t.Logf("%v, as must be found", m); len(m.Faults) == 0 {
 		t.Errorf("%v: want a fault", m)
 	}
 }
 
 func TestWhatCannotBeFollowedIsRefused(t *testing.T) {
+	t.Parallel()
 	for _, child := range []string{"map", "process", "foreign", "link"} {
 		_, err := crash.Record(t.Context(), crash.Scenario{Name: child, Child: again(child)}, scratch(t))
 		if !errors.Is(err, crash.ErrTrace) {
@@ -207,6 +226,7 @@ func TestWhatCannotBeFollowedIsRefused(t *testing.T) {
 }
 
 func TestCopiesWithinTheFolderAreFollowed(t *testing.T) {
+	t.Parallel()
 	r := recorded(t, crash.Scenario{Name: "copy", Child: again("copy")})
 	if got := fmt.Sprint(r.Ops()); got != "[create a write a @0+5 create b write b @0+5]" {
 		t.Errorf("Ops() = %s", got)

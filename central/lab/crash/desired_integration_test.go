@@ -10,6 +10,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -194,6 +195,9 @@ func (a authority) behind(dir string, box *desired.Store, steps []step) error {
 	if box.Rules().N == before.rules || after.rules == before.rules {
 		return nil
 	}
+	if err := a.floored(dir, after.rules); err != nil || before.rules == 0 {
+		return err
+	}
 	b, err := os.ReadFile(filepath.Join(dir, "rules.cbor.previous"))
 	if err != nil {
 		return err
@@ -205,15 +209,41 @@ func (a authority) behind(dir string, box *desired.Store, steps []step) error {
 	return nil
 }
 
+// floored demands that rules older than those in force are refused also when these are gone: they may go out of force.
+func (a authority) floored(dir string, rules uint64) error {
+	elsewhere := dir + "-floored"
+	if err := os.CopyFS(elsewhere, os.DirFS(dir)); err != nil {
+		return err
+	}
+	for _, name := range []string{"rules.cbor", "rules.cbor.previous"} {
+		if err := os.Remove(filepath.Join(elsewhere, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	box, err := desired.Open(context.Background(), elsewhere, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return err
+	}
+	defer box.Close()
+	if err := take(context.Background(), box, a.dir, fmt.Sprint("r", rules-1)); !errors.Is(err, desired.ErrOlder) {
+		return errors.Join(errors.New("older rules follow those that are gone"), err)
+	}
+	return nil
+}
+
 // P9: what a box believes and obeys changes whole or not at all, forth and back, wherever it is killed or the power goes.
 func TestP9TrustAndRulesChangeWhole(t *testing.T) {
+	t.Parallel()
 	a, err := newAuthority(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
+	rules := a.scenario("rules", step{trust: 1, held: 1, rules: 2}, []string{"r1", "r2"}, step{"r3", 1, 1, 3})
+	rules.Superfluous = map[string]string{"fsync dir .": "the first rules need it after the floor; later that of the rules before covers it"}
 	for _, s := range []crash.Scenario{
 		a.scenario("a bundle", step{trust: 2, held: 2, rules: 1}, []string{"t2", "r1"}, step{"t3", 3, 3, 1}),
-		a.scenario("rules", step{trust: 1, held: 1, rules: 2}, []string{"r1", "r2"}, step{"r3", 1, 1, 3}),
+		a.scenario("first rules", step{trust: 1, held: 1}, nil, step{"r2", 1, 1, 2}),
+		rules,
 		a.scenario("back", step{trust: 3, held: 3, rules: 1}, []string{"r1", "t2", "t3"}, step{"back", 2, 3, 1}),
 		a.scenario("on from there", step{trust: 2, held: 3, rules: 1}, []string{"r1", "t2", "t3", "back"}, step{"t4", 4, 4, 1}),
 	} {

@@ -94,6 +94,7 @@ func (s *shop) fits(t *testing.T, kib int, take func(context.Context, *revocatio
 
 // Whatever the write that finds no room, the set in use answers, the error says why, and what was begun gives its room back.
 func TestP7FullDisk(t *testing.T) {
+	t.Parallel()
 	s := newShop(t)
 	stick := filepath.Join(s.dir, "stick")
 	for way, take := range map[string]func(context.Context, *revocation.Cache, chan error) error{
@@ -141,6 +142,7 @@ func TestP7FullDisk(t *testing.T) {
 
 // Central on a full disk: what was published stays, the error says why, and with room again it goes on.
 func TestP7FullDiskOfCentral(t *testing.T) {
+	t.Parallel()
 	p := newPress(t)
 	full, fit := 0, 0
 	for kib := 0; kib < 300; kib += 8 {

@@ -34,21 +34,25 @@ func (s *shop) fetching(t *testing.T, name string, j journey, cut int64, held ..
 }
 
 func TestP7FirstSetOfAll(t *testing.T) {
+	t.Parallel()
 	s := newShop(t)
 	matrices(t, s.fetching(t, "first set", journey{from: 0, to: 1, offer: s.offer(0, 1, false)}, 0))
 }
 
 func TestP7DownloadOfAWholeSet(t *testing.T) {
+	t.Parallel()
 	s := newShop(t)
 	matrices(t, s.fetching(t, "download", journey{from: 2, to: 3, offer: s.offer(0, 3, false)}, 100_000, 1, 2))
 }
 
 func TestP7ChainOfDeltas(t *testing.T) {
+	t.Parallel()
 	s := newShop(t)
 	matrices(t, s.fetching(t, "delta chain", journey{from: 1, to: 3, offer: s.offer(1, 3, true)}, 10_000, 1))
 }
 
 func TestP7FallingBackAndFetchingAnew(t *testing.T) {
+	t.Parallel()
 	s := newShop(t)
 	sc := s.fetching(t, "damaged", journey{from: 1, to: 3, offer: s.offer(0, 3, false), fetched: crlset.ChunkSize}, 0)
 	sc.Before = func(dir string) error {
@@ -67,6 +71,7 @@ func TestP7FallingBackAndFetchingAnew(t *testing.T) {
 }
 
 func TestP7LoadingFromAFolder(t *testing.T) {
+	t.Parallel()
 	for _, deltas := range []bool{false, true} {
 		s := newShop(t)
 		if err := errors.Join(s.writeOffer(s.offer(0, 1, false)), s.fill(filepath.Join(s.dir, "stick"), deltas)); err != nil {
@@ -83,6 +88,7 @@ func TestP7LoadingFromAFolder(t *testing.T) {
 
 // A box that was killed before, in the worst place of each kind, and is killed again.
 func TestP7GoingOnAfterACrash(t *testing.T) {
+	t.Parallel()
 	s := newShop(t)
 	sc := s.fetching(t, "second crash", journey{from: 1, to: 3, offer: s.offer(0, 3, false), fetched: 2 * crlset.ChunkSize}, 0)
 	sc.Before = func(dir string) error {
@@ -102,6 +108,7 @@ func TestP7GoingOnAfterACrash(t *testing.T) {
 }
 
 func TestP7Inbox(t *testing.T) {
+	t.Parallel()
 	s := newShop(t)
 	sc := s.fetching(t, "inbox", journey{from: 1, to: 3, offer: s.offer(0, 3, false)}, 0)
 	sc.Child = s.boxChild("inbox", 0)
@@ -113,6 +120,7 @@ func TestP7Inbox(t *testing.T) {
 
 // What was delivered is there after a power cut, and what was not can be delivered again.
 func TestP7Delivery(t *testing.T) {
+	t.Parallel()
 	s := newShop(t)
 	stick := filepath.Join(s.dir, "stick")
 	if err := errors.Join(s.writeOffer(s.offer(0, 3, false)), s.fill(stick, false)); err != nil {

@@ -1,6 +1,7 @@
 package crash_test
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"testing"
@@ -14,14 +15,22 @@ const (
 	envDir   = "CRASH_TEST_DIR"
 )
 
+// atEnd is printed after the tests when they print what they found, if it is not empty.
+var atEnd = func() string { return "" }
+
 // TestMain is also the program that is traced and killed.
 func TestMain(m *testing.M) {
-	child, ok := children[os.Getenv(envChild)]
-	if !ok {
-		os.Exit(m.Run())
+	if child, ok := children[os.Getenv(envChild)]; ok {
+		if err := child(os.Getenv(envDir)); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
 	}
-	if err := child(os.Getenv(envDir)); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
+	flag.Parse()
+	code := m.Run()
+	if words := atEnd(); words != "" && testing.Verbose() {
+		fmt.Println(words)
 	}
+	os.Exit(code)
 }

@@ -55,7 +55,12 @@ func (r *Run) Kill(ctx context.Context) Matrix {
 
 // Power checks what may be on the disk if the power goes before the first or after any operation.
 func (r *Run) Power(ctx context.Context) Matrix {
-	return r.matrix(ctx, "power cut", func(m *muster) {
+	title := "power cut"
+	if r.scenario.Sample > 0 {
+		title += ", a sample"
+	}
+	return r.matrix(ctx, title, func(m *muster) {
+		m.sample = r.scenario.Sample
 		for k := range len(r.ops) + 1 {
 			m.cut(k, -1)
 		}
@@ -67,6 +72,7 @@ type Loss struct {
 	Op    Op
 	Fault *Fault // nil: nothing that a check saw
 	Why   string // then the reason from the scenario's Superfluous, if it has one
+	Part  bool   // not all states were tried, but Scenario.Sample of them at a point
 }
 
 // String is one line.
@@ -75,27 +81,33 @@ func (l Loss) String() string {
 	case l.Fault != nil:
 		return fmt.Sprintf("without %v: %v", l.Op, l.Fault)
 	case l.Why != "":
-		return fmt.Sprintf("without %v: nothing is broken; kept, because %s", l.Op, l.Why)
+		return fmt.Sprintf("without %v: nothing is broken%s; kept, because %s", l.Op, map[bool]string{true: " in a sample"}[l.Part], l.Why)
 	default:
 		return fmt.Sprintf("without %v: nothing is broken", l.Op)
 	}
 }
 
-// Without leaves out each fsync in turn, and looks for a state of the power matrix that is then broken.
+// Without leaves out each fsync in turn, and looks for a state of the power matrix that is then broken: first at the end, where what was
+// said binds the most, then from the fsync on.
 func (r *Run) Without(ctx context.Context) (losses []Loss) {
 	for j, o := range r.ops {
 		if !o.Kind.syncs() {
 			continue
 		}
+		why := r.scenario.Superfluous[o.String()]
 		found, stop := context.WithCancel(ctx)
 		m := r.matrix(found, "", func(m *muster) {
 			m.broken = stop
-			for k := len(r.ops); k > j && found.Err() == nil; k-- { // what was said at the end binds the most
+			if why != "" {
+				m.sample = r.scenario.Sample
+			}
+			m.cut(len(r.ops), j)
+			for k := j + 1; k < len(r.ops) && found.Err() == nil; k++ {
 				m.cut(k, j)
 			}
 		})
 		stop()
-		l := Loss{Op: o, Why: r.scenario.Superfluous[o.String()]}
+		l := Loss{Op: o, Why: why, Part: why != "" && r.scenario.Sample > 0}
 		if len(m.Faults) > 0 {
 			l.Fault = &m.Faults[0]
 		}
@@ -109,6 +121,7 @@ type muster struct {
 	run    *Run
 	jobs   chan job
 	broken func() // called at the first fault, if not nil
+	sample int    // states at a point, as Scenario.Sample
 	states int
 	seen   map[string]bool
 
@@ -158,17 +171,12 @@ func (m *muster) killed(k int) {
 func (m *muster) cut(k, without int) {
 	p := newPoint(m.run.top, m.run.ops[:k], without)
 	words := said(p.ops)
-	for _, names := range p.nameChoices() {
-		for _, data := range p.dataChoices() {
-			if !names.plain && !data.plain && !m.run.scenario.Thorough {
-				continue
-			}
-			t, digest := p.tree(names.keep, data.pick)
-			m.add(t, fmt.Sprintf("cut %d %x", len(words), digest), State{
-				Power: true, Said: words, Done: p.ops,
-				Point: fmt.Sprintf("power cut %s; names: %s; data: %s", after(p.ops), names.label, data.label),
-			})
-		}
+	for _, l := range p.losses(m.run.scenario.Thorough, m.sample) {
+		t, digest := p.tree(l.names.keep, l.data.pick)
+		m.add(t, fmt.Sprintf("cut %d %x", len(words), digest), State{
+			Power: true, Said: words, Done: p.ops,
+			Point: fmt.Sprintf("power cut %s; names: %s; data: %s", after(p.ops), l.names.label, l.data.label),
+		})
 	}
 }
 

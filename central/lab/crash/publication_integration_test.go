@@ -345,6 +345,7 @@ func fetched(s *crl.Store, blob wire.Blob, id func([]byte) [32]byte) (err error)
 }
 
 func TestP7Publication(t *testing.T) {
+	t.Parallel()
 	p := newPress(t)
 	child := func(day int) func(ctx context.Context, dir string) *exec.Cmd {
 		return func(ctx context.Context, dir string) *exec.Cmd {
