@@ -176,10 +176,12 @@ const (
 	LinkTaken   LinkFault = "taken"   // the number is somebody else's
 	LinkOther   LinkFault = "other"   // the person has another number, which is to be taken back first
 	LinkNone    LinkFault = "none"    // there is no number to take back
-	LinkLocked  LinkFault = "locked"  // the site's keys are locked, or nobody can be looked up
+	LinkLocked  LinkFault = "locked"  // the site's keys are locked
+	// LinkUnreadable: roster or site book cannot be read, so nobody can be looked up.
+	LinkUnreadable LinkFault = "unreadable"
 )
 
 // LinkFaults lists them all.
 func LinkFaults() []LinkFault {
-	return []LinkFault{LinkAlready, LinkTaken, LinkOther, LinkNone, LinkLocked}
+	return []LinkFault{LinkAlready, LinkTaken, LinkOther, LinkNone, LinkLocked, LinkUnreadable}
 }

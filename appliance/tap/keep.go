@@ -105,7 +105,7 @@ func (t *taken) visit() sitebook.Visit {
 		before := t.known.Person
 		v.Before, v.Person = &before, sitebook.Enrolled(*t.entry)
 	}
-	v.Used = t.counted() && !t.locked
+	v.Used = t.counted() && t.closed == 0
 	if t.link != nil && t.link.Unlink {
 		v.Unlink = t.link.Number
 	} else if t.link != nil {

@@ -18,9 +18,9 @@ import (
 // who is what is known at this site of whoever a certificate names.
 type who struct {
 	known  sitebook.Known
-	locked bool      // nobody could be looked up
-	used   time.Time // when the service served them last; zero: never, or nobody asked
-	number string    // the service's own; empty: none
+	closed gate.Enrolment // why nobody could be looked up: locked or unreadable; 0 if they could
+	used   time.Time      // when the service served them last; zero: never, or nobody asked
+	number string         // the service's own; empty: none
 }
 
 // linked is what became of a number that was to be linked or taken back.
@@ -45,19 +45,28 @@ func (c *Counter) lookUp(ctx context.Context, t *taken) {
 	if t.cert.Chain != jpki.ChainVerified {
 		return
 	}
-	if err := c.find(ctx, t); err != nil {
-		c.cannotLookUp(ctx, err)
-		t.who = who{known: sitebook.Known{Person: sitebook.PersonOf(t.rule.Verifier, t.id(), record.TapID{})}, locked: true}
+	err := c.find(ctx, t)
+	if err == nil {
+		c.unreadable.Store(false)
+		return
 	}
+	t.who = who{known: sitebook.Known{Person: sitebook.PersonOf(t.rule.Verifier, t.id(), record.TapID{})}, closed: c.cannotLookUp(ctx, err)}
 }
 
-// cannotLookUp reports that a tap went on without site book and roster.
-func (c *Counter) cannotLookUp(ctx context.Context, err error) {
-	level := slog.LevelError
+// Unreadable reports whether the last look at roster and site book failed for another reason than a lock.
+func (c *Counter) Unreadable() bool { return c.unreadable.Load() }
+
+// cannotLookUp reports that a tap went on without site book and roster, and says whether a code could have opened them.
+func (c *Counter) cannotLookUp(ctx context.Context, err error) gate.Enrolment {
 	if errors.Is(err, localapi.ErrLocked) || c.Book.Locked() {
-		level = slog.LevelInfo
+		c.Log.InfoContext(ctx, "nobody can be looked up", slog.Any("error", err))
+		return gate.EnrolmentLocked
 	}
-	c.Log.Log(ctx, level, "nobody can be looked up", slog.Any("error", err))
+	if ctx.Err() == nil { // a tap that was cut short says nothing of the disk
+		c.unreadable.Store(true)
+	}
+	c.Log.ErrorContext(ctx, "nobody can be looked up", slog.Any("error", err))
+	return gate.EnrolmentUnreadable
 }
 
 func (c *Counter) find(ctx context.Context, t *taken) (err error) {
@@ -68,7 +77,7 @@ func (c *Counter) find(ctx context.Context, t *taken) (err error) {
 		return err
 	}
 	if t.counted() {
-		t.used, err = c.People.Used(ctx, c.Service, t.known.Person)
+		t.used, err = c.People.Used(ctx, c.Service, t.known.Person, t.now.Add(t.rule.Within()))
 	}
 	return err
 }
@@ -76,8 +85,8 @@ func (c *Counter) find(ctx context.Context, t *taken) (err error) {
 // enrolmentKnown is the gate's word for it.
 func (t *taken) enrolmentKnown() gate.Enrolment {
 	switch {
-	case t.locked:
-		return gate.EnrolmentLocked
+	case t.closed != 0:
+		return t.closed
 	case t.known.Source == sitebook.Central:
 		return gate.EnrolmentCentral
 	case t.known.Source == sitebook.Here:
@@ -98,7 +107,9 @@ func (c *Counter) linkNumber(ctx context.Context, t *taken) {
 		return // the verdict says why
 	}
 	switch {
-	case t.locked || c.Book.Locked():
+	case t.closed != 0:
+		t.result.Why = whyClosed(t.closed)
+	case c.Book.Locked():
 		t.result.Why = localapi.LinkLocked
 	case t.result.Unlink && t.number == "":
 		t.result.Why = localapi.LinkNone
@@ -115,8 +126,7 @@ func (c *Counter) linkTyped(ctx context.Context, t *taken) {
 	owner, owned, err := c.People.ByNumber(ctx, c.Service, number)
 	switch {
 	case err != nil:
-		c.cannotLookUp(ctx, err)
-		t.result.Why = localapi.LinkLocked
+		t.result.Why = whyClosed(c.cannotLookUp(ctx, err))
 	case t.number == number:
 		t.result.Done, t.result.Why = true, localapi.LinkAlready
 	case owned && !owner.Same(t.known.Person):
@@ -126,4 +136,12 @@ func (c *Counter) linkTyped(ctx context.Context, t *taken) {
 	default:
 		t.result.Done, t.link, t.number = true, &content.Link{Number: number}, number
 	}
+}
+
+// whyClosed is why no number could be linked where nobody could be looked up.
+func whyClosed(e gate.Enrolment) localapi.LinkFault {
+	if e == gate.EnrolmentUnreadable {
+		return localapi.LinkUnreadable
+	}
+	return localapi.LinkLocked
 }

@@ -304,7 +304,7 @@ func TestP1SiteBookThatTakesNothing(t *testing.T) {
 	}
 }
 
-// A site book that cannot be read is like one that is locked: taps go on.
+// A site book that cannot be read stops as little as one that is locked, and is told by its own name: no code opens it.
 func TestP1SiteBookThatCannotBeRead(t *testing.T) {
 	var log bytes.Buffer
 	c := newCounter(t, func(conf *tap.Config) { conf.Log = slog.New(slog.NewTextHandler(&log, nil)) })
@@ -314,7 +314,10 @@ func TestP1SiteBookThatCannotBeRead(t *testing.T) {
 	c.arm(withPIN(p.AuthPIN))
 	c.want("a PIN", card, inOrder, record.EvidencePIN)
 	c.demand(record.EvidenceCard)
-	c.want("a card", card, refused(record.ReasonRosterLocked), record.EvidenceCertificate)
+	c.want("a card", card, refused(record.ReasonRosterUnreadable), record.EvidenceCertificate)
+	if !c.tap.Unreadable() {
+		t.Error("Unreadable() = false, want true for the status")
+	}
 	c.over()
 	if !strings.Contains(log.String(), "level=ERROR") {
 		t.Error("the log does not say that the site book cannot be read")

@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"kazashi.example/appliance/journal"
@@ -95,7 +96,7 @@ type People interface {
 	// Find looks a certificate up; one that is not enrolled is found as nothing but itself.
 	Find(ctx context.Context, v record.VerifierID, id certid.CertID) (sitebook.Known, error)
 	// Used is when a service served somebody last; zero for never.
-	Used(ctx context.Context, service record.ServiceID, who sitebook.Person) (time.Time, error)
+	Used(ctx context.Context, service record.ServiceID, who sitebook.Person, before time.Time) (time.Time, error)
 	// Number is the number by which a service knows somebody; empty if by none.
 	Number(ctx context.Context, service record.ServiceID, who sitebook.Known) (string, error)
 	// ByNumber is whose number it is; false if nobody's.
@@ -178,6 +179,8 @@ type Config struct {
 // Counter takes the taps of one desk. It may be used from any goroutine.
 type Counter struct {
 	Config
+
+	unreadable atomic.Bool // the last look at roster and site book failed, and not for a lock
 
 	mu     sync.Mutex        // guards what follows; held for moments only
 	next   *next             // what the next card is laid for; nil: an ordinary tap

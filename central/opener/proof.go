@@ -17,12 +17,13 @@ import (
 
 // hindrance is the box's word for why the card proved no more; 0 if it said nothing of the kind. Central was not there. A false proof is
 // final whatever the rule asks for (record.Reason.FalseProof), the others where the evidence is weaker than that. What was revoked, on
-// hold, on a list too old for the rule, or of somebody who had used the service already was not asked for more.
+// hold, on a list too old for the rule or on none, or of somebody who had used the service already was not asked for more.
 func hindrance(said record.Reason) record.Reason {
 	switch said {
 	case record.ReasonNotEnrolled, record.ReasonCardDiffers, record.ReasonCardNotGenuine, record.ReasonPINNotProved,
 		record.ReasonBirthKeyLocked, record.ReasonCardRenewed, record.ReasonBirthDiffers, record.ReasonCardRefuses,
-		record.ReasonRevoked, record.ReasonOnHold, record.ReasonListTooOld, record.ReasonRosterLocked, record.ReasonUsedAlready:
+		record.ReasonRevoked, record.ReasonOnHold, record.ReasonListTooOld, record.ReasonListAbsent, record.ReasonRosterLocked,
+		record.ReasonRosterUnreadable, record.ReasonUsedAlready:
 		return said
 	default:
 		return 0

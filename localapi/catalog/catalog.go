@@ -53,6 +53,14 @@ var unknown = Sentence{
 // Verdict returns what a verdict is called and what to say to the person.
 func Verdict(v record.Verdict) Sentence { return lookup(verdicts, v) }
 
+// Refusal returns what a refusal for a reason is called and what to say to the person: of the card only where it is at fault.
+func Refusal(r record.Reason) Sentence {
+	if r.OfBox() {
+		return notTheCard
+	}
+	return Verdict(record.VerdictRefused)
+}
+
 // Reason returns what a reason is called and what it means for the counter.
 func Reason(r record.Reason) Sentence { return lookup(reasons, r) }
 
@@ -83,6 +91,7 @@ func lookup[K comparable](m map[K]Sentence, k K) Sentence {
 // Book is the part of the catalog that the counter page needs, keyed by the words of the API.
 type Book struct {
 	Verdicts map[string]Sentence `json:"verdicts"`
+	Refusals map[string]Sentence `json:"refusals"` // by reason, where a refusal does not say what the verdict does
 	Reasons  map[string]Sentence `json:"reasons"`
 	Failures map[string]Sentence `json:"failures"`
 	Troubles map[string]Sentence `json:"troubles"`
@@ -94,6 +103,7 @@ type Book struct {
 func All() Book {
 	b := Book{
 		Verdicts: make(map[string]Sentence, len(verdicts)),
+		Refusals: map[string]Sentence{},
 		Reasons:  make(map[string]Sentence, len(reasons)),
 		Failures: make(map[string]Sentence, len(failures)),
 		Troubles: make(map[string]Sentence, len(troubles)),
@@ -105,6 +115,9 @@ func All() Book {
 	}
 	for r, s := range reasons {
 		b.Reasons[r.String()] = s
+		if r.OfBox() {
+			b.Refusals[r.String()] = Refusal(r)
+		}
 	}
 	for f, s := range failures {
 		b.Failures[string(f)] = s

@@ -66,7 +66,7 @@ var deskLabels = map[string]Text{
 	},
 	"number_unlink": {"サービスの番号（カードがないときだけ）", "The service's own number (only without the card)"},
 	"number_unlink_say": {
-		"マイナンバーカードがあれば、空欄のまま次へ進みます。紛失などでカードがないときだけ、番号を入力します。担当者の名前が記録に残ります。",
+		"カードをお持ちなら、空欄のまま次へ進みます。紛失などでカードがないときだけ、番号を入力します。外した担当者が記録されます。",
 		"With the My Number Card, leave this empty and go on. Only without it, as when it is lost, type the number in: who took it back is recorded.",
 	},
 	"go_unlink":      {"この番号のひも付けを外す", "Take this number back"},
@@ -80,6 +80,10 @@ var deskLabels = map[string]Text{
 	"link_taken":     {"この番号は、ほかの方にひも付いています。番号を読み違えていないか確かめてください。", "The number is linked to somebody else. Check that it was read right."},
 	"link_other":     {"この方には、下の別の番号がひも付いています。取り替えるときは、先に「ひも付けを外す」を行ってください。", "This person has another number, shown below. To change it, take that one back first."},
 	"link_none":      {"ひも付いている番号がありません。", "There is no number to take back."},
+	"link_unreadable": {
+		"装置の名簿や台帳を読み取れないため、調べられません。責任者に知らせてください。",
+		"Nobody can be looked up: the roster or book of this box cannot be read. Tell the person in charge.",
+	},
 	"link_locked":    {"名簿が施錠されているため、調べられません。責任者に解錠を依頼してください。", "Nobody can be looked up: the roster is locked. Have the person in charge unlock it."},
 	"link_unchanged": {"番号のひも付けは変わっていません。", "No number was linked or taken back."},
 	"link_void":      {"番号のひも付けも無効になりました。", "What was done with the number is void, too."},
@@ -88,6 +92,8 @@ var deskLabels = map[string]Text{
 	"used":        {"ご利用済みです", "Used already"},
 	"used_say":    {"すでにご利用いただいています。カードをお取りください。", "You have used this already. Please take your card."},
 	"not_yet_say": {"まだ受付していません。カードをお取りください。", "Not accepted yet. Please take your card."},
+
+	"unreadable": {"名簿を読み取れません", "The roster cannot be read"},
 
 	"pin_only":     {"暗証番号で受け付けます", "With the PIN only"},
 	"pin_only_say": {"今は、かざすだけの受付ができません。下の「暗証番号で確認」から始めてください。", "Taps without the PIN are not possible now. Begin with “Check with PIN” below."},

@@ -27,6 +27,15 @@ var verdicts = map[record.Verdict]Sentence{
 	},
 }
 
+// notTheCard is what the person hears who is refused because of the box, the rule or the desk: the card may be sound.
+var notTheCard = Sentence{
+	verdicts[record.VerdictRefused].Name,
+	Text{
+		"ただいま、この窓口ではカードで受付できません。カードをお取りください。別の方法をご案内します。",
+		"Cards cannot be taken at this desk just now. Please take yours back; we will help you another way.",
+	},
+}
+
 var reasons = map[record.Reason]Sentence{
 	record.ReasonInOrder: {
 		Text{"問題なし", "In order"},
@@ -42,8 +51,8 @@ var reasons = map[record.Reason]Sentence{
 	record.ReasonListMissing: {
 		Text{"失効リストなし", "No list"},
 		Text{
-			"このカードを調べる失効リストが装置にありません。センターで確認します。そのまま受付を続けてください。",
-			"The box holds no revocation list for this card; central will check it. Carry on serving.",
+			"このカードを調べられる失効リストが装置にないため、記録だけを行いました。センターで確認します。そのまま続けてください。",
+			"The box has no revocation list that it can check this card by, so it was only written down; central will check it. Carry on.",
 		},
 	},
 	record.ReasonIssuerNotVerified: {
@@ -241,8 +250,22 @@ var reasons = map[record.Reason]Sentence{
 	record.ReasonNobodySignedIn: {
 		Text{"担当者が未入力", "Nobody signed in"},
 		Text{
-			"このサービスでは、窓口の担当者の名前が要ります。職員コードを入力してから、もう一度カードを置いてください。",
+			"このサービスでは、窓口の担当者の記録が必要です。職員コードを入力してから、もう一度カードを置いてください。",
 			"This service needs to know who is at the desk. Sign in with your staff code, then have the card placed again.",
+		},
+	},
+	record.ReasonListAbsent: {
+		Text{"失効リストがない", "No list yet"},
+		Text{
+			"このカードを調べられる失効リストが装置にありません。紙など別の方法で受け付け、責任者に回線の確認を依頼してください。",
+			"The box has no revocation list that it can check this card by. Serve on paper or another way and have the line checked.",
+		},
+	},
+	record.ReasonRosterUnreadable: {
+		Text{"名簿を読み取れない", "Roster cannot be read"},
+		Text{
+			"装置の名簿や台帳を読み取れないため、登録を調べられません。解錠しても直りません。「暗証番号で確認」を使い、責任者に知らせてください。",
+			"The roster or book of this box cannot be read, so nobody can be looked up, and unlocking does not help. Use “Check with PIN” and tell the person in charge.",
 		},
 	},
 	record.ReasonTapReplayed: {

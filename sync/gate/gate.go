@@ -43,6 +43,10 @@ type Status struct {
 	ThisTime time.Time // thisUpdate of the list, or of the responder's answer; zero if there was none
 }
 
+// Ahead is how far a list's thisUpdate may lie ahead of the time of the tap, as two clocks that agree may stand apart. What lies further ahead
+// was signed by, or is seen by, a clock that is wrong: its age is unknown, and it counts as no list.
+const Ahead = 2 * time.Minute
+
 // Clock is the time of the tap and how far it can be trusted.
 type Clock struct {
 	Now        time.Time
@@ -58,6 +62,8 @@ const (
 	EnrolmentCentral Enrolment = 1 // confirmed by central
 	EnrolmentLocal   Enrolment = 2 // made at this box or site, and not confirmed yet
 	EnrolmentLocked  Enrolment = 3 // the site key is locked: nobody can be looked up, nor when they used a service last
+	// EnrolmentUnreadable is the same where no code opens anything: roster or site book cannot be read.
+	EnrolmentUnreadable Enrolment = 4
 )
 
 // Input is everything that a decision rests on.
@@ -153,8 +159,8 @@ func proof(in Input) (Decision, bool) {
 	switch {
 	case s.Hindrance.FalseProof():
 		return refuse(s.Hindrance), true
-	case byEnrolment(in) && in.Enrolment == EnrolmentLocked:
-		return refuse(record.ReasonRosterLocked), true
+	case byEnrolment(in) && in.Enrolment.closed() != 0:
+		return refuse(in.Enrolment.closed()), true
 	case less && s.Hindrance != 0:
 		return refuse(s.Hindrance), true
 	case less:
@@ -163,6 +169,20 @@ func proof(in Input) (Decision, bool) {
 		return refuse(record.ReasonNotEnrolled), true
 	default:
 		return Decision{}, false
+	}
+}
+
+// closed is why nobody can be looked up; 0 if they can.
+func (e Enrolment) closed() record.Reason {
+	switch e {
+	case EnrolmentLocked:
+		return record.ReasonRosterLocked
+	case EnrolmentUnreadable:
+		return record.ReasonRosterUnreadable
+	case EnrolmentNone, EnrolmentCentral, EnrolmentLocal:
+		return 0
+	default:
+		return 0
 	}
 }
 
@@ -194,8 +214,8 @@ func revocation(in Input) (Decision, bool) {
 }
 
 // second is what the rule makes of this use, if it is one more of the same person within the rule's time. A use that lies further
-// ahead than that was written by a wrong clock, and speaks against nobody. A clock that knows nothing shows the least that can have passed:
-// it tells, and turns nobody away.
+// ahead than that was written by a wrong clock, and speaks against nobody. A clock that was not checked shows the least that can have
+// passed: it tells, and turns nobody away.
 func second(in Input) rule.SecondUse {
 	if in.Final {
 		return secondSaid(in.Said)
@@ -203,7 +223,7 @@ func second(in Input) rule.SecondUse {
 	switch {
 	case in.Used.IsZero(), in.Clock.Now.Sub(in.Used).Abs() > in.Rule.Within():
 		return rule.SecondUseCounts
-	case in.Rule.SecondUse == rule.SecondUseRefuse && in.Clock.Confidence == record.ConfidenceNone:
+	case in.Rule.SecondUse == rule.SecondUseRefuse && in.Clock.Confidence != record.ConfidenceChecked:
 		return rule.SecondUseTell
 	default:
 		return in.Rule.SecondUse
@@ -236,23 +256,38 @@ func served(in Input) Decision {
 	}
 }
 
-// age weighs how much "not on the list" is worth now. Where the clock may be late the age is the least that it can be.
+// age weighs how much "not on the list" is worth now. Where the clock may be late the age is the least that it can be. No list is worth less
+// than the oldest.
 func age(in Input) Decision {
-	old := in.Clock.Now.Sub(in.Status.ThisTime)
+	old, absent := in.Clock.Now.Sub(in.Status.ThisTime), in.Status.Answer != record.AnswerNotRevoked
+	absent = absent || old < -Ahead
 	switch {
-	case in.Status.Answer != record.AnswerNotRevoked:
-		return provisional(record.ReasonListMissing)
+	case absent && in.Rule.TooOld == rule.TooOldRecord:
+		return Decision{record.VerdictRecorded, record.ReasonListMissing}
+	case absent:
+		return refuse(record.ReasonListAbsent)
 	case old > seconds(in.Rule.ListProvisional) && in.Rule.TooOld == rule.TooOldRecord:
 		return Decision{record.VerdictRecorded, record.ReasonListTooOld}
 	case old > seconds(in.Rule.ListProvisional):
 		return refuse(record.ReasonListTooOld)
 	case old > seconds(in.Rule.ListFull):
 		return provisional(record.ReasonListOld)
-	case in.Clock.Confidence == record.ConfidenceNone, in.Clock.Now.Before(in.Shown.NotBefore):
+	case vague(in), in.Clock.Now.Before(in.Shown.NotBefore):
 		return provisional(record.ReasonClockPoor)
 	default:
 		return roster(in)
 	}
+}
+
+// vague says that the clock cannot vouch for the age of the list. Nothing signed says how late it is at most, so that a list is only known to
+// be fresh by a clock that was checked, and JPKI Act Art. 38-4 asks for a fresh one on every tap; elsewhere a time that has certainly passed,
+// followed by the machine's, is enough.
+func vague(in Input) bool {
+	least := record.ConfidenceFloor
+	if in.Rule.Basis == record.BasisArt384 {
+		least = record.ConfidenceChecked
+	}
+	return in.Clock.Confidence < least
 }
 
 // roster weighs what is known of the person.
@@ -260,8 +295,8 @@ func roster(in Input) Decision {
 	switch {
 	case byEnrolment(in) && in.Enrolment == EnrolmentLocal:
 		return provisional(record.ReasonEnrolmentPending)
-	case in.Enrolment == EnrolmentLocked && in.Rule.SecondUse != rule.SecondUseCounts:
-		return provisional(record.ReasonRosterLocked) // nobody can say whether this is a second use
+	case in.Enrolment.closed() != 0 && in.Rule.SecondUse != rule.SecondUseCounts:
+		return provisional(in.Enrolment.closed()) // nobody can say whether this is a second use
 	default:
 		return accept()
 	}

@@ -15,11 +15,14 @@ type facts struct {
 	early, late           bool          // by the certificate's own dates
 	age                   time.Duration // of the list
 	sure                  bool          // the clock knows a date
+	checked               bool          // and central has said so
+	vouches               bool          // the clock says more of a list's age than the law needs, or as much
 	pin                   bool          // the person proved the PIN
 	held                  bool          // what the card is to prove is held against an earlier use with the PIN
 	weak                  bool          // less was proved than the rule asks for
 	again                 bool          // the same person, within the rule's time
 	cleared               bool          // the certificate is said not to be revoked
+	listed                bool          // and by a list that is not from the future
 }
 
 func factsOf(in gate.Input) facts {
@@ -28,12 +31,15 @@ func factsOf(in gate.Input) facts {
 		Input: in, known: s.Chain == gate.ChainVerified, unknown: s.Chain == gate.ChainIssuerUnknown,
 		early: in.Clock.Now.Before(s.NotBefore), late: in.Clock.Now.After(s.NotAfter),
 		age: in.Clock.Now.Sub(in.Status.ThisTime), sure: in.Clock.Confidence != record.ConfidenceNone,
+		checked: in.Clock.Confidence == record.ConfidenceChecked,
 		pin:     s.Evidence == record.EvidencePIN,
 		held:    in.Rule.Evidence == record.EvidenceCardBound || in.Rule.Evidence == record.EvidenceCard,
 		weak:    s.Evidence < in.Rule.Evidence,
 		again:   !in.Used.IsZero() && apart <= in.Rule.Within() && apart >= -in.Rule.Within(),
 		cleared: in.Status.Answer == record.AnswerNotRevoked,
 	}
+	f.vouches = f.checked || f.sure && in.Rule.Basis != record.BasisArt384
+	f.listed = f.cleared && f.age >= -2*time.Minute
 	for _, h := range in.Rule.Hierarchies {
 		f.taken = f.taken || h == s.Hierarchy
 	}
@@ -94,6 +100,9 @@ var sentences = []sentence{
 	{"(1) an earlier proof that nobody can look up is none", func(f *facts) bool {
 		return f.held && !f.pin && f.Enrolment == gate.EnrolmentLocked
 	}, refused, record.ReasonRosterLocked},
+	{"(1) nor is one that cannot be read", func(f *facts) bool {
+		return f.held && !f.pin && f.Enrolment == gate.EnrolmentUnreadable
+	}, refused, record.ReasonRosterUnreadable},
 	{"what kept the card from proving more is said: nobody registered", func(f *facts) bool {
 		return f.weak && f.Shown.Hindrance == record.ReasonNotEnrolled
 	}, refused, record.ReasonNotEnrolled},
@@ -113,7 +122,7 @@ var sentences = []sentence{
 		return f.Status.Answer == record.AnswerExpired
 	}, refused, record.ReasonExpired},
 	{"once is what the rule allows, by a clock that knows how long ago that was", func(f *facts) bool {
-		return !f.Final && f.again && f.sure && f.Rule.SecondUse == rule.SecondUseRefuse
+		return !f.Final && f.again && f.checked && f.Rule.SecondUse == rule.SecondUseRefuse
 	}, refused, record.ReasonUsedAlready},
 	{"central leaves it at what the box knew of that", func(f *facts) bool {
 		return f.Final && f.Said == record.ReasonUsedAlready
@@ -127,9 +136,12 @@ var sentences = []sentence{
 		return f.Final && !f.cleared
 	}, provisional, record.ReasonStatusUnknown},
 	{"as of the tap an answer has no age", func(f *facts) bool { return f.Final }, accepted, record.ReasonInOrder},
-	{"(1) where nobody speaks for the certificate central confirms it later", func(f *facts) bool {
-		return !f.cleared
-	}, provisional, record.ReasonListMissing},
+	{"without a list, or with one from the future, a shelter writes down", func(f *facts) bool {
+		return !f.listed && f.Rule.TooOld == rule.TooOldRecord
+	}, recorded, record.ReasonListMissing},
+	{"(1) and where nothing speaks for the certificate at all, that is no confirmation either", func(f *facts) bool {
+		return !f.listed
+	}, refused, record.ReasonListAbsent},
 	{"beyond the last limit a shelter writes down", func(f *facts) bool {
 		return f.age > most && f.Rule.TooOld == rule.TooOldRecord
 	}, recorded, record.ReasonListTooOld},
@@ -137,7 +149,10 @@ var sentences = []sentence{
 		return f.age > most
 	}, refused, record.ReasonListTooOld},
 	{"(1) an old list is confirmed by central later", func(f *facts) bool { return f.age > full }, provisional, record.ReasonListOld},
-	{"(1) so is one whose age nobody knows, by a clock that knows nothing", func(f *facts) bool {
+	{"(1) so is one whose age nobody knows, by a clock that was not checked", func(f *facts) bool {
+		return !f.checked && f.Rule.Basis == record.BasisArt384
+	}, provisional, record.ReasonClockPoor},
+	{"elsewhere, by a clock that knows nothing", func(f *facts) bool {
 		return !f.sure
 	}, provisional, record.ReasonClockPoor},
 	{"(1) and a certificate that begins after what the clock says", func(f *facts) bool {
@@ -149,6 +164,9 @@ var sentences = []sentence{
 	{"whether somebody was here before is not known under lock", func(f *facts) bool {
 		return f.Enrolment == gate.EnrolmentLocked && f.Rule.SecondUse != rule.SecondUseCounts
 	}, provisional, record.ReasonRosterLocked},
+	{"nor where it cannot be read", func(f *facts) bool {
+		return f.Enrolment == gate.EnrolmentUnreadable && f.Rule.SecondUse != rule.SecondUseCounts
+	}, provisional, record.ReasonRosterUnreadable},
 	{"all is in order", func(*facts) bool { return true }, accepted, record.ReasonInOrder},
 }
 
@@ -157,7 +175,7 @@ func (f *facts) told() bool {
 	if f.Final {
 		return f.Said == record.ReasonAgain
 	}
-	return f.again && (f.Rule.SecondUse == rule.SecondUseTell || f.Rule.SecondUse == rule.SecondUseRefuse && !f.sure)
+	return f.again && (f.Rule.SecondUse == rule.SecondUseTell || f.Rule.SecondUse == rule.SecondUseRefuse && !f.checked)
 }
 
 // lawful is everything that a plain acceptance takes, in no order: whoever lacks one thing is not accepted, and nobody else is.
@@ -173,7 +191,7 @@ func (f *facts) lawful() bool {
 	if f.Final {
 		return f.Said != record.ReasonNobodySignedIn && f.Said != record.ReasonUsedAlready
 	}
-	once := f.Rule.SecondUse != rule.SecondUseRefuse || !f.again
-	looked := f.Rule.SecondUse == rule.SecondUseCounts || f.Enrolment != gate.EnrolmentLocked
-	return (f.Staffed || !f.Rule.SignIn) && once && looked && f.age <= full && f.sure
+	once := f.Rule.SecondUse != rule.SecondUseRefuse || !f.again || !f.checked
+	looked := f.Rule.SecondUse == rule.SecondUseCounts || f.Enrolment < gate.EnrolmentLocked
+	return (f.Staffed || !f.Rule.SignIn) && once && looked && f.listed && f.age <= full && f.vouches
 }

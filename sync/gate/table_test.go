@@ -58,7 +58,8 @@ var (
 	}
 	// lists by their age; the last is none.
 	lists = []time.Time{
-		now, now.Add(-full), now.Add(-full - time.Second), now.Add(-most), now.Add(-most - time.Second), now.Add(time.Hour), {},
+		now, now.Add(-full), now.Add(-full - time.Second), now.Add(-most), now.Add(-most - time.Second), now.Add(2 * time.Minute),
+		now.Add(2*time.Minute + time.Millisecond), {},
 	}
 	hindrances = []record.Reason{
 		0, record.ReasonNotEnrolled, record.ReasonCardDiffers,
@@ -129,7 +130,7 @@ func inOrder() gate.Shown {
 // atTheBox is the whole of what the box weighs of a sound certificate: basis and rule × evidence × roster × revocation × age of the list
 // × confidence of the clock × second use × sign-in.
 func atTheBox(all [][][2]rule.Rule, visit func(gate.Input)) {
-	each([]int{len(demands), len(uses), 3, 5, 4, 3, 6, len(lists), 3}, func(at []int) {
+	each([]int{len(demands), len(uses), 3, 5, 5, 3, 6, len(lists), 3}, func(at []int) {
 		in := gate.Input{
 			Rule: all[at[0]][at[1]][min(at[2], 1)], Ruled: true, Used: uses[at[1]].last, Staffed: at[2] == 2, Shown: inOrder(),
 			Enrolment: gate.Enrolment(at[4]), Status: gate.Status{Answer: record.Answer(at[6]), ThisTime: lists[at[7]]},
@@ -143,11 +144,11 @@ func atTheBox(all [][][2]rule.Rule, visit func(gate.Input)) {
 // atCentral is the same where central decides, by what the box said.
 func atCentral(all [][][2]rule.Rule, visit func(gate.Input)) {
 	told := []int{0, 3, 8} // what is said of a second use counts, not what central would say
-	each([]int{len(demands), len(told), 2, 5, 4, 3, 6, 2, 3, len(said)}, func(at []int) {
+	each([]int{len(demands), len(told), 2, 5, 5, 3, 6, 2, 3, len(said)}, func(at []int) {
 		use := told[at[1]]
 		in := gate.Input{
 			Rule: all[at[0]][use][at[2]], Ruled: true, Used: uses[use].last, Shown: inOrder(), Final: true, Said: said[at[9]],
-			Enrolment: gate.Enrolment(at[4]), Status: gate.Status{Answer: record.Answer(at[6]), ThisTime: lists[6*at[7]]},
+			Enrolment: gate.Enrolment(at[4]), Status: gate.Status{Answer: record.Answer(at[6]), ThisTime: lists[(len(lists)-1)*at[7]]},
 			Clock: gate.Clock{Now: now, Confidence: record.Confidence(at[8])},
 		}
 		in.Shown.Evidence, in.Shown.Hindrance = record.Evidence(at[3]), hindrances[at[5]]

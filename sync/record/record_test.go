@@ -88,6 +88,7 @@ func TestP6WordsKeepTheirNumbers(t *testing.T) {
 				"23:on_hold 24:chain_broken 25:profile 26:hierarchy 27:evidence_too_weak 28:unknown_issuer " +
 				"29:not_enrolled 30:card_differs 31:card_not_genuine 32:pin_not_proved 33:birth_key_locked 34:phone 35:card_renewed " +
 				"36:birth_differs 37:card_refuses 60:list_too_old 61:no_rule 62:used_already 63:roster_locked 64:nobody_signed_in " +
+				"65:list_absent 66:roster_unreadable " +
 				"80:tap_replayed 81:status_unknown 82:unreadable 99:later_release",
 		},
 	} {

@@ -116,7 +116,7 @@ type Reason uint8
 const (
 	ReasonInOrder           Reason = 1  // everything that the rule asks for was shown
 	ReasonListOld           Reason = 2  // the list is older than the rule accepts fully
-	ReasonListMissing       Reason = 3  // no list covers this certificate here
+	ReasonListMissing       Reason = 3  // written down, and no list that can be used covers this certificate here
 	ReasonIssuerNotVerified Reason = 4  // issuer not known here; central settles it
 	ReasonClockPoor         Reason = 5  // the clock cannot vouch for dates
 	ReasonRecordOnly        Reason = 6  // the rule only writes down
@@ -145,6 +145,8 @@ const (
 	ReasonUsedAlready       Reason = 62 // the same person used this service within the rule's time, and once is all it allows
 	ReasonRosterLocked      Reason = 63 // the box's site key is locked, so nobody can be looked up
 	ReasonNobodySignedIn    Reason = 64 // the rule wants a named member of staff at the desk
+	ReasonListAbsent        Reason = 65 // no list that can be used covers this certificate here, and the rule asks for one
+	ReasonRosterUnreadable  Reason = 66 // roster or site book cannot be read, so nobody can be looked up; no code opens them
 	ReasonTapReplayed       Reason = 80 // this tap id was applied before
 	ReasonStatusUnknown     Reason = 81 // neither OCSP nor a list answers
 	ReasonUnreadable        Reason = 82 // the sealed record opened to something that is no record
@@ -162,7 +164,8 @@ var reasons = words[Reason]{
 	ReasonBirthKeyLocked: "birth_key_locked", ReasonPhone: "phone", ReasonCardRenewed: "card_renewed",
 	ReasonBirthDiffers: "birth_differs", ReasonCardRefuses: "card_refuses", ReasonListTooOld: "list_too_old",
 	ReasonNoRule: "no_rule", ReasonUsedAlready: "used_already", ReasonRosterLocked: "roster_locked",
-	ReasonNobodySignedIn: "nobody_signed_in", ReasonTapReplayed: "tap_replayed", ReasonStatusUnknown: "status_unknown",
+	ReasonNobodySignedIn: "nobody_signed_in", ReasonListAbsent: "list_absent",
+	ReasonRosterUnreadable: "roster_unreadable", ReasonTapReplayed: "tap_replayed", ReasonStatusUnknown: "status_unknown",
 	ReasonUnreadable: "unreadable", ReasonLater: "later_release",
 }
 
@@ -188,6 +191,9 @@ func (r Reason) FalseProof() bool {
 
 // OfCard reports whether r lies in the range of what the card is at fault for, known or not.
 func (r Reason) OfCard() bool { return r >= ReasonExpired && r < ReasonListTooOld }
+
+// OfBox reports whether r lies in the range of what the box, its rule or its desk is at fault for, known or not.
+func (r Reason) OfBox() bool { return r >= ReasonListTooOld && r < ReasonTapReplayed }
 
 // MarshalText is String.
 func (r Reason) MarshalText() ([]byte, error) { return []byte(r.String()), nil }

@@ -31,6 +31,7 @@ import { corrections } from "/assets/work.js";
   const instead = {
     not_enrolled: todo, card_renewed: todo,
     roster_locked: { kind: "todo", symbol: "▷", name: book.labels.locked, say: book.labels.not_yet_say },
+    roster_unreadable: { kind: "todo", symbol: "▷", name: book.labels.unreadable, say: book.labels.not_yet_say },
     nobody_signed_in: { kind: "sign", symbol: "①", name: book.labels.sign_first, say: book.labels.not_yet_say },
     used_already: { kind: "refused", symbol: "×", name: book.labels.used, say: book.labels.used_say },
   };

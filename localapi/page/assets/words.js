@@ -55,7 +55,7 @@ export function age(seconds) {
 // What is said of an outcome.
 const symbols = { accepted: "○", provisional: "△", refused: "×", recorded: "●" };
 export const symbolOf = (o) => symbols[o.verdict] || "？";
-export const verdictOf = (o) => book.verdicts[o.verdict] || book.unknown;
+export const verdictOf = (o) => (o.verdict === "refused" && book.refusals[o.reason]) || book.verdicts[o.verdict] || book.unknown;
 export const reasonOf = (o) => book.reasons[o.reason] || book.unknown;
 // because is what a reason means. What central found out later is not what this box knew then.
 export const because = (o, corrected) => (corrected && book.labels["correct_" + o.reason]) || reasonOf(o).say;
