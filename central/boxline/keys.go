@@ -43,20 +43,36 @@ func (l *Line) takeUp(ctx context.Context, b store.Box, p wire.Poll) error {
 	return err
 }
 
-// closeOrders looks before it writes: a box says an outcome until it was answered, and again after a lost answer.
+// lastOrders is how many of a box's newest orders may still be done after they failed.
+const lastOrders = 100
+
+// closeOrders looks before it writes: a box says an outcome until it was answered, and again after a lost answer. What failed it may have
+// done since.
 func (l *Line) closeOrders(ctx context.Context, b store.Box, done []wire.OrderDone) error {
-	var open []store.Order
-	err := l.Store.View(ctx, func(tx store.Tx) (err error) { open, err = tx.OpenOrders(b.ID, wire.MaxOrders); return err })
+	if len(done) == 0 {
+		return nil
+	}
+	var all []store.Order
+	err := l.Store.View(ctx, func(tx store.Tx) (err error) {
+		open, err := tx.OpenOrders(b.ID, wire.MaxOrders)
+		if err != nil {
+			return err
+		}
+		all, err = tx.OrdersOf(b.ID, lastOrders)
+		all = append(all, open...)
+		return err
+	})
 	if err != nil {
 		return err
 	}
-	byID := make(map[order.ID]store.Order, len(open))
-	for _, o := range open {
+	byID := make(map[order.ID]store.Order, len(all))
+	for _, o := range all {
 		byID[o.ID] = o
 	}
 	for _, d := range done {
-		o, isOpen := byID[d.Order]
-		if !isOpen || d.Outcome.Check() != nil {
+		o, has := byID[d.Order]
+		told := o.Outcome != "" && (o.Outcome != order.OutcomeFailed || d.Outcome == order.OutcomeFailed)
+		if !has || told || d.Outcome.Check() != nil {
 			continue
 		}
 		cert := l.erasure(ctx, b, o, d.Erasure)

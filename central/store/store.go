@@ -348,7 +348,7 @@ type Orders interface {
 	OpenOrders(box record.BoxID, limit int) ([]Order, error)
 	// OrdersOf lists a box's orders, newest first.
 	OrdersOf(box record.BoxID, limit int) ([]Order, error)
-	// CloseOrder notes what became of a box's open order, and reports whether that is news.
+	// CloseOrder notes what became of a box's order that is open, or failed, since a box tries again, and reports whether that is news.
 	CloseOrder(box record.BoxID, id order.ID, outcome order.Outcome, erasure []byte, at time.Time) (bool, error)
 }
 

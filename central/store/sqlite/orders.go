@@ -74,8 +74,8 @@ func (t *tx) OrdersOf(box record.BoxID, limit int) ([]store.Order, error) {
 }
 
 func (t *tx) CloseOrder(box record.BoxID, id order.ID, outcome order.Outcome, erasure []byte, at time.Time) (bool, error) {
-	n, err := t.changed("UPDATE orders SET outcome = ?, erasure = ?, closed = ? WHERE box = ? AND id = ? AND outcome = ''",
-		string(outcome), erasure, ms(at), box.ID128[:], id.ID128[:])
+	n, err := t.changed("UPDATE orders SET outcome = ?, erasure = ?, closed = ? WHERE box = ? AND id = ? AND outcome <> ? AND outcome IN ('', ?)",
+		string(outcome), erasure, ms(at), box.ID128[:], id.ID128[:], string(outcome), string(order.OutcomeFailed))
 	return n > 0, err
 }
 

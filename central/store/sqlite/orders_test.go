@@ -94,7 +94,9 @@ func TestAnOrderIsClosedOnceByItsOwnBox(t *testing.T) {
 			open    int
 		}{
 			{"another box", bs[1].ID, order.OutcomeDone, false, 2},
-			{"its own", bs[0].ID, order.OutcomeDone, true, 1},
+			{"its own, in vain", bs[0].ID, order.OutcomeFailed, true, 1},
+			{"in vain again", bs[0].ID, order.OutcomeFailed, false, 1},
+			{"done at last", bs[0].ID, order.OutcomeDone, true, 1},
 			{"again", bs[0].ID, order.OutcomeFailed, false, 1},
 		} {
 			got, err := tx.CloseOrder(c.box, wipe.ID, c.outcome, []byte("certificate"), now.Add(time.Minute))
