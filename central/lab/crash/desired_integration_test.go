@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"kazashi.example/appliance/desired"
@@ -135,15 +136,15 @@ func (a authority) joined(first ...string) func(string) error {
 
 // scenario takes steps beginning from how the box stands before.
 func (a authority) scenario(name string, before step, first []string, steps ...step) crash.Scenario {
-	names := ""
+	var names []string
 	for _, s := range steps {
-		names += string(filepath.ListSeparator) + s.name
+		names = append(names, s.name)
 	}
 	return crash.Scenario{
 		Name: name, Before: a.joined(first...), Ignore: []string{"*-shm"},
 		Child: func(ctx context.Context, dir string) *exec.Cmd {
 			cmd := again("believe")(ctx, dir)
-			cmd.Env = append(cmd.Env, envSteps+"="+names[1:], envSigned+"="+a.dir)
+			cmd.Env = append(cmd.Env, envSteps+"="+strings.Join(names, string(filepath.ListSeparator)), envSigned+"="+a.dir)
 			return cmd
 		},
 		Check: func(s crash.State) error { return a.check(s, append([]step{before}, steps...)) },

@@ -193,20 +193,21 @@ func once(check func(crash.State) error) func(crash.State) error {
 		if _, _, err := openBy(s, rule.UnlockCode); err != nil {
 			return err
 		}
-		lying := fmt.Sprint(isDone(s))
+		var lying strings.Builder
+		fmt.Fprint(&lying, isDone(s))
 		for _, name := range []string{"site-ring.cbor", "code-tries.cbor"} {
 			b, err := os.ReadFile(filepath.Join(s.Dir, name))
 			if err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return err
 			}
-			lying += fmt.Sprintf(" %t %x", err == nil, b)
+			fmt.Fprintf(&lying, " %t %x", err == nil, b)
 		}
 		mu.Lock()
 		defer mu.Unlock()
-		err, known := verdicts[lying]
+		err, known := verdicts[lying.String()]
 		if !known {
 			err = check(s)
-			verdicts[lying] = err
+			verdicts[lying.String()] = err
 		}
 		return err
 	}
