@@ -26,7 +26,8 @@ func newClose(s *settings) *cobra.Command {
 		Long: `close says what would be erased; with the name of this box's site it erases it, for good: the site's keys, the roster, and the
 site's book with who was present, linked numbers and local enrolments. Records stay until central has them safe. While some are not safe it
 is refused; --lose with exactly their number closes all the same. What was erased is certified, signed by the box: the certificate is
-printed, and lies in the data directory as text, JSON and as it was signed.
+printed, and lies in the data directory as text, JSON and as it was signed. Who says so must be a member of staff; while the site's keys are
+locked, or nobody was added, nobody can look, and the certificate says so. The same command again goes on with what was interrupted.
 
 --everything erases records, settings and the box's identity too; the box stops, and must join again as another. Nothing can be done about
 copies that were made before.`,
