@@ -73,7 +73,19 @@ const (
 	parishOf  = "shelter-1"
 )
 
-var parishRing = siteRing(2)
+var (
+	parishRing = siteRing(2)
+	parishBox  = record.BoxID{ID128: record.ID128{1}}
+	verdicts   = rule.Version{CentralEpoch: 1, N: 1} // of what the third roster tells of
+)
+
+// decided is central's word on what the third roster names; on the rest it has none yet.
+func decided(_ context.Context, tap record.TapID) (f sitebook.Final, ok bool, err error) {
+	if tap == rostertest.Tap(named) || tap == tapOf(linkedNow) {
+		return sitebook.Final{Version: verdicts, Verdict: record.VerdictAccepted}, true, nil
+	}
+	return f, false, nil
+}
 
 // parish is a site's central, whose rosters lie in a folder beside the one that is worked in.
 type parish struct {
@@ -100,6 +112,7 @@ func newParish(t *testing.T, whole bool) *parish {
 	if whole {
 		c.Ring = siteRing(2)
 	}
+	c.Told = []entry.Through{{Box: parishBox, Verdicts: verdicts}}
 	renewed := rostertest.Person(6)
 	renewed.Serial, renewed.Renewed = []byte{0x42, 6}, true
 	here := rostertest.Person(named)
@@ -205,7 +218,7 @@ func (p *parish) inSite(dir string, do func(context.Context, sitebook.People, *r
 		return err
 	}
 	defer func() { err = errors.Join(err, b.Close()) }()
-	return do(ctx, sitebook.People{Book: b, Roster: s}, s)
+	return do(ctx, sitebook.People{Book: b, Roster: s, Box: parishBox, Final: decided}, s)
 }
 
 // offer offers a roster until the line, which is cut once, after so many octets, lasts; 0: it is not.
