@@ -13,7 +13,7 @@ import (
 	"kazashi.example/sync/roster"
 )
 
-// maxFound is how many of the latest entries one name finds. More than that nobody asks of one person.
+// maxFound is how many of the latest entries one name finds. More than that nobody asks of one person at one service.
 const maxFound = 64
 
 // of calls do with each entry that counts and is found by one of the names under any generation of the keys, the newest first, until do
@@ -68,15 +68,16 @@ func (b *Book) Enrolled(ctx context.Context, v record.VerifierID, id certid.Cert
 	return e, ok, err
 }
 
-// Used is when a person was last served by a service, as far as this book knows; zero for never. localapi.ErrLocked.
-func (b *Book) Used(ctx context.Context, service record.ServiceID, p Person) (at time.Time, err error) {
+// Used is when a person was last served by a service, as far as this book knows; zero for never. A use from later than before counts for none:
+// the clock stood wrong then, and the one before it is the latest that anybody knows of. localapi.ErrLocked.
+func (b *Book) Used(ctx context.Context, service record.ServiceID, p Person, before time.Time) (at time.Time, err error) {
 	r, err := b.ring()
 	if err != nil {
 		return at, err
 	}
-	err = b.of(ctx, r, p.names(refUse), func(e *entry) (bool, error) {
-		if e.kind == kindUse && e.service == service {
-			at = time.UnixMilli(e.at).UTC()
+	err = b.of(ctx, r, p.names(refUse, service), func(e *entry) (bool, error) {
+		if e.kind == kindUse && !e.time().After(before) {
+			at = e.time()
 		}
 		return at.IsZero(), nil
 	})
@@ -99,10 +100,7 @@ func (b *Book) Number(ctx context.Context, service record.ServiceID, p Person) (
 	if err != nil {
 		return "", LinkUnknown, err
 	}
-	err = b.of(ctx, r, p.names(refLink), func(e *entry) (bool, error) {
-		if e.service != service {
-			return true, nil
-		}
+	err = b.of(ctx, r, p.names(refLink, service), func(e *entry) (bool, error) {
 		number, known = linking(e)
 		return false, nil
 	})

@@ -136,20 +136,24 @@ func (b *Book) Generations(ctx context.Context) (list []sitekey.Generation, err 
 	}
 }
 
-// services names those of which the book holds entries of a kind.
-func (b *Book) services(ctx context.Context, k kind) (list []record.ServiceID, err error) {
-	for after := ""; ; {
-		var next sql.NullString
-		err := b.store().r.QueryRowContext(ctx, `SELECT min(service) FROM entry WHERE kind = ? AND service > ?`, int64(k), after).Scan(&next)
-		if err != nil {
-			return nil, fmt.Errorf("reading the site book: %w", err)
+// services names those of which the book holds entries of some kinds, in their order.
+func (b *Book) services(ctx context.Context, kinds ...kind) (list []record.ServiceID, err error) {
+	for _, k := range kinds {
+		for after := ""; ; {
+			var next sql.NullString
+			err := b.store().r.QueryRowContext(ctx, `SELECT min(service) FROM entry WHERE kind = ? AND service > ?`, int64(k), after).Scan(&next)
+			if err != nil {
+				return nil, fmt.Errorf("reading the site book: %w", err)
+			}
+			if !next.Valid {
+				break
+			}
+			after = next.String
+			list = append(list, record.ServiceID(after))
 		}
-		if !next.Valid {
-			return list, nil
-		}
-		after = next.String
-		list = append(list, record.ServiceID(after))
 	}
+	slices.Sort(list)
+	return slices.Compact(list), nil
 }
 
 // SessionDays is for how many days the book keeps who was at the desk.
@@ -191,8 +195,12 @@ func (b *Book) expireKind(ctx context.Context, k kind, now time.Time, days func(
 	return nil
 }
 
-// expire removes entries of a kind and service from before a moment. What is to go is looked up beside the taps.
+// expire removes entries of a kind and service from before a moment; of which the day alone is known, when all of it was before. What is to go is
+// looked up beside the taps.
 func (b *Book) expire(ctx context.Context, k kind, service record.ServiceID, before time.Time) error {
+	if k == kindUse || k == kindLeave {
+		before = before.Add(-day + time.Millisecond)
+	}
 	list, err := ids(ctx, b.store().r, `kind = ? AND service = ? AND at < ?`, int64(k), string(service), before.UnixMilli())
 	if err != nil {
 		return err

@@ -194,7 +194,7 @@ type word struct {
 }
 
 func (k known) of(p Person) (string, bool) {
-	for _, n := range p.names("") {
+	for _, n := range p.names("", "") {
 		if number, ok := k.people[fmt.Sprint(n...)]; ok {
 			return number, true
 		}
@@ -208,7 +208,7 @@ func (k known) see(e *entry) {
 	if l != Linked {
 		number = ""
 	}
-	for _, n := range e.row.Person.names("") {
+	for _, n := range e.row.Person.names("", "") {
 		k.people[fmt.Sprint(n...)] = number
 	}
 }
@@ -376,7 +376,7 @@ func (i *importer) lines() lines {
 	l := lines{numbers: make(map[string]int, len(i.found)), people: make(map[string]int, 2*len(i.found))}
 	for _, f := range i.found {
 		l.numbers[f.number] = f.line
-		for _, n := range f.person.names("") {
+		for _, n := range f.person.names("", "") {
 			l.people[fmt.Sprint(n...)] = f.line
 		}
 	}
@@ -386,7 +386,7 @@ func (i *importer) lines() lines {
 // of is the line that an entry contradicts; 0 for none.
 func (l lines) of(r row) int {
 	line := l.numbers[r.Number]
-	for _, n := range r.Person.names("") {
+	for _, n := range r.Person.names("", "") {
 		line = max(line, l.people[fmt.Sprint(n...)])
 	}
 	return line

@@ -119,6 +119,7 @@ func (e *entry) bound(id sitekey.Generation) ([]byte, error) {
 // seal closes an entry under the current generation, and makes its references.
 func (r *ring) seal(e *entry) error {
 	g := r.current()
+	e.blur()
 	e.refs = e.refs[:0]
 	for _, name := range e.row.names(e.kind, e.service) {
 		f, err := g.refOf(name)

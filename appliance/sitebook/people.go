@@ -82,8 +82,8 @@ func (p People) Find(ctx context.Context, v record.VerifierID, id certid.CertID)
 }
 
 // Used is Book.Used.
-func (p People) Used(ctx context.Context, service record.ServiceID, who Person) (time.Time, error) {
-	return p.Book.Used(ctx, service, who)
+func (p People) Used(ctx context.Context, service record.ServiceID, who Person, before time.Time) (time.Time, error) {
+	return p.Book.Used(ctx, service, who, before)
 }
 
 // Number is the number by which a service knows somebody; empty if by none. Errors as Find.

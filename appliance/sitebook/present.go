@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"time"
 
 	"kazashi.example/localapi"
 	"kazashi.example/sync/record"
@@ -20,7 +19,7 @@ func (b *Book) Present(ctx context.Context) ([]localapi.Presence, error) {
 	list := make([]localapi.Presence, 0, len(here))
 	for _, e := range slices.Backward(here) {
 		list = append(list, localapi.Presence{
-			Tap: e.tap, Spoken: localapi.SpokenCode(e.tap), Service: e.service, Since: time.UnixMilli(e.at).UTC(),
+			Tap: e.tap, Spoken: localapi.SpokenCode(e.tap), Service: e.service, Since: e.time(),
 		})
 	}
 	return list, nil
@@ -62,7 +61,7 @@ func newCrowd() crowd {
 func (c *crowd) see(e *entry) {
 	var names []string
 	first := c.of[e.row.Of]
-	for _, n := range e.row.Person.names(string(e.service)) {
+	for _, n := range e.row.Person.names("", e.service) {
 		name := fmt.Sprint(n...)
 		names = append(names, name)
 		if x := c.by[name]; x != nil && (first == nil || x.id < first.id) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 	"unicode/utf8"
 
 	"kazashi.example/localapi"
@@ -100,6 +101,8 @@ type row struct {
 	Of record.TapID `cbor:"9,keyasint,omitzero"`
 	// Since is when a link that was taken over began, as its file says; Unix seconds, 0: not said.
 	Since int64 `cbor:"10,keyasint,omitempty"`
+	// At is when somebody was served or left, Unix milliseconds: outside the seal stands the day alone.
+	At int64 `cbor:"11,keyasint,omitempty"`
 }
 
 func (r row) encode(k kind) ([]byte, error) {
@@ -164,19 +167,19 @@ func (r row) names(k kind, service record.ServiceID) [][]any {
 		e := r.Enrolment
 		return [][]any{{refEnrolment, e.Verifier, e.Hierarchy, e.Serial}}
 	case kindUse, kindLeave:
-		return r.Person.names(refUse)
+		return r.Person.names(refUse, service)
 	case kindLink, kindUnlink, kindTaken:
-		return append(r.Person.names(refLink), []any{refNumber, service, r.Number})
+		return append(r.Person.names(refLink, service), []any{refNumber, service, r.Number})
 	case kindTick, kindStaff, kindSession, kindSalt:
 	}
 	return nil
 }
 
-// names are the certificate and, of whoever is enrolled, the enrolment.
-func (p Person) names(word string) [][]any {
-	list := [][]any{{word, p.Verifier, p.Hierarchy, p.Serial}}
+// names are the certificate and, of whoever is enrolled, the enrolment: each at one service, so that references do not tell who uses two.
+func (p Person) names(word string, service record.ServiceID) [][]any {
+	list := [][]any{{word, service, p.Verifier, p.Hierarchy, p.Serial}}
 	if !p.Enrolled.IsZero() {
-		list = append(list, []any{word, p.Enrolled})
+		list = append(list, []any{word, service, p.Enrolled})
 	}
 	return list
 }
@@ -187,9 +190,30 @@ type entry struct {
 	kind       kind
 	generation sitekey.Generation
 	tap        record.TapID // of the tap, or of the import
-	at         int64        // Unix milliseconds by the box's clock
+	at         int64        // Unix milliseconds by the box's clock; of a use or leaving when its day began
 	service    record.ServiceID
 	refs       []ref
 	sealed     []byte
 	row        row // opened, or to be sealed
+}
+
+// time is when it was.
+func (e *entry) time() time.Time {
+	if e.row.At != 0 {
+		return time.UnixMilli(e.row.At).UTC()
+	}
+	return time.UnixMilli(e.at).UTC()
+}
+
+// blur seals the time of a use or leaving, and leaves its day.
+func (e *entry) blur() {
+	if e.kind != kindUse && e.kind != kindLeave {
+		return
+	}
+	if e.row.At == 0 {
+		e.row.At = e.at
+	}
+	const inJapan = int64(9 * time.Hour / time.Millisecond)
+	local := e.row.At + inJapan
+	e.at = local - local%day.Milliseconds() - inJapan
 }

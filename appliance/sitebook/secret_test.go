@@ -2,14 +2,17 @@ package sitebook_test
 
 import (
 	"bytes"
+	"database/sql"
 	"fmt"
 	"log/slog"
 	"os"
 	"testing"
+	"time"
 
 	"kazashi.example/appliance/sitebook"
 	"kazashi.example/central/lab/proof/leak"
 	"kazashi.example/localapi"
+	"kazashi.example/sync/record"
 	"kazashi.example/sync/sitekey"
 )
 
@@ -85,5 +88,36 @@ func TestP3AnotherSitesKeyOpensNothing(t *testing.T) {
 	}
 	if here, err := b.Present(t.Context()); len(here) != 0 || err != nil {
 		t.Errorf("Present = %d, %v, want nobody", len(here), err)
+	}
+}
+
+// P3: whoever has the disk alone cannot tell that one person used two services, nor at which time of the day anybody was there.
+func TestP3ReferencesAndTimesTellNoCalendar(t *testing.T) {
+	w := newWorld(t)
+	b := w.open()
+	one, _ := w.enrols(b, 1, nil)
+	p := sitebook.Enrolled(*one)
+	for _, s := range []record.ServiceID{shelter, "gym", loan} {
+		w.later(time.Hour)
+		w.visit(b, sitebook.Visit{Person: p, Used: true, Service: s})
+		w.visit(b, sitebook.Visit{Person: p, Link: "L-1", Service: s})
+	}
+	here, err := b.Present(t.Context())
+	must(t, err)
+	must(t, b.Leave(t.Context(), here[0].Tap))
+	must(t, b.Close())
+	db, err := sql.Open("sqlite", w.path)
+	must(t, err)
+	defer db.Close()
+	var shared, times int
+	must(t, db.QueryRowContext(t.Context(), `SELECT count(*) FROM ref a JOIN ref b ON a.ref = b.ref JOIN entry x ON x.id = a.entry
+		JOIN entry y ON y.id = b.entry WHERE x.service < y.service`).Scan(&shared))
+	// The day began at 15:00 UTC.
+	must(t, db.QueryRowContext(t.Context(), `SELECT count(*) FROM entry WHERE kind IN (2, 3) AND at % 86400000 <> 54000000`).Scan(&times))
+	if shared != 0 || times != 0 {
+		t.Errorf("%d references are those of two services, %d times of uses are to be read; want none", shared, times)
+	}
+	if here[0].Since != noon.Add(3*time.Hour) {
+		t.Errorf("Present = since %s, want the time itself", here[0].Since)
 	}
 }

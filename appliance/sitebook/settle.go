@@ -90,8 +90,8 @@ func (s *settling) link(ctx context.Context, e *entry) error {
 
 // overruled is what was linked or taken back before an entry that central has settled: of the same person, and what the entry is a copy of.
 func (b *Book) overruled(ctx context.Context, r *ring, e *entry) (list []*entry, err error) {
-	err = b.of(ctx, r, e.row.Person.names(refLink), func(x *entry) (bool, error) {
-		if x.service == e.service && x.id < e.id {
+	err = b.of(ctx, r, e.row.Person.names(refLink, e.service), func(x *entry) (bool, error) {
+		if x.id < e.id {
 			list = append(list, x)
 		}
 		return true, nil

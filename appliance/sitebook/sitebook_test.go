@@ -81,7 +81,7 @@ func TestP2EveryOrderOfCrashBetweenEntryAndRecord(t *testing.T) {
 			expect(t, "running", b, v, tc.now)
 			after := w.cut().open()
 			expect(t, "after the cut", after, v, tc.counts)
-			if at, err := after.Used(t.Context(), shelter, person(t, 9)); err != nil || at.IsZero() {
+			if at, err := after.Used(t.Context(), shelter, person(t, 9), always); err != nil || at.IsZero() {
 				t.Errorf("the visit before (%s) is gone: %v, %v", other, at, err)
 			}
 			w.visit(b, sitebook.Visit{Person: person(t, 8), Used: true}) // settles what was in doubt
@@ -96,7 +96,7 @@ func expect(t *testing.T, when string, b *sitebook.Book, v sitebook.Visit, want 
 	t.Helper()
 	_, enrolled, err := b.Enrolled(t.Context(), city, cert(t, 1))
 	must(t, err)
-	used, err := b.Used(t.Context(), shelter, v.Person)
+	used, err := b.Used(t.Context(), shelter, v.Person, always)
 	must(t, err)
 	_, known, err := b.Number(t.Context(), shelter, v.Person)
 	must(t, err)
@@ -143,7 +143,7 @@ func TestP3LockedBook(t *testing.T) {
 	ctx := t.Context()
 	for name, do := range map[string]func() error{
 		"Enrolled": func() error { _, _, err := b.Enrolled(ctx, city, cert(t, 1)); return err },
-		"Used":     func() error { _, err := b.Used(ctx, shelter, person(t, 1)); return err },
+		"Used":     func() error { _, err := b.Used(ctx, shelter, person(t, 1), always); return err },
 		"Number":   func() error { _, _, err := b.Number(ctx, shelter, person(t, 1)); return err },
 		"ByNumber": func() error { _, _, err := b.ByNumber(ctx, shelter, "1"); return err },
 		"Present":  func() error { _, err := b.Present(ctx); return err },
@@ -175,7 +175,7 @@ func TestP3LockedBook(t *testing.T) {
 	if _, ok, err := b.Enrolled(ctx, city, cert(t, 1)); !ok || err != nil {
 		t.Errorf("Enrolled once it is open again = %t, %v", ok, err)
 	}
-	if at, err := b.Used(ctx, shelter, person(t, 2)); !at.IsZero() || err != nil {
+	if at, err := b.Used(ctx, shelter, person(t, 2), always); !at.IsZero() || err != nil {
 		t.Errorf("Used of somebody who came while it was locked = %v, %v, want never", at, err)
 	}
 }
@@ -184,7 +184,7 @@ func TestP3LockedBook(t *testing.T) {
 func TestUsedIsTheLastUseOfThePerson(t *testing.T) {
 	w := newWorld(t)
 	b := w.open()
-	if at, err := b.Used(t.Context(), shelter, person(t, 1)); !at.IsZero() || err != nil {
+	if at, err := b.Used(t.Context(), shelter, person(t, 1), always); !at.IsZero() || err != nil {
 		t.Fatalf("Used = %v, %v, want never", at, err)
 	}
 	w.visit(b, sitebook.Visit{Person: person(t, 1), Used: true})
@@ -194,9 +194,47 @@ func TestUsedIsTheLastUseOfThePerson(t *testing.T) {
 	before := person(t, 1)
 	e, _ := w.enrols(b, 1, &before)
 	for name, p := range map[string]sitebook.Person{"by certificate": before, "by enrolment": sitebook.Enrolled(*e)} {
-		if at, err := b.Used(t.Context(), shelter, p); err != nil || !at.Equal(noon.Add(time.Hour)) {
+		if at, err := b.Used(t.Context(), shelter, p, always); err != nil || !at.Equal(noon.Add(time.Hour)) {
 			t.Errorf("%s: Used = %v, %v, want an hour after noon", name, at, err)
 		}
+	}
+}
+
+// A clock that stood years ahead for a while hides no use from before that.
+func TestUsedPassesOverTimesThatCannotBe(t *testing.T) {
+	const wrong = 73 * 365 * 24 * time.Hour
+	w := newWorld(t)
+	b := w.open()
+	w.visit(b, sitebook.Visit{Person: person(t, 1), Used: true})
+	w.later(wrong)
+	for range 3 {
+		w.visit(b, sitebook.Visit{Person: person(t, 1), Used: true})
+	}
+	w.later(-wrong + time.Minute)
+	for _, c := range []struct {
+		before, want time.Time
+	}{
+		{noon.Add(time.Hour), noon},
+		{noon, noon},
+		{noon.Add(-time.Millisecond), time.Time{}},
+		{noon.Add(wrong), noon.Add(wrong)},
+	} {
+		if at, err := b.Used(t.Context(), shelter, person(t, 1), c.before); err != nil || !at.Equal(c.want) {
+			t.Errorf("Used before %s = %v, %v, want %v", c.before, at, err, c.want)
+		}
+	}
+}
+
+// Whoever came very often to one service is still seen at another.
+func TestUsesOfOneServiceHideNoneOfAnother(t *testing.T) {
+	w := newWorld(t)
+	b := w.open()
+	w.visit(b, sitebook.Visit{Person: person(t, 1), Used: true})
+	for range 65 {
+		w.visit(b, sitebook.Visit{Person: person(t, 1), Used: true, Service: "gym"})
+	}
+	if at, err := b.Used(t.Context(), shelter, person(t, 1), always); err != nil || !at.Equal(noon) {
+		t.Errorf("Used = %v, %v, want noon", at, err)
 	}
 }
 
@@ -215,7 +253,7 @@ func TestRenewalsKeepLinkAndPresence(t *testing.T) {
 		if number, known, err := book.Number(t.Context(), loan, p); err != nil || known != sitebook.Linked || number != "L-0042" {
 			t.Errorf("%s: Number = %q, %d, %v, want the number", name, number, known, err)
 		}
-		if at, err := book.Used(t.Context(), shelter, p); err != nil || at.IsZero() {
+		if at, err := book.Used(t.Context(), shelter, p, always); err != nil || at.IsZero() {
 			t.Errorf("%s: Used = %v, %v, want a time", name, at, err)
 		}
 	}
@@ -284,7 +322,7 @@ func TestPresence(t *testing.T) {
 	if err := b.Leave(t.Context(), one); !errors.Is(err, localapi.ErrUnknown) {
 		t.Errorf("Leave twice = %v, want ErrUnknown", err)
 	}
-	if at, err := b.Used(t.Context(), shelter, person(t, 1)); err != nil || at.IsZero() {
+	if at, err := b.Used(t.Context(), shelter, person(t, 1), always); err != nil || at.IsZero() {
 		t.Errorf("Used of who left = %v, %v, want a time", at, err)
 	}
 	back := w.visit(b, sitebook.Visit{Person: person(t, 1), Used: true})
@@ -479,7 +517,7 @@ func TestSettleLetsGoOfWhatCentralTookIn(t *testing.T) {
 	if _, known, _ := b.Number(t.Context(), loan, person(t, 4)); known != sitebook.LinkUnknown {
 		t.Error("an unlink that central tells of is still local")
 	}
-	if at, err := b.Used(t.Context(), shelter, person(t, 1)); err != nil || at.IsZero() {
+	if at, err := b.Used(t.Context(), shelter, person(t, 1), always); err != nil || at.IsZero() {
 		t.Errorf("Used of a settled person = %v, %v, want a time", at, err)
 	}
 }
@@ -503,12 +541,13 @@ func TestExpireKeepsWhatTheRuleKeeps(t *testing.T) {
 	must(t, b.Tick(t.Context(), old.Tap))
 	days := func(s record.ServiceID) uint32 { return map[record.ServiceID]uint32{shelter: 7}[s] }
 	w.lock(b, true)
-	must(t, b.Expire(t.Context(), noon.Add(7*24*time.Hour), days))
+	midnight := time.Date(2026, 11, 30, 0, 0, 0, 0, time.FixedZone("JST", 9*60*60)) // the end of the day on which seven were over
+	must(t, b.Expire(t.Context(), midnight.Add(-time.Millisecond), days))
 	w.lock(b, false)
-	if c, err := b.Contents(t.Context()); err != nil || c.Uses != 4 || c.Work != 2 {
-		t.Errorf("on the last day the book holds %+v, %v, want 4 uses and 2 corrections", c, err)
+	if c, err := b.Contents(t.Context()); err != nil || c.Uses != 4 {
+		t.Errorf("on the last day the book holds %+v, %v, want 4 uses", c, err)
 	}
-	must(t, b.Expire(t.Context(), noon.Add(7*24*time.Hour+time.Millisecond), days))
+	must(t, b.Expire(t.Context(), midnight, days))
 	want := sitebook.Contents{Enrolments: 1, Uses: 1, Staff: 1, Sessions: 1, Work: 1}
 	if c, err := b.Contents(t.Context()); err != nil || c != want {
 		t.Errorf("after it the book holds %+v, %v, want %+v", c, err, want)

@@ -26,6 +26,9 @@ const (
 
 var noon = time.Date(2026, 11, 22, 3, 0, 0, 0, time.UTC)
 
+// always is later than every use of these tests.
+var always = noon.AddDate(1, 0, 0)
+
 var errLocked = errors.New("locked for the test")
 
 // world is a box without a tap: the keys of a site, which can be locked, and the taps that have a record.

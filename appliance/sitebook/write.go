@@ -231,34 +231,40 @@ func (b *Book) carried(ctx context.Context, r *ring, v Visit) ([]*entry, error) 
 	if v.Enrolment == nil || v.Before == nil {
 		return nil, nil
 	}
-	type what struct {
-		service record.ServiceID
-		leave   bool
-	}
 	var list []*entry
-	for _, word := range []string{refLink, refUse} {
-		found := map[what]bool{}
-		err := b.of(ctx, r, v.Before.names(word), func(e *entry) (bool, error) {
-			at := what{e.service, e.kind == kindLeave}
-			if found[at] {
-				return true, nil
-			}
-			found[at] = true
-			c := *e
-			if c.row.Of.IsZero() {
-				c.row.Of = c.tap
-			}
-			if c.kind == kindTaken {
-				c.kind = kindLink
-			}
-			c.row.Person, c.tap = &v.Person, v.Tap
-			list = append(list, &c)
-			return true, nil
-		})
+	for word, kinds := range map[string][]kind{refLink: {kindLink, kindUnlink, kindTaken}, refUse: {kindUse, kindLeave}} {
+		services, err := b.services(ctx, kinds...)
 		if err != nil {
 			return nil, err
+		}
+		for _, s := range services {
+			found := [2]bool{} // the number or the use, and the leaving
+			err := b.of(ctx, r, v.Before.names(word, s), func(e *entry) (bool, error) {
+				i := map[bool]int{true: 1}[e.kind == kindLeave]
+				if !found[i] {
+					found[i] = true
+					list = append(list, e.copied(v))
+				}
+				return true, nil
+			})
+			if err != nil {
+				return nil, err
+			}
 		}
 	}
 	slices.SortFunc(list, func(x, y *entry) int { return cmp.Compare(x.id, y.id) })
 	return list, nil
+}
+
+// copied is an entry as one of a new enrolment.
+func (e *entry) copied(v Visit) *entry {
+	c := *e
+	if c.row.Of.IsZero() {
+		c.row.Of = c.tap
+	}
+	if c.kind == kindTaken {
+		c.kind = kindLink
+	}
+	c.row.Person, c.tap = &v.Person, v.Tap
+	return &c
 }

@@ -95,7 +95,7 @@ type Rules interface {
 type People interface {
 	// Find looks a certificate up; one that is not enrolled is found as nothing but itself.
 	Find(ctx context.Context, v record.VerifierID, id certid.CertID) (sitebook.Known, error)
-	// Used is when a service served somebody last; zero for never.
+	// Used is when a service served somebody last, not later than before; zero for never.
 	Used(ctx context.Context, service record.ServiceID, who sitebook.Person, before time.Time) (time.Time, error)
 	// Number is the number by which a service knows somebody; empty if by none.
 	Number(ctx context.Context, service record.ServiceID, who sitebook.Known) (string, error)
