@@ -118,6 +118,7 @@ func (b *Box) open(ctx context.Context, built time.Time) (err error) {
 	})
 	b.desired.Clock(b.clock.Now)
 	if b.lists, err = revocation.Open(ctx, revocation.Config{
+		Now: b.clock.Now,
 		Dir: b.conf.Lists(), Keys: func() sign.Keys { return b.desired.Trust() }, Learn: b.clock.Learn, Changed: b.changed, Log: b.log,
 	}); err != nil {
 		return err

@@ -37,13 +37,18 @@ func practice(t *testing.T, w *world.World) func(*trust.Bundle) {
 }
 
 // ruled makes c give a rule that asks for the card.
-func (c *central) ruled(t *testing.T) {
+func (c *central) ruled(t *testing.T) { c.ruledAs(t, func(*rule.Set) {}) }
+
+// ruledAs is ruled with a change.
+func (c *central) ruledAs(t *testing.T, change func(*rule.Set)) {
 	t.Helper()
-	msg, err := rule.Set{Version: rule.Version{CentralEpoch: 1, N: 1}, Issued: 1, Site: "branch-1", Rules: []rule.Rule{{
+	set := rule.Set{Version: rule.Version{CentralEpoch: 1, N: 1}, Issued: 1, Site: "branch-1", Rules: []rule.Rule{{
 		Service: "practice.library", Verifier: "practice-city", Basis: record.BasisDrill, Evidence: record.EvidenceCard, Practice: true,
 		ListFull: 1, ListProvisional: 2, TooOld: rule.TooOldRecord, Hierarchies: []certid.Hierarchy{certid.HierarchyPractice},
 		Attributes: rule.AttributeName | rule.AttributeSex, Consent: &rule.Consent{JA: "氏名と性別を読み取ります。", EN: "Name and sex are read."},
-	}}}.Sign(c.signs)
+	}}}
+	change(&set)
+	msg, err := set.Sign(c.signs)
 	must(t, err)
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -47,7 +47,7 @@ func (b *Box) openSite(ctx context.Context) (err error) {
 	keys := func() sign.Keys { return b.desired.Trust() }
 	if b.keys, err = vault.OpenSite(ctx, vault.SiteConfig{
 		Dir: dir, Identity: b.identity, Site: place.Site, Central: b.recipient, Keys: keys, AllowSwap: b.conf.AllowSwap,
-		Rule: func() rule.Unlock { return b.desired.RuleSet().Unlock }, Changed: b.keysMoved, Log: b.log,
+		Rule: func() rule.Unlock { return b.desired.RuleSet().UnlockBy() }, Changed: b.keysMoved, Needed: b.generations, Log: b.log,
 	}); err != nil {
 		return err
 	}
@@ -171,6 +171,17 @@ func (b *Box) follow(ctx context.Context) error {
 	}
 	return b.retire(ctx)
 }
+
+// generations are the keys under which the site book is sealed.
+func (b *Box) generations(ctx context.Context) ([]sitekey.Generation, error) {
+	if b.book == nil {
+		return nil, errOpening
+	}
+	return b.book.Generations(ctx)
+}
+
+// errOpening says that the site book is not open yet.
+var errOpening = errors.New("site book is being opened")
 
 // retire forgets keys that nothing here is sealed under any more.
 func (b *Box) retire(ctx context.Context) error {

@@ -46,6 +46,7 @@ var words = []struct{ is, word error }{
 	{vault.ErrWiped, localapi.ErrWiped},
 	{vault.ErrRequest, localapi.ErrAnswer},
 	{vault.ErrElsewhere, localapi.ErrOtherSite},
+	{vault.ErrBehind, localapi.ErrOlder},
 	{vault.ErrSwap, localapi.ErrSwap},
 	{tpm.ErrGone, localapi.ErrTPM},
 	{tpm.ErrCleared, localapi.ErrTPM},
