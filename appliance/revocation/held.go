@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync/atomic"
 
 	"kazashi.example/sync/crlset"
@@ -50,13 +51,17 @@ func (h *held) release() {
 }
 
 // use puts a set on its shelf, unless it is not newer than what answers there or trust changed since turn was read. The set before
-// it stays as the previous one.
-func (c *Cache) use(h *held, turn uint64) (done bool) {
+// it stays as the previous one, unless it is from the future: its head is returned then, and its files are nobody's.
+func (c *Cache) use(h *held, turn uint64) (done bool, void manifest.Head) {
 	c.mu.Lock()
 	s := c.shelves[h.head.Scope()]
 	var gone *held
+	future := s.newest != nil && slices.ContainsFunc(s.newest.table, func(r manifest.Row) bool { return c.beyond(r.ThisUpdate) })
 	if done = c.turn == turn && (s.newest == nil || h.head.Number.Compare(s.newest.head.Number) > 0); done {
-		if s.newest != nil {
+		switch {
+		case future:
+			gone, void = s.newest, s.newest.head
+		case s.newest != nil:
 			s.previous, gone = s.newest, s.previous
 		}
 		s.newest = h
@@ -64,7 +69,7 @@ func (c *Cache) use(h *held, turn uint64) (done bool) {
 	}
 	c.mu.Unlock()
 	gone.release()
-	return done
+	return done, void
 }
 
 // damage takes a set out of use: its octets are not those that were signed, or the disk does not give them. The one before it

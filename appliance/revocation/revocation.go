@@ -32,6 +32,7 @@ import (
 	"kazashi.example/appliance/fetch"
 	"kazashi.example/sync/certid"
 	"kazashi.example/sync/crlset/manifest"
+	"kazashi.example/sync/gate"
 	"kazashi.example/sync/record"
 	"kazashi.example/sync/rule"
 	"kazashi.example/sync/sign"
@@ -64,11 +65,14 @@ const Inbox = "inbox"
 
 // Config is the parts of a Cache. Dir and Keys are required.
 type Config struct {
-	Dir     string           // its own; made if need be
-	Keys    func() sign.Keys // of the trust bundle in force; asked at each verification, and must not block
-	Learn   func(time.Time)  // hears when the lists of a set that came into use were signed; nil: nobody does
-	Changed func()           // hears that other sets are in use; does not block; nil: nobody does
-	Log     *slog.Logger     // nil discards
+	Dir  string           // its own; made if need be
+	Keys func() sign.Keys // of the trust bundle in force; asked at each verification, and must not block
+	// Now is the time and how far it can be trusted; nil: nobody knows. By a checked clock alone a list in use is found to be from the future,
+	// and then compares with none: whatever is newer by its number may take its place.
+	Now     func() (time.Time, record.Confidence)
+	Learn   func(time.Time) // hears when the lists of a set that came into use were signed; nil: nobody does
+	Changed func()          // hears that other sets are in use; does not block; nil: nobody does
+	Log     *slog.Logger    // nil discards
 }
 
 // Remote is where sets come from.
@@ -198,7 +202,8 @@ func (c *Cache) Newest(s certid.Scope) (manifest.Head, bool) {
 }
 
 // onward is nil for a set that may take the place of the one in use: ErrOlder, or ErrBackwards if one of the lists in both tables goes back
-// or, where none is in both, the whole does. Lists may come and go: only a list that comes again is compared with itself.
+// or, where none is in both, the whole does. Lists may come and go: only a list that comes again is compared with itself. One in use that is
+// from the future binds nobody, or a single false date would keep every right list out for ever.
 func (c *Cache) onward(next manifest.Head, table []manifest.Row) error {
 	if err := c.newer(next.Scope(), next.Number); err != nil {
 		return err
@@ -215,14 +220,23 @@ func (c *Cache) onward(next manifest.Head, table []manifest.Row) error {
 		if !ok {
 			continue
 		}
-		if common++; row.ThisUpdate < h.table[i].ThisUpdate {
+		if common++; row.ThisUpdate < h.table[i].ThisUpdate && !c.beyond(h.table[i].ThisUpdate) {
 			return backwards(next, row.ThisUpdate, h.table[i].ThisUpdate)
 		}
 	}
-	if common == 0 && next.ThisUpdate < h.head.ThisUpdate {
+	if common == 0 && next.ThisUpdate < h.head.ThisUpdate && !c.beyond(h.head.ThisUpdate) {
 		return backwards(next, next.ThisUpdate, h.head.ThisUpdate)
 	}
 	return nil
+}
+
+// beyond says for certain that a list was signed as of a time that has not come.
+func (c *Cache) beyond(thisUpdate int64) bool {
+	if c.Now == nil {
+		return false
+	}
+	now, confidence := c.Now()
+	return confidence == record.ConfidenceChecked && time.Unix(thisUpdate, 0).After(now.Add(gate.Ahead))
 }
 
 // byList is the order of a manifest's table.

@@ -175,11 +175,16 @@ func (c *Cache) commit(ctx context.Context, from string, head manifest.Head, m m
 		c.condemn(head, err)
 		return errors.Join(err, demote(c.Dir, n))
 	}
-	if !c.use(h, turn) {
+	done, void := c.use(h, turn)
+	if !done {
 		h.release() // trust changed meanwhile; whoever changed it is waiting to look at the folder
 		return nil
 	}
 	c.Log.InfoContext(ctx, "a newer revocation set is in use", append(about(head), slog.Uint64("entries", head.Entries))...)
+	if void.Size > 0 {
+		c.Log.WarnContext(ctx, "a revocation set from the future gave way", about(void)...)
+		c.report(ctx, nameOf(void), "removing", remove(c.Dir, nameOf(void)))
+	}
 	c.Learn(head.At())
 	c.Changed()
 	return c.sweep(head.Scope())

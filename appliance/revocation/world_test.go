@@ -55,6 +55,7 @@ type world struct {
 	box   *revocation.Cache
 	keys  sign.Keys
 	learn []time.Time
+	now   func() (time.Time, record.Confidence) // nil: nobody knows
 }
 
 // lasting are those entries that fill five chunks and do not change.
@@ -95,7 +96,7 @@ func (w *world) open() {
 	}
 	var err error
 	w.box, err = revocation.Open(context.Background(), revocation.Config{
-		Dir: w.dir, Keys: func() sign.Keys { return w.keys }, Learn: func(at time.Time) { w.learn = append(w.learn, at) },
+		Dir: w.dir, Keys: func() sign.Keys { return w.keys }, Now: w.now, Learn: func(at time.Time) { w.learn = append(w.learn, at) },
 		Log: slog.New(slog.DiscardHandler),
 	})
 	must(w.t, err)
