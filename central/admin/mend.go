@@ -17,11 +17,11 @@ const (
 	pathWithdraw  = "/v1/renewals/withdraw"
 )
 
-// Conflict says that certificates which renewals join lead to two persons, by their numbers.
+// Conflict says that certificates which renewals join lead to two persons, or that one number was linked to two, by the numbers of the persons.
 type Conflict struct {
-	Kind     string            `json:"kind"` // "two": met before the renewal was known; "birth": birth dates differ
+	Kind     string            `json:"kind"` // "two": met before the renewal was known; "birth": birth dates differ; "number": one number
 	Verifier record.VerifierID `json:"verifier"`
-	Person   int64             `json:"person"` // met with the older certificate
+	Person   int64             `json:"person"` // met with the older certificate, or linked first
 	Other    int64             `json:"other"`
 	At       time.Time         `json:"at"`
 }

@@ -17,7 +17,7 @@ import (
 // roster changes. A person begins with a PIN that was verified here; a weaker tap finds one who is known, or nobody.
 func (o *Opener) names(tx store.Tx, e store.Epoch, v store.Envelope, f finding, r *store.Record) (n news, err error) {
 	if l := f.record.Link; f.readable && f.ruled && l != nil && f.record.Evidence == record.EvidenceNone {
-		sites, err := o.people.TakeBack(tx, said(v, f))
+		sites, err := o.people.TakeBack(tx, said(v, f), r.Applied)
 		if err != nil {
 			return n, fmt.Errorf("keeping that a number was taken back: %w", err)
 		}
@@ -39,11 +39,13 @@ func (o *Opener) names(tx store.Tx, e store.Epoch, v store.Envelope, f finding, 
 	}
 	sites := who.Sites
 	if f.record.Link != nil {
-		changed, err := o.people.Link(tx, who.Person, said(v, f))
+		l, err := o.people.Link(tx, who.Person, said(v, f), r.Applied)
 		if err != nil {
 			return n, fmt.Errorf("keeping a person's number: %w", err)
 		}
-		sites = append(sites, changed...)
+		if sites = append(sites, l.Sites...); l.Barred {
+			n.barred, r.Subject = true, 0
+		}
 	}
 	if !f.pin {
 		n.ring, err = boxesAt(tx, sites)
@@ -54,7 +56,7 @@ func (o *Opener) names(tx store.Tx, e store.Epoch, v store.Envelope, f finding, 
 	if _, err := tx.Awaken(o.people.Awaited(f.cert)); err != nil {
 		return n, err
 	}
-	if f.record.Enrolment != nil {
+	if f.record.Enrolment != nil && !n.barred {
 		changed, err := o.enrol(tx, e, v, f, who.Person)
 		if err != nil {
 			return n, err

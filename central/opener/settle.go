@@ -70,6 +70,7 @@ func (o *Opener) settle(ctx context.Context, e store.Epoch, v store.Envelope, pl
 type news struct {
 	ring   []record.BoxID  // boxes whose roster changed
 	parted *store.Conflict // a renewal that may be false
+	barred bool            // it links a number that was linked to another before
 }
 
 // apply writes one record, and says whom else it concerns. It is done at most once for each record id: whoever comes second
@@ -95,6 +96,9 @@ func (o *Opener) apply(tx store.Tx, e store.Epoch, v store.Envelope, f finding) 
 	r := o.row(e, v, f, now)
 	if n, err = o.names(tx, e, v, f, &r); err != nil {
 		return n, err
+	}
+	if n.barred {
+		f.decision = gate.Decision{Verdict: record.VerdictRefused, Reason: record.ReasonNumberTaken}
 	}
 	if err := tx.AddRecord(r); err != nil {
 		return n, err

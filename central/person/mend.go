@@ -52,9 +52,14 @@ func (p *People) Merge(tx store.Tx, a, b, keep int64, reseal func(store.Subject,
 	if err := mergeSubjects(tx, keep != 0, reseal, &m); err != nil {
 		return m, err
 	}
-	if err := errors.Join(p.mergeNumbers(tx, m.Gone, m.Kept), p.mergeEnrolments(tx, &m)); err != nil {
+	told, err := p.mergeNumbers(tx, m.Gone, m.Kept, now)
+	if err != nil {
 		return m, err
 	}
+	if err := p.mergeEnrolments(tx, &m); err != nil {
+		return m, err
+	}
+	m.Sites = append(m.Sites, told...)
 	if err := tx.MergePerson(gone.Row, kept.Row, now); err != nil {
 		return m, err
 	}

@@ -53,15 +53,22 @@ func (s Said) later(at time.Time, tap record.TapID) bool {
 	return bytes.Compare(s.Tap.ID128[:], tap.ID128[:]) > 0
 }
 
-// Link keeps what a tap says of a person's number at a service: the latest counts. It returns the sites whose roster changed.
-func (p *People) Link(tx store.Tx, who store.Person, s Said) ([]record.SiteID, error) {
+// Numbered is what became of a word about a number.
+type Numbered struct {
+	Sites  []record.SiteID // whose roster changed, or where a record has another last word now
+	Barred bool            // the number was linked to somebody else before, so that this link does not count
+}
+
+// Link keeps what a tap says of a person's number at a service: the latest counts. A number is that person's to whom it was linked first, in
+// whatever order the words come: the records of whoever comes later are refused, for as long as that stands, and a conflict is kept.
+func (p *People) Link(tx store.Tx, who store.Person, s Said, now time.Time) (l Numbered, err error) {
 	old, err := tx.NumberAt(who.Row, s.Service)
 	none := errors.Is(err, store.ErrNone)
 	if err != nil && !none {
-		return nil, err
+		return l, err
 	}
 	if !none && !s.later(old.At, old.Tap) {
-		return nil, nil
+		return l, nil
 	}
 	n := store.ServiceNumber{Person: who.Row, Service: s.Service, Tap: s.Tap, At: s.At}
 	if n.Index = p.NumberIndex(s.Service, s.Number); s.Unlink && s.Number == "" {
@@ -75,27 +82,22 @@ func (p *People) Link(tx store.Tx, who store.Person, s Said) ([]record.SiteID, e
 		case err == nil || errors.Is(err, store.ErrNone):
 			n.Number = p.rows.Seal(labelNumber, numberRow(who.Row, s.Service), []byte(s.Number))
 		default:
-			return nil, err
+			return l, err
 		}
 	}
 	if n.Index == nil {
 		n.Index = []byte{} // nobody ever had a number
 	}
-	return p.setNumber(tx, n)
-}
-
-// setNumber keeps a word, and counts the change of whose rosters tell of it.
-func (p *People) setNumber(tx store.Tx, n store.ServiceNumber) ([]record.SiteID, error) {
-	if err := tx.SetNumber(n); err != nil {
-		return nil, err
+	c := claims{tx: tx, now: now, tap: s.Tap}
+	if err := c.say(n, old.Index); err != nil {
+		return l, err
 	}
-	var out Outcome
-	err := raise(tx, n.Person, &out)
-	return out.Sites, err
+	return Numbered{c.out.Sites, c.barred}, nil
 }
 
-// TakeBack keeps that a number was taken back without a card, from whoever has it by an earlier word. It returns the sites whose roster changed.
-func (p *People) TakeBack(tx store.Tx, s Said) (sites []record.SiteID, err error) {
+// TakeBack keeps that a number was taken back without a card, from whoever has it by an earlier word. It returns the sites whose roster changed,
+// or where a record has another last word.
+func (p *People) TakeBack(tx store.Tx, s Said, now time.Time) (sites []record.SiteID, err error) {
 	index := p.NumberIndex(s.Service, s.Number)
 	taken, err := tx.TakenAt(s.Service, index)
 	switch {
@@ -111,45 +113,49 @@ func (p *People) TakeBack(tx store.Tx, s Said) (sites []record.SiteID, err error
 	if err != nil {
 		return nil, err
 	}
+	c := claims{tx: tx, now: now}
 	for _, n := range theirs {
 		if !s.later(n.At, n.Tap) {
 			continue
 		}
 		n.Number, n.Tap, n.At = nil, s.Tap, s.At
-		changed, err := p.setNumber(tx, n)
-		if err != nil {
+		if err := c.say(n, index); err != nil {
 			return nil, err
 		}
-		sites = append(sites, changed...)
 	}
-	return sites, nil
+	return c.out.Sites, nil
 }
 
 // mergeNumbers gives the numbers of one person to another, where theirs were said later or there are none.
-func (p *People) mergeNumbers(tx store.Tx, gone, kept int64) error {
+func (p *People) mergeNumbers(tx store.Tx, gone, kept int64, now time.Time) ([]record.SiteID, error) {
 	theirs, err := tx.NumbersOf([]int64{gone})
 	if err != nil {
-		return err
+		return nil, err
 	}
+	c := claims{tx: tx, now: now}
 	for _, n := range theirs {
 		old, err := tx.NumberAt(kept, n.Service)
 		if err != nil && !errors.Is(err, store.ErrNone) {
-			return err
+			return nil, err
 		}
-		if err == nil && !(Said{Tap: n.Tap, At: n.At}).later(old.At, old.Tap) {
-			continue
-		}
+		loses := err == nil && !(Said{Tap: n.Tap, At: n.At}).later(old.At, old.Tap)
 		number, err := p.number(n)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		var sealed []byte
-		if n.Number != nil {
-			sealed = p.rows.Seal(labelNumber, numberRow(kept, n.Service), []byte(number))
+		ended, moved := n, n
+		if ended.Number = nil; n.Number != nil {
+			moved.Number = p.rows.Seal(labelNumber, numberRow(kept, n.Service), []byte(number))
 		}
-		if err := tx.MoveNumber(n, kept, sealed); err != nil {
-			return err
+		if err := c.say(ended, n.Index); err != nil {
+			return nil, err
+		}
+		if moved.Person = kept; loses {
+			continue
+		}
+		if err := c.say(moved, old.Index); err != nil {
+			return nil, err
 		}
 	}
-	return nil
+	return c.out.Sites, nil
 }

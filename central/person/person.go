@@ -5,7 +5,7 @@
 // pairs of old and new serial numbers are kept whether or not anybody was met with either, so that pairs and taps may come in any
 // order. [People] holds nothing but keys and may be used from any goroutine; everything happens inside a transaction of the caller,
 // who sees all of it committed or nothing. What names a person is sealed or keyed before it reaches the store. The package decides
-// no tap, asks nobody and logs nothing.
+// no tap but one: who links a number that was linked to another before is refused. It asks nobody and logs nothing.
 package person
 
 import (

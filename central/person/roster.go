@@ -202,10 +202,12 @@ func (b *batch) services(e store.Enrolment, all []Service) (told []roster.Servic
 			if n.Service != s.ID {
 				continue
 			}
+			if t.Linked = n.Tap; n.Barred {
+				continue
+			}
 			if t.Number, err = b.p.number(n); err != nil {
 				return nil, err
 			}
-			t.Linked = n.Tap
 		}
 		if t != (roster.Service{ID: s.ID}) {
 			told = append(told, t)

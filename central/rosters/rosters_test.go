@@ -305,7 +305,7 @@ func TestNumbersAndWhatTakesThemBack(t *testing.T) {
 			_, err = w.c.People.Link(tx, who, person.Said{
 				Service: simbox.Service, Number: number, Unlink: unlink, Tap: record.TapID{ID128: record.ID128{0xab, tap}},
 				At: simbox.Tapped.Add(time.Duration(hours) * time.Hour),
-			})
+			}, w.c.World.Now())
 			return err
 		})
 	}
@@ -333,7 +333,7 @@ func TestNumbersAndWhatTakesThemBack(t *testing.T) {
 			_, err := w.c.People.TakeBack(tx, person.Said{
 				Service: simbox.Service, Number: number, Unlink: true, Tap: record.TapID{ID128: record.ID128{0xab, tap}},
 				At: simbox.Tapped.Add(time.Duration(hours) * time.Hour),
-			})
+			}, w.c.World.Now())
 			return err
 		})
 	}

@@ -259,6 +259,7 @@ type ServiceNumber struct {
 	Service record.ServiceID
 	Index   []byte // keyed number
 	Number  []byte // sealed; nil: taken back
+	Barred  bool   // it was linked to another before: nobody is told of it while that stands
 	Tap     record.TapID
 	At      time.Time
 }
@@ -308,14 +309,16 @@ type ConflictKind string
 const (
 	ConflictTwo   ConflictKind = "two"   // a PIN with the new certificate made a person before the renewal was known
 	ConflictBirth ConflictKind = "birth" // who enrolled with the new certificate has another birth date: the renewal may be false
+	// ConflictNumber says that one number of a service was linked to both; the desk of the later link was told that it does not count.
+	ConflictNumber ConflictKind = "number"
 )
 
-// Conflict says that certificates which renewals join lead to two persons. Neither is changed; an operator decides.
+// Conflict says that certificates which renewals join lead to two persons, or that two have one number. Neither is changed; an operator decides.
 type Conflict struct {
 	Row           int64 // set by the store
 	Kind          ConflictKind
 	Verifier      record.VerifierID
-	Person, Other int64 // the one met with the older certificate, and the other
+	Person, Other int64 // the one met with the older certificate, or who had the number first; and the other
 	At            time.Time
 }
 

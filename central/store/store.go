@@ -268,16 +268,14 @@ type Rosters interface {
 
 // Numbers are those by which services know people; numbers are keyed and sealed.
 type Numbers interface {
-	// SetNumber keeps the latest word about a person's number at a service.
+	// SetNumber keeps the latest word about a person's number at a service; ErrTaken if it is another's, and neither is barred.
 	SetNumber(n ServiceNumber) error
 	// NumberAt finds it; ErrNone.
 	NumberAt(person int64, service record.ServiceID) (ServiceNumber, error)
-	// NumbersTo lists whose number it is at a service.
+	// NumbersTo lists to whom a number is linked at a service: one, and those who are barred.
 	NumbersTo(service record.ServiceID, index []byte) ([]ServiceNumber, error)
 	// NumbersOf are those of persons.
 	NumbersOf(persons []int64) ([]ServiceNumber, error)
-	// MoveNumber gives a person's number, sealed anew, to another person in place of theirs.
-	MoveNumber(n ServiceNumber, person int64, sealed []byte) error
 	// SetTaken keeps when a number was taken back last without a card.
 	SetTaken(t Taken) error
 	// TakenAt finds it; ErrNone.
@@ -304,6 +302,8 @@ type Renewals interface {
 	SetRenewalsAsked(a Asked) error
 	// AddConflict keeps a conflict, and reports whether it is news.
 	AddConflict(c Conflict) (bool, error)
+	// SettleConflict notes that a conflict is none any more.
+	SettleConflict(kind ConflictKind, person, other int64, at time.Time) error
 	// Conflicts lists those that are not settled, oldest first.
 	Conflicts(limit int) ([]Conflict, error)
 	// Parted reports whether two persons are known to be different people, although renewals join their certificates.

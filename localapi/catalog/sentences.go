@@ -289,6 +289,13 @@ var reasons = map[record.Reason]Sentence{
 			"Central could not read the record. Note time and code, and tell the person in charge.",
 		},
 	},
+	record.ReasonNumberTaken: {
+		Text{"番号はほかの方のもの", "Number is somebody else's"},
+		Text{
+			"この番号は、先にほかの方にひも付いています。番号を確かめてください。正しければ、その番号のひも付けを外してから、もう一度ひも付けます。",
+			"The number was linked to somebody else before. Check it; if it is right, take the number back first, then link it again.",
+		},
+	},
 	record.ReasonLater: {
 		Text{"センターで確定（理由は新しい版）", "Settled by a newer central"},
 		Text{

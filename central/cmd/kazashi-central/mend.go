@@ -32,10 +32,11 @@ What is done here is kept: "person acts" lists it.`,
 }
 
 func newConflicts(s *settings) *cobra.Command {
-	return listing(s, "conflicts", "List people whose certificates lead to two persons", `conflicts lists, oldest first, pairs of persons whose certificates renewals join. "two": a PIN with
+	return listing(s, "conflicts", "List persons who seem to be one, or have one number", `conflicts lists, oldest first, pairs of persons whose certificates renewals join. "two": a PIN with
 the new certificate made a person before the renewal was known; merge them. "birth": who enrolled with
 the new certificate has another birth date, so that a renewal may be false; ask the service that told
-it, and withdraw it.`, (*admin.Client).Conflicts, func(w io.Writer, all []admin.Conflict) {
+it, and withdraw it. "number": one number of a service was linked to both; the desk of the later link
+was told that it does not count, and there is nothing to do here.`, (*admin.Client).Conflicts, func(w io.Writer, all []admin.Conflict) {
 		fmt.Fprintln(w, "KIND\tVERIFIER\tPERSON\tOTHER\tFOUND")
 		for _, a := range all {
 			fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%s\n", a.Kind, a.Verifier, a.Person, a.Other, command.Stamp(a.At))

@@ -64,9 +64,14 @@ func (t *tx) SetRenewalsAsked(a store.Asked) error {
 }
 
 func (t *tx) AddConflict(c store.Conflict) (bool, error) {
-	n, err := t.changed("INSERT INTO conflicts (kind, verifier, person, other, at) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+	n, err := t.changed(`INSERT INTO conflicts (kind, verifier, person, other, at) VALUES (?1, ?2, ?3, ?4, ?5)
+		ON CONFLICT DO UPDATE SET settled = 0, at = ?5 WHERE kind = 'number' AND settled > 0`,
 		string(c.Kind), string(c.Verifier), c.Person, c.Other, ms(c.At))
 	return n == 1, err
+}
+
+func (t *tx) SettleConflict(kind store.ConflictKind, person, other int64, at time.Time) error {
+	return t.exec("UPDATE conflicts SET settled = ? WHERE settled = 0 AND kind = ? AND person = ? AND other = ?", ms(at), string(kind), person, other)
 }
 
 func scanConflict(s scanner) (c store.Conflict, err error) {

@@ -112,16 +112,17 @@ func (t *tx) RenewedAmong(old [][]byte) ([][]byte, error) {
 		"SELECT old_index FROM renewals WHERE old_index IN (SELECT unhex(value) FROM json_each(?))", string(rows))
 }
 
-const numberColumns = "SELECT person, service, number_index, number_sealed, tap, at FROM links "
+const numberColumns = "SELECT person, service, number_index, number_sealed, barred, tap, at FROM links "
 
 func scanNumber(s scanner) (l store.ServiceNumber, err error) {
-	err = s.Scan(&l.Person, &l.Service, &l.Index, &l.Number, octets(l.Tap.ID128[:]), millis{&l.At})
+	err = s.Scan(&l.Person, &l.Service, &l.Index, &l.Number, &l.Barred, octets(l.Tap.ID128[:]), millis{&l.At})
 	return l, err
 }
 
 func (t *tx) SetNumber(l store.ServiceNumber) error {
-	return t.exec("INSERT OR REPLACE INTO links (person, service, number_index, number_sealed, tap, at) VALUES (?, ?, ?, ?, ?, ?)",
-		l.Person, string(l.Service), l.Index, l.Number, l.Tap.ID128[:], ms(l.At))
+	return t.exec(`INSERT INTO links (person, service, number_index, number_sealed, barred, tap, at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+		ON CONFLICT (person, service) DO UPDATE SET number_index = ?3, number_sealed = ?4, barred = ?5, tap = ?6, at = ?7`,
+		l.Person, string(l.Service), l.Index, l.Number, l.Barred, l.Tap.ID128[:], ms(l.At))
 }
 
 func (t *tx) NumberAt(person int64, service record.ServiceID) (store.ServiceNumber, error) {
@@ -139,14 +140,6 @@ func (t *tx) NumbersOf(persons []int64) ([]store.ServiceNumber, error) {
 		return nil, err
 	}
 	return each(t, scanNumber, numberColumns+"WHERE person IN (SELECT value FROM json_each(?)) ORDER BY person, service", string(rows))
-}
-
-func (t *tx) MoveNumber(l store.ServiceNumber, person int64, sealed []byte) error {
-	if err := t.exec("DELETE FROM links WHERE person = ? AND service = ?", l.Person, string(l.Service)); err != nil {
-		return err
-	}
-	l.Person, l.Number = person, sealed
-	return t.SetNumber(l)
 }
 
 func (t *tx) SetTaken(k store.Taken) error {

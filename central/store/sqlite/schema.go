@@ -3,10 +3,10 @@ package sqlite
 // applicationID marks the file as central's ("KzC1"); schemaVersion is that of the tables below.
 const (
 	applicationID = 0x4b7a4331
-	schemaVersion = 5
+	schemaVersion = 6
 )
 
-// schema is version 5, which added how long records are kept; 4 added site keys, orders, corrections, links and how far rosters were made. Times are Unix milliseconds, 0 for none; ids and hashes are octets. Columns that name a person are
+// schema is version 6, which lets a number be one person's; 5 added how long records are kept; 4 added site keys, orders, corrections, links and how far rosters were made. Times are Unix milliseconds, 0 for none; ids and hashes are octets. Columns that name a person are
 // keyed (…_index: HMAC under K_idx) or sealed (…_sealed: AES-256-GCM under K_row, bound to table and row). A row number of
 // epochs, envelopes, subjects, site keys and orders is never reused: a backup's high-water marks name them.
 const schema = `
@@ -201,11 +201,13 @@ CREATE TABLE links (
 	service TEXT NOT NULL,
 	number_index BLOB NOT NULL,
 	number_sealed BLOB,
+	barred INTEGER NOT NULL DEFAULT 0,
 	tap BLOB NOT NULL,
 	at INTEGER NOT NULL,
 	PRIMARY KEY (person, service)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX links_by_number ON links (service, number_index);
+CREATE UNIQUE INDEX links_one ON links (service, number_index) WHERE number_sealed IS NOT NULL AND barred = 0;
 CREATE TABLE links_taken (
 	service TEXT NOT NULL,
 	number_index BLOB NOT NULL,
@@ -238,9 +240,9 @@ CREATE TABLE conflicts (
 	verifier TEXT NOT NULL,
 	person INTEGER NOT NULL REFERENCES persons (row),
 	other INTEGER NOT NULL REFERENCES persons (row),
-	at INTEGER NOT NULL,
-	UNIQUE (person, other)
+	at INTEGER NOT NULL
 ) STRICT;
+CREATE UNIQUE INDEX conflicts_one ON conflicts (person, other, kind = 'number');
 CREATE TABLE reports (
 	row INTEGER PRIMARY KEY AUTOINCREMENT,
 	kind TEXT NOT NULL,
