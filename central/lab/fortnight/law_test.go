@@ -1,6 +1,7 @@
 package fortnight_test
 
 import (
+	"slices"
 	"time"
 
 	"kazashi.example/localapi"
@@ -30,8 +31,8 @@ type house struct {
 	locked   bool
 	signedIn time.Time // true time
 	central  map[string]bool
-	here     map[string]bool // enrolled since the line was cut
-	used     map[string]time.Time
+	here     map[string]bool         // enrolled since the line was cut
+	used     map[string][]time.Time  // by service and name, as they came
 	present  map[string]record.TapID // by service and name: the first use since the last leaving
 	revoked  map[string]bool         // by the box's list
 	late     map[string]bool         // by central alone
@@ -41,7 +42,7 @@ type house struct {
 
 func newHouse() *house {
 	return &house{
-		central: map[string]bool{}, here: map[string]bool{}, used: map[string]time.Time{}, present: map[string]record.TapID{},
+		central: map[string]bool{}, here: map[string]bool{}, used: map[string][]time.Time{}, present: map[string]record.TapID{},
 		revoked: map[string]bool{}, late: map[string]bool{}, numbers: map[string]string{}, counts: map[string]int{},
 	}
 }
@@ -59,10 +60,14 @@ func (v visit) bound() bool        { return v.service == library && !v.pin }
 func (v visit) counted() bool      { return v.service == shelter || v.service == meals }
 func (v visit) key() string        { return string(v.service) + "/" + v.who.name }
 
-// within says that the person used the service that shortly before, by the box's own times.
+// within says that the person used the service that shortly before, by the box's own times. The latest counts that is not further ahead.
 func (h *house) within(v visit, d time.Duration) bool {
-	at, ok := h.used[v.key()]
-	return ok && !h.locked && v.said.Sub(at).Abs() <= d
+	for _, at := range slices.Backward(h.used[v.key()]) {
+		if apart := v.said.Sub(at); apart >= -d {
+			return !h.locked && apart <= d
+		}
+	}
+	return false
 }
 
 var sentences = []sentence{
@@ -84,8 +89,8 @@ var sentences = []sentence{
 	{"the list speaks against the card, however old it is", func(h *house, v visit) bool {
 		return h.revoked[v.who.name]
 	}, record.VerdictRefused, record.ReasonRevoked},
-	{"one meal within four hours, by a clock that knows what four hours are", func(h *house, v visit) bool {
-		return v.service == meals && h.within(v, oneMeal) && v.knows != record.ConfidenceNone
+	{"one meal within four hours, by a clock of which central said what four hours are", func(h *house, v visit) bool {
+		return v.service == meals && h.within(v, oneMeal) && v.knows == record.ConfidenceChecked
 	}, record.VerdictRefused, record.ReasonUsedAlready},
 	{"after ten days without a list library and clerk refuse", func(_ *house, v visit) bool {
 		return v.age() > listServes && (v.service == library || v.service == clerk)
@@ -134,7 +139,7 @@ func (h *house) remember(v visit, tap record.TapID, o localapi.Outcome) {
 	if o.Verdict == record.VerdictRefused || !v.counted() || h.locked {
 		return
 	}
-	h.used[v.key()] = v.said
+	h.used[v.key()] = append(h.used[v.key()], v.said)
 	if _, ok := h.present[v.key()]; !ok {
 		h.present[v.key()] = tap
 	}
