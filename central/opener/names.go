@@ -14,7 +14,8 @@ import (
 )
 
 // names writes down whom an accepted record is about: the person, the pseudonym, and what an enrolment leaves. It names the boxes whose
-// roster changes. A person begins with a PIN that was verified here; a weaker tap finds one who is known, or nobody.
+// roster changes. A person begins with a PIN that was verified here; a weaker tap finds one who is known, or nobody,
+// whose number is kept until somebody is.
 func (o *Opener) names(tx store.Tx, e store.Epoch, v store.Envelope, f finding, r *store.Record) (n news, err error) {
 	if l := f.record.Link; f.readable && f.ruled && l != nil && f.record.Evidence == record.EvidenceNone {
 		sites, err := o.people.TakeBack(tx, said(v, f), r.Applied)
@@ -28,6 +29,9 @@ func (o *Opener) names(tx store.Tx, e store.Epoch, v store.Envelope, f finding, 
 		return n, nil
 	}
 	who, err := o.who(tx, f, r.Applied)
+	if errors.Is(err, store.ErrNone) && f.record.Link != nil {
+		return n, o.people.LinkLater(tx, f.rule.Verifier, f.cert, said(v, f))
+	}
 	if errors.Is(err, store.ErrNone) {
 		return n, nil
 	}

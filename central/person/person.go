@@ -89,7 +89,7 @@ type Met struct {
 	store.Person
 	// Parted is set if renewals led to somebody else, who has another birth date: this is a new person then.
 	Parted *store.Conflict
-	// Sites are those whose roster changed over that.
+	// Sites are those whose roster changed over that, or over numbers that were linked before anybody met the person.
 	Sites []record.SiteID
 }
 
@@ -97,6 +97,19 @@ type Met struct {
 // birth date with which somebody enrols, nil if nobody does. Where the certificate leads to a person over renewals alone, and that person
 // enrolled with another birth date, a renewal is false: nothing of that person is handed over.
 func (p *People) Meet(tx store.Tx, v record.VerifierID, id certid.CertID, born *roster.Birth, now time.Time) (m Met, err error) {
+	if m, err = p.meet(tx, v, id, born, now); err != nil {
+		return m, err
+	}
+	before, after, err := p.renewals(tx, id)
+	if err != nil {
+		return m, err
+	}
+	sites, err := p.arrived(tx, m.Person, append(append(before, id), after...), now)
+	m.Sites = append(m.Sites, sites...)
+	return m, err
+}
+
+func (p *People) meet(tx store.Tx, v record.VerifierID, id certid.CertID, born *roster.Birth, now time.Time) (m Met, err error) {
 	index := p.Index(v, id)
 	way := store.WayRenewal
 	switch l, err := tx.LinkOf(index); {

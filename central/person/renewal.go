@@ -185,7 +185,16 @@ func (p *People) join(tx store.Tx, v record.VerifierID, line []certid.CertID, no
 		return nil
 	case 1:
 		out.Linked += len(unmet)
-		return linkAll(tx, unmet, met[0])
+		if err := linkAll(tx, unmet, met[0]); err != nil {
+			return err
+		}
+		who, err := tx.Person(met[0])
+		if err != nil {
+			return err
+		}
+		sites, err := p.arrived(tx, who, line, now)
+		out.Sites = append(out.Sites, sites...)
+		return err
 	default:
 		return conflict(tx, v, met, now, out)
 	}

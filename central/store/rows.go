@@ -264,6 +264,16 @@ type ServiceNumber struct {
 	At      time.Time
 }
 
+// WaitingLink is a word about the number of somebody whom the verifier has not met.
+type WaitingLink struct {
+	Serial  []byte // keyed
+	Service record.ServiceID
+	Number  []byte // sealed; nil: none
+	Unlink  bool
+	Tap     record.TapID
+	At      time.Time
+}
+
 // Taken is a number that was taken back without a card.
 type Taken struct {
 	Service record.ServiceID

@@ -276,6 +276,12 @@ type Numbers interface {
 	NumbersTo(service record.ServiceID, index []byte) ([]ServiceNumber, error)
 	// NumbersOf are those of persons.
 	NumbersOf(persons []int64) ([]ServiceNumber, error)
+	// SetWaitingLink keeps the latest word about the number of somebody whom nobody has met, by a keyed serial.
+	SetWaitingLink(l WaitingLink) error
+	// WaitingLinks are those of a keyed serial, one a service.
+	WaitingLinks(serial []byte) ([]WaitingLink, error)
+	// DropWaitingLinks forgets them.
+	DropWaitingLinks(serial []byte) error
 	// SetTaken keeps when a number was taken back last without a card.
 	SetTaken(t Taken) error
 	// TakenAt finds it; ErrNone.

@@ -142,6 +142,25 @@ func (t *tx) NumbersOf(persons []int64) ([]store.ServiceNumber, error) {
 	return each(t, scanNumber, numberColumns+"WHERE person IN (SELECT value FROM json_each(?)) ORDER BY person, service", string(rows))
 }
 
+func (t *tx) SetWaitingLink(l store.WaitingLink) error {
+	return t.exec("INSERT OR REPLACE INTO links_waiting (serial_index, service, number_sealed, unlink, tap, at) VALUES (?, ?, ?, ?, ?, ?)",
+		l.Serial, string(l.Service), l.Number, l.Unlink, l.Tap.ID128[:], ms(l.At))
+}
+
+func scanWaiting(s scanner) (l store.WaitingLink, err error) {
+	err = s.Scan(&l.Serial, &l.Service, &l.Number, &l.Unlink, octets(l.Tap.ID128[:]), millis{&l.At})
+	return l, err
+}
+
+func (t *tx) WaitingLinks(serial []byte) ([]store.WaitingLink, error) {
+	return each(t, scanWaiting,
+		"SELECT serial_index, service, number_sealed, unlink, tap, at FROM links_waiting WHERE serial_index = ? ORDER BY service", serial)
+}
+
+func (t *tx) DropWaitingLinks(serial []byte) error {
+	return t.exec("DELETE FROM links_waiting WHERE serial_index = ?", serial)
+}
+
 func (t *tx) SetTaken(k store.Taken) error {
 	return t.exec("INSERT OR REPLACE INTO links_taken (service, number_index, tap, at) VALUES (?, ?, ?, ?)",
 		string(k.Service), k.Index, k.Tap.ID128[:], ms(k.At))

@@ -208,6 +208,15 @@ CREATE TABLE links (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX links_by_number ON links (service, number_index);
 CREATE UNIQUE INDEX links_one ON links (service, number_index) WHERE number_sealed IS NOT NULL AND barred = 0;
+CREATE TABLE links_waiting (
+	serial_index BLOB NOT NULL,
+	service TEXT NOT NULL,
+	number_sealed BLOB,
+	unlink INTEGER NOT NULL,
+	tap BLOB NOT NULL,
+	at INTEGER NOT NULL,
+	PRIMARY KEY (serial_index, service)
+) STRICT, WITHOUT ROWID;
 CREATE TABLE links_taken (
 	service TEXT NOT NULL,
 	number_index BLOB NOT NULL,
