@@ -57,7 +57,7 @@ func (b *Box) openSite(ctx context.Context) (err error) {
 		return err
 	}
 	if b.book, err = sitebook.Open(ctx, filepath.Join(dir, fileBook), sitebook.Options{
-		Site: place.Site, Desk: record.DeskID(b.conf.Desk), Ring: b.keys.Ring, Known: b.journal.Has, Now: b.now, Log: b.log,
+		Site: place.Site, Desk: record.DeskID(b.conf.Desk), Ring: b.keys.Ring, Records: b.journal, Now: b.now, Log: b.log,
 	}); err != nil {
 		return err
 	}

@@ -9,10 +9,22 @@ import (
 	"kazashi.example/sync/record"
 )
 
-// Has reports whether the record of a tap is on the disk, also after an append whose outcome was not known: whoever keeps something that
-// belongs to a record asks it once, at the start and after such an append. It looks from the newest row back and has no index, so that it is
-// quick for what was written lately; a record that was deleted here long ago is not there.
-func (j *Journal) Has(ctx context.Context, tap record.TapID) (bool, error) {
+// Mark is a place in the order of records: whatever is appended from now on lies after it. It waits for no disk.
+func (j *Journal) Mark() int64 {
+	j.mu.RLock()
+	defer j.mu.RUnlock()
+	k := j.book.last()
+	if k == nil {
+		return 0
+	}
+	return pack(k.n, k.last)
+}
+
+// Has reports whether the record of a tap, appended after a mark, is on the disk, also after an append whose outcome was not known: whoever
+// keeps something that belongs to a record took the mark before it was appended, and asks once, at the start and after such an append. There is no
+// index of taps. The record lies right behind its mark, if anywhere, and nothing else behind that of a tap at which the power was cut. A record
+// that was deleted here long ago is not there.
+func (j *Journal) Has(ctx context.Context, tap record.TapID, after int64) (bool, error) {
 	j.write.Lock()
 	defer j.write.Unlock()
 	if j.closed {
@@ -22,7 +34,7 @@ func (j *Journal) Has(ctx context.Context, tap record.TapID) (bool, error) {
 		return false, err
 	}
 	var id int64
-	err := j.store().w.QueryRowContext(ctx, `SELECT id FROM record WHERE tap = ? ORDER BY id DESC LIMIT 1`, tap.ID128[:]).Scan(&id)
+	err := j.store().w.QueryRowContext(ctx, `SELECT id FROM record WHERE id > ? AND tap = ? ORDER BY id LIMIT 1`, after, tap.ID128[:]).Scan(&id)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return false, nil

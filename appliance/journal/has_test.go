@@ -15,22 +15,37 @@ func TestP2HasFindsTheRecordOfATap(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "journal.db")
 	j := c.open(path)
 	k := clearOf(1)
-	has := func(when string, j *journal.Journal, tap record.TapID, want bool) {
+	has := func(when string, j *journal.Journal, tap record.TapID, after int64, want bool) {
 		t.Helper()
-		if got, err := j.Has(t.Context(), tap); got != want || err != nil {
+		if got, err := j.Has(t.Context(), tap, after); got != want || err != nil {
 			t.Errorf("%s: Has = %t, %v, want %t", when, got, err, want)
 		}
 	}
-	has("before", j, k.Tap, false)
+	mark := j.Mark()
+	has("before", j, k.Tap, mark, false)
 	if _, err := j.Append(t.Context(), text(1), k); err != nil {
 		t.Fatal(err)
 	}
 	add(t, j, 2)
-	has("after", j, k.Tap, true)
-	has("another tap", j, record.NewTapID(), false)
+	has("after", j, k.Tap, mark, true)
+	has("another tap", j, record.NewTapID(), mark, false)
+	has("after a later mark", j, k.Tap, j.Mark(), false)
+	again := clearOf(9)
+	mark = j.Mark()
+	if _, err := j.Append(t.Context(), text(9), again); err != nil {
+		t.Fatal(err)
+	}
+	has("the next", j, again.Tap, mark, true)
 	shut(t, j)
-	if _, err := j.Has(t.Context(), k.Tap); !errors.Is(err, journal.ErrClosed) {
+	if _, err := j.Has(t.Context(), k.Tap, 0); !errors.Is(err, journal.ErrClosed) {
 		t.Errorf("Has of a closed journal = %v, want ErrClosed", err)
 	}
-	has("after a start", c.open(path, func(o *journal.Options) { o.Fresh = false }), k.Tap, true)
+	j = c.open(path, func(o *journal.Options) { o.Fresh = false })
+	has("after a start", j, again.Tap, mark, true)
+	mark = j.Mark()
+	last := clearOf(10)
+	if _, err := j.Append(t.Context(), text(10), last); err != nil {
+		t.Fatal(err)
+	}
+	has("in a new epoch", j, last.Tap, mark, true)
 }

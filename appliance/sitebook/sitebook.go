@@ -39,16 +39,24 @@ var (
 	ErrClosed = errors.New("site book is closed")
 )
 
+// Records says which taps have a record: the journal.
+type Records interface {
+	// Mark is a place in the order of records: whatever is written from now on lies after it. It must not block.
+	Mark() int64
+	// Has reports whether the record of a tap, written after a mark, is durable.
+	Has(ctx context.Context, tap record.TapID, after int64) (bool, error)
+}
+
 // Options are what a book needs of its box.
 type Options struct {
 	Site record.SiteID
 	Desk record.DeskID // stands in the log of who was signed in
 	// Ring is the site's keys; an error of any kind says that they are locked. It is asked at every use and must not block.
 	Ring func() (sitekey.Ring, error)
-	// Known reports whether a tap's record is durable. It is asked at Open for the entries at the end, and after Doubt.
-	Known func(ctx context.Context, tap record.TapID) (bool, error)
-	Now   func() time.Time // the box's clock; nil for time.Now
-	Log   *slog.Logger     // nil discards
+	// Records is asked at Open for the entries at the end, and after Doubt.
+	Records Records
+	Now     func() time.Time // the box's clock; nil for time.Now
+	Log     *slog.Logger     // nil discards
 }
 
 func (o Options) withDefaults() Options {
@@ -78,10 +86,13 @@ type Book struct {
 
 	mu     sync.RWMutex // guards what follows, and st for readers; held for moments only, never across a write to the disk
 	hidden map[record.TapID]state
-	floors map[record.TapID]int64 // the first entry of each tap in hidden that is to have a record
+	floors map[record.TapID]floor // of each tap in hidden
 	desk   session
 	wrong  tries
 }
+
+// floor is what lies before a visit: entries before its first are confirmed as far as it goes, and its record lies after the mark.
+type floor struct{ first, mark int64 }
 
 // state is why the entries of a tap do not count.
 type state uint8
@@ -93,9 +104,9 @@ const (
 )
 
 // Open opens the book at path or makes it, and drops what has no record. A damaged one is set aside under another name, reported to
-// the log, and a new one begun. Errors: ErrElsewhere, ErrNewer, of Known, or what the disk said.
+// the log, and a new one begun. Errors: ErrElsewhere, ErrNewer, of Records, or what the disk said.
 func Open(ctx context.Context, path string, o Options) (*Book, error) {
-	b := &Book{o: o.withDefaults(), path: path, hidden: map[record.TapID]state{}, floors: map[record.TapID]int64{}}
+	b := &Book{o: o.withDefaults(), path: path, hidden: map[record.TapID]state{}, floors: map[record.TapID]floor{}}
 	st, err := openStore(ctx, path, b.o)
 	if err != nil {
 		return nil, fmt.Errorf("opening the site book: %w", err)
@@ -117,7 +128,8 @@ func (b *Book) Close() error {
 	b.closed = true
 	b.keys.Store(nil)
 	b.bg.Wait()
-	return errors.Join(b.st.confirm(context.Background(), b.floor()), b.st.close())
+	upTo, mark := b.floor()
+	return errors.Join(b.st.confirm(context.Background(), upTo, mark), b.st.close())
 }
 
 // Changed is to be called when the site's keys were locked or opened: what was derived from keys that are locked is forgotten, and whoever

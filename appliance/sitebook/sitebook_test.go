@@ -53,11 +53,11 @@ func TestP2EveryOrderOfCrashBetweenEntryAndRecord(t *testing.T) {
 		{"between entry and record", func(_ *world, b *sitebook.Book, v sitebook.Visit) { must(t, b.Write(t.Context(), v)) }, false, false},
 		{"between record and confirmation", func(w *world, b *sitebook.Book, v sitebook.Visit) {
 			must(t, b.Write(t.Context(), v))
-			w.known[v.Tap] = true
+			w.records(v.Tap)
 		}, true, false},
 		{"after the confirmation", func(w *world, b *sitebook.Book, v sitebook.Visit) {
 			must(t, b.Write(t.Context(), v))
-			w.known[v.Tap] = true
+			w.records(v.Tap)
 			b.Confirm(v.Tap)
 		}, true, true},
 		{"record in doubt, and not there", func(_ *world, b *sitebook.Book, v sitebook.Visit) {
@@ -66,7 +66,7 @@ func TestP2EveryOrderOfCrashBetweenEntryAndRecord(t *testing.T) {
 		}, false, false},
 		{"record in doubt, and there", func(w *world, b *sitebook.Book, v sitebook.Visit) {
 			must(t, b.Write(t.Context(), v))
-			w.known[v.Tap] = true
+			w.records(v.Tap)
 			b.Doubt(v.Tap)
 		}, true, false},
 	} {
@@ -109,6 +109,31 @@ func expect(t *testing.T, when string, b *sitebook.Book, v sitebook.Visit, want 
 	if enrolled != want || used.IsZero() == want || (known == sitebook.Linked) != want || present != want {
 		t.Errorf("%s: enrolled %t, used %v, link %d, present %t, want %t of each", when, enrolled, used, known, present, want)
 	}
+}
+
+// P2: a record is looked for behind the mark of its own visit, however many others were written and confirmed meanwhile.
+func TestP2MarksStandBeforeEveryRecordInDoubt(t *testing.T) {
+	w := newWorld(t)
+	b := w.open()
+	slow := w.whole(sitebook.Visit{Person: person(t, 1), Used: true})
+	must(t, b.Write(t.Context(), slow))
+	for n := range byte(5) {
+		w.records(record.NewTapID()) // of a tap that leaves nothing
+		w.visit(b, sitebook.Visit{Person: person(t, 10+n), Used: true})
+	}
+	w.records(slow.Tap)
+	expect := func(when string, b *sitebook.Book) {
+		t.Helper()
+		if here, err := b.Present(t.Context()); err != nil || len(here) != 6 {
+			t.Errorf("%s: Present = %d, %v, want 6", when, len(here), err)
+		}
+	}
+	expect("after a cut", w.cut().open())
+	b.Doubt(slow.Tap)
+	w.visit(b, sitebook.Visit{Person: person(t, 10), Used: true})
+	expect("after a doubt", b)
+	w.mark += 100 // taps that leave nothing
+	expect("much later", w.cut().open())
 }
 
 // Only the end of the book is held against the journal at a start, and what was confirmed is not asked for again.

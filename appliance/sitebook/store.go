@@ -36,6 +36,7 @@ CREATE TABLE meta (
 	one INTEGER PRIMARY KEY CHECK (one = 1),
 	site TEXT NOT NULL,
 	confirmed INTEGER NOT NULL DEFAULT 0,
+	mark INTEGER NOT NULL DEFAULT 0,
 	wrong INTEGER NOT NULL DEFAULT 0,
 	verdicts_epoch INTEGER NOT NULL DEFAULT 0,
 	verdicts INTEGER NOT NULL DEFAULT 0
@@ -502,10 +503,10 @@ func (s *store) latest(ctx context.Context, f ref) (list []*entry, err error) {
 	return list, err
 }
 
-// confirm notes up to which entry every tap has its record.
-func (s *store) confirm(ctx context.Context, id int64) error {
-	_, err := s.w.ExecContext(ctx, confirmed, id)
+// confirm notes up to which entry every tap has its record, and behind which mark the records of all later ones lie.
+func (s *store) confirm(ctx context.Context, id, mark int64) error {
+	_, err := s.w.ExecContext(ctx, confirmed, id, mark)
 	return err
 }
 
-const confirmed = `UPDATE meta SET confirmed = max(confirmed, ?)`
+const confirmed = `UPDATE meta SET confirmed = max(confirmed, ?), mark = ?`

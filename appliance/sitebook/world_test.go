@@ -3,6 +3,7 @@ package sitebook_test
 import (
 	"context"
 	"errors"
+	"maps"
 	"os"
 	"path/filepath"
 	"sync"
@@ -39,7 +40,8 @@ type world struct {
 	mu     sync.Mutex // guards what follows
 	ring   sitekey.Ring
 	locked bool
-	known  map[record.TapID]bool
+	known  map[record.TapID]int64 // where in the order of records
+	mark   int64
 	asked  int // how often a record was looked for
 	now    time.Time
 	looked func() // called whenever the clock is looked at; nil: nobody is told
@@ -49,7 +51,7 @@ func newWorld(t *testing.T) *world {
 	t.Helper()
 	ring, err := sitekey.NewRing(sitekey.NewKey())
 	must(t, err)
-	return &world{t: t, path: filepath.Join(t.TempDir(), "sitebook.db"), ring: ring, known: map[record.TapID]bool{}, now: noon}
+	return &world{t: t, path: filepath.Join(t.TempDir(), "sitebook.db"), ring: ring, known: map[record.TapID]int64{}, now: noon}
 }
 
 func (w *world) options() sitebook.Options {
@@ -63,12 +65,7 @@ func (w *world) options() sitebook.Options {
 			}
 			return w.ring, nil
 		},
-		Known: func(_ context.Context, tap record.TapID) (bool, error) {
-			w.mu.Lock()
-			defer w.mu.Unlock()
-			w.asked++
-			return w.known[tap], nil
-		},
+		Records: w,
 		Now: func() time.Time {
 			w.mu.Lock()
 			now, looked := w.now, w.looked
@@ -79,6 +76,21 @@ func (w *world) options() sitebook.Options {
 			return now
 		},
 	}
+}
+
+// Mark is the journal's.
+func (w *world) Mark() int64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.mark
+}
+
+// Has is the journal's.
+func (w *world) Has(_ context.Context, tap record.TapID, after int64) (bool, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.asked++
+	return w.known[tap] > after, nil
 }
 
 func (w *world) open() *sitebook.Book {
@@ -116,11 +128,17 @@ func (w *world) visit(b *sitebook.Book, v sitebook.Visit) record.TapID {
 	w.t.Helper()
 	v = w.whole(v)
 	must(w.t, b.Write(w.t.Context(), v))
-	w.mu.Lock()
-	w.known[v.Tap] = true
-	w.mu.Unlock()
+	w.records(v.Tap)
 	b.Confirm(v.Tap)
 	return v.Tap
+}
+
+// records makes the record of a tap durable.
+func (w *world) records(tap record.TapID) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.mark++
+	w.known[tap] = w.mark
 }
 
 func (w *world) whole(v sitebook.Visit) sitebook.Visit {
@@ -141,10 +159,9 @@ func (w *world) cut() *world {
 	w.t.Helper()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	after := &world{t: w.t, path: filepath.Join(w.t.TempDir(), "sitebook.db"), ring: w.ring, known: map[record.TapID]bool{}, now: w.now}
-	for tap := range w.known {
-		after.known[tap] = true
-	}
+	after := &world{t: w.t, path: filepath.Join(w.t.TempDir(), "sitebook.db"), ring: w.ring, known: map[record.TapID]int64{}, now: w.now}
+	maps.Copy(after.known, w.known)
+	after.mark = w.mark
 	for _, tail := range []string{"", "-wal"} {
 		b, err := os.ReadFile(w.path + tail)
 		if errors.Is(err, os.ErrNotExist) {

@@ -90,7 +90,7 @@ func (b *Book) Write(ctx context.Context, v Visit) error {
 
 // add commits sealed entries. The caller holds write.
 func (b *Book) add(ctx context.Context, entries []*entry, more ...func(*sql.Tx) error) error {
-	floor := b.floor()
+	upTo, mark := b.floor()
 	err := b.st.transact(ctx, func(tx *sql.Tx) error {
 		if err := b.st.insert(ctx, tx, entries); err != nil {
 			return err
@@ -100,7 +100,7 @@ func (b *Book) add(ctx context.Context, entries []*entry, more ...func(*sql.Tx) 
 				return err
 			}
 		}
-		_, err := tx.ExecContext(ctx, confirmed, floor)
+		_, err := tx.ExecContext(ctx, confirmed, upTo, mark)
 		return err
 	})
 	if err != nil {
@@ -136,33 +136,33 @@ func (b *Book) hide(tap record.TapID, s state, first int64) {
 	defer b.mu.Unlock()
 	b.hidden[tap] = s
 	if _, ok := b.floors[tap]; !ok {
-		b.floors[tap] = first
+		b.floors[tap] = floor{first, b.o.Records.Mark()}
 	}
 }
 
-// floor is the entry up to which every visit is confirmed. The caller holds write.
-func (b *Book) floor() int64 {
+// floor is the entry up to which every visit is confirmed, and the mark behind which the records of all others lie. The caller holds write.
+func (b *Book) floor() (upTo, mark int64) {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
-	floor := b.last
-	for _, first := range b.floors {
-		floor = min(floor, first-1)
+	upTo, mark = b.last, b.o.Records.Mark()
+	for _, f := range b.floors {
+		upTo, mark = min(upTo, f.first-1), min(mark, f.mark)
 	}
-	return floor
+	return upTo, mark
 }
 
 // resolve asks for the records of visits in doubt, and drops those that have none. The caller holds write.
 func (b *Book) resolve(ctx context.Context) error {
 	b.mu.RLock()
-	var taps []record.TapID
+	taps := map[record.TapID]int64{}
 	for tap, s := range b.hidden {
 		if s == doubtful {
-			taps = append(taps, tap)
+			taps[tap] = b.floors[tap].mark
 		}
 	}
 	b.mu.RUnlock()
-	for _, tap := range taps {
-		if err := b.judge(ctx, tap); err != nil {
+	for tap, mark := range taps {
+		if err := b.judge(ctx, tap, mark); err != nil {
 			return err
 		}
 		b.Confirm(tap) // what is left of it counts
@@ -170,9 +170,9 @@ func (b *Book) resolve(ctx context.Context) error {
 	return nil
 }
 
-// judge drops the entries of a tap that has no record.
-func (b *Book) judge(ctx context.Context, tap record.TapID) error {
-	known, err := b.o.Known(ctx, tap)
+// judge drops the entries of a tap that has no record after a mark.
+func (b *Book) judge(ctx context.Context, tap record.TapID, mark int64) error {
+	known, err := b.o.Records.Has(ctx, tap, mark)
 	if err != nil || known {
 		return err
 	}
@@ -199,8 +199,8 @@ func (b *Book) dropTap(ctx context.Context, tap record.TapID) error {
 
 // recover drops, at the start, the entries at the end whose taps have no record, and imports that were not completed.
 func (b *Book) recover(ctx context.Context) error {
-	var upTo int64
-	err := b.st.w.QueryRowContext(ctx, `SELECT confirmed, coalesce((SELECT max(id) FROM entry), 0), wrong FROM meta`).Scan(&upTo, &b.last, &b.wrong.count)
+	var upTo, mark int64
+	err := b.st.w.QueryRowContext(ctx, `SELECT confirmed, mark, coalesce((SELECT max(id) FROM entry), 0), wrong FROM meta`).Scan(&upTo, &mark, &b.last, &b.wrong.count)
 	if err != nil {
 		return fmt.Errorf("reading up to where it is confirmed: %w", err)
 	}
@@ -215,11 +215,11 @@ func (b *Book) recover(ctx context.Context) error {
 			continue
 		}
 		seen[e.tap] = true
-		if err := b.judge(ctx, e.tap); err != nil {
+		if err := b.judge(ctx, e.tap, mark); err != nil {
 			return err
 		}
 	}
-	if err := b.st.confirm(ctx, b.last); err != nil {
+	if err := b.st.confirm(ctx, b.last, b.o.Records.Mark()); err != nil {
 		return fmt.Errorf("noting up to where it is confirmed: %w", err)
 	}
 	return b.abandonAll(ctx)

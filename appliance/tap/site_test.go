@@ -251,7 +251,7 @@ func TestP2PowerCutBetweenSiteBookAndRecord(t *testing.T) {
 		c.arm(shortEnrolment(p))
 		e := c.want(tc.key, card, inOrder, record.EvidencePIN)
 		*tc.when = func() {}
-		has, err := after.journal.Has(t.Context(), e.Tap.Tap)
+		has, err := after.journal.Has(t.Context(), e.Tap.Tap, 0)
 		must(t, err)
 		_, enrolled, err := after.book.Enrolled(t.Context(), "practice-city", certOf(t, p.Auth.ID.Serial))
 		must(t, err)
@@ -348,7 +348,7 @@ func (c *counter) cut() *afterwards {
 	must(c.t, err)
 	c.t.Cleanup(func() { must(c.t, j.Close()) })
 	b, err := sitebook.Open(c.t.Context(), filepath.Join(dir, "sitebook.db"), sitebook.Options{
-		Site: rostertest.Site, Desk: desk, Ring: c.ring.Ring, Known: j.Has,
+		Site: rostertest.Site, Desk: desk, Ring: c.ring.Ring, Records: j,
 	})
 	must(c.t, err)
 	c.t.Cleanup(func() { must(c.t, b.Close()) })

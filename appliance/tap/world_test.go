@@ -176,7 +176,7 @@ func newCounterIn(t *testing.T, w *world.World, change ...func(*tap.Config)) *co
 	must(t, err)
 	t.Cleanup(c.roster.Close)
 	c.book, err = sitebook.Open(t.Context(), filepath.Join(filepath.Dir(c.path), "sitebook.db"), sitebook.Options{
-		Site: rostertest.Site, Desk: desk, Ring: c.ring.Ring, Known: c.journal.Has, Now: func() time.Time { return c.clock.at },
+		Site: rostertest.Site, Desk: desk, Ring: c.ring.Ring, Records: c.journal, Now: func() time.Time { return c.clock.at },
 	})
 	must(t, err)
 	t.Cleanup(func() { must(t, c.book.Close()) })

@@ -78,7 +78,7 @@ func inBook(dir string, ring sitekey.Ring, do func(context.Context, *sitebook.Bo
 	}
 	defer func() { err = errors.Join(err, j.Close()) }()
 	b, err := sitebook.Open(ctx, filepath.Join(dir, "sitebook.db"), sitebook.Options{
-		Site: "shelter-1", Desk: "desk-1", Ring: func() (sitekey.Ring, error) { return ring, nil }, Known: j.Has,
+		Site: "shelter-1", Desk: "desk-1", Ring: func() (sitekey.Ring, error) { return ring, nil }, Records: j,
 	})
 	if err != nil {
 		return err
@@ -131,7 +131,7 @@ func TestP2SiteBookAndJournalAgree(t *testing.T) {
 					return err
 				}
 				for n := byte(1); n <= 3; n++ {
-					has, err := j.Has(ctx, tapOf(n))
+					has, err := j.Has(ctx, tapOf(n), 0)
 					if err != nil {
 						return err
 					}

@@ -150,7 +150,7 @@ func (b *box) openSite(ctx context.Context, keys func() sign.Keys) {
 	b.rosters, err = roster.Open(roster.Config{Dir: filepath.Join(b.dir, "rosters"), Site: site, Keys: keys, Ring: b.keys.Ring})
 	must(b.t, err)
 	b.book, err = sitebook.Open(ctx, filepath.Join(b.dir, "sitebook.db"), sitebook.Options{
-		Site: site, Desk: "school", Ring: b.keys.Ring, Known: b.journal.Has, Now: b.now,
+		Site: site, Desk: "school", Ring: b.keys.Ring, Records: b.journal, Now: b.now,
 	})
 	must(b.t, err)
 	b.people = sitebook.People{Book: b.book, Roster: b.rosters, Box: b.identity.Box, Final: b.final}
