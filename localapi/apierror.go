@@ -31,6 +31,7 @@ const (
 	CodeCode             ErrorCode = "wrong_code"           // 403: ErrCode
 	CodeWait             ErrorCode = "wait"                 // 429: ErrWait; Retry-After says how long (RFC 9110 §10.2.3)
 	CodeNobody           ErrorCode = "nobody_signed_in"     // 409: ErrNobody
+	CodeNoStaff          ErrorCode = "no_staff"             // 409: ErrNoStaff
 	CodeUnknown          ErrorCode = "unknown"              // 404: ErrUnknown
 	CodeTaken            ErrorCode = "taken"                // 409: ErrTaken
 	CodeSocketOnly       ErrorCode = "socket_only"          // 403: only the box's own user may, over the unix socket
@@ -70,7 +71,7 @@ func ErrorCodes() []ErrorCode {
 		CodeWrongHost, CodeForeignOrigin, CodeMethod, CodeNotFound,
 		CodeUnknownParameter, CodeBadParameter, CodeTooManyStreams, CodeBoxFailed,
 		CodeMediaType, CodeBodyTooLarge, CodeBadBody, CodeNextForm, CodeNextBusy, CodeNextReader, CodeNextUnready,
-		CodeNextNotServed, CodeLocked, CodeDeskForm, CodeCode, CodeWait, CodeNobody, CodeUnknown, CodeTaken,
+		CodeNextNotServed, CodeLocked, CodeDeskForm, CodeCode, CodeWait, CodeNobody, CodeNoStaff, CodeUnknown, CodeTaken,
 		CodeSocketOnly, CodeFileForm, CodeRoot, CodeThreshold, CodeSigner, CodeSignature, CodeRollback, CodeOlder, CodeExpired, CodeOtherSite,
 		CodeBasis, CodeApproval, CodeNoPrevious, CodeReverted, CodeRootReplaced,
 		CodeKeyCode, CodeKeyWait, CodeKeyForm, CodeKeyOld, CodeKeyRule, CodeNoKeys, CodeNoCode, CodeWiped, CodeMember, CodeAnswer, CodeSwap, CodeTPM,
@@ -99,7 +100,7 @@ func (e *Error) Error() string { return fmt.Sprintf("box answered %s: %s", e.Cod
 var reasons = map[ErrorCode]error{
 	CodeNextForm: ErrNextForm, CodeNextBusy: ErrNextBusy, CodeNextReader: ErrNextReader, CodeNextUnready: ErrNextUnready,
 	CodeNextNotServed: ErrNextNotServed, CodeLocked: ErrLocked, CodeDeskForm: ErrDeskForm, CodeCode: ErrCode, CodeWait: ErrWait,
-	CodeNobody: ErrNobody, CodeUnknown: ErrUnknown, CodeTaken: ErrTaken,
+	CodeNobody: ErrNobody, CodeNoStaff: ErrNoStaff, CodeUnknown: ErrUnknown, CodeTaken: ErrTaken,
 	CodeFileForm: ErrFileForm, CodeRoot: ErrRoot, CodeThreshold: ErrThreshold, CodeSigner: ErrSigner, CodeSignature: ErrSignature,
 	CodeRollback: ErrRollback, CodeOlder: ErrOlder, CodeExpired: ErrExpired, CodeOtherSite: ErrOtherSite, CodeBasis: ErrBasis,
 	CodeApproval: ErrApproval, CodeNoPrevious: ErrNoPrevious, CodeReverted: ErrReverted, CodeRootReplaced: ErrRootReplaced,

@@ -30,6 +30,8 @@ var (
 	ErrWait = errors.New("too many wrong codes; wait before the next")
 	// ErrNobody: this is done by somebody who has signed in.
 	ErrNobody = errors.New("nobody has signed in at this desk")
+	// ErrNoStaff: likewise, and nobody could: no member of staff has been entered at this site.
+	ErrNoStaff = errors.New("no member of staff is entered at this site")
 	// ErrUnknown: there is no such tap, number or member of staff here.
 	ErrUnknown = errors.New("nothing of that name here")
 	// ErrTaken: the number, id or code belongs to somebody else already.

@@ -398,11 +398,18 @@ func TestP6WorkListSurvivesRestarts(t *testing.T) {
 	w.lock(b, true)
 	want("locked", false, 3, 2, 0)
 	w.lock(b, false)
+	if err := b.Tick(t.Context(), taps[0]); !errors.Is(err, localapi.ErrNoStaff) {
+		t.Errorf("Tick where nobody can sign in = %v, want ErrNoStaff", err)
+	}
+	_, err := b.SignIn(t.Context(), localapi.NewSecret("made-up code"))
+	if !errors.Is(err, localapi.ErrNoStaff) {
+		t.Errorf("SignIn where nobody can = %v, want ErrNoStaff", err)
+	}
+	must(t, b.SetStaff(t.Context(), staff("sato", "made-up code")))
 	if err := b.Tick(t.Context(), taps[0]); !errors.Is(err, localapi.ErrNobody) {
 		t.Errorf("Tick by nobody = %v, want ErrNobody", err)
 	}
-	must(t, b.SetStaff(t.Context(), staff("sato", "made-up code")))
-	_, err := b.SignIn(t.Context(), localapi.NewSecret("made-up code"))
+	_, err = b.SignIn(t.Context(), localapi.NewSecret("made-up code"))
 	must(t, err)
 	must(t, b.Tick(t.Context(), taps[0]))
 	if err := b.Tick(t.Context(), taps[1]); !errors.Is(err, localapi.ErrUnknown) {

@@ -183,13 +183,16 @@ func (b *Book) SignedIn() (localapi.Staff, bool) {
 }
 
 // SignIn signs in whoever has the code, in place of whoever was. A try is counted on the disk before the code is looked at. Errors:
-// localapi.ErrCode, ErrLocked; a WaitError after too many wrong codes, with which the code was not looked at.
+// localapi.ErrCode, ErrNoStaff, ErrLocked; a WaitError after too many wrong codes, with which the code was not looked at.
 func (b *Book) SignIn(ctx context.Context, code localapi.Secret) (localapi.Staff, error) {
 	b.staff.Lock()
 	defer b.staff.Unlock()
 	members, salt, err := b.members(ctx)
 	if err != nil {
 		return localapi.Staff{}, err
+	}
+	if len(members) == 0 {
+		return localapi.Staff{}, localapi.ErrNoStaff // there is no code to be guessed
 	}
 	if err := b.try(ctx); err != nil {
 		return localapi.Staff{}, err
@@ -219,6 +222,14 @@ func (b *Book) SignIn(ctx context.Context, code localapi.Secret) (localapi.Staff
 	defer b.mu.Unlock()
 	b.desk = session{staff, time.Now().Add(SessionLasts)}
 	return staff, nil
+}
+
+// nobody says why nobody is signed in: localapi.ErrNobody, or ErrNoStaff if nobody could be.
+func (b *Book) nobody(ctx context.Context) error {
+	if members, _, err := b.members(ctx); err != nil || len(members) == 0 {
+		return cmp.Or(err, localapi.ErrNoStaff)
+	}
+	return localapi.ErrNobody
 }
 
 // log is an entry of who was at the desk.

@@ -142,7 +142,8 @@ func (b *Book) doneBy(ctx context.Context, tap record.TapID) *localapi.WorkDone 
 	return &localapi.WorkDone{By: string(ticks[0].row.Staff), At: time.UnixMilli(ticks[0].at).UTC()}
 }
 
-// Tick notes that whoever is signed in has looked at a correction. localapi.ErrNobody, ErrUnknown, ErrLocked.
+// Tick notes that whoever is signed in has looked at a correction. localapi.ErrNobody, ErrNoStaff if nobody
+// could be, ErrUnknown, ErrLocked.
 func (b *Book) Tick(ctx context.Context, tap record.TapID) error {
 	b.write.Lock()
 	defer b.write.Unlock()
@@ -152,7 +153,7 @@ func (b *Book) Tick(ctx context.Context, tap record.TapID) error {
 	}
 	staff, ok := b.SignedIn()
 	if !ok {
-		return localapi.ErrNobody
+		return b.nobody(ctx)
 	}
 	e := &entry{kind: kindTick, tap: tap, at: b.o.Now().UnixMilli(), row: row{Staff: record.StaffID(staff.ID)}}
 	if err := r.seal(e); err != nil {

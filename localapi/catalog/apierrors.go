@@ -87,6 +87,10 @@ var apiErrors = map[localapi.ErrorCode]Text{
 		"この操作には職員のサインインが必要です。先に職員コードを入力してください。",
 		"Somebody has to sign in for this. Type in a staff code first.",
 	},
+	localapi.CodeNoStaff: {
+		"この拠点には職員がまだ登録されていないため、誰もサインインできません。装置の管理者に、職員の登録を依頼してください。",
+		"No member of staff is entered at this site yet, so nobody can sign in. Ask the administrator of the box to enter staff.",
+	},
 	localapi.CodeUnknown: {
 		"該当する記録、番号、職員がこの拠点にありません。",
 		"There is no such record, number or member of staff at this site.",

@@ -42,7 +42,11 @@ var deskLabels = map[string]Text{
 	"staff_out":    {"サインアウト", "Sign out"},
 	"staff_change": {"担当者を交代", "Somebody else"},
 	"staff_code":   {"職員コード", "Staff code"},
-	"staff_first":  {"先に、職員コードでサインインしてください。", "First sign in with your staff code."},
+	"staff_nobody": {
+		"この拠点には職員がまだ登録されていないため、誰もサインインできません。装置の管理者に、職員の登録を依頼してください。",
+		"No member of staff is entered at this site yet, so nobody can sign in. Ask the administrator of the box to enter staff.",
+	},
+	"staff_first": {"先に、職員コードでサインインしてください。", "First sign in with your staff code."},
 
 	"sign_first":      {"先にサインイン", "Sign in first"},
 	"sign_first_say":  {"このサービスは担当者の記録が必要です。下の欄に職員コードを入力してから、カードを置いてください。", "This service records who is at the desk. Type your staff code in below, then place the card."},
@@ -80,6 +84,10 @@ var deskLabels = map[string]Text{
 	"link_taken":     {"この番号は、ほかの方にひも付いています。番号を読み違えていないか確かめてください。", "The number is linked to somebody else. Check that it was read right."},
 	"link_other":     {"この方には、下の別の番号がひも付いています。取り替えるときは、先に「ひも付けを外す」を行ってください。", "This person has another number, shown below. To change it, take that one back first."},
 	"link_none":      {"ひも付いている番号がありません。", "There is no number to take back."},
+	"link_nobody": {
+		"この方はまだ登録されていません。先に登録してから、番号をひも付けてください。",
+		"Nobody is registered with this card yet. Register the person first, then link the number.",
+	},
 	"link_unreadable": {
 		"装置の名簿や台帳を読み取れないため、調べられません。責任者に知らせてください。",
 		"Nobody can be looked up: the roster or book of this box cannot be read. Tell the person in charge.",

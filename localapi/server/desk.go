@@ -36,7 +36,7 @@ type Desk interface {
 	Leave(ctx context.Context, tap record.TapID) error
 	// Work lists corrected verdicts, the latest first; those that somebody has looked at only if all is set.
 	Work(ctx context.Context, all bool) ([]localapi.WorkItem, error)
-	// Tick notes that whoever is signed in has looked at a correction. ErrNobody, ErrUnknown.
+	// Tick notes that whoever is signed in has looked at a correction. ErrNobody, ErrNoStaff, ErrUnknown.
 	Tick(ctx context.Context, tap record.TapID) error
 	// Unlink takes a number back without the card, in the name of whoever is signed in. ErrNobody, ErrUnknown.
 	Unlink(ctx context.Context, u localapi.Unlink) error
@@ -184,6 +184,7 @@ var statuses = map[localapi.ErrorCode]int{
 	localapi.CodeNextNotServed: http.StatusConflict, localapi.CodeLocked: http.StatusConflict,
 	localapi.CodeDeskForm: http.StatusUnprocessableEntity, localapi.CodeCode: http.StatusForbidden,
 	localapi.CodeWait: http.StatusTooManyRequests, localapi.CodeNobody: http.StatusConflict,
+	localapi.CodeNoStaff: http.StatusConflict,
 	localapi.CodeUnknown: http.StatusNotFound, localapi.CodeTaken: http.StatusConflict,
 	localapi.CodeFileForm: http.StatusUnprocessableEntity, localapi.CodeRoot: http.StatusForbidden,
 	localapi.CodeThreshold: http.StatusForbidden, localapi.CodeSigner: http.StatusForbidden, localapi.CodeSignature: http.StatusForbidden,

@@ -76,8 +76,14 @@ func TestBrowserShowsTheVerdict(t *testing.T) {
 		b.Wait(panelKind, "accepted")
 		box.Settle(tap.Tap, tap.First, record.NewSubject(madeUpPPID))
 		b.Wait(`document.querySelector("#foot .ppid")?.textContent`, madeUpPPID)
-		b.Wait(`document.querySelector("#taps .ppid")?.textContent`, madeUpPPID)
+		b.Wait(`document.querySelectorAll("#taps .ppid").length`, "0") // P3: the queue sees the table
 		screenshot(b, lang.tag+"-accepted")
+		box.Publish(localapi.Event{Type: localapi.EventReadFailed, Failure: localapi.FailureTorn})
+		b.Wait(nameText, lang.torn)
+		b.Wait(`document.body.textContent.includes("`+madeUpPPID+`")`, "false") // and nobody the one before
+		box.Settle(tap.Tap, tap.First, record.NewSubject(madeUpPPID))
+		b.Wait(nameText, lang.torn)
+		b.Wait(`document.body.textContent.includes("`+madeUpPPID+`")`, "false")
 
 		b.Visit(url+"/?lang="+lang.tag, 1280, 900) // P3: a new page has no PPID
 		b.Wait(rowCount, "2")

@@ -74,6 +74,27 @@ func TestBrowserWorksThroughCorrections(t *testing.T) {
 	}
 }
 
+// Where nobody was entered as staff nobody can sign in: the page says who can mend that.
+func TestBrowserSaysThatThereIsNoStaff(t *testing.T) {
+	t.Parallel()
+	b := browser.Start(t)
+	for lang, want := range map[string]string{"ja": "職員の登録を依頼してください", "en": "Ask the administrator of the box to enter staff"} {
+		c, url := newCounter(t)
+		all, err := c.Staff(t.Context())
+		must(t, err)
+		for _, s := range all {
+			must(t, c.RemoveStaff(t.Context(), s.ID))
+		}
+		b.Visit(url+"/?lang="+lang, 820, 1500)
+		b.Wait(workItems, "1")
+		press(b, "#correction-list button")
+		b.Wait(signInFault+`?.includes("`+want+`")`, "true")
+	}
+	for _, fault := range b.Faults() {
+		t.Errorf("the browser complains: %s", fault)
+	}
+}
+
 // A locked book gives no work list: the page says what the taps say.
 func TestBrowserFallsBackToTheTaps(t *testing.T) {
 	t.Parallel()

@@ -141,7 +141,10 @@ func (d *Desk) Work(_ context.Context, all bool) (items []localapi.WorkItem, err
 func (d *Desk) Tick(_ context.Context, tap record.TapID) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.at == nil {
+	switch {
+	case d.at == nil && len(d.people) == 0:
+		return localapi.ErrNoStaff
+	case d.at == nil:
 		return localapi.ErrNobody
 	}
 	for i := range d.work {

@@ -1,5 +1,5 @@
 // The counter page: draws what the box says. Text goes in as text only, never as markup.
-// A PPID, and a service's own number of somebody, live in this page's memory while it is open, and are written nowhere.
+// A PPID, and a service's own number of somebody, live in this page's memory while their tap is in the panel, and are written nowhere.
 import { presence, signing } from "/assets/desk.js";
 import { unlocking } from "/assets/keys.js";
 import { procedures } from "/assets/next.js";
@@ -20,10 +20,8 @@ import { corrections } from "/assets/work.js";
   let connected = false;
   let idleTimer = 0;
   let panelTap = ""; // id of the tap in the panel
-  let panelLive = {}; // what its event said beside the tap: what it rests on, what an enrolment or a number came to
+  let panelLive = {}; // what its event said beside the tap: what it rests on, what an enrolment or a number came to, number and PPID
   let panelKind = "loading";
-  const ppids = new Map(); // tap id → PPID, live only
-  const numbers = new Map(); // tap id → the service's own number of the person, live only
   const seen = new Set(); // tap ids whose verdict was on the panel
 
   // Refusals that say nothing against the card: what stands in for the verdict's words. No red cross for who has yet to register.
@@ -67,8 +65,14 @@ import { corrections } from "/assets/work.js";
     if (results.has(kind)) window.scrollTo({ top: 0 }); // a form before it may have moved the page down
   }
 
-  function idle() {
+  // forget lets go of the tap in the panel, and of whose it was.
+  function forget() {
     panelTap = "";
+    panelLive = {};
+  }
+
+  function idle() {
+    forget();
     const problem = status && status.problem;
     if (problem) return failure(problem);
     const next = staff.waits();
@@ -100,7 +104,7 @@ import { corrections } from "/assets/work.js";
   }
 
   function failure(code, tries, of) {
-    panelTap = "";
+    forget();
     const s = book.failures[code] || book.unknown;
     const left = book.labels.tries_left;
     const which = book.labels["pin_" + of];
@@ -117,10 +121,9 @@ import { corrections } from "/assets/work.js";
     if (tap.final) {
       parts.push(el("span", { class: "note" }, label("col_final") + ": ", mark(tap.final), " " + reasonOf(tap.final).name[lang]));
     }
-    const number = numbers.get(tap.tap);
+    const { number, ppid } = panelLive;
     if (number) parts.splice(2, 0, el("span", {}, label("number") + " ", el("span", { class: "number" }, number)));
     if (panelLive.rests) parts.push(el("span", { class: "rests" }, rests(panelLive.rests)));
-    const ppid = ppids.get(tap.tap);
     if (ppid) parts.push(el("span", {}, label("ppid") + " ", el("span", { class: "ppid" }, ppid)));
     return parts;
   }
@@ -189,11 +192,7 @@ import { corrections } from "/assets/work.js";
   function row(tap) {
     const final = tap.final ? outcome(tap.final) : ["–"];
     if (tap.corrected) final.unshift(el("span", { class: "badge" }, label("corrected")), " ");
-    const ppid = ppids.get(tap.tap);
-    if (ppid) final.push(el("small", {}, label("ppid") + " ", el("span", { class: "ppid" }, ppid)));
     const first = outcome(tap.first);
-    const number = numbers.get(tap.tap);
-    if (number) first.push(el("small", {}, label("number") + " ", el("span", { class: "number" }, number)));
     if (tap.restored) first.push(el("small", {}, "↻ " + label("restored")));
     const tr = el("tr", { "data-tap": tap.tap },
       cell("col_time", el("span", { class: "time" }, when(tap.time, clockFormat))),
@@ -221,7 +220,7 @@ import { corrections } from "/assets/work.js";
     taps = newest;
     const listed = new Set(taps.map((t) => t.tap));
     work.forget(listed);
-    for (const kept of [ppids, numbers, seen]) for (const id of kept.keys()) if (!listed.has(id)) kept.delete(id);
+    for (const id of seen) if (!listed.has(id)) seen.delete(id);
     drawSoon();
   }
 
@@ -281,7 +280,7 @@ import { corrections } from "/assets/work.js";
     connected = false;
     $("lost").hidden = false;
     $("brief").textContent = "";
-    panelTap = "";
+    forget();
     staff.lost();
     desk.lost();
     panel("lost", "⋯", book.labels.lost, book.labels.lost_say);
@@ -295,15 +294,13 @@ import { corrections } from "/assets/work.js";
     read_failed: (e) => { staff.answered(e.reader, e.failure); failure(e.failure, e.tries, e.tries_of); },
     verdict: (e) => {
       staff.answered(e.reader, "", e);
-      if (e.number) numbers.set(e.tap.tap, e.number);
-      showTap(e.tap, { rests: e.rests, enrolled: e.enrolled, linked: e.linked });
+      showTap(e.tap, { rests: e.rests, enrolled: e.enrolled, linked: e.linked, number: e.number });
       keep(e.tap);
       people.refresh();
     },
     settled: (e) => {
-      if (e.ppid) ppids.set(e.tap.tap, e.ppid);
       if (e.tap.corrected) work.refresh();
-      if (panelTap === e.tap.tap) showTap(e.tap);
+      if (panelTap === e.tap.tap) showTap(e.tap, { ...panelLive, ppid: e.ppid || panelLive.ppid });
       keep(e.tap);
     },
   };

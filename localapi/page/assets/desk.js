@@ -76,8 +76,12 @@ export function signing({ keys, changed }) {
     status: (s) => { wanted = Boolean(s.service.sign_in); is(s.staff); },
     who: () => who,
     missing: () => offered && wanted && !who,
-    // wants has somebody sign in for what they are about to do.
-    wants: () => { open(); form.fault(book.labels.staff_first); },
+    // wants has somebody sign in for what they are about to do, and says so where nobody can.
+    wants: async () => {
+      open();
+      const { value } = await call("GET", "/v1/staff").catch(() => ({}));
+      form.fault(value && value.staff.length === 0 ? book.labels.staff_nobody : book.labels.staff_first);
+    },
     lost: () => form.wipe(),
   };
 }
