@@ -179,9 +179,11 @@ const (
 	LinkLocked  LinkFault = "locked"  // the site's keys are locked
 	// LinkUnreadable: roster or site book cannot be read, so nobody can be looked up.
 	LinkUnreadable LinkFault = "unreadable"
+	// LinkNobody: nobody is registered here with this card, so that no number could be found again by it.
+	LinkNobody LinkFault = "nobody"
 )
 
 // LinkFaults lists them all.
 func LinkFaults() []LinkFault {
-	return []LinkFault{LinkAlready, LinkTaken, LinkOther, LinkNone, LinkLocked, LinkUnreadable}
+	return []LinkFault{LinkAlready, LinkTaken, LinkOther, LinkNone, LinkLocked, LinkUnreadable, LinkNobody}
 }

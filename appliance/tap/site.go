@@ -133,6 +133,8 @@ func (c *Counter) linkTyped(ctx context.Context, t *taken) {
 		t.result.Why = localapi.LinkTaken
 	case t.number != "":
 		t.result.Why = localapi.LinkOther
+	case t.known.Source == sitebook.Nowhere:
+		t.result.Why = localapi.LinkNobody
 	default:
 		t.result.Done, t.link, t.number = true, &content.Link{Number: number}, number
 	}

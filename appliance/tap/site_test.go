@@ -135,6 +135,13 @@ func TestNumbersOfTheService(t *testing.T) {
 	tie, other, back := link(number), link("L-77"), unlink()
 	step("an ordinary tap", nil, hanako, nil, "", nil)
 	step("nothing to take back", &back, hanako, &localapi.Linked{Unlink: true, Why: localapi.LinkNone}, "", nil)
+	step("linking before anybody is registered", &tie, hanako, &localapi.Linked{Why: localapi.LinkNobody}, "", nil)
+	for name, card := range map[string]*plastic{"hanako": hanako, "taro": taro} {
+		p, _ := c.world.Person(name)
+		c.arm(shortEnrolment(p))
+		c.want("registering "+name, card, inOrder, record.EvidencePIN)
+	}
+	tie = link(number)
 	step("linking", &tie, hanako, &localapi.Linked{Done: true}, number, &content.Link{Number: number})
 	step("a later tap", nil, hanako, nil, number, nil)
 	tie = link(number)
