@@ -285,25 +285,3 @@ func TestRule4ForgedIsSetAside(t *testing.T) {
 		t.Errorf("state = %s: a forger had the box quarantined", s)
 	}
 }
-
-// A verdict that changes later goes out under the next number; the first word stays.
-func TestReopenAppendsAVerdict(t *testing.T) {
-	c := simcentral.New(t)
-	box := c.Box()
-	c.World.Answer(record.AnswerOnHold, 0x91)
-	w := box.Start(t, epoch.CauseStart).Tap(t, simbox.Card(0x91))
-	c.Push(box, box.Push())
-	c.Drain()
-	d := gate.Decision{Verdict: record.VerdictAccepted, Reason: record.ReasonInOrder}
-	if err := c.Opener.Reopen(t.Context(), w.ID, d, record.AnswerNotRevoked, wire.SourceCRL); err != nil {
-		t.Fatal(err)
-	}
-	got, _, _ := c.Poll(box, wire.Poll{})
-	_, _, v := c.Poll(box, wire.Poll{Verdicts: simVersion(got.CentralEpoch, 1)})
-	if len(v.Verdicts) != 1 || v.After != 1 || v.Verdicts[0].Verdict != record.VerdictAccepted {
-		t.Errorf("verdicts after 1 = %+v, want the new one", v)
-	}
-	if n := c.Counts(); n.Records != 1 || n.Settled != 0 {
-		t.Errorf("counts = %+v, want 1 record, not settled until the box holds number 2", n)
-	}
-}

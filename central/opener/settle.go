@@ -195,26 +195,3 @@ func PPID(rows Rows, s store.Subject) (record.Subject, error) {
 	}
 	return record.NewSubject(string(b)), nil
 }
-
-// Reopen gives a record a new last word, for example when a hold was lifted since: the box gets it under its next number.
-// The evidence and the first word stay. store.ErrNone if the record was not applied.
-func (o *Opener) Reopen(ctx context.Context, id record.ID, d gate.Decision, answer record.Answer, source wire.Source) error {
-	var box record.BoxID
-	err := o.Store.Update(ctx, func(tx store.Tx) error {
-		r, err := tx.Record(id)
-		if err != nil {
-			return err
-		}
-		box = r.Box
-		_, err = tx.AddVerdict(box, wire.Verdict{
-			Epoch: id.Epoch, Seq: id.Seq, Tap: r.Tap, Verdict: d.Verdict, Reason: d.Reason, Answer: answer, Source: source,
-			Settled: o.Now().UnixMilli(),
-		})
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("settling record %s again: %w", id, err)
-	}
-	o.Bells.Ring(box)
-	return nil
-}
