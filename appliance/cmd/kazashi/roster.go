@@ -196,17 +196,18 @@ func lookUp(c *cobra.Command, client *localapi.Client, n int, ask localapi.WhoIs
 		fmt.Fprintf(c.OutOrStdout(), "%d: nobody\n", n)
 		return nil
 	}
-	text := fmt.Sprintf("%d: enrolled with %s by tap %s", n, e.Verifier, e.Enrolled)
+	var text strings.Builder
+	fmt.Fprintf(&text, "%d: enrolled with %s by tap %s", n, e.Verifier, e.Enrolled)
 	if e.Renewed {
-		text += ", certificate renewed since"
+		text.WriteString(", certificate renewed since")
 	}
 	if e.PINDay != "" {
-		text += ", PIN last used " + e.PINDay
+		text.WriteString(", PIN last used " + e.PINDay)
 	}
 	for _, s := range e.Services {
-		text += fmt.Sprintf("; %s: pseudonym %s, number %s", s.ID, yesNo(s.Pseudonym), yesNo(s.Number))
+		fmt.Fprintf(&text, "; %s: pseudonym %s, number %s", s.ID, yesNo(s.Pseudonym), yesNo(s.Number))
 	}
-	_, err = fmt.Fprintln(c.OutOrStdout(), text)
+	_, err = fmt.Fprintln(c.OutOrStdout(), text.String())
 	return err
 }
 
