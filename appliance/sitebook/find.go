@@ -149,8 +149,13 @@ func (b *Book) ofKinds(ctx context.Context, r *ring, do func(*entry) error, kind
 		list = append(list, more...)
 	}
 	slices.Sort(list)
+	return b.read(ctx, r, list, do)
+}
+
+// read calls do with each of some entries that counts.
+func (b *Book) read(ctx context.Context, r *ring, list []int64, do func(*entry) error) error {
 	for part := range slices.Chunk(list, readBatch) {
-		entries, err := byID(ctx, st.r, part)
+		entries, err := byID(ctx, b.store().r, part)
 		if err != nil {
 			return err
 		}

@@ -202,9 +202,10 @@ func (b *Book) expire(ctx context.Context, k kind, service record.ServiceID, bef
 		before = before.Add(-day + time.Millisecond)
 	}
 	list, err := ids(ctx, b.store().r, `kind = ? AND service = ? AND at < ?`, int64(k), string(service), before.UnixMilli())
-	if err != nil {
+	if err != nil || len(list) == 0 {
 		return err
 	}
+	defer b.disperse()
 	return b.walk(ctx, list, func(ctx context.Context, tx *sql.Tx, e *entry) error {
 		if !b.counts(e.tap) {
 			return nil

@@ -84,6 +84,10 @@ type Book struct {
 	closed bool
 	last   int64 // id of the newest entry
 
+	// gathering guards crowd; held while entries are read, and taken under no other lock.
+	gathering sync.Mutex
+	crowd     *crowd // who is present; nil: to be read
+
 	mu     sync.RWMutex // guards what follows, and st for readers; held for moments only, never across a write to the disk
 	hidden map[record.TapID]state
 	floors map[record.TapID]floor // of each tap in hidden
@@ -139,8 +143,9 @@ func (b *Book) Changed() {
 		return
 	}
 	b.mu.Lock()
-	defer b.mu.Unlock()
 	b.desk = session{}
+	b.mu.Unlock()
+	b.disperse()
 }
 
 // Locked reports whether the site's keys are locked.
