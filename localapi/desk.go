@@ -175,5 +175,5 @@ const MaxImportFaults = 100
 // ImportFault is what is wrong with one line. The values are not repeated.
 type ImportFault struct {
 	Line int    `json:"line"` // from 1; 0: of the file as a whole
-	What string `json:"what"` // a stable word: formula, duplicate, taken, encoding, empty, too_long, unknown_person, columns, header
+	What string `json:"what"` // a stable word: formula, duplicate, taken, encoding, empty, too_long, unknown_person, unprintable, too_many, columns, header
 }

@@ -9,7 +9,7 @@ import (
 )
 
 // Link ties the person to the number by which the record's service knows them, or takes that back. The latest record of a person and
-// service counts, by the time of the tap.
+// service counts, by the latest moment at which the tap can have been.
 type Link struct {
 	Number string `cbor:"1,keyasint,omitempty"` // record.CheckNumber; with Unlink the number taken back, empty: whichever it is
 	Unlink bool   `cbor:"2,keyasint,omitempty"`
