@@ -59,7 +59,8 @@ var (
 	// lists by their age; the last is none.
 	lists = []time.Time{
 		now, now.Add(-full), now.Add(-full - time.Second), now.Add(-most), now.Add(-most - time.Second), now.Add(2 * time.Minute),
-		now.Add(2*time.Minute + time.Millisecond), {},
+		now.Add(2*time.Minute + time.Millisecond),
+		{},
 	}
 	hindrances = []record.Reason{
 		0, record.ReasonNotEnrolled, record.ReasonCardDiffers,
