@@ -193,14 +193,23 @@ func TestP7AnswersAreTheLists(t *testing.T) {
 	r.EachOnce()
 }
 
-// P7: without a list nothing is covered, and nothing is accepted off-line: not even a card in order.
+// P7: without a list nothing is covered, and nobody is served, not even with a card in order: a box waits for its first list. Central decides
+// as always, and also of an issuer that the box does not know.
 func TestP7NoListNothingCovered(t *testing.T) {
 	r := rig.New(t, rig.Setup{NoLists: true})
 	b := ready(r, "b")
-	for _, key := range []string{"hanako", "goro", "aoi"} {
-		told := b.Tap(key)
-		if told.Rests.Answer != record.AnswerNotCovered || told.Tap.First.Verdict != record.VerdictProvisional {
-			t.Errorf("%s: %s on %s, want provisional on not_covered", key, told.Tap.First.Verdict, told.Rests.Answer)
+	absent := localapi.Outcome{Verdict: record.VerdictRefused, Reason: record.ReasonListAbsent}
+	for _, k := range []struct {
+		key  string
+		want localapi.Outcome
+	}{
+		{"hanako", absent},
+		{"goro", absent},
+		{"aoi", localapi.Outcome{Verdict: record.VerdictProvisional, Reason: record.ReasonIssuerNotVerified}},
+	} {
+		told := b.Tap(k.key)
+		if told.Rests.Answer != record.AnswerNotCovered || told.Tap.First != k.want {
+			t.Errorf("%s: %+v on %s, want %+v on not_covered", k.key, told.Tap.First, told.Rests.Answer, k.want)
 		}
 	}
 	b.Synced()
