@@ -97,7 +97,7 @@ func (c *counter) openBook(ctx context.Context, dir string) (err error) {
 	}); err != nil {
 		return err
 	}
-	c.book, err = sitebook.Open(ctx, filepath.Join(dir, "sitebook.db"), sitebook.Options{Site: site, Desk: desk, Ring: open, Known: c.journal.Has})
+	c.book, err = sitebook.Open(ctx, filepath.Join(dir, "sitebook.db"), sitebook.Options{Site: site, Desk: desk, Ring: open, Records: c.journal})
 	return err
 }
 
