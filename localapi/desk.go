@@ -11,7 +11,6 @@ import (
 
 // Limits of what is asked at the desk.
 const (
-	MaxNumber    = 64       // octets of a service's own number
 	MaxStaffName = 64       // octets
 	MinCode      = 6        // octets of the code of a member of staff
 	MaxCode      = 64       // octets
@@ -136,9 +135,10 @@ func (u Unlink) Check() error {
 	switch {
 	case record.CheckName(u.Service) != nil:
 		return fmt.Errorf("%w: service", ErrDeskForm)
-	case u.Number == "" || len(u.Number) > MaxNumber || !utf8.ValidString(u.Number):
-		return fmt.Errorf("%w: number", ErrDeskForm)
 	default:
+		if _, err := CanonNumber(u.Number); err != nil {
+			return fmt.Errorf("%w: number", ErrDeskForm)
+		}
 		return nil
 	}
 }

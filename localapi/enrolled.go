@@ -22,11 +22,12 @@ func (w WhoIs) Check() error {
 	switch {
 	case w.Tap != "" && w.Service == "" && w.Number == "":
 		return nil
-	case w.Tap == "" && record.CheckName(w.Service) == nil && record.CheckNumber(w.Number) == nil:
-		return nil
-	default:
-		return ErrDeskForm
+	case w.Tap == "" && record.CheckName(w.Service) == nil:
+		if _, err := CanonNumber(w.Number); err == nil {
+			return nil
+		}
 	}
+	return ErrDeskForm
 }
 
 // OnRoster is what a technician is told of somebody on the roster: nothing that names them. Found is false for nobody.

@@ -117,7 +117,7 @@ func skipSpace(b []byte) []byte { return bytes.TrimLeft(b, " \t\r\n") }
 // body is r as PUT /v1/next-card takes it, with what was typed in the clear: for the connection only, and to be wiped. r was checked,
 // so that nothing needs an escape.
 func (r NextCardRequest) body() []byte {
-	b := make([]byte, 0, 256+maxReader+MaxNumber) // more than it can need, so that no copy stays behind
+	b := make([]byte, 0, 256+maxReader+maxTyped) // more than it can need, so that no copy stays behind
 	b = fmt.Appendf(b, `{"kind":%q,"pin":"`, string(r.Kind))
 	b = append(append(b, r.PIN.Octets()...), '"')
 	for _, f := range []struct {

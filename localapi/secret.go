@@ -37,10 +37,14 @@ func (s Secret) digits(n int) bool {
 	return len(s.Octets()) == n && len(bytes.Trim(s.Octets(), "0123456789")) == 0
 }
 
-// number reports whether it can be a service's own number. Quotes and backslashes would have to be escaped in JSON, which nothing
-// typed is.
+// maxTyped caps a number as it is typed, in octets: in wide letters.
+const maxTyped = 4 * record.MaxNumber
+
+// number reports whether it can be a service's own number, in whatever form. Quotes and backslashes would have to be escaped in JSON,
+// which nothing typed is.
 func (s Secret) number() bool {
-	return record.CheckNumber(string(s.Octets())) == nil && !bytes.ContainsAny(s.Octets(), `"\\`)
+	_, err := CanonNumber(string(s.Octets()))
+	return err == nil && len(s.Octets()) <= maxTyped
 }
 
 // date reports whether it can stand in a card as a birth date: YYYYMMDD, Gregorian, 00 where month or day are unknown. Which dates

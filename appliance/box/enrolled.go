@@ -2,6 +2,7 @@ package box
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"slices"
 	"time"
@@ -35,7 +36,11 @@ func (e enrolled) WhoIs(ctx context.Context, w localapi.WhoIs) (localapi.OnRoste
 
 func (e enrolled) find(ctx context.Context, w localapi.WhoIs) (roster.Entry, bool, error) {
 	if w.Tap == "" {
-		return e.rosters.ByNumber(w.Service, w.Number)
+		number, err := localapi.CanonNumber(w.Number)
+		if err != nil {
+			return roster.Entry{}, false, fmt.Errorf("%w: %w", localapi.ErrDeskForm, err)
+		}
+		return e.rosters.ByNumber(w.Service, number)
 	}
 	taps, err := e.journal.Taps(ctx, math.MaxInt32)
 	if err != nil {

@@ -32,8 +32,8 @@ var (
 	ErrLong = errors.New("too long")
 	// ErrFormula: a value begins as a spreadsheet's formula does, so that the file is damaged or hostile.
 	ErrFormula = errors.New("begins like a formula of a spreadsheet")
-	// ErrUnprintable: a value is no printable text.
-	ErrUnprintable = errors.New("not printable text")
+	// ErrUnprintable: a value is no printable text, or has a quote or a backslash, which nobody could type.
+	ErrUnprintable = errors.New("not printable text, or with a quote or a backslash")
 	// ErrTwice: a PPID or number stands in the file twice.
 	ErrTwice = errors.New("twice in the file")
 	// ErrUnknownPerson: nobody in this site's roster has the PPID.
@@ -162,7 +162,11 @@ func (c *csvReader) next() (l csvLink, err error) {
 		return l, c.fault(ErrColumns)
 	}
 	l.line, _ = c.csv.FieldPos(0)
-	l.ppid, l.number = strings.Clone(fields[0]), strings.Clone(fields[1])
+	l.ppid, l.number = strings.Clone(fields[0]), fields[1]
+	if number, err := localapi.CanonNumber(l.number); err == nil && !strings.ContainsAny(l.number[:1], formula) {
+		l.number = number
+	}
+	l.number = strings.Clone(l.number)
 	if err := checkLink(l); err != nil {
 		return l, c.fault(err)
 	}
@@ -174,13 +178,16 @@ func (c *csvReader) next() (l csvLink, err error) {
 	return l, nil
 }
 
+// formula is what a spreadsheet's formula begins with.
+const formula = "=+-@\t\r"
+
 // checkLink refuses values that cannot be what they should, without looking anybody up.
 func checkLink(l csvLink) error {
 	for _, v := range []string{l.ppid, l.number} {
 		switch {
 		case v == "":
 			return ErrEmpty
-		case strings.ContainsAny(v[:1], "=+-@\t\r"):
+		case strings.ContainsAny(v[:1], formula):
 			return ErrFormula
 		}
 	}

@@ -96,7 +96,11 @@ func TestImportRefusesByName(t *testing.T) {
 		{"long PPID", "ppid,number\n" + strings.Repeat("P", 129) + ",L-1\n", 2, "too_long"},
 		{"unprintable number", "ppid,number\nP-1,a\x01b\n", 2, "unprintable"},
 		{"line break in a number", "ppid,number\nP-1,\"a\nb\"\n", 2, "unprintable"},
-		{"spaces around it", "ppid,number\nP-1, L-1\n", 2, "unprintable"},
+		{"quote in a number", "ppid,number\nP-1,\"1\"\"2\"\n", 2, "unprintable"},
+		{"backslash in a number", "ppid,number\nP-1,1\\2\n", 2, "unprintable"},
+		{"number twice, once wide", "ppid,number\nP-1,L-1\nP-2,　Ｌ－１\n", 3, "duplicate"},
+		{"somebody else's in the book, wide", "ppid,number\nP-1,Ｌ－５\n", 2, "taken"},
+		{"wide formula", "ppid,number\nP-1,＝1\n", 2, "formula"},
 		{"unknown person", "ppid,number\nP-77,L-1\n", 2, "unknown_person"},
 		{"one column", "ppid,number\nP-1\n", 2, "columns"},
 		{"three columns", "ppid,number\nP-1,L-1,2020-01-01\n", 2, "columns"},
@@ -152,7 +156,7 @@ func TestImportTakesTheWholeFile(t *testing.T) {
 		t.Errorf("Import = %+v, want %+v", r, want)
 	}
 	b = w.cut().open()
-	for ppid, number := range map[string]string{"P-1": "L-1", "P-2": "図書　2", "P-5": "L-5"} {
+	for ppid, number := range map[string]string{"P-1": "L-1", "P-2": "図書 2", "P-5": "L-5"} {
 		if got, known, err := b.Number(t.Context(), loan, n.people[ppid]); got != number || known != sitebook.Linked || err != nil {
 			t.Errorf("Number(%s) = %q, %d, %v, want %q", ppid, got, known, err, number)
 		}

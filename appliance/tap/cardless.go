@@ -22,6 +22,11 @@ func (c *Counter) Unlink(ctx context.Context, u localapi.Unlink) error {
 	if err := u.Check(); err != nil {
 		return err
 	}
+	number, err := localapi.CanonNumber(u.Number)
+	if err != nil {
+		return fmt.Errorf("%w: %w", localapi.ErrDeskForm, err)
+	}
+	u.Number = number
 	r, set, ok := c.Rules.For(u.Service)
 	if !ok {
 		return localapi.ErrNextNotServed

@@ -122,8 +122,12 @@ func (c *Counter) linkNumber(ctx context.Context, t *taken) {
 }
 
 func (c *Counter) linkTyped(ctx context.Context, t *taken) {
-	number := t.next.request.Number.Reveal()
-	owner, owned, err := c.People.ByNumber(ctx, c.Service, number)
+	number, err := localapi.CanonNumber(t.next.request.Number.Reveal())
+	var owner sitebook.Person
+	var owned bool
+	if err == nil {
+		owner, owned, err = c.People.ByNumber(ctx, c.Service, number)
+	}
 	switch {
 	case err != nil:
 		t.result.Why = whyClosed(c.cannotLookUp(ctx, err))

@@ -13,11 +13,13 @@ import (
 const MaxNumber = 64
 
 // ErrNumber says that a text cannot be a service's own user number. The text is not repeated.
-var ErrNumber = errors.New("number is not 1 to 64 octets of printable text without spaces around it")
+var ErrNumber = errors.New("number is not 1 to 64 octets of printable text in its plain form, without quotes, backslashes and spaces around it")
 
-// CheckNumber returns ErrNumber unless s can be the number by which a service knows a person, as that of a library card.
+// CheckNumber returns ErrNumber unless s can be the number by which a service knows a person, as that of a library card. Wide letters and
+// narrow kana (Unicode, Halfwidth and Fullwidth Forms) are other ways to write a number that has a plain form; quotes and backslashes
+// nothing that is typed may have.
 func CheckNumber(s string) error {
-	printable := func(r rune) bool { return unicode.IsPrint(r) || r == '\u3000' }
+	printable := func(r rune) bool { return unicode.IsPrint(r) && r != '"' && r != '\\' && (r < 0xff00 || r > 0xffef) }
 	if s == "" || len(s) > MaxNumber || !utf8.ValidString(s) || strings.TrimSpace(s) != s ||
 		strings.ContainsFunc(s, func(r rune) bool { return !printable(r) }) {
 		return ErrNumber

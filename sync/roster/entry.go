@@ -97,7 +97,7 @@ func checkServices(all []Service) error {
 		if record.CheckName(s.ID) != nil || i > 0 && all[i-1].ID >= s.ID {
 			return fmt.Errorf("%w: service ids", ErrRoster)
 		}
-		if len(s.PPID) > MaxPPID || len(s.Number) > MaxNumber || s.Number != "" && s.Linked.IsZero() {
+		if len(s.PPID) > MaxPPID || len(s.Number) > record.MaxNumber || s.Number != "" && s.Linked.IsZero() {
 			return fmt.Errorf("%w: service %s", ErrRoster, s.ID)
 		}
 	}

@@ -5,18 +5,13 @@
 // this file is the format. An [Entry] names a person and prints as REDACTED. Values and pure functions.
 package roster
 
-import (
-	"errors"
-
-	"kazashi.example/sync/record"
-)
+import "errors"
 
 // Caps.
 const (
 	MaxKey      = 1 << 10 // octets of a card key
 	MaxServices = 64      // that know one person
 	MaxPPID     = 128     // octets of a PPID
-	MaxNumber   = record.MaxNumber
 )
 
 // ErrRoster says that a roster is well signed but contradicts itself.

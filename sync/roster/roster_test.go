@@ -170,7 +170,7 @@ func TestRefusesEntries(t *testing.T) {
 		"a service twice":  func(e *roster.Entry) { e.Services[1].ID = e.Services[0].ID },
 		"no service id":    func(e *roster.Entry) { e.Services[0].ID = "" },
 		"long PPID":        func(e *roster.Entry) { e.Services[0].PPID = strings.Repeat("A", roster.MaxPPID+1) },
-		"long number":      func(e *roster.Entry) { e.Services[1].Number = strings.Repeat("1", roster.MaxNumber+1) },
+		"long number":      func(e *roster.Entry) { e.Services[1].Number = strings.Repeat("1", record.MaxNumber+1) },
 		"nobody linked":    func(e *roster.Entry) { e.Services[1].Linked = record.TapID{} },
 		"too many":         func(e *roster.Entry) { e.Services = make([]roster.Service, roster.MaxServices+1) },
 	} {

@@ -351,7 +351,7 @@ func TestTheLongestEntryFits(t *testing.T) {
 	for i := range roster.MaxServices {
 		e.Services = append(e.Services, roster.Service{
 			ID: record.ServiceID(fmt.Sprintf("s%062d", i)), PPID: strings.Repeat("P", roster.MaxPPID-2) + fmt.Sprintf("%02d", i),
-			Number: strings.Repeat("9", roster.MaxNumber), Linked: tap(i),
+			Number: strings.Repeat("9", record.MaxNumber), Linked: tap(i),
 		})
 	}
 	must(t, e.Check())
