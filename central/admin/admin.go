@@ -126,6 +126,7 @@ type Operator interface {
 	Ruler
 	Keeper
 	Eraser
+	Linker
 
 	// Status counts.
 	Status(ctx context.Context) (Status, error)
@@ -181,6 +182,7 @@ func Handler(o Watched, log *slog.Logger) http.Handler {
 	ruling(mux, o, log)
 	keeping(mux, o, log)
 	erasing(mux, o, log)
+	linking(mux, o, log)
 	return mux
 }
 

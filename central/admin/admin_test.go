@@ -67,6 +67,11 @@ func (o *operator) Conflicts(context.Context) ([]admin.Conflict, error) {
 	return []admin.Conflict{{Kind: "two", Verifier: "kiyose", Person: 17, Other: 42}}, o.err
 }
 
+func (o *operator) ImportLinks(_ context.Context, q admin.Import) (admin.Imported, error) {
+	o.asked = append(o.asked, fmt.Sprint("links ", q.Service, len(q.Links), q.DryRun, q, q.Links[0]))
+	return admin.Imported{Rows: len(q.Links), Faults: []admin.ImportFault{{Line: 2, What: "taken"}}}, o.err
+}
+
 func (o *operator) Acts(context.Context) ([]admin.Act, error) {
 	return []admin.Act{{What: "persons merged", Detail: "person 42 into 17"}}, o.err
 }
@@ -154,6 +159,8 @@ func TestHandlerRefuses(t *testing.T) {
 		{"an order to no box", "POST", "/v1/orders", `{"box":"0123","kind":"wipe"}`, 400, "hex"},
 		{"a site's key of one's own", "POST", "/v1/sites/rotate", `{"site":"a","key":"b"}`, 400, "unknown field"},
 		{"rules of one's own", "POST", "/v1/rules/site", `{"site":"a","rules":[]}`, 400, "unknown field"},
+		{"links by reading", "GET", "/v1/links/import", ``, 405, ""},
+		{"links with more", "POST", "/v1/links/import", `{"service":"a","links":[],"force":true}`, 400, "unknown field"},
 		{"a pair with more", "POST", "/v1/renewals/withdraw", `{"old":"01","new":"02","all":true}`, 400, "unknown field"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

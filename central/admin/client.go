@@ -90,7 +90,7 @@ func (c *Client) Backup(ctx context.Context, name string) (b Backup, err error) 
 
 func (c *Client) do(ctx context.Context, method, path string, in, out any) error {
 	timeout := askTimeout
-	if path == pathBackups || path == pathErase {
+	if path == pathBackups || path == pathErase || path == pathLinks {
 		timeout = BackupTimeout
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)

@@ -218,6 +218,8 @@ type People interface {
 	Subjects(person int64) ([]Subject, error)
 	// SubjectsOf are those of persons.
 	SubjectsOf(persons []int64) ([]Subject, error)
+	// SubjectsIn lists those of a sector by their rows, after one.
+	SubjectsIn(sector string, after int64, limit int) ([]Subject, error)
 	// MoveSubject gives a pseudonym, sealed anew, to another person.
 	MoveSubject(row, person int64, sealed []byte) error
 	// AddSubject keeps a pseudonym and returns its number.

@@ -83,6 +83,10 @@ func (t *tx) Subjects(person int64) ([]store.Subject, error) {
 	return each(t, scanSubject, subjectColumns+"WHERE s.person = ? ORDER BY s.sector", person)
 }
 
+func (t *tx) SubjectsIn(sector string, after int64, limit int) ([]store.Subject, error) {
+	return each(t, scanSubject, subjectColumns+"WHERE s.row > ? AND s.sector = ? ORDER BY s.row LIMIT ?", after, sector, limit)
+}
+
 func (t *tx) MoveSubject(row, person int64, sealed []byte) error {
 	return t.exec("UPDATE subjects SET person = ?, ppid_sealed = ? WHERE row = ?", person, sealed, row)
 }
