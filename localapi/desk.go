@@ -37,6 +37,15 @@ var (
 	ErrTaken = errors.New("taken by somebody else")
 )
 
+// WaitError is ErrWait with the time that is to pass before the next code is looked at.
+type WaitError struct{ For time.Duration }
+
+// Error says how long.
+func (e WaitError) Error() string { return ErrWait.Error() + ": " + e.For.Round(time.Second).String() }
+
+// Is reports whether target is ErrWait.
+func (WaitError) Is(target error) bool { return target == ErrWait }
+
 // Staff is somebody of the verifier who works at this site.
 type Staff struct {
 	ID    string    `json:"id"`             // as records carry it: record.CheckName

@@ -2,7 +2,6 @@ package box
 
 import (
 	"context"
-	"errors"
 	"io"
 
 	"kazashi.example/appliance/sitebook"
@@ -35,12 +34,7 @@ func (d desk) RemoveStaff(ctx context.Context, id string) error {
 // SignIn is the book's.
 func (d desk) SignIn(ctx context.Context, code localapi.Secret) (localapi.Staff, error) {
 	defer d.b.changed()
-	who, err := d.Book.SignIn(ctx, code)
-	var wait sitebook.WaitError
-	if errors.As(err, &wait) {
-		err = server.WaitError{For: wait.For}
-	}
-	return who, err
+	return d.Book.SignIn(ctx, code)
 }
 
 // SignOut is the book's.

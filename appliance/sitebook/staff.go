@@ -35,17 +35,6 @@ const (
 	longest   = 15 * time.Minute
 )
 
-// WaitError is localapi.ErrWait with the time that is to pass before the next code is looked at.
-type WaitError struct{ For time.Duration }
-
-// Error says how long.
-func (e WaitError) Error() string {
-	return localapi.ErrWait.Error() + ": " + e.For.Round(time.Second).String()
-}
-
-// Is reports whether target is localapi.ErrWait.
-func (WaitError) Is(target error) bool { return target == localapi.ErrWait }
-
 // session is who is signed in; the zero value is nobody.
 type session struct {
 	staff localapi.Staff
@@ -183,7 +172,7 @@ func (b *Book) SignedIn() (localapi.Staff, bool) {
 }
 
 // SignIn signs in whoever has the code, in place of whoever was. A try is counted on the disk before the code is looked at. Errors:
-// localapi.ErrCode, ErrNoStaff, ErrLocked; a WaitError after too many wrong codes, with which the code was not looked at.
+// localapi.ErrCode, ErrNoStaff, ErrLocked; a localapi.WaitError after too many wrong codes, with which the code was not looked at.
 func (b *Book) SignIn(ctx context.Context, code localapi.Secret) (localapi.Staff, error) {
 	b.staff.Lock()
 	defer b.staff.Unlock()
@@ -245,7 +234,7 @@ func (b *Book) try(ctx context.Context) error {
 		return ErrClosed
 	}
 	if wait := b.wrong.left(); wait > 0 {
-		return WaitError{wait}
+		return localapi.WaitError{For: wait}
 	}
 	if _, err := b.st.w.ExecContext(ctx, `UPDATE meta SET wrong = wrong + 1`); err != nil {
 		return fmt.Errorf("counting a try: %w", err)

@@ -97,7 +97,7 @@ func TestWrongCodesSlowDown(t *testing.T) {
 			}
 		}
 		for _, wait := range []time.Duration{2 * time.Second, 4 * time.Second, 8 * time.Second} {
-			var e sitebook.WaitError
+			var e localapi.WaitError
 			if err := wrong(); !errors.As(err, &e) || !errors.Is(err, localapi.ErrWait) || e.For != wait {
 				t.Fatalf("SignIn at once = %v, want ErrWait for %v", err, wait)
 			}
@@ -111,7 +111,7 @@ func TestWrongCodesSlowDown(t *testing.T) {
 		}
 		must(t, b.Close())
 		b = w.open()
-		var e sitebook.WaitError
+		var e localapi.WaitError
 		if err := wrong(); !errors.As(err, &e) || e.For != 16*time.Second {
 			t.Fatalf("SignIn after a restart = %v, want ErrWait for 16 s", err)
 		}

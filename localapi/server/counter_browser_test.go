@@ -308,7 +308,7 @@ func TestBrowserSignsIn(t *testing.T) {
 			if who, ok := c.SignedIn(); ok {
 				t.Errorf("after signing out %s is signed in", who.ID)
 			}
-			c.Err = server.WaitError{For: 30 * time.Second}
+			c.Err = localapi.WaitError{For: 30 * time.Second}
 			enter("999998")
 			b.Wait(signInFault+`?.includes("`+lang.wait+`")`, "true")
 			b.Wait(`document.querySelector('#sign-in [type="submit"]').disabled`, "true")

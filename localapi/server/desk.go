@@ -26,7 +26,7 @@ type Desk interface {
 	RemoveStaff(ctx context.Context, id string) error
 	// SignedIn is who is signed in at this desk; false if nobody.
 	SignedIn() (localapi.Staff, bool)
-	// SignIn takes the place of whoever was signed in. ErrCode, or a WaitError after too many wrong codes.
+	// SignIn takes the place of whoever was signed in. ErrCode, or a localapi.WaitError after too many wrong codes.
 	SignIn(ctx context.Context, code localapi.Secret) (localapi.Staff, error)
 	// SignOut is no error if nobody is signed in.
 	SignOut(ctx context.Context) error
@@ -43,15 +43,6 @@ type Desk interface {
 	// Import takes a file of links whole or not at all. What is wrong with the file is in the report and no error.
 	Import(ctx context.Context, r io.Reader, how localapi.Import) (localapi.ImportReport, error)
 }
-
-// WaitError is localapi.ErrWait with the time.
-type WaitError struct{ For time.Duration }
-
-// Error says how long.
-func (e WaitError) Error() string { return localapi.ErrWait.Error() + ": " + e.For.String() }
-
-// Is reports whether target is localapi.ErrWait.
-func (WaitError) Is(target error) bool { return target == localapi.ErrWait }
 
 // desk routes what staff ask of the site's book.
 func (h *Handler) desk(d Desk) {
@@ -210,7 +201,7 @@ var statuses = map[localapi.ErrorCode]int{
 
 // refused answers a reason of the box by its code, and anything else as the box's fault.
 func (h *Handler) refused(w http.ResponseWriter, r *http.Request, doing string, err error) {
-	var wait WaitError
+	var wait localapi.WaitError
 	switch code, ok := localapi.CodeOf(err); {
 	case errors.Is(err, errBody):
 		refuse(w, http.StatusBadRequest, localapi.CodeBadBody)

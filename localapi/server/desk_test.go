@@ -158,7 +158,7 @@ func TestReasonsOfTheDeskReachTheClient(t *testing.T) {
 			t.Errorf("Present = %v, want %v", err, reason)
 		}
 	}
-	d.Err = server.WaitError{For: 90 * time.Second}
+	d.Err = localapi.WaitError{For: 90 * time.Second}
 	var e *localapi.Error
 	if _, err := c.SignIn(t.Context(), localapi.NewSecret(plantedCode)); !errors.Is(err, localapi.ErrWait) || !errors.As(err, &e) || e.Wait != 91 {
 		t.Errorf("SignIn = %v, want ErrWait and 91 seconds", err)

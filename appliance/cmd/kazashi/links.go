@@ -25,7 +25,7 @@ func newUnlink(s *settings) *cobra.Command {
 the name of whoever is signed in, with a sealed record to central. The number is never an argument, which every user of the
 machine can read. With the card at hand, use the counter page instead.`,
 		Example: `  kazashi unlink --service library-card
-  echo B-1200345 | kazashi unlink --service library-card`,
+  kazashi unlink --service library-card <number.txt     not by echo, which leaves it in the shell's history`,
 		Args: cobra.NoArgs,
 		RunE: asking(s, func(c *cobra.Command, client *localapi.Client, _ []string) error {
 			b, err := command.Secret(c, "number")
