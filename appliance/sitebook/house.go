@@ -161,12 +161,12 @@ const SessionDays = 90
 
 const day = 24 * time.Hour
 
-// Expire removes what is older than its service's rule keeps in a site book: uses, leavings, links that were taken over, and corrections that
-// somebody has looked at; besides, who was at the desk more than SessionDays ago. days is asked for each service; 0 keeps them until the site is closed.
+// Expire removes what is older than its service's rule keeps in a site book: uses, leavings, and corrections that
+// somebody has looked at, but no link, be it from a file; besides, who was at the desk more than SessionDays ago. days is asked for each service; 0 keeps them until the site is closed.
 // What central has not settled stays. It needs no keys, and taps go on beside it.
 func (b *Book) Expire(ctx context.Context, now time.Time, days func(record.ServiceID) uint32) error {
 	err := b.expire(ctx, kindSession, "", now.Add(-SessionDays*day))
-	for _, k := range []kind{kindUse, kindLeave, kindTaken} {
+	for _, k := range []kind{kindUse, kindLeave} {
 		if err == nil {
 			err = b.expireKind(ctx, k, now, days)
 		}

@@ -134,7 +134,18 @@ func (p People) Settle(ctx context.Context) error {
 		f, err := p.fate(ctx, tap)
 		known[tap] = f
 		return f, err
-	})
+	}, p.told)
+}
+
+// told reports whether the roster says anything of the number that was taken over, or of the person's: an import has no record by which central
+// could settle it.
+func (p People) told(e *entry) (bool, error) {
+	who, ok, err := p.Roster.ByTap(e.row.Person.Enrolled)
+	if err != nil || ok && !who.Of(e.service).Linked.IsZero() {
+		return err == nil, err
+	}
+	_, ok, err = p.Roster.ByNumber(e.service, e.row.Number)
+	return ok, err
 }
 
 // fate is what has become of the record of a tap at central.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"kazashi.example/appliance/roster"
 	"kazashi.example/appliance/roster/rostertest"
@@ -203,8 +204,25 @@ func TestPeopleImport(t *testing.T) {
 			t.Errorf("%s: Import = %s, %v, want %s", c.name, got, err, c.want)
 		}
 	}
-	k := w.find("taken over", func() certid.CertID { p := rostertest.Person(1); id, _ := p.ID(); return id }(), sitebook.Central)
-	if got, err := w.Number(t.Context(), rostertest.Library, k); got != "OLD-1" || err != nil {
-		t.Errorf("Number = %q, %v, want OLD-1", got, err)
+	is := func(when, want string) {
+		t.Helper()
+		p := rostertest.Person(1)
+		id, err := p.ID()
+		must(t, err)
+		k := w.find(when, id, sitebook.Central)
+		if got, err := w.Number(t.Context(), rostertest.Library, k); got != want || err != nil {
+			t.Errorf("%s: Number = %q, %v, want %s", when, got, err, want)
+		}
+	}
+	is("taken over", "OLD-1")
+	must(t, w.Book.Expire(t.Context(), noon.Add(1000*24*time.Hour), func(record.ServiceID) uint32 { return 1 }))
+	w.publish(rostertest.Person(1), rostertest.Person(2))
+	is("years later, and central knows nothing of it", "OLD-1")
+	said := rostertest.Person(1)
+	said.Services[0].Number, said.Services[0].Linked = "NEW", record.NewTapID()
+	w.publish(said, rostertest.Person(2))
+	is("another box linked another", "NEW")
+	if c, err := w.Book.Contents(t.Context()); err != nil || c.Links != 0 {
+		t.Errorf("the book still holds %+v, %v", c, err)
 	}
 }

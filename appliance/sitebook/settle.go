@@ -19,8 +19,8 @@ const (
 )
 
 // settle drops local enrolments, links and unlinks that central has decided about, and whatever of the same names is older than one that it
-// took in. localapi.ErrLocked, or the error of of.
-func (b *Book) settle(ctx context.Context, of func(record.TapID) (fate, error)) error {
+// took in; and links that were taken over from a file, of which told says that central knows better. localapi.ErrLocked, or the error of of or told.
+func (b *Book) settle(ctx context.Context, of func(record.TapID) (fate, error), told func(*entry) (bool, error)) error {
 	r, err := b.ring()
 	if err != nil {
 		return err
@@ -29,6 +29,15 @@ func (b *Book) settle(ctx context.Context, of func(record.TapID) (fate, error)) 
 	err = b.ofKinds(ctx, r, func(e *entry) error { return s.enrolment(ctx, e) }, kindEnrolment)
 	if err == nil {
 		err = b.ofKinds(ctx, r, func(e *entry) error { return s.link(ctx, e) }, kindLink, kindUnlink)
+	}
+	if err == nil {
+		err = b.ofKinds(ctx, r, func(e *entry) error {
+			known, err := told(e)
+			if known {
+				s.gone[e.id] = true
+			}
+			return err
+		}, kindTaken)
 	}
 	if err == nil {
 		err = b.erase(ctx, slices.Sorted(maps.Keys(s.gone)))

@@ -43,9 +43,10 @@ machine can read. With the card at hand, use the counter page instead.`,
 
 func newLink(s *settings) *cobra.Command {
 	c := &cobra.Command{
-		Use:     "link",
-		Short:   "Bring existing links between people and a service's numbers",
-		Long:    `Links are made at the counter page, with the card. link import brings those that a service has kept until now.`,
+		Use:   "link",
+		Short: "Bring existing links between people and a service's numbers",
+		Long: `Links are made at the counter page, with the card. Those that a service has kept until now belong to central: "kazashi-central link
+import" brings them to every box and into backups. link import brings them to this box alone, for a site that cannot wait for its line.`,
 		Example: `  kazashi link import --service library-card --dry-run links.csv`,
 	}
 	c.AddCommand(newLinkImport(s))
@@ -60,6 +61,10 @@ func newLinkImport(s *settings) *cobra.Command {
 		Short: "Take a CSV file of links, whole or not at all",
 		Long: `import reads a CSV file (RFC 4180) whose first line is "ppid,number" or "ppid,number,since" and links each PPID of somebody on
 this site's roster to the number. "since" is a date, YYYY-MM-DD.
+
+The links count at this box alone, and central never hears of them: other boxes can link the same numbers to others, and a lost box takes them
+along. Have the same file imported at central with "kazashi-central link import"; each link here ends once the roster says anything of that
+person's number.
 
 If one line is at fault nothing is taken, and every fault is named by its line: a formula (a value that begins with =, +, - or @),
 a number or PPID twice, a number that somebody else has, an unknown person, another encoding than said, an empty or over-long
