@@ -48,6 +48,16 @@ func TestP6WhatTheBoxAloneKnewStaysAsItWasSaid(t *testing.T) {
 			record.EvidenceCard, false, record.AnswerNotRevoked, refused(record.ReasonNobodySignedIn),
 		},
 		{"locked", refused(record.ReasonRosterLocked), record.EvidenceCard, false, record.AnswerNotRevoked, refused(record.ReasonRosterLocked)},
+		{"unreadable", refused(record.ReasonRosterUnreadable), record.EvidenceCard, false, record.AnswerNotRevoked, refused(record.ReasonRosterUnreadable)},
+		{"no list", refused(record.ReasonListAbsent), record.EvidenceCard, false, record.AnswerNotRevoked, refused(record.ReasonListAbsent)},
+		{
+			"no list, and the certificate was enough", refused(record.ReasonListAbsent),
+			record.EvidenceCertificate, false, record.AnswerNotRevoked, inOrder,
+		},
+		{
+			"written down without a list", said(record.VerdictRecorded, record.ReasonListMissing),
+			record.EvidenceCertificate, false, record.AnswerRevoked, refused(record.ReasonRevoked),
+		},
 		{
 			"locked, and the certificate was enough", said(record.VerdictProvisional, record.ReasonRosterLocked),
 			record.EvidenceCertificate, false, record.AnswerNotRevoked, inOrder,

@@ -36,6 +36,24 @@ func TestEveryVerdictAndReasonHasItsSentence(t *testing.T) {
 	}
 }
 
+// Whoever is refused because of the box, its rule or its desk is not told that the card is at fault; everybody else is.
+func TestARefusalBlamesTheCardOnlyWhereItIsAtFault(t *testing.T) {
+	card, refusals := catalog.Verdict(record.VerdictRefused), catalog.All().Refusals
+	for i := range 256 {
+		r := record.Reason(i)
+		got, ofBox := catalog.Refusal(r), i >= 60 && i < 80
+		if (got == card) == ofBox || got.Name != card.Name {
+			t.Errorf("Refusal(%d) = %+v, want the card's: %t", i, got, !ofBox)
+		}
+		if ofBox {
+			checkSentence(t, "refusal for "+r.String(), got)
+		}
+		if said, ok := refusals[r.String()]; r.Valid() && (ok != ofBox || ok && said != got) {
+			t.Errorf("the page says %+v to whoever is refused for %s, want %+v", said, r, got)
+		}
+	}
+}
+
 func TestEveryReadFailureHasItsSentence(t *testing.T) {
 	codes := declared(t, "../failure.go", "ReadFailure")
 	if got := texts(localapi.ReadFailures()); !reflect.DeepEqual(got, codes) {

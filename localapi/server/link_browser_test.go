@@ -11,6 +11,7 @@ import (
 
 	"kazashi.example/central/lab/stage/browser"
 	"kazashi.example/localapi"
+	"kazashi.example/localapi/catalog"
 	"kazashi.example/localapi/internal/scene"
 	"kazashi.example/sync/record"
 )
@@ -214,6 +215,8 @@ func TestBrowserSaysASecondUse(t *testing.T) {
 			{record.VerdictRefused, record.ReasonRevoked, "refused", "false"},
 			{record.VerdictRefused, record.ReasonRosterLocked, "todo", "false"}, // the card is not at fault
 			{record.VerdictRefused, record.ReasonNobodySignedIn, "sign", "false"},
+			{record.VerdictRefused, record.ReasonRosterUnreadable, "todo", "false"},
+			{record.VerdictRefused, record.ReasonListAbsent, "refused", "false"},
 		} {
 			e := verdict(uint64(40+n), r.v, r.r, nil)
 			e.Rests.Used = scene.Noon.Add(-90 * time.Minute)
@@ -225,5 +228,6 @@ func TestBrowserSaysASecondUse(t *testing.T) {
 			b.Wait(hasText("name", lang.used), fmt.Sprint(r.r == record.ReasonUsedAlready))
 			screenshot(b, lang.tag+"-desk-"+r.r.String())
 		}
+		b.Wait(hasText("say", catalog.Refusal(record.ReasonListAbsent).Say.In(catalog.Lang(lang.tag))), "true") // the box is at fault
 	}
 }
