@@ -19,7 +19,8 @@ func TestP6AbilitiesAgreeWithTheGate(t *testing.T) {
 	}
 	now := time.Date(2026, 11, 22, 3, 0, 0, 0, time.UTC)
 	lists := []time.Time{
-		{}, now, now.Add(gate.Ahead), now.Add(gate.Ahead + time.Second), now.Add(-time.Hour), now.Add(-time.Hour - time.Second),
+		{},
+		now, now.Add(gate.Ahead), now.Add(gate.Ahead + time.Second), now.Add(-time.Hour), now.Add(-time.Hour - time.Second),
 		now.Add(-2 * time.Hour), now.Add(-2*time.Hour - time.Second),
 	}
 	for _, basis := range []record.Basis{record.BasisArt384, record.BasisDisasterIntake} {
