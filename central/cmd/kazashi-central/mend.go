@@ -45,7 +45,7 @@ was told that it does not count, and there is nothing to do here.`, (*admin.Clie
 }
 
 func newActs(s *settings) *cobra.Command {
-	return listing(s, "acts", "List what operators did to people and renewals", `acts lists mergers and withdrawals, newest first, by numbers that name nobody.`,
+	return listing(s, "acts", "List what operators did to people, renewals and links", `acts lists mergers, withdrawals and imports of links, newest first, by numbers that name nobody.`,
 		(*admin.Client).Acts, func(w io.Writer, all []admin.Act) {
 			fmt.Fprintln(w, "WHEN\tWHAT\tDETAIL")
 			for _, a := range all {
