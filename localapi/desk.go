@@ -128,7 +128,7 @@ type WorkDone struct {
 	At time.Time `json:"at"`
 }
 
-// WorkList is the answer of /v1/work.
+// WorkList is the answer of /v1/corrections.
 type WorkList struct {
 	Work []WorkItem `json:"work"`
 }

@@ -74,7 +74,7 @@ func (c *Client) Leave(ctx context.Context, tap record.TapID) error {
 
 // Work lists corrected verdicts; those that somebody has looked at only if all is set. Errors: ErrLocked, otherwise as Status.
 func (c *Client) Work(ctx context.Context, all bool) ([]WorkItem, error) {
-	path := "/v1/work"
+	path := "/v1/corrections"
 	if all {
 		path += "?all=1"
 	}
@@ -85,7 +85,7 @@ func (c *Client) Work(ctx context.Context, all bool) ([]WorkItem, error) {
 
 // Tick notes that whoever is signed in has looked at a correction. Errors: ErrNobody, ErrUnknown, ErrLocked, otherwise as Status.
 func (c *Client) Tick(ctx context.Context, tap record.TapID) error {
-	return c.ask(ctx, http.MethodPut, "/v1/work/"+tap.String(), nil, &struct{}{})
+	return c.ask(ctx, http.MethodPut, "/v1/corrections/"+tap.String(), nil, &struct{}{})
 }
 
 // Unlink takes a number back in the name of whoever is signed in. Errors: ErrDeskForm before anything is sent; ErrNobody, ErrUnknown,

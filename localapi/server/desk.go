@@ -70,11 +70,11 @@ func (h *Handler) desk(d Desk) {
 		return localapi.PresenceList{Present: append([]localapi.Presence{}, all...)}, err
 	}))
 	h.act("DELETE /v1/present/{tap}", ofTap(d.Leave))
-	h.route("/v1/work", []string{"all"}, answering(h, "listing corrections", func(ctx context.Context, r *http.Request) (localapi.WorkList, error) {
+	h.route("/v1/corrections", []string{"all"}, answering(h, "listing corrections", func(ctx context.Context, r *http.Request) (localapi.WorkList, error) {
 		all, err := d.Work(ctx, r.URL.Query().Get("all") == "1")
 		return localapi.WorkList{Work: append([]localapi.WorkItem{}, all...)}, err
 	}))
-	h.act("PUT /v1/work/{tap}", ofTap(d.Tick))
+	h.act("PUT /v1/corrections/{tap}", ofTap(d.Tick))
 	h.act("DELETE /v1/links", bodied(func(ctx context.Context, u localapi.Unlink) (any, error) { return struct{}{}, d.Unlink(ctx, u) }))
 	h.mux.HandleFunc("POST /v1/links", func(w http.ResponseWriter, r *http.Request) { h.importLinks(w, r, d) })
 }

@@ -191,7 +191,7 @@ func TestDeskRefusesRequests(t *testing.T) {
 		{"staff from a page", "PUT", "/v1/staff", `{"id":"s-1","name":"x","code":"123456"}`, nil, 403, localapi.CodeSocketOnly},
 		{"no staff from a page", "DELETE", "/v1/staff/s-1", "", nil, 403, localapi.CodeSocketOnly},
 		{"no number", "DELETE", "/v1/links", `{"service":"library-card","number":""}`, nil, 422, localapi.CodeDeskForm},
-		{"a tap of no form", "PUT", "/v1/work/xyz", "", nil, 404, localapi.CodeUnknown},
+		{"a tap of no form", "PUT", "/v1/corrections/xyz", "", nil, 404, localapi.CodeUnknown},
 		{"a query", "DELETE", "/v1/desk?x=1", "", nil, 400, localapi.CodeUnknownParameter},
 		{"another method", "PATCH", "/v1/desk", "", nil, 405, localapi.CodeMethod},
 	} {

@@ -20,7 +20,7 @@ func boxPaths(site int) map[string]int {
 	return map[string]int{
 		"/v1/status": 200, "/v1/taps": 200, "/v1/taps?limit=500": 200, "/": 200, "/?lang=ja": 200, "/?lang=en": 200, "/metrics": 200,
 		"/healthz": 200, "/v1/next-card": 200, "/v1/taps?limit=x": 400, "/none": 404,
-		"/v1/keys": 200, "/v1/work?all=1": 200, "/v1/close": 200, "/v1/present": site,
+		"/v1/keys": 200, "/v1/corrections?all=1": 200, "/v1/close": 200, "/v1/present": site,
 	}
 }
 

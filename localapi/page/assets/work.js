@@ -24,7 +24,7 @@ export function corrections({ desk, keys, taps }) {
   const refresh = inTurn(async () => {
     if (!offered) return;
     try {
-      const { value } = await call("GET", "/v1/work?all=1");
+      const { value } = await call("GET", "/v1/corrections?all=1");
       list = value ? value.work : null;
       if (list && list.some((w) => !w.done)) {
         const latest = (await ask("/v1/taps?limit=" + counted)).taps;
@@ -80,7 +80,7 @@ export function corrections({ desk, keys, taps }) {
     button.disabled = true;
     let refused;
     try {
-      ({ refused } = await call("PUT", "/v1/work/" + id));
+      ({ refused } = await call("PUT", "/v1/corrections/" + id));
     } catch {
       refused = { text: book.labels.code_unsure };
     }
