@@ -5,16 +5,18 @@
 (() => {
   const tray = () => document.getElementById("tray");
   let newest = 0;
+  let done = false; // a deed of this page went through since it was drawn: whatever is drawn next, the complaint of before is over
 
   // Takes over the tray part of another rendering of this page, keeping the focus where it was. A deed's complaint stays until
   // the next deed: news from elsewhere must not wipe it away unread.
   function show(html, news) {
     const next = new DOMParser().parseFromString(html, "text/html").getElementById("tray");
     if (!next) return;
-    const complaint = news && tray().querySelector("[role=alert]");
+    const complaint = news && !done && tray().querySelector("[role=alert]");
     if (complaint && !next.querySelector("[role=alert]")) next.prepend(complaint);
     const focused = document.activeElement && document.activeElement.id;
     tray().replaceWith(next);
+    done = false;
     const again = focused && document.getElementById(focused);
     if (again) again.focus({ preventScroll: true });
   }
@@ -33,7 +35,8 @@
     tray().setAttribute("aria-busy", "true");
     try {
       const answer = await fetch(form.getAttribute("action"), { method: "POST", body, redirect: "manual" });
-      if (answer.type === "opaqueredirect") await refresh(false);
+      done = answer.type === "opaqueredirect";
+      if (done) await refresh(false);
       else { newest++; show(await answer.text()); }
     } finally {
       tray().removeAttribute("aria-busy");
