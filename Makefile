@@ -94,10 +94,10 @@ smoke: build ## the demo as a script: taps, outage, power cut, recovery; proves 
 	bin/kazashi-lab smoke
 
 # The lane with the real components waits for cards and processes much of its time, so the other runs beside it, one package at a
-# time; what that one printed comes after.
+# time and behind it in line for the processors; what that one printed comes after.
 test: deps ## both lanes of tests, side by side; a missing component is a failure, never a skip
 	@log=$$(mktemp); trap 'rm -f "$$log"' EXIT; failed=0; \
-	    $(MAKE) test-plain PLAIN_P=1 >"$$log" 2>&1 & plain=$$!; \
+	    nice -n 10 $(MAKE) test-plain PLAIN_P=1 >"$$log" 2>&1 & plain=$$!; \
 	    $(MAKE) test-integration || failed=1; wait $$plain || failed=1; cat "$$log"; exit $$failed
 
 # Packages of the other lane run there, all their tests at once.
