@@ -100,6 +100,11 @@ func interrupted(t *testing.T, s crash.Scenario) *crash.Run {
 	all(t, kill)
 	all(t, power)
 	kills, err := r.Slay(t.Context(), 1+len(r.Ops())/points)
+	for range 2 { // of two calls that were under way at once, on two files, a kill tells not which was done
+		if errors.Is(err, crash.ErrTrace) {
+			kills, err = r.Slay(t.Context(), 1+len(r.Ops())/points)
+		}
+	}
 	if t.Logf("%s: killed %d times in earnest", s.Name, kills); err != nil || kills == 0 {
 		t.Errorf("Slay() = %d, %v", kills, err)
 	}
