@@ -144,30 +144,29 @@ func open(key []byte, label string, row, sealed []byte) ([]byte, error) {
 }
 
 // readBox collects the final verdicts that are durable on the box, by number and tap as the box knows them.
-func readBox(ctx context.Context, dataDir string) (map[string]string, error) {
+func readBox(ctx context.Context, dataDir string, held map[string]string) error {
 	db, err := openReadOnly(filepath.Join(dataDir, "desired.db"))
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer db.Close()
 	rows, err := db.QueryContext(ctx, "SELECT epoch, seq, tap, verdict FROM verdict")
 	if err != nil {
-		return nil, fmt.Errorf("reading the box's verdicts: %w", err)
+		return fmt.Errorf("reading the box's verdicts: %w", err)
 	}
 	defer rows.Close()
-	held := map[string]string{}
 	for rows.Next() {
 		var epoch, seq, tap []byte
 		var v int64
 		if err := rows.Scan(&epoch, &seq, &tap, &v); err != nil {
-			return nil, fmt.Errorf("reading the box's verdicts: %w", err)
+			return fmt.Errorf("reading the box's verdicts: %w", err)
 		}
 		if len(seq) != 8 {
-			return nil, errSeq
+			return errSeq
 		}
 		held[onBox(number(epoch, binary.BigEndian.Uint64(seq)), tap)] = verdicts[v]
 	}
-	return held, rows.Err()
+	return rows.Err()
 }
 
 // number prints a record's id.

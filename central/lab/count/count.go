@@ -22,10 +22,15 @@ const slack = 2 * time.Millisecond
 
 // Paths says where everything stands.
 type Paths struct {
-	Ledger  string // the tray's ledger
-	Central string // central's data directory
-	Keys    string // central's key directory
-	Box     string // the box's data directory
+	Central  string // central's data directory
+	Keys     string // central's key directory
+	Counters []Counter
+}
+
+// Counter is a box with the tray before it.
+type Counter struct {
+	Ledger string // the tray's ledger
+	Box    string // the box's data directory
 }
 
 // Row is one laying of a card with what became of it.
@@ -56,7 +61,7 @@ func (r Result) OK() bool {
 
 // Count reads everything and compares.
 func Count(ctx context.Context, p Paths) (Result, error) {
-	lays, whose, err := readLedger(p.Ledger)
+	lays, held, whose, err := p.counters(ctx)
 	if err != nil {
 		return Result{}, err
 	}
@@ -69,10 +74,6 @@ func Count(ctx context.Context, p Paths) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	held, err := readBox(ctx, p.Box)
-	if err != nil {
-		return Result{}, err
-	}
 	var r Result
 	for _, l := range lays {
 		r.add(l, match(l, records), held)
@@ -82,6 +83,22 @@ func Count(ctx context.Context, p Paths) (Result, error) {
 		return Result{}, err
 	}
 	return r, r.people(records, whose, p.Keys)
+}
+
+// counters reads what was laid at each counter, and what its box holds of it.
+func (p Paths) counters(ctx context.Context) (lays []laid, held map[string]string, whose humans, err error) {
+	held, whose = map[string]string{}, newHumans()
+	for _, c := range p.Counters {
+		more, err := readLedger(c.Ledger, whose)
+		if err != nil {
+			return nil, nil, whose, err
+		}
+		if err := readBox(ctx, c.Box, held); err != nil {
+			return nil, nil, whose, err
+		}
+		lays = append(lays, more...)
+	}
+	return lays, held, whose, nil
 }
 
 // match finds the records of a laying: the same card, dated while it lay there.

@@ -111,20 +111,19 @@ func must(t *testing.T, err error) {
 func (s scene) paths(t *testing.T) count.Paths {
 	t.Helper()
 	dir := t.TempDir()
-	p := count.Paths{
-		Ledger: filepath.Join(dir, "ledger.jsonl"), Central: filepath.Join(dir, "central"), Keys: filepath.Join(dir, "keys"), Box: filepath.Join(dir, "box"),
-	}
-	for _, d := range []string{p.Central, p.Keys, p.Box} {
+	at := count.Counter{Ledger: filepath.Join(dir, "ledger.jsonl"), Box: filepath.Join(dir, "box")}
+	p := count.Paths{Central: filepath.Join(dir, "central"), Keys: filepath.Join(dir, "keys"), Counters: []count.Counter{at}}
+	for _, d := range []string{p.Central, p.Keys, at.Box} {
 		must(t, os.Mkdir(d, 0o700))
 	}
-	must(t, os.WriteFile(p.Ledger, []byte(strings.Join(s.ledger, "\n")+"\n"+s.torn), 0o600))
+	must(t, os.WriteFile(at.Ledger, []byte(strings.Join(s.ledger, "\n")+"\n"+s.torn), 0o600))
 	must(t, os.WriteFile(filepath.Join(p.Keys, "row.key"), key, 0o600))
 	central := database(t, filepath.Join(p.Central, "central.db"), `CREATE TABLE records (epoch BLOB, seq INTEGER, tap BLOB, tapped INTEGER,
 		first_verdict INTEGER, final_verdict INTEGER, verdict INTEGER, content_sealed BLOB, box BLOB, applied INTEGER, subject INTEGER,
 		PRIMARY KEY (epoch, seq));
 		CREATE TABLE subjects (row INTEGER PRIMARY KEY, person INTEGER, sector TEXT, key_epoch INTEGER, ppid_sealed BLOB);
 		CREATE TABLE enrolments (tap BLOB PRIMARY KEY, person INTEGER)`)
-	box := database(t, filepath.Join(p.Box, "desired.db"), `CREATE TABLE verdict (epoch BLOB, seq BLOB, tap BLOB, verdict INTEGER, PRIMARY KEY (epoch, seq))`)
+	box := database(t, filepath.Join(at.Box, "desired.db"), `CREATE TABLE verdict (epoch BLOB, seq BLOB, tap BLOB, verdict INTEGER, PRIMARY KEY (epoch, seq))`)
 	for n, r := range s.records {
 		published := n + 1
 		if r.unsettled {
@@ -285,18 +284,44 @@ func TestPrint(t *testing.T) {
 	}
 }
 
+// TestTwoCounters: layings and last words of all counters are one count; a counter that is left out is one whose records nobody explains.
+func TestTwoCounters(t *testing.T) {
+	p := whole().paths(t)
+	first := p.Counters[0]
+	text, err := os.ReadFile(first.Ledger)
+	must(t, err)
+	here, there, ok := strings.Cut(string(text), deed("cut", 0, 7))
+	if !ok {
+		t.Fatal("the scene has no cut")
+	}
+	second := count.Counter{Ledger: first.Ledger + ".2", Box: first.Box + ".2"}
+	must(t, os.CopyFS(second.Box, os.DirFS(first.Box)))
+	must(t, os.WriteFile(first.Ledger, []byte(here), 0o600))
+	must(t, os.WriteFile(second.Ledger, []byte(there), 0o600))
+	for counters, want := range map[int]bool{1: false, 2: true} {
+		p.Counters = []count.Counter{first, second}[:counters]
+		r, err := count.Count(t.Context(), p)
+		must(t, err)
+		if r.OK() != want || r.Taps != 2*counters {
+			t.Errorf("Count of %d counters = %+v, want OK %t with %d taps", counters, r, want, 2*counters)
+		}
+	}
+}
+
 // TestCannotCount: what cannot be read is an error, never a count.
 func TestCannotCount(t *testing.T) {
 	for name, c := range map[string]struct {
 		spoil func(count.Paths) error
 		want  string
 	}{
-		"no ledger":      {func(p count.Paths) error { return os.Remove(p.Ledger) }, "ledger"},
-		"ledger damaged": {func(p count.Paths) error { return os.WriteFile(p.Ledger, []byte("{}\nnot a line\n"), 0o600) }, "line 2"},
-		"no key":         {func(p count.Paths) error { return os.Remove(filepath.Join(p.Keys, "row.key")) }, "practice key"},
-		"another key":    {func(p count.Paths) error { return os.WriteFile(filepath.Join(p.Keys, "row.key"), key[1:], 0o600) }, "32 octets"},
-		"no central":     {func(p count.Paths) error { return os.Remove(filepath.Join(p.Central, "central.db")) }, "central.db"},
-		"no box":         {func(p count.Paths) error { return os.Remove(filepath.Join(p.Box, "desired.db")) }, "desired.db"},
+		"no ledger": {func(p count.Paths) error { return os.Remove(p.Counters[0].Ledger) }, "ledger"},
+		"ledger damaged": {func(p count.Paths) error {
+			return os.WriteFile(p.Counters[0].Ledger, []byte("{}\nnot a line\n"), 0o600)
+		}, "line 2"},
+		"no key":      {func(p count.Paths) error { return os.Remove(filepath.Join(p.Keys, "row.key")) }, "practice key"},
+		"another key": {func(p count.Paths) error { return os.WriteFile(filepath.Join(p.Keys, "row.key"), key[1:], 0o600) }, "32 octets"},
+		"no central":  {func(p count.Paths) error { return os.Remove(filepath.Join(p.Central, "central.db")) }, "central.db"},
+		"no box":      {func(p count.Paths) error { return os.Remove(filepath.Join(p.Counters[0].Box, "desired.db")) }, "desired.db"},
 		"central damaged": {func(p count.Paths) error {
 			return os.WriteFile(filepath.Join(p.Central, "central.db"), []byte("no database at all, but long enough"), 0o600)
 		}, "reading central's"},

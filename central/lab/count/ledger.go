@@ -31,12 +31,11 @@ type laid struct {
 }
 
 // readLedger collects the layings in order. A card lies until it is taken or the next one is laid. What follows the last newline
-// was never acknowledged and is no line. It also says whose the certificates are.
-func readLedger(path string) ([]laid, humans, error) {
+// was never acknowledged and is no line. It also notes whose the certificates are.
+func readLedger(path string, whose humans) ([]laid, error) {
 	text, err := os.ReadFile(filepath.Clean(path))
-	whose := newHumans()
 	if err != nil {
-		return nil, whose, fmt.Errorf("reading the ledger: %w", err)
+		return nil, fmt.Errorf("reading the ledger: %w", err)
 	}
 	var all []laid
 	open := -1
@@ -45,7 +44,7 @@ func readLedger(path string) ([]laid, humans, error) {
 		n++
 		var l line
 		if err := json.Unmarshal(raw, &l); err != nil {
-			return nil, whose, fmt.Errorf("reading the ledger, line %d: %w", n, err)
+			return nil, fmt.Errorf("reading the ledger, line %d: %w", n, err)
 		}
 		if l.Kind == "lay" || l.Kind == "renew" || l.Kind == "reissue" {
 			whose.add(l)
@@ -65,7 +64,7 @@ func readLedger(path string) ([]laid, humans, error) {
 		}
 	}
 	ended(all, open, time.Now())
-	return all, whose, nil
+	return all, nil
 }
 
 // ended ends the laying that is open, if one is.

@@ -17,10 +17,11 @@ func main() { os.Exit(run()) }
 
 func run() int {
 	var p count.Paths
-	flag.StringVar(&p.Ledger, "ledger", "", "the tray's `file`")
+	var ledgers, boxes []string
+	flag.Func("ledger", "the tray's `file`; once for each counter", adds(&ledgers))
 	flag.StringVar(&p.Central, "central", "", "central's data `directory`")
 	flag.StringVar(&p.Keys, "keys", "", "central's key `directory`")
-	flag.StringVar(&p.Box, "box", "", "the box's data `directory`")
+	flag.Func("box", "the box's data `directory`; once for each counter, in the order of the ledgers", adds(&boxes))
 	taps := flag.Int("least-taps", 0, "fewer taps than this fail")
 	offline := flag.Int("least-offline", 0, "fewer taps off-line than this fail")
 	corrected := flag.Int("least-corrected", 0, "fewer corrected verdicts than this fail")
@@ -33,9 +34,12 @@ func run() int {
 		flag.PrintDefaults()
 	}
 	flag.Parse()
-	if flag.NArg() > 0 || p.Ledger == "" || p.Central == "" || p.Keys == "" || p.Box == "" {
+	if flag.NArg() > 0 || len(ledgers) == 0 || len(boxes) != len(ledgers) || p.Central == "" || p.Keys == "" {
 		flag.Usage()
 		return 2
+	}
+	for i := range ledgers {
+		p.Counters = append(p.Counters, count.Counter{Ledger: ledgers[i], Box: boxes[i]})
 	}
 	r, err := count.Count(context.Background(), p)
 	if err != nil {
@@ -50,4 +54,12 @@ func run() int {
 		return 1
 	}
 	return 0
+}
+
+// adds is a flag that may be given several times.
+func adds(to *[]string) func(string) error {
+	return func(s string) error {
+		*to = append(*to, s)
+		return nil
+	}
 }
