@@ -297,7 +297,7 @@ func TestTwoCounters(t *testing.T) {
 	second := count.Counter{Ledger: first.Ledger + ".2", Box: first.Box + ".2"}
 	must(t, os.CopyFS(second.Box, os.DirFS(first.Box)))
 	must(t, os.WriteFile(first.Ledger, []byte(here), 0o600))
-	must(t, os.WriteFile(second.Ledger, []byte(there), 0o600))
+	must(t, os.WriteFile(second.Ledger, []byte(strings.TrimPrefix(there, "\n")), 0o600))
 	for counters, want := range map[int]bool{1: false, 2: true} {
 		p.Counters = []count.Counter{first, second}[:counters]
 		r, err := count.Count(t.Context(), p)
