@@ -63,6 +63,24 @@ const (
 	CodeTPM              ErrorCode = "tpm"                  // 503: ErrTPM
 	CodeUnsafe           ErrorCode = "records_not_safe"     // 409: ErrUnsafe
 	CodeClosing          ErrorCode = "closing"              // 409: ErrClosing
+	CodeCourierForm      ErrorCode = "courier_form"         // 422: ErrCourierForm
+	CodeCourierBusy      ErrorCode = "courier_busy"         // 409: ErrCourierBusy
+	CodeNoStick          ErrorCode = "no_stick"             // 404: ErrNoStick
+	CodeNotMounted       ErrorCode = "stick_not_mounted"    // 409: ErrNotMounted
+	CodeStickName        ErrorCode = "stick_name"           // 409: ErrStickName
+	CodeNotStick         ErrorCode = "not_a_stick"          // 409: ErrNotStick
+	CodeNothing          ErrorCode = "nothing_for_box"      // 409: ErrNothing
+	CodeHalf             ErrorCode = "half_copied"          // 409: ErrHalf
+	CodeParcel           ErrorCode = "parcel_damaged"       // 409: ErrParcel
+	CodeOtherBox         ErrorCode = "other_box"            // 409: ErrOtherBox
+	CodeParcelSigner     ErrorCode = "parcel_signer"        // 403: ErrParcelSigner
+	CodeNewerRelease     ErrorCode = "newer_release"        // 409: ErrNewerRelease
+	CodeCrowded          ErrorCode = "stick_crowded"        // 409: ErrCrowded
+	CodeStickReadOnly    ErrorCode = "stick_read_only"      // 409: ErrStickReadOnly
+	CodeStickDenied      ErrorCode = "stick_denied"         // 403: ErrStickDenied
+	CodeStickFull        ErrorCode = "stick_full"           // 507: ErrStickFull
+	CodeStickGone        ErrorCode = "stick_gone"           // 409: ErrStickGone
+	CodeCourierStopped   ErrorCode = "courier_stopped"      // 503: ErrCourierStopped
 )
 
 // ErrorCodes lists them all, in the order above.
@@ -76,6 +94,8 @@ func ErrorCodes() []ErrorCode {
 		CodeBasis, CodeApproval, CodeNoPrevious, CodeReverted, CodeRootReplaced,
 		CodeKeyCode, CodeKeyWait, CodeKeyForm, CodeKeyOld, CodeKeyRule, CodeNoKeys, CodeNoCode, CodeWiped, CodeMember, CodeAnswer, CodeSwap, CodeTPM,
 		CodeUnsafe, CodeClosing,
+		CodeCourierForm, CodeCourierBusy, CodeNoStick, CodeNotMounted, CodeStickName, CodeNotStick, CodeNothing, CodeHalf, CodeParcel,
+		CodeOtherBox, CodeParcelSigner, CodeNewerRelease, CodeCrowded, CodeStickReadOnly, CodeStickDenied, CodeStickFull, CodeStickGone, CodeCourierStopped,
 	}
 }
 
@@ -107,6 +127,11 @@ var reasons = map[ErrorCode]error{
 	CodeKeyCode: ErrKeyCode, CodeKeyWait: ErrKeyWait, CodeKeyForm: ErrKeyForm, CodeKeyOld: ErrKeyOld, CodeKeyRule: ErrKeyRule,
 	CodeNoKeys: ErrNoKeys, CodeNoCode: ErrNoCode, CodeWiped: ErrWiped, CodeMember: ErrMember, CodeAnswer: ErrAnswer, CodeSwap: ErrSwap,
 	CodeTPM: ErrTPM, CodeUnsafe: ErrUnsafe, CodeClosing: ErrClosing,
+	CodeCourierForm: ErrCourierForm, CodeCourierBusy: ErrCourierBusy, CodeNoStick: ErrNoStick, CodeNotMounted: ErrNotMounted,
+	CodeStickName: ErrStickName, CodeNotStick: ErrNotStick, CodeNothing: ErrNothing, CodeHalf: ErrHalf,
+	CodeParcel: ErrParcel, CodeOtherBox: ErrOtherBox, CodeParcelSigner: ErrParcelSigner, CodeNewerRelease: ErrNewerRelease,
+	CodeCrowded: ErrCrowded, CodeStickReadOnly: ErrStickReadOnly, CodeStickDenied: ErrStickDenied, CodeStickFull: ErrStickFull,
+	CodeStickGone: ErrStickGone, CodeCourierStopped: ErrCourierStopped,
 }
 
 // CodeOf is the code for a reason of this package that err wraps; false if it wraps none.

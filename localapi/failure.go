@@ -13,6 +13,7 @@ const (
 	FailureReaderGone   ReadFailure = "reader_gone"               // the reader was unplugged
 	FailureNoPCSC       ReadFailure = "no_pcsc_service"           // pcscd does not answer
 	FailureJournal      ReadFailure = "journal_failed"            // the tap could not be made durable: do not serve
+	FailureDiskFull     ReadFailure = "disk_full"                 // no room for a record: refused before the card was asked for anything
 	FailureNoCert       ReadFailure = "no_certificate"            // a My Number Card that holds no authentication certificate
 	FailureMute         ReadFailure = "mute"                      // something lies there and does not answer
 	FailurePINWrong     ReadFailure = "pin_wrong"                 // Event.Tries more are left
@@ -31,7 +32,7 @@ const (
 func ReadFailures() []ReadFailure {
 	return []ReadFailure{
 		FailureNotMyNumber, FailureTorn, FailureNonsense, FailurePINProtected,
-		FailureReaderGone, FailureNoPCSC, FailureJournal, FailureNoCert, FailureMute, FailurePINWrong, FailurePINSame,
+		FailureReaderGone, FailureNoPCSC, FailureJournal, FailureDiskFull, FailureNoCert, FailureMute, FailurePINWrong, FailurePINSame,
 		FailurePINFew, FailurePINBlocked, FailureNoPINs, FailureBirthDate, FailureBirthEra,
 		FailureExchanged, FailureBirthDoubt, FailureBusy,
 	}

@@ -44,6 +44,35 @@ type Status struct {
 	Staff    *Staff        `json:"staff,omitempty"` // who is signed in at this desk
 	Work     int           `json:"work,omitempty"`  // corrected verdicts that nobody has looked at
 	Able     []Ability     `json:"able,omitempty"`  // what goes now and what does not
+	Journal  Journal       `json:"journal,omitzero"`
+	Unseen   int           `json:"unseen,omitempty"` // verdicts from before a restart that perhaps nobody saw
+}
+
+// DiskState says in one word whether there is room for records.
+type DiskState string
+
+// States of the disk.
+const (
+	DiskOK   DiskState = "ok"
+	DiskLow  DiskState = "low"  // a person should make room; taps go on
+	DiskFull DiskState = "full" // no tap is taken until there is room: Status.Problem is FailureDiskFull
+)
+
+// Journal is how the records stand on this box's own disk.
+type Journal struct {
+	Disk DiskState `json:"disk"`
+	// Checked of ToCheck records were looked through since the start; taps do not wait for it. Equal once all were.
+	Checked  uint64  `json:"checked"`
+	ToCheck  uint64  `json:"to_check"`
+	SetAside []Aside `json:"set_aside,omitempty"` // oldest first
+}
+
+// Aside is a journal that was found damaged and is kept beside the one in use. Whole records are read out of it and sent to central.
+type Aside struct {
+	File    string `json:"file"`    // its name in the data directory
+	Reading bool   `json:"reading"` // it is still being read
+	Records uint64 `json:"records"` // whole records found in it so far
+	Damaged uint64 `json:"damaged"` // pages or records that could not be read, as far as can be counted
 }
 
 // KeyState says whether the site's keys are open.
@@ -161,7 +190,8 @@ type Clock struct {
 // Waiting counts the records that central has not acknowledged.
 type Waiting struct {
 	Records int       `json:"records"`
-	Oldest  time.Time `json:"oldest,omitzero"` // time of the oldest tap among them
+	Oldest  time.Time `json:"oldest,omitzero"`  // time of the oldest tap among them
+	Unsafe  int       `json:"unsafe,omitempty"` // records that central has not signed as safe, those that wait included
 }
 
 // Roster is who may tap without the PIN here.
@@ -218,7 +248,7 @@ type Tap struct {
 	State     State            `json:"state"`
 	Final     *Outcome         `json:"final,omitempty"` // only when settled
 	Corrected bool             `json:"corrected"`       // First.CorrectedBy(*Final)
-	Restored  bool             `json:"restored"`        // the box restarted before it could be sure that anyone saw the verdict
+	Restored  bool             `json:"restored"`        // the box restarted before it could be sure that anyone saw the verdict, and nobody said since that they have
 }
 
 // Taps is the answer of GET /v1/taps, newest first.

@@ -215,4 +215,76 @@ var apiErrors = map[localapi.ErrorCode]Text{
 		"以前の信頼設定は、すでに交代した根の鍵で署名されているため、戻せません。",
 		"The trust bundle before was signed by root keys that have been replaced since. The box does not go back to them.",
 	},
+	localapi.CodeCourierForm: {
+		"USBメモリーを一つだけ指定してください。",
+		"Name one stick, or one folder by its whole path; not both.",
+	},
+	localapi.CodeCourierBusy: {
+		"ほかの書き出しか取り込みが終わっていません。終わるのを待って、もう一度行ってください。",
+		"Something else is being written or taken in. Wait until it has ended, then begin again.",
+	},
+	localapi.CodeNoStick: {
+		"そのUSBメモリーが見つかりません。差し直して、一覧に出てから選んでください。",
+		"That stick is not there. Plug it in again, and choose it once it is listed.",
+	},
+	localapi.CodeNotMounted: {
+		"ここにはUSBメモリーがつながっていません。差し直しても変わらないときは、装置の管理者に知らせてください。",
+		"No stick is mounted there; the folder lies on the box's own disk. Plug the stick in again, or call the administrator of the box.",
+	},
+	localapi.CodeStickName: {
+		"USBメモリーの名前に表示できない文字があるため、使えません。パソコンで名前を変えてください。",
+		"The stick's name has characters that cannot be shown. Give it another name on a PC.",
+	},
+	localapi.CodeNotStick: {
+		"このUSBメモリーには、かざしのファイルがありません。センターで書き込んだUSBメモリーか確かめてください。",
+		"Nothing of kazashi's is on this stick. Is it the one that came back from central?",
+	},
+	localapi.CodeNothing: {
+		"このUSBメモリーには、この装置あてのファイルがありません。センターで、この装置の分を書き込んでもらってください。",
+		"Nothing on this stick is for this box. Have central write this box's files onto it.",
+	},
+	localapi.CodeHalf: {
+		"途中までしかコピーされていないファイルです。コピーし直すか、書き込み直してください。",
+		"The file was copied by half. Copy it again, or have it written again.",
+	},
+	localapi.CodeParcel: {
+		"ファイルが壊れています。別のUSBメモリーに書き込み直してください。",
+		"The file is damaged. Have it written again, onto another stick.",
+	},
+	localapi.CodeOtherBox: {
+		"別の装置のファイルです。その装置で取り込んでください。",
+		"The file is another box's. Take it in there.",
+	},
+	localapi.CodeParcelSigner: {
+		"この装置のセンターが署名したファイルではありません。取り込みません。",
+		"The file is not signed by this box's central. It is not taken.",
+	},
+	localapi.CodeNewerRelease: {
+		"この装置のソフトウェアより新しい形式のファイルです。装置のソフトウェアを更新してください。",
+		"The file was written by a newer release. Update the software of this box first.",
+	},
+	localapi.CodeCrowded: {
+		"USBメモリーのフォルダーにファイルが多すぎます。KAZASHI フォルダーに、かざし以外のファイルを入れないでください。",
+		"There are too many files in a folder of the stick. Keep other files out of its folder KAZASHI.",
+	},
+	localapi.CodeStickReadOnly: {
+		"USBメモリーに書き込めません。書き込み防止のつまみを確かめるか、別のUSBメモリーを使ってください。",
+		"The stick takes no writing. Look for its lock switch, or use another.",
+	},
+	localapi.CodeStickDenied: {
+		"装置にUSBメモリーを使う権限がありません。装置の管理者に知らせてください。",
+		"The box may not read or write there. Call its administrator: the stick has to be mounted for the box's user.",
+	},
+	localapi.CodeStickFull: {
+		"USBメモリーがいっぱいです。書き込めた分はそのまま使えます。残りは別のUSBメモリーに書き出してください。",
+		"The stick is full. What was written is whole and can be used; write the rest onto another.",
+	},
+	localapi.CodeStickGone: {
+		"途中でUSBメモリーが抜かれたか、応答しません。記録は装置に残っています。差し直して、もう一度行ってください。",
+		"The stick was pulled or does not answer. The records are still on the box: plug it in again and repeat.",
+	},
+	localapi.CodeCourierStopped: {
+		"装置が途中で止まりました。記録は装置に残っています。もう一度行ってください。",
+		"The box stopped in the middle. The records are still on it: begin again.",
+	},
 }

@@ -43,6 +43,13 @@ var failures = map[localapi.ReadFailure]Sentence{
 			"This tap was not recorded. Give the card back, serve on paper and tell the person in charge.",
 		},
 	},
+	localapi.FailureDiskFull: {
+		Text{"装置の空きがありません", "No room on the box"},
+		Text{
+			"記録を残す空きがないため、受付を止めています。カードには何もしていません。紙で受け付けて、責任者に知らせてください。",
+			"There is no room left for a record, so no tap is taken; the card was asked for nothing. Serve on paper and tell the person in charge.",
+		},
+	},
 	localapi.FailureNoCert: {
 		Text{"電子証明書がありません", "No certificate in the card"},
 		Text{

@@ -31,6 +31,9 @@ var shell = template.Must(template.New("counter").Funcs(template.FuncMap{"t": ca
 type Parts struct {
 	Desk bool // staff, presence, links and corrections
 	Keys bool // opening the site's keys
+
+	Courier bool // the way by USB stick
+	Unseen  bool // verdicts from before a restart that perhaps nobody saw
 }
 
 // view is what the shell is rendered from. Other is the language that comes second on the page.

@@ -101,6 +101,9 @@ func answering[T any](h *Handler, doing string, ask func(context.Context, *http.
 // errBody says that a body is not JSON of the shape asked for.
 var errBody = errors.New("body is not JSON of the shape asked for")
 
+// errSocketOnly says that a page asks what only the box's own user may.
+var errSocketOnly = errors.New("only over the unix socket")
+
 // checked is a body that knows whether it is whole.
 type checked interface{ Check() error }
 
@@ -197,6 +200,14 @@ var statuses = map[localapi.ErrorCode]int{
 	localapi.CodeTPM:          http.StatusServiceUnavailable,
 	localapi.CodeUnsafe:       http.StatusConflict,
 	localapi.CodeClosing:      http.StatusConflict,
+
+	localapi.CodeCourierForm: http.StatusUnprocessableEntity, localapi.CodeCourierBusy: http.StatusConflict,
+	localapi.CodeNoStick: http.StatusNotFound, localapi.CodeNotMounted: http.StatusConflict, localapi.CodeStickName: http.StatusConflict,
+	localapi.CodeNotStick: http.StatusConflict, localapi.CodeNothing: http.StatusConflict, localapi.CodeHalf: http.StatusConflict,
+	localapi.CodeParcel: http.StatusConflict, localapi.CodeOtherBox: http.StatusConflict, localapi.CodeParcelSigner: http.StatusForbidden,
+	localapi.CodeNewerRelease: http.StatusConflict, localapi.CodeCrowded: http.StatusConflict, localapi.CodeStickReadOnly: http.StatusConflict,
+	localapi.CodeStickDenied: http.StatusForbidden, localapi.CodeStickFull: http.StatusInsufficientStorage,
+	localapi.CodeStickGone: http.StatusConflict, localapi.CodeCourierStopped: http.StatusServiceUnavailable,
 }
 
 // refused answers a reason of the box by its code, and anything else as the box's fault.
@@ -205,6 +216,8 @@ func (h *Handler) refused(w http.ResponseWriter, r *http.Request, doing string, 
 	switch code, ok := localapi.CodeOf(err); {
 	case errors.Is(err, errBody):
 		refuse(w, http.StatusBadRequest, localapi.CodeBadBody)
+	case errors.Is(err, errSocketOnly):
+		refuse(w, http.StatusForbidden, localapi.CodeSocketOnly)
 	case errors.As(err, &wait):
 		seconds := int(wait.For/time.Second) + 1
 		w.Header().Set("Retry-After", strconv.Itoa(seconds))

@@ -27,6 +27,8 @@ type Config struct {
 	Trusted Trusted      // serves trust bundle and rules; nil leaves them out
 	People  People       // serves questions about the roster; nil leaves them out
 	Keeper  Keeper       // serves the site's keys and its closing; nil leaves them out
+	Courier Courier      // serves the way by USB stick; nil leaves it out
+	Unseen  Unseen       // serves verdicts from before a restart; nil leaves them out
 
 	// Hosts are names besides the loopback ones by which the box may be asked, as in a Host header: "name" stands for the
 	// name with the listening port, "name:port" for exactly that.
@@ -49,7 +51,7 @@ var _ http.Handler = (*Handler)(nil)
 func New(c Config) *Handler {
 	h := &Handler{
 		box: c.Box, log: c.Log, guard: guard{hosts: c.Hosts},
-		parts: page.Parts{Desk: c.Desk != nil, Keys: c.Keeper != nil},
+		parts: page.Parts{Desk: c.Desk != nil, Keys: c.Keeper != nil, Courier: c.Courier != nil, Unseen: c.Unseen != nil},
 		mux:   http.NewServeMux(), streams: make(chan struct{}, MaxStreams),
 	}
 	h.route("/v1/status", nil, h.status)
@@ -73,6 +75,12 @@ func New(c Config) *Handler {
 	}
 	if c.Keeper != nil {
 		h.keeper(c.Keeper)
+	}
+	if c.Courier != nil {
+		h.courier(c.Courier)
+	}
+	if c.Unseen != nil {
+		h.unseen(c.Unseen)
 	}
 	h.mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { refuse(w, http.StatusNotFound, localapi.CodeNotFound) })
 	return h
