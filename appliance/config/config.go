@@ -52,6 +52,14 @@ type Config struct {
 	AllowSwap bool    `toml:"allow_swap"`
 	Central   Central `toml:"central"`
 	Counter   Counter `toml:"counter"`
+	Courier   Courier `toml:"courier"`
+}
+
+// Courier is the way by USB stick.
+type Courier struct {
+	// Sticks is the folder in which sticks are mounted, one in each folder of it, for example "/media". What is there can be chosen at the
+	// counter's page. Default: none, and the page offers no sticks.
+	Sticks string `toml:"sticks"`
 }
 
 // Central is the way to central.
@@ -131,7 +139,30 @@ func (c Config) Validate() error {
 	if _, err := c.ProxyURL(); err != nil {
 		faults = append(faults, err)
 	}
+	if err := c.Courier.validate(c.DataDir); err != nil {
+		faults = append(faults, err)
+	}
 	return errors.Join(append(faults, c.Counter.validate()...)...)
+}
+
+// validate wants a folder that has nothing to do with the data directory, so that no page comes near what is in there.
+func (c Courier) validate(dataDir string) error {
+	switch {
+	case c.Sticks == "":
+		return nil
+	case !filepath.IsAbs(c.Sticks):
+		return fmt.Errorf("courier.sticks: %q is not an absolute path", c.Sticks)
+	case within(c.Sticks, dataDir) || within(dataDir, c.Sticks):
+		return fmt.Errorf("courier.sticks: %q and the data directory lie in one another", c.Sticks)
+	default:
+		return nil
+	}
+}
+
+// within reports whether path is folder or lies below it; both are absolute.
+func within(path, folder string) bool {
+	rel, err := filepath.Rel(folder, path)
+	return err == nil && rel != ".." && !strings.HasPrefix(rel, "../")
 }
 
 func (c Counter) validate() (faults []error) {

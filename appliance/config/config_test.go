@@ -86,11 +86,13 @@ proxy = "https://proxy.lan"
 [counter]
 listen = "0.0.0.0:7440"
 hosts = ["http://a/"]
+[courier]
+sticks = "media"
 `))
 	if !errors.Is(err, config.ErrConfig) {
 		t.Fatalf("Parse = %v, want ErrConfig", err)
 	}
-	for _, key := range []string{"data_dir:", "desk:", "service:", "central.address:", "central.proxy:", "counter.listen:", "counter.hosts:"} {
+	for _, key := range []string{"data_dir:", "desk:", "service:", "central.address:", "central.proxy:", "counter.listen:", "counter.hosts:", "courier.sticks:"} {
 		if !strings.Contains(err.Error(), "\n"+key) {
 			t.Errorf("Parse = %v\nwant a line on %s", err, key)
 		}
@@ -116,6 +118,10 @@ func TestOneFaultEach(t *testing.T) {
 		{least + "[counter]\nlisten = \":7440\"", "counter.listen:"},
 		{least + "[counter]\nlisten = \"192.168.0.1:7440\"", "counter.listen:"}, // P10
 		{least + "[counter]\nlisten = \"127.0.0.1:70000\"", "counter.listen:"},
+		{least + "[courier]\nsticks = \"/\"", "courier.sticks:"},
+		{least + "[courier]\nsticks = \"/var/lib\"", "courier.sticks:"},
+		{least + "[courier]\nsticks = \"/var/lib/kazashi\"", "courier.sticks:"},
+		{least + "[courier]\nsticks = \"/var/lib/kazashi/lists\"", "courier.sticks:"},
 	} {
 		if _, err := config.Parse([]byte(try.text)); !errors.Is(err, config.ErrConfig) || !strings.Contains(err.Error(), try.want) {
 			t.Errorf("Parse(%q) = %v\nwant ErrConfig with %q", try.text, err, try.want)
