@@ -35,6 +35,9 @@ const (
 	BoxActive      BoxState = 1
 	BoxQuarantined BoxState = 2 // a fork was seen: served, its records applied, flagged for the operator
 	BoxRevoked     BoxState = 3 // out of service: its records are held, it is told nothing
+	// BoxReplaced: another box took its place. Its records are applied whoever brings them, it hears of acknowledgements and
+	// orders alone, and gets no keys.
+	BoxReplaced BoxState = 4
 )
 
 // String names the state.
@@ -46,6 +49,8 @@ func (s BoxState) String() string {
 		return "quarantined"
 	case BoxRevoked:
 		return "revoked"
+	case BoxReplaced:
+		return "replaced"
 	default:
 		return "unknown"
 	}
@@ -62,8 +67,12 @@ type Box struct {
 	Joined  time.Time
 	Release string
 	Holds   uint64 // number of the newest verdict that the box holds durably
+	// HoldsEpoch is the central epoch in which it said so last; 0: never.
+	HoldsEpoch uint64
 	// Withheld says that the box gets no site keys, because it was ordered to wipe or lock itself.
 	Withheld bool
+	// Replaces is the box whose place it took when it joined; zero: none's.
+	Replaces record.BoxID
 }
 
 // SiteKey is one generation of a site's key.
@@ -103,7 +112,9 @@ type Code struct {
 	Name    string
 	Created time.Time
 	Expires time.Time
-	Use     CodeUse // zero: not used
+	// Replaces is the box whose place is taken by who uses the code; zero: none's.
+	Replaces record.BoxID
+	Use      CodeUse // zero: not used
 }
 
 // CodeUse says who used a code.

@@ -64,6 +64,7 @@ type Tx interface {
 	Corrections
 	Rulings
 	Retained
+	Couriers
 }
 
 // Meta is what is true of the database as a whole.
@@ -96,6 +97,8 @@ type Boxes interface {
 	SetBoxState(id record.BoxID, s BoxState) error
 	// SetBoxWithheld says whether the site's keys are kept from a box.
 	SetBoxWithheld(id record.BoxID, withheld bool) error
+	// Replacement is the box that took a box's place; ErrNone.
+	Replacement(id record.BoxID) (Box, error)
 	// SetBoxHolds notes the newest verdict that the box holds durably; it never falls.
 	SetBoxHolds(id record.BoxID, n uint64) error
 }

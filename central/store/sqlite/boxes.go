@@ -7,10 +7,11 @@ import (
 	"kazashi.example/sync/wire"
 )
 
-const boxColumns = "SELECT box, device, sealing, site, name, state, joined, release, holds, withheld FROM boxes "
+const boxColumns = "SELECT box, device, sealing, site, name, state, joined, release, holds, holds_epoch, withheld, replaces FROM boxes "
 
 func scanBox(s scanner) (b store.Box, err error) {
-	err = s.Scan(octets(b.ID.ID128[:]), &b.Device, &b.Sealing, &b.Site, &b.Name, &b.State, millis{&b.Joined}, &b.Release, &b.Holds, &b.Withheld)
+	err = s.Scan(octets(b.ID.ID128[:]), &b.Device, &b.Sealing, &b.Site, &b.Name, &b.State, millis{&b.Joined}, &b.Release, &b.Holds, &b.HoldsEpoch,
+		&b.Withheld, octets(b.Replaces.ID128[:]))
 	return b, err
 }
 
@@ -26,9 +27,9 @@ func (t *tx) AllBoxes() ([]store.Box, error) { return each(t, scanBox, boxColumn
 
 func (t *tx) AddBox(b store.Box) error {
 	device := sign.KeyIDOf(b.Device)
-	return t.exec(`INSERT INTO boxes (box, device_id, device, sealing, site, name, state, joined, release, holds, withheld)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, b.ID.ID128[:], device[:], b.Device, b.Sealing, string(b.Site), b.Name, int64(b.State),
-		ms(b.Joined), b.Release, b.Holds, b.Withheld)
+	return t.exec(`INSERT INTO boxes (box, device_id, device, sealing, site, name, state, joined, release, holds, withheld, replaces)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, b.ID.ID128[:], device[:], b.Device, b.Sealing, string(b.Site), b.Name, int64(b.State),
+		ms(b.Joined), b.Release, b.Holds, b.Withheld, blank(b.Replaces.ID128))
 }
 
 func (t *tx) SetBoxState(id record.BoxID, s store.BoxState) error {
@@ -40,7 +41,7 @@ func (t *tx) SetBoxWithheld(id record.BoxID, withheld bool) error {
 }
 
 func (t *tx) SetBoxHolds(id record.BoxID, n uint64) error {
-	return t.exec("UPDATE boxes SET holds = max(holds, ?) WHERE box = ?", n, id.ID128[:])
+	return t.exec("UPDATE boxes SET holds = max(holds, ?), holds_epoch = (SELECT central_epoch FROM meta) WHERE box = ?", n, id.ID128[:])
 }
 
 func scanBoxID(s scanner) (id record.BoxID, err error) { return id, s.Scan(octets(id.ID128[:])) }
@@ -49,21 +50,25 @@ func (t *tx) BoxesAt(site record.SiteID) ([]record.BoxID, error) {
 	return each(t, scanBoxID, "SELECT box FROM boxes WHERE site = ? ORDER BY row", string(site))
 }
 
+func (t *tx) Replacement(id record.BoxID) (store.Box, error) {
+	return one(t.row(boxColumns+"WHERE replaces = ?", id.ID128[:]), scanBox)
+}
+
 func scanCode(s scanner) (c store.Code, err error) {
 	u := &c.Use
-	err = s.Scan(octets(c.ID[:]), &c.Secret, &c.Site, &c.Name, millis{&c.Created}, millis{&c.Expires},
+	err = s.Scan(octets(c.ID[:]), &c.Secret, &c.Site, &c.Name, millis{&c.Created}, millis{&c.Expires}, octets(c.Replaces.ID128[:]),
 		millis{&u.At}, octets(u.Box.ID128[:]), &u.Device, &u.Sealing)
 	return c, err
 }
 
 func (t *tx) Code(id wire.CodeID) (store.Code, error) {
-	return one(t.row(`SELECT code, secret_sealed, site, name, created, expires, used, used_box, used_device, used_sealing
+	return one(t.row(`SELECT code, secret_sealed, site, name, created, expires, replaces, used, used_box, used_device, used_sealing
 		FROM codes WHERE code = ?`, id[:]), scanCode)
 }
 
 func (t *tx) AddCode(c store.Code) error {
-	return t.exec("INSERT INTO codes (code, secret_sealed, site, name, created, expires) VALUES (?, ?, ?, ?, ?, ?)",
-		c.ID[:], c.Secret, string(c.Site), c.Name, ms(c.Created), ms(c.Expires))
+	return t.exec("INSERT INTO codes (code, secret_sealed, site, name, created, expires, replaces) VALUES (?, ?, ?, ?, ?, ?, ?)",
+		c.ID[:], c.Secret, string(c.Site), c.Name, ms(c.Created), ms(c.Expires), blank(c.Replaces.ID128))
 }
 
 func (t *tx) UseCode(id wire.CodeID, u store.CodeUse) error {

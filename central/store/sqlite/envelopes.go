@@ -20,9 +20,13 @@ func (t *tx) Rivals(id record.ID) (int, error) {
 }
 
 func (t *tx) AddEnvelope(e store.Envelope) error {
-	return t.exec(`INSERT INTO envelopes (epoch, seq, sum, previous, chain, bytes, carrier, received, state)
+	err := t.exec(`INSERT INTO envelopes (epoch, seq, sum, previous, chain, bytes, carrier, received, state)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`, e.ID.Epoch.ID128[:], int64(e.ID.Seq), e.Sum[:], e.Previous[:], e.Chain[:], e.Bytes,
 		e.Carrier[:], ms(e.Received), int64(e.State))
+	if err != nil {
+		return err
+	}
+	return t.changedEpoch(e.ID.Epoch.ID128[:])
 }
 
 func (t *tx) CountHeld(carrier sign.KeyID) (int, error) {
@@ -73,6 +77,12 @@ func (t *tx) NextReady() (time.Time, error) {
 }
 
 func (t *tx) SetEnvelope(row int64, s store.EnvelopeState) error {
+	if s == store.EnvelopeAside || s == store.EnvelopeRival {
+		err := t.exec("UPDATE epochs SET changes = changes + 1 WHERE epoch = (SELECT epoch FROM envelopes WHERE row = ?)", row)
+		if err != nil {
+			return err
+		}
+	}
 	return t.exec("UPDATE envelopes SET state = ? WHERE row = ?", int64(s), row)
 }
 

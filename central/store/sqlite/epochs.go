@@ -33,9 +33,13 @@ func (t *tx) AddEpoch(e store.Epoch) error {
 	if !p.Epoch.IsZero() {
 		last = int64(min(p.LastSeq, greatest)) //nolint:gosec // below 1<<63
 	}
-	return t.exec(`INSERT INTO epochs (epoch, box, message, lineage, predecessor, predecessor_last, received)
+	err := t.exec(`INSERT INTO epochs (epoch, box, message, lineage, predecessor, predecessor_last, received)
 		VALUES (?, ?, ?, ?, ?, ?, ?)`,
 		e.ID.ID128[:], e.Box.ID128[:], e.Signed.Message, int64(p.Lineage), blank(p.Epoch.ID128), last, ms(e.Received))
+	if err != nil || p.Epoch.IsZero() {
+		return err
+	}
+	return t.changedEpoch(p.Epoch.ID128[:])
 }
 
 func (t *tx) Successors(id record.EpochID) ([]store.Epoch, error) {

@@ -3,10 +3,10 @@ package sqlite
 // applicationID marks the file as central's ("KzC1"); schemaVersion is that of the tables below.
 const (
 	applicationID = 0x4b7a4331
-	schemaVersion = 6
+	schemaVersion = 7
 )
 
-// schema is version 6, which lets a number be one person's; 5 added how long records are kept; 4 added site keys, orders, corrections, links and how far rosters were made. Times are Unix milliseconds, 0 for none; ids and hashes are octets. Columns that name a person are
+// schema is version 7, in which a box may take the place of another, and parcels come by courier; 6 let a number be one person's; 5 added how long records are kept; 4 added site keys, orders, corrections, links and how far rosters were made. Times are Unix milliseconds, 0 for none; ids and hashes are octets. Columns that name a person are
 // keyed (…_index: HMAC under K_idx) or sealed (…_sealed: AES-256-GCM under K_row, bound to table and row). A row number of
 // epochs, envelopes, subjects, site keys and orders is never reused: a backup's high-water marks name them.
 const schema = `
@@ -38,7 +38,9 @@ CREATE TABLE boxes (
 	joined INTEGER NOT NULL,
 	release TEXT NOT NULL,
 	holds INTEGER NOT NULL DEFAULT 0,
-	withheld INTEGER NOT NULL DEFAULT 0
+	holds_epoch INTEGER NOT NULL DEFAULT 0,
+	withheld INTEGER NOT NULL DEFAULT 0,
+	replaces BLOB UNIQUE
 ) STRICT;
 CREATE INDEX boxes_by_site ON boxes (site);
 CREATE TABLE codes (
@@ -51,7 +53,8 @@ CREATE TABLE codes (
 	used INTEGER NOT NULL DEFAULT 0,
 	used_box BLOB,
 	used_device BLOB,
-	used_sealing BLOB
+	used_sealing BLOB,
+	replaces BLOB
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE epochs (
 	row INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -61,7 +64,8 @@ CREATE TABLE epochs (
 	lineage INTEGER NOT NULL,
 	predecessor BLOB,
 	predecessor_last INTEGER,
-	received INTEGER NOT NULL
+	received INTEGER NOT NULL,
+	changes INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE INDEX epochs_by_predecessor ON epochs (predecessor) WHERE predecessor IS NOT NULL;
 CREATE INDEX epochs_by_box ON epochs (box, lineage);

@@ -1,0 +1,51 @@
+package store
+
+import (
+	"time"
+
+	"kazashi.example/sync/record"
+)
+
+// Couriers are what boxes said by courier, and the numbers of what they are sent by courier.
+type Couriers interface {
+	// CourierState finds what a box said last by courier; ErrNone.
+	CourierState(box record.BoxID) (CourierState, error)
+	// SetCourierState keeps what a box said unless the same or something newer is here, and reports whether it is news.
+	SetCourierState(s CourierState) (bool, error)
+	// NumberParcel takes the next number of a parcel to a box, at least floor, that no other parcel to it has.
+	NumberParcel(box record.BoxID, floor uint64) (uint64, error)
+	// HeldFor counts what is kept of boxes that never joined, by box, and of epochs of which nobody knows the box.
+	HeldFor() (Waiting, error)
+	// EpochStamp is whose an epoch is, and changes with everything that Links and Successors tell of it; ErrNone.
+	EpochStamp(id record.EpochID) (EpochStamp, error)
+}
+
+// CourierState is what a box said by courier of itself.
+type CourierState struct {
+	Box      record.BoxID
+	N        uint64    // number of the parcel that brought it
+	Made     time.Time // by the box's clock
+	Received time.Time
+	State    []byte // package courier's own form
+}
+
+// Waiting is what is kept for boxes that never joined.
+type Waiting struct {
+	Boxes     []WaitingBox
+	Envelopes int64 // all of those below, and those of epochs whose headers never came
+}
+
+// WaitingBox is one of them.
+type WaitingBox struct {
+	Box       record.BoxID
+	Headers   int64
+	Envelopes int64
+}
+
+// EpochStamp tells one state of an epoch's envelopes from another.
+type EpochStamp struct {
+	Box          record.BoxID
+	Changes      int64 // rises with envelopes that come or are set aside, and with successors
+	SafeEpoch    int64
+	SafeEnvelope int64
+}
