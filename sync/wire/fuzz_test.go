@@ -24,7 +24,7 @@ func samples(tb testing.TB) map[string][]byte {
 	}
 	out := map[string][]byte{}
 	for name, m := range map[string]any{
-		"join": req, "joined": wire.JoinAnswer{Site: "s", Name: "n", Bundle: []byte{1}},
+		"join": req, "joined": wire.JoinAnswer{Site: "s", Name: "n", Bundle: []byte{1}, Replaces: record.BoxID{ID128: record.ID128{5}}},
 		"push":   wire.Push{Headers: [][]byte{{1}}, Envelopes: [][]byte{{2}, {3}}, Corrections: [][]byte{{4}}},
 		"pushed": wire.Pushed{Ack: []byte{1}, Refused: []wire.Refused{{Index: 1, Reason: "no header"}}},
 		"poll": wire.Poll{
@@ -39,6 +39,7 @@ func samples(tb testing.TB) map[string][]byte {
 			CentralEpoch: 1, Ack: []byte{1}, Verdicts: []byte{2}, Rules: []byte{3}, Bundle: []byte{4}, Time: 6,
 			Subjects: []wire.Subject{{Tap: tap, PPID: "made-up"}}, Grant: []byte{5}, Orders: [][]byte{{6}, {7}},
 			RosterOffer: wire.RosterOffer{Version: rule.Version{CentralEpoch: 1, N: 3}, Head: wire.Blob{Size: 1}, Segments: []wire.Blob{{Size: 2}}},
+			ReplacedBy:  record.BoxID{ID128: record.ID128{8}},
 			Sets: []wire.SetOffer{{
 				Hierarchy: certid.HierarchyPractice, Purpose: certid.PurposeAuth, Number: rule.Version{CentralEpoch: 1, N: 9},
 				Manifest: wire.Blob{ID: wire.BlobID{1}, Size: 1}, Set: wire.Blob{ID: wire.BlobID{2}, Size: 1 << 32},

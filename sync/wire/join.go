@@ -156,6 +156,8 @@ type JoinAnswer struct {
 	Name   string        `cbor:"2,keyasint"`
 	Bundle []byte        `cbor:"3,keyasint"` // trust bundle as it travels
 	Proof  MAC           `cbor:"4,keyasint"`
+	// Replaces is the box whose place this one takes; absent: none's.
+	Replaces record.BoxID `cbor:"5,keyasint,omitzero"`
 }
 
 // Prove fills in Proof, which ties the answer to the request.
@@ -178,7 +180,11 @@ func (a JoinAnswer) Verify(c JoinCode, to JoinRequest) error {
 }
 
 func (a JoinAnswer) proof(c JoinCode, to JoinRequest) (MAC, error) {
-	return mac(c, "kazashi/joined/v1", to.Proof, a.Site, a.Name, a.Bundle)
+	parts := []any{"kazashi/joined/v1", to.Proof, a.Site, a.Name, a.Bundle}
+	if !a.Replaces.IsZero() {
+		parts = append(parts, a.Replaces)
+	}
+	return mac(c, parts...)
 }
 
 func mac(c JoinCode, parts ...any) (m MAC, err error) {

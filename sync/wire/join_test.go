@@ -135,11 +135,12 @@ func TestP9ProofsCoverEveryField(t *testing.T) {
 	other := req
 	other.Proof[5] ^= 1
 	for name, change := range map[string]func(*wire.JoinAnswer, *wire.JoinRequest){
-		"site":    func(a *wire.JoinAnswer, _ *wire.JoinRequest) { a.Site = "branch-2" },
-		"name":    func(a *wire.JoinAnswer, _ *wire.JoinRequest) { a.Name = "" },
-		"bundle":  func(a *wire.JoinAnswer, _ *wire.JoinRequest) { a.Bundle = []byte("bundlf") },
-		"proof":   func(a *wire.JoinAnswer, _ *wire.JoinRequest) { a.Proof[31] ^= 1 },
-		"request": func(_ *wire.JoinAnswer, r *wire.JoinRequest) { *r = other },
+		"site":         func(a *wire.JoinAnswer, _ *wire.JoinRequest) { a.Site = "branch-2" },
+		"name":         func(a *wire.JoinAnswer, _ *wire.JoinRequest) { a.Name = "" },
+		"bundle":       func(a *wire.JoinAnswer, _ *wire.JoinRequest) { a.Bundle = []byte("bundlf") },
+		"proof":        func(a *wire.JoinAnswer, _ *wire.JoinRequest) { a.Proof[31] ^= 1 },
+		"request":      func(_ *wire.JoinAnswer, r *wire.JoinRequest) { *r = other },
+		"replaced box": func(a *wire.JoinAnswer, _ *wire.JoinRequest) { a.Replaces = record.NewBoxID() },
 		"reflected proof": func(a *wire.JoinAnswer, r *wire.JoinRequest) {
 			a.Proof = r.Proof
 		},
@@ -149,6 +150,13 @@ func TestP9ProofsCoverEveryField(t *testing.T) {
 		if err := a.Verify(c, r); !errors.Is(err, wire.ErrProof) {
 			t.Errorf("answer with another %s: Verify = %v, want ErrProof", name, err)
 		}
+	}
+	spare, err := wire.JoinAnswer{Site: "branch-1", Name: "counter", Bundle: []byte("bundle"), Replaces: record.NewBoxID()}.Prove(c, req)
+	if err != nil || spare.Proof == answer.Proof || spare.Verify(c, req) != nil {
+		t.Errorf("answer with a replaced box: %v, or not proved", err)
+	}
+	if spare.Replaces = (record.BoxID{}); !errors.Is(spare.Verify(c, req), wire.ErrProof) {
+		t.Error("answer without the replaced box verifies, want ErrProof")
 	}
 	if err := errors.Join(req.Verify(c), answer.Verify(c, req)); err != nil {
 		t.Errorf("Verify(as proved) = %v", err)

@@ -157,6 +157,8 @@ type Polled struct {
 	Grant        []byte      `cbor:"11,keyasint,omitempty"` // sitekey.Grant, signed
 	Orders       [][]byte    `cbor:"12,keyasint,omitempty"` // order.Order, signed, oldest first
 	RosterOffer  RosterOffer `cbor:"13,keyasint,omitzero"`  // roster of the box's site, if the box holds an older one
+	// ReplacedBy says that another box took the place of this one, which gets acknowledgements and orders alone from now on.
+	ReplacedBy record.BoxID `cbor:"14,keyasint,omitzero"`
 }
 
 // Failure is the body of every answer that is not 200.
