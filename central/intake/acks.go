@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto"
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -28,11 +27,13 @@ type Acks struct {
 
 	mu         sync.Mutex // guards what follows, and that numbers and states rise together
 	next, last uint64     // numbers reserved and unused: next ≤ n < last
+
+	stand stand
 }
 
 // NewAcks makes acknowledgements signed with C-sign.
 func NewAcks(s store.Store, key crypto.Signer, now func() time.Time) *Acks {
-	return &Acks{store: s, key: key, now: now}
+	return &Acks{store: s, key: key, now: now, stand: stand{epochs: map[record.EpochID]stood{}}}
 }
 
 // Digest tells one state of an epoch's ranges from another.
@@ -76,14 +77,12 @@ func (a *Acks) read(ctx context.Context, box record.BoxID, epochs []record.Epoch
 		}
 		out.Version = rule.Version{CentralEpoch: central, N: n}
 		for _, id := range epochs {
-			runs, err := ranges(tx, box, id)
+			stood, err := a.stood(tx, box, id)
 			if err != nil {
 				return err
 			}
-			if held.Epochs[id], err = digest(runs); err != nil {
-				return err
-			}
-			out.Ranges = append(out.Ranges, runs[:min(len(runs), ack.MaxRanges-len(out.Ranges))]...)
+			held.Epochs[id] = stood.digest
+			out.Ranges = append(out.Ranges, stood.runs[:min(len(stood.runs), ack.MaxRanges-len(out.Ranges))]...)
 		}
 		return nil
 	})
@@ -111,13 +110,11 @@ func (a *Acks) number(ctx context.Context) (uint64, error) {
 func (a *Acks) Digests(tx store.Tx, box record.BoxID, epochs []record.EpochID) (map[record.EpochID]Digest, error) {
 	all := make(map[record.EpochID]Digest, len(epochs))
 	for _, id := range epochs {
-		runs, err := ranges(tx, box, id)
+		stood, err := a.stood(tx, box, id)
 		if err != nil {
 			return nil, err
 		}
-		if all[id], err = digest(runs); err != nil {
-			return nil, err
-		}
+		all[id] = stood.digest
 	}
 	return all, nil
 }
@@ -131,41 +128,4 @@ func digest(runs []ack.Range) (Digest, error) {
 	}
 	b, err := canon.Encode(runs)
 	return sha256.Sum256(b), err
-}
-
-func ranges(tx store.Tx, box record.BoxID, id record.EpochID) ([]ack.Range, error) {
-	e, err := tx.Epoch(id)
-	if errors.Is(err, store.ErrNone) || err == nil && e.Box != box {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	links, err := tx.Links(id)
-	if err != nil {
-		return nil, err
-	}
-	held := make([]ack.Held, len(links))
-	for i, l := range links {
-		held[i] = ack.Held{Seq: l.Seq, Previous: l.Previous, Chain: l.Chain, Level: ack.Received}
-		if l.Safe {
-			held[i].Level = ack.Safe
-		}
-	}
-	ends, err := endsOf(tx, id)
-	return ack.Runs(id, held, ends...), err
-}
-
-// endsOf are the numbers at which a box may believe that the epoch ends: a box restored from an image stands before the end
-// that central knows, and a range speaks to it only if it ends where the box stands.
-func endsOf(tx store.Tx, id record.EpochID) ([]record.Seq, error) {
-	after, err := tx.Successors(id)
-	if err != nil {
-		return nil, err
-	}
-	ends := make([]record.Seq, len(after))
-	for i, e := range after {
-		ends[i] = e.Signed.Header.Predecessor.LastSeq
-	}
-	return ends, nil
 }
