@@ -92,7 +92,7 @@ func (j *Journal) apply(ctx context.Context, a ack.Ack, restored bool) ([]kept, 
 		if !ok {
 			v = *k
 		}
-		n := span{r.First, r.Last}
+		n := span{r.First, min(r.Last, v.last)}
 		v.known = a.Version.CentralEpoch
 		v.received = v.received.with(n)
 		if r.Level == ack.Safe {
@@ -107,8 +107,13 @@ func (j *Journal) apply(ctx context.Context, a ack.Ack, restored bool) ([]kept, 
 	return changed, nil
 }
 
-// own reports whether a range ends where this box's own chain has the same value, which covers everything before it as well.
+// own reports whether a range ends where this box's own chain has the same value, which covers everything before it as well. Of a past
+// epoch the record at its end may have been lost with the disk it was on; then central's word is enough, because what it holds under
+// these numbers was sealed here, and each of them once.
 func (j *Journal) own(ctx context.Context, k *kept, r ack.Range) (bool, error) {
+	if k.n < 0 && (r.Last > k.last || k.missing.has(r.Last)) {
+		return r.First <= k.last, nil
+	}
 	if r.Last > k.last {
 		if j.forks[k.id] {
 			return false, nil
@@ -161,7 +166,7 @@ func putRuns(ctx context.Context, tx *sql.Tx, k *kept) error {
 	if _, err := tx.ExecContext(ctx, `DELETE FROM held WHERE epoch = ?`, k.n); err != nil {
 		return err
 	}
-	for _, level := range []ack.Level{ack.Received, ack.Safe, levelGone} {
+	for _, level := range []ack.Level{ack.Received, ack.Safe, levelGone, levelMissing} {
 		for _, r := range *k.level(level) {
 			_, err := tx.ExecContext(ctx, `INSERT INTO held (epoch, level, first, last) VALUES (?, ?, ?, ?)`,
 				k.n, int64(level), int64(r.first), int64(r.last))

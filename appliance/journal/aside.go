@@ -108,9 +108,23 @@ func asideName(path string, now time.Time) (string, error) {
 	return "", fmt.Errorf("setting the damaged journal aside: no free name like %s", base)
 }
 
-// SetAside lists the databases that were set aside as damaged and are still here, oldest first. A person should take them to
-// central; they are never read again by this program.
-func (j *Journal) SetAside() []string { return asideOf(j.path) }
+// Aside is a database that was set aside as damaged and is still here.
+type Aside struct {
+	Path    string
+	Read    bool   // all of it was read; false while that is under way
+	Whole   uint64 // records found whole: they are kept in this journal now, or are known to be safe
+	Damaged uint64 // records that were in it for all that is known, and were not found whole
+}
+
+// SetAside lists the databases that were set aside as damaged and are still here, oldest first. Whatever is whole in them is taken over in the
+// background; the files themselves are never changed or deleted by this program.
+func (j *Journal) SetAside() []Aside {
+	var all []Aside
+	for _, path := range asideOf(j.path) {
+		all = append(all, Aside{Path: path})
+	}
+	return all
+}
 
 func asideOf(path string) []string {
 	entries, err := os.ReadDir(filepath.Dir(path))

@@ -1,6 +1,9 @@
 package journal
 
 import (
+	"cmp"
+	"slices"
+
 	"kazashi.example/sync/epoch"
 	"kazashi.example/sync/record"
 	"kazashi.example/sync/rule"
@@ -28,9 +31,13 @@ type birth struct {
 	cause   epoch.Cause
 }
 
+// pastBase is below the numbers of past epochs, which were taken over from elsewhere: they stand before all of this journal's own,
+// in the order in which they came.
+const pastBase = -1 << 22
+
 // kept is one epoch of the journal and what is known of it.
 type kept struct {
-	n     int64 // order of opening on this box
+	n     int64 // order of opening on this box; below 0 for a past epoch
 	id    record.EpochID
 	root  epoch.Hash
 	last  record.Seq // last durable record; 0 for none
@@ -38,12 +45,19 @@ type kept struct {
 
 	received, safe spans // what central has acknowledged under the central epoch of the book; safe is part of received
 	gone           spans // envelopes deleted here
+	missing        spans // of a past epoch: records that never came here
 }
 
-// waits reports whether there is anything left to send.
-func (k *kept) waiting() uint64 { return uint64(k.last) - k.received.len() }
+// settled are the records that need not be sent.
+func (k *kept) settled() spans { return k.received.and(k.missing) }
 
-func (k *kept) unsafe() bool { return uint64(k.last) > k.safe.len() }
+// waiting counts the records that are left to send.
+func (k *kept) waiting() uint64 { return uint64(k.last) - k.settled().len() }
+
+// atRisk counts the records that would be lost with this disk.
+func (k *kept) atRisk() uint64 { return uint64(k.last) - k.safe.and(k.missing).len() }
+
+func (k *kept) unsafe() bool { return k.atRisk() > 0 }
 
 // void forgets what central said before it was restored. What is deleted here cannot be sent again.
 func (k *kept) void() { k.received, k.safe, k.known = k.gone, k.gone, 0 }
@@ -57,11 +71,25 @@ type book struct {
 	byID    map[record.EpochID]*kept
 }
 
+// last is the newest epoch of this journal's own; nil if there is none.
 func (b *book) last() *kept {
-	if len(b.epochs) == 0 {
+	if len(b.epochs) == 0 || b.epochs[len(b.epochs)-1].n < 0 {
 		return nil
 	}
 	return b.epochs[len(b.epochs)-1]
+}
+
+// nextPast is the number of the next past epoch.
+func (b *book) nextPast() int64 {
+	i, _ := b.find(0)
+	if i == 0 {
+		return pastBase
+	}
+	return b.epochs[i-1].n + 1
+}
+
+func (b *book) find(n int64) (int, bool) {
+	return slices.BinarySearchFunc(b.epochs, n, func(k *kept, n int64) int { return cmp.Compare(k.n, n) })
 }
 
 func (b *book) lastN() int64 {
@@ -72,19 +100,27 @@ func (b *book) lastN() int64 {
 }
 
 func (b *book) byN(n int64) *kept {
-	for i := len(b.epochs) - 1; i >= 0; i-- {
-		if b.epochs[i].n == n {
-			return b.epochs[i]
-		}
+	if i, ok := b.find(n); ok {
+		return b.epochs[i]
 	}
 	return nil
+}
+
+// put replaces what is known of an epoch, or adds it.
+func (b *book) put(k kept) {
+	if was := b.byN(k.n); was != nil {
+		*was = k
+		return
+	}
+	b.add(&k)
 }
 
 func (b *book) add(k *kept) {
 	if b.byID == nil {
 		b.byID = make(map[record.EpochID]*kept)
 	}
-	b.epochs = append(b.epochs, k)
+	i, _ := b.find(k.n)
+	b.epochs = slices.Insert(b.epochs, i, k)
 	b.byID[k.id] = k
 }
 

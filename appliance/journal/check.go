@@ -14,8 +14,11 @@ import (
 // tailLen is how many records of the end are hashed again at the start.
 const tailLen = 64
 
-// levelGone marks, in the table of runs, envelopes deleted here; the other levels are those of package ack.
-const levelGone ack.Level = 100
+// Marks in the table of runs; the other levels are those of package ack.
+const (
+	levelGone    ack.Level = 100 // envelopes deleted here
+	levelMissing ack.Level = 101 // records of a past epoch that never came here
+)
 
 // check reads the database as a stranger's: marks, structure, whose it is, the book, the end of the chain.
 func (s *store) check(ctx context.Context, o Options) (book, error) {
@@ -143,6 +146,8 @@ func (k *kept) level(l ack.Level) *spans {
 		return &k.received
 	case ack.Safe:
 		return &k.safe
+	case levelMissing:
+		return &k.missing
 	default:
 		return &k.gone
 	}

@@ -95,9 +95,9 @@ func (s *store) uncorrected(ctx context.Context, stretch string) (ns []int64, id
 	return ns, ids, rows.Err()
 }
 
-// unsentCorrections are those that central has not got, oldest first.
-func (s *store) unsentCorrections(ctx context.Context) (all [][]byte, err error) {
-	rows, err := s.r.QueryContext(ctx, `SELECT message FROM correction WHERE sent = 0 ORDER BY n LIMIT ?`, correctionsAtOnce)
+// unsentCorrections are those that central has not got, oldest first; all of them where most is below 0.
+func (s *store) unsentCorrections(ctx context.Context, most int) (all [][]byte, err error) {
+	rows, err := s.r.QueryContext(ctx, `SELECT message FROM correction WHERE sent = 0 ORDER BY n LIMIT ?`, most)
 	if err != nil {
 		return nil, err
 	}

@@ -21,6 +21,7 @@ import (
 	"log/slog"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"kazashi.example/sync/content"
@@ -68,6 +69,7 @@ type Options struct {
 	Now         func() time.Time // the box's clock; nil for time.Now
 	Log         *slog.Logger     // nil discards
 	MaxEpochAge time.Duration    // 0 means DefaultMaxEpochAge
+	Room        Room
 }
 
 func (o Options) withDefaults() Options {
@@ -126,9 +128,12 @@ type Journal struct {
 	within string      // the stretch in which that was
 	cause  epoch.Cause // of the next epoch
 	doubt  bool        // the book may differ from the disk and is read again before the next record
+	broken error       // why the database is to be set aside before anything else; nil if it is not
 	next   chan prepared
 	forks  map[record.EpochID]bool // reported: central holds more of them than this box
 	closed bool
+
+	verified, toVerify atomic.Uint64 // records hashed again in the background
 
 	mu       sync.RWMutex // guards what follows; held for moments only, never across a write to the disk
 	st       *store
@@ -235,7 +240,7 @@ func (j *Journal) append(plain []byte, c Clear) (record.ID, error) {
 	n := j.current(head)
 	if err := st.append(n, opening{head, j.within}, w, c); err != nil {
 		j.discard(epoch.CauseAppendFailed)
-		j.doubt = true
+		j.failed(err)
 		return record.ID{}, fmt.Errorf("storing record: %w", err)
 	}
 	j.mu.Lock()
@@ -264,21 +269,36 @@ func (j *Journal) settle() error {
 		return nil
 	}
 	ctx := context.Background() // see append
-	b, err := j.store().readBook(ctx)
+	var b book
+	err := j.broken
+	if err == nil {
+		b, err = j.store().readBook(ctx)
+	}
 	if err != nil {
-		j.o.Log.ErrorContext(ctx, "journal cannot be read; opening it anew", slog.Any("error", err))
-		if err := j.store().close(); err != nil {
-			j.o.Log.WarnContext(ctx, "closing the journal failed", slog.Any("error", err))
-		}
-		if err := j.begin(ctx); err != nil {
-			return fmt.Errorf("opening the journal anew: %w", err)
-		}
-		j.doubt = false
-		return nil
+		return j.reopen(ctx, err)
 	}
 	j.mu.Lock()
 	j.book = b
 	j.mu.Unlock()
+	j.doubt = false
+	return nil
+}
+
+// reopen opens the database anew, after setting it aside if it is known to be damaged.
+func (j *Journal) reopen(ctx context.Context, why error) error {
+	j.o.Log.ErrorContext(ctx, "journal cannot be used; opening it anew", slog.Any("error", why))
+	if err := j.store().close(); err != nil {
+		j.o.Log.WarnContext(ctx, "closing the journal failed", slog.Any("error", err))
+	}
+	if j.broken != nil && exists(j.path) {
+		if err := setAside(ctx, j.path, j.o, j.broken); err != nil {
+			return err
+		}
+	}
+	j.broken = nil
+	if err := j.begin(ctx); err != nil {
+		return fmt.Errorf("opening the journal anew: %w", err)
+	}
 	j.doubt = false
 	return nil
 }

@@ -11,8 +11,8 @@ import (
 // DefaultKeep is how many taps stay listed after their records are safe.
 const DefaultKeep = 10_000
 
-// pruneRows bounds one transaction of housekeeping, so that a tap waits for a few milliseconds at most.
-const pruneRows = 64
+// maintenanceRows bounds one transaction of housekeeping, so that a tap waits for a few milliseconds at most.
+const maintenanceRows = 64
 
 // Prune deletes what central has signed as safe: the envelopes at once, the clear fields once keep newer taps are listed (0
 // means DefaultKeep, the newest is always kept). It works in short transactions, between which taps go first, and stops between
@@ -83,7 +83,7 @@ func (b *book) prunable() (*kept, span, bool) {
 	for _, k := range b.epochs {
 		for _, s := range k.safe {
 			for h := range k.gone.holes(s.first, s.last) {
-				h.last = min(h.last, h.first+pruneRows-1)
+				h.last = min(h.last, h.first+maintenanceRows-1)
 				return k, h, true
 			}
 		}
@@ -108,7 +108,7 @@ func (j *Journal) forgetSome(ctx context.Context, keep int) (int64, error) {
 	err := st.transact(ctx, func(tx *sql.Tx) error {
 		r, err := tx.ExecContext(ctx, `DELETE FROM record WHERE id IN (SELECT id FROM record ORDER BY id LIMIT ?)
 			AND id <= (SELECT id FROM record ORDER BY id DESC LIMIT 1 OFFSET ?)
-			AND id < ?`, pruneRows, keep, here)
+			AND id < ?`, maintenanceRows, keep, here)
 		if err != nil {
 			return err
 		}
@@ -140,7 +140,7 @@ func (j *Journal) forgetSome(ctx context.Context, keep int) (int64, error) {
 // firstHere is the first row that has its envelope; beyond all rows if none has.
 func (b *book) firstHere() int64 {
 	for _, k := range b.epochs {
-		for h := range k.gone.holes(1, k.last) {
+		for h := range k.gone.and(k.missing).holes(1, k.last) {
 			return pack(k.n, h.first)
 		}
 	}

@@ -38,6 +38,32 @@ func (s spans) with(n span) spans {
 	return out
 }
 
+// and is the set of the numbers of both.
+func (s spans) and(t spans) spans {
+	for _, o := range t {
+		s = s.with(o)
+	}
+	return s
+}
+
+// without takes one number out.
+func (s spans) without(q record.Seq) spans {
+	out := make(spans, 0, len(s)+1)
+	for _, o := range s {
+		if q < o.first || q > o.last {
+			out = append(out, o)
+			continue
+		}
+		if o.first < q {
+			out = append(out, span{o.first, q - 1})
+		}
+		if q < o.last {
+			out = append(out, span{q + 1, o.last})
+		}
+	}
+	return out
+}
+
 // len counts the numbers.
 func (s spans) len() (n uint64) {
 	for _, o := range s {

@@ -103,6 +103,7 @@ type store struct {
 
 	commits       int // since the last checkpoint; guarded by Journal.write
 	checkpointing atomic.Bool
+	spare         atomic.Int64 // octets of the file that hold nothing, for the next records
 }
 
 // dsn names a database file with the settings of every connection. A commit returns after the write-ahead log is flushed

@@ -159,7 +159,7 @@ func TestDamagedJournalIsSetAsideAndIntakeGoesOn(t *testing.T) {
 			if len(aside) != 1 {
 				t.Fatalf("SetAside() = %v, want one", aside)
 			}
-			after, err := os.ReadFile(aside[0])
+			after, err := os.ReadFile(aside[0].Path)
 			must(t, err)
 			if !bytes.Equal(before, after) {
 				t.Error("the file set aside is not what was there")

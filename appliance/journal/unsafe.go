@@ -8,9 +8,7 @@ func (j *Journal) Unsafe(context.Context) (uint64, error) {
 	defer j.mu.RUnlock()
 	var n uint64
 	for _, k := range j.book.epochs {
-		if k.unsafe() {
-			n += uint64(k.last) - k.safe.len()
-		}
+		n += k.atRisk()
 	}
 	return n, nil
 }

@@ -75,7 +75,7 @@ func (j *Journal) Unsent(ctx context.Context, l Limits) (wire.Push, error) {
 		p.Envelopes = append(p.Envelopes, envelope)
 	}
 	var err error
-	if p.Corrections, err = st.unsentCorrections(ctx); err != nil {
+	if p.Corrections, err = st.unsentCorrections(ctx, correctionsAtOnce); err != nil {
 		return wire.Push{}, fmt.Errorf("reading what is not sent: %w", err)
 	}
 	return p, nil
@@ -128,7 +128,7 @@ func appendNewest(ids []int64, k *kept, limit int) []int64 {
 	if k.waiting() == 0 {
 		return ids
 	}
-	for _, h := range slices.Backward(slices.Collect(k.received.holes(1, k.last))) {
+	for _, h := range slices.Backward(slices.Collect(k.settled().holes(1, k.last))) {
 		for s := h.last; s >= h.first && len(ids) < limit; s-- {
 			ids = append(ids, pack(k.n, s))
 		}
@@ -140,7 +140,7 @@ func appendOldest(ids []int64, k *kept, limit int) []int64 {
 	if k.waiting() == 0 {
 		return ids
 	}
-	for h := range k.received.holes(1, k.last) {
+	for h := range k.settled().holes(1, k.last) {
 		for s := h.first; s <= h.last && len(ids) < limit; s++ {
 			ids = append(ids, pack(k.n, s))
 		}
@@ -194,7 +194,7 @@ func (j *Journal) Waiting(context.Context) (uint64, error) {
 // oldest is the row of the oldest record that waits; 0 for none.
 func (b *book) oldest() int64 {
 	for _, k := range b.epochs {
-		for h := range k.received.holes(1, k.last) {
+		for h := range k.settled().holes(1, k.last) {
 			return pack(k.n, h.first)
 		}
 	}
