@@ -186,7 +186,7 @@ func publicKeys(k *keys.Keys) ([]trust.Key, error) {
 	return []trust.Key{
 		{Purposes: []sign.Purpose{
 			sign.PurposeAck, sign.PurposeVerdicts, sign.PurposeRules, sign.PurposeRoster, sign.PurposeSet, sign.PurposeDelta,
-			sign.PurposeSiteKeys, sign.PurposeOrder,
+			sign.PurposeSiteKeys, sign.PurposeOrder, sign.PurposeCourierDown,
 		}, Public: signKey.DER()},
 		{Purposes: []sign.Purpose{trust.UseTLS}, Public: tlsKey.DER()},
 		{Purposes: []sign.Purpose{trust.UseSeal}, Public: k.Seal.Public().Bytes()},

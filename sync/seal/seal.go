@@ -133,13 +133,22 @@ func Encapsulate(to PublicKey, i Info) (enc []byte, key *Key, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	return EncapsulateTo(to, info, exportContext)
+}
+
+// EncapsulateTo makes a fresh key and the EncLen octets from which the recipient finds it again. What info and context say must be
+// said again to find it. Context keeps uses of one encapsulation apart.
+func EncapsulateTo(to PublicKey, info []byte, context string) (enc []byte, key *Key, err error) {
+	if to.IsZero() {
+		return nil, nil, fmt.Errorf("%w: none", ErrKey)
+	}
 	enc, sender, err := hpke.NewSender(to.key, hpke.HKDFSHA256(), hpke.ExportOnly(), info)
 	if err != nil {
-		return nil, nil, fmt.Errorf("encapsulating an epoch key: %w", err)
+		return nil, nil, fmt.Errorf("encapsulating a key: %w", err)
 	}
-	secret, err := sender.Export(exportContext, keyLen)
+	secret, err := sender.Export(context, keyLen)
 	if err != nil {
-		return nil, nil, fmt.Errorf("exporting an epoch key: %w", err)
+		return nil, nil, fmt.Errorf("exporting a key: %w", err)
 	}
 	key, err = newKey(secret)
 	return enc, key, err
@@ -155,18 +164,26 @@ func Decapsulate(with PrivateKey, i Info, enc []byte) (*Key, error) {
 	if err != nil {
 		return nil, err
 	}
+	return DecapsulateFrom(with, info, enc, exportContext)
+}
+
+// DecapsulateFrom is the inverse of EncapsulateTo, as Decapsulate is of Encapsulate.
+func DecapsulateFrom(with PrivateKey, info, enc []byte, context string) (*Key, error) {
+	if with.key == nil {
+		return nil, fmt.Errorf("%w: none", ErrKey)
+	}
 	r, err := hpke.NewRecipient(enc, with.key, hpke.HKDFSHA256(), hpke.ExportOnly(), info)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrOpen, err)
 	}
-	secret, err := r.Export(exportContext, keyLen)
+	secret, err := r.Export(context, keyLen)
 	if err != nil {
-		return nil, fmt.Errorf("exporting an epoch key: %w", err)
+		return nil, fmt.Errorf("exporting a key: %w", err)
 	}
 	return newKey(secret)
 }
 
-// Key is K_epoch. It prints as REDACTED and has no way out of the process.
+// Key is K_epoch, or the key of one message. It prints as REDACTED and has no way out of the process.
 type Key struct{ aead cipher.AEAD }
 
 func newKey(secret []byte) (*Key, error) {

@@ -60,6 +60,9 @@ const (
 	PurposeRing        Purpose = "kazashi/ring/v1"        // site keys as they lie on a box, by D
 	PurposeTrust       Purpose = "kazashi/trust/v1"       // trust bundle, by R
 	PurposeRoot        Purpose = "kazashi/root/v1"        // root set, by R
+
+	PurposeCourierUp   Purpose = "kazashi/courier-up/v1"   // courier parcel from a box, by D
+	PurposeCourierDown Purpose = "kazashi/courier-down/v1" // courier parcel to a box, by C-sign
 )
 
 // KeyID is the first 16 octets of the SHA-256 of a key's SubjectPublicKeyInfo (RFC 5280 §4.1.2.7, DER).

@@ -27,7 +27,7 @@ const (
 var uses = []sign.Purpose{UseTLS, UseSeal, sign.PurposeAck, sign.PurposeVerdicts, sign.PurposeRules}
 
 // more are what a box can do without: it then has no roster, no revocation set, no site key of central's, and takes no order.
-var more = []sign.Purpose{sign.PurposeRoster, sign.PurposeSet, sign.PurposeDelta, sign.PurposeSiteKeys, sign.PurposeOrder}
+var more = []sign.Purpose{sign.PurposeRoster, sign.PurposeSet, sign.PurposeDelta, sign.PurposeSiteKeys, sign.PurposeOrder, sign.PurposeCourierDown}
 
 // maxKeys bounds every list of a bundle.
 const maxKeys = 256

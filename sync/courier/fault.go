@@ -1,0 +1,52 @@
+package courier
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+)
+
+// fault gives what the file system of a stick said its name. It is nil for nil.
+func fault(err error) error {
+	name := error(nil)
+	switch {
+	case err == nil:
+		return nil
+	case is(err, syscall.ENOSPC, syscall.EDQUOT, syscall.EFBIG):
+		name = ErrFull
+	case is(err, syscall.EROFS, syscall.EACCES, syscall.EPERM):
+		name = ErrReadOnly
+	case is(err, syscall.EIO, syscall.ENODEV, syscall.ENXIO, syscall.ESTALE, syscall.ESHUTDOWN, syscall.ENOTCONN, syscall.ENOMEDIUM):
+		name = ErrGone
+	case is(err, syscall.ELOOP, syscall.ENOTDIR):
+		name = ErrIrregular
+	}
+	if name == nil || errors.Is(err, name) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", name, err)
+}
+
+func is(err error, any ...syscall.Errno) bool {
+	for _, e := range any {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
+
+// free is how many octets a file system has for who is not root.
+func free(root *os.Root) (uint64, error) {
+	d, err := root.Open(".")
+	if err != nil {
+		return 0, fault(err)
+	}
+	defer d.Close()
+	var s syscall.Statfs_t
+	if err := syscall.Fstatfs(int(d.Fd()), &s); err != nil {
+		return 0, fmt.Errorf("asking for the room on the stick: %w", fault(err))
+	}
+	return s.Bavail * uint64(s.Frsize), nil //nolint:gosec // a size is not negative
+}
