@@ -33,7 +33,8 @@ const DefaultRunBytes = 1<<20 - 4096
 // Sizes that count against a run's limit: what stands around it, and around each sealed part.
 const (
 	runFrame   = 160
-	rowsAtOnce = 512 // of one reading statement, so that none holds the write-ahead log for long
+	rowsAtOnce = 512  // of one reading statement, so that none holds the write-ahead log for long
+	rowsOfRun  = 8192 // at most: what one array of a message holds
 )
 
 // Runs yields, oldest first, everything that central is not known to have received, as it was when the iteration began. A run takes at most
@@ -117,7 +118,7 @@ func (p *packer) take(rows []envelopeRow) error {
 		}
 		size := len(e.Sealed) + frame
 		next := p.run.First + record.Seq(len(p.run.Sealed))
-		if len(p.run.Sealed) > 0 && (e.Seq != next || e.Previous != p.run.After || p.size+size > p.limit) {
+		if len(p.run.Sealed) > 0 && (e.Seq != next || e.Previous != p.run.After || p.size+size > p.limit || len(p.run.Sealed) == rowsOfRun) {
 			p.flush()
 		}
 		if p.ended {

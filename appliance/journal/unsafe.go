@@ -1,6 +1,10 @@
 package journal
 
-import "context"
+import (
+	"context"
+
+	"kazashi.example/sync/record"
+)
 
 // Unsafe counts the records that central has not signed as safe: those that would be lost with this disk.
 func (j *Journal) Unsafe(context.Context) (uint64, error) {
@@ -11,4 +15,19 @@ func (j *Journal) Unsafe(context.Context) (uint64, error) {
 		n += k.atRisk()
 	}
 	return n, nil
+}
+
+// Safe reports whether central has signed every record from first to last of an epoch as safe. False for an epoch that is not known here, or
+// no longer: whoever deletes a copy asks this first.
+func (j *Journal) Safe(id record.EpochID, first, last record.Seq) bool {
+	j.mu.RLock()
+	defer j.mu.RUnlock()
+	k, ok := j.book.byID[id]
+	if !ok || first == 0 || first > last {
+		return false
+	}
+	for range k.safe.holes(first, last) {
+		return false
+	}
+	return true
 }
