@@ -17,7 +17,7 @@ func (c *Client) Unseen(ctx context.Context) ([]Tap, error) {
 	return t.Taps, err
 }
 
-// Seen says that somebody has seen the verdict of a tap. No error if that was said before. Errors: ErrUnknown, otherwise as Status.
+// Seen says that somebody has seen the verdict of a tap. Errors: ErrUnknown if it is not among the unseen, or no more; otherwise as Status.
 func (c *Client) Seen(ctx context.Context, tap record.TapID) error {
 	return c.ask(ctx, http.MethodPut, unseenPath+"/"+tap.String(), nil, &struct{}{})
 }

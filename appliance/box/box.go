@@ -75,6 +75,7 @@ type Box struct {
 	expired time.Time     // when it was last looked for what rules keep no longer; of housekeeping alone
 	trouble atomic.Bool   // the last record could not be made durable
 	adding  adding        // whether records may be added
+	unseen  *unseen       // verdicts from before a restart
 	moved   chan struct{} // the status changed
 	metrics *metrics
 }
@@ -128,6 +129,9 @@ func (b *Box) open(ctx context.Context, built time.Time) (err error) {
 		Stretch: b.clock.Stretch, Log: b.log,
 	})
 	if err != nil {
+		return err
+	}
+	if b.unseen, err = openUnseen(ctx, b.conf.DataDir, b.journal, b.log); err != nil {
 		return err
 	}
 	if err := b.openSite(ctx); err != nil {
@@ -241,7 +245,7 @@ func (b *Box) Run(ctx context.Context) error {
 	}
 	handler := server.New(server.Config{
 		Box: b, Log: b.log, Metrics: b.metrics.handler(), Hosts: b.conf.Counter.Hosts,
-		Desk: desk{b.book, b}, Trusted: trusted{b}, People: enrolled{b}, Keeper: b.keeper,
+		Desk: desk{b.book, b}, Trusted: trusted{b}, People: enrolled{b}, Keeper: b.keeper, Unseen: b,
 	})
 	ended, leave := context.WithCancelCause(ctx)
 	defer leave(nil)

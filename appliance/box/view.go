@@ -40,6 +40,11 @@ func (b *Box) Status(ctx context.Context) (localapi.Status, error) {
 	if err := b.statusOfSite(ctx, &s); err != nil {
 		return localapi.Status{}, err
 	}
+	unseen, err := b.Unseen(ctx)
+	if err != nil {
+		return localapi.Status{}, err
+	}
+	s.Unseen = len(unseen)
 	if next, ok := b.counter.Armed(); ok {
 		s.Next = &next
 	}
@@ -200,7 +205,7 @@ func (b *Box) Subscribe(ctx context.Context) (<-chan localapi.Event, error) {
 func (b *Box) tap(ctx context.Context, r journal.Row) (localapi.Tap, error) {
 	t := localapi.Tap{
 		Tap: r.Tap, Record: localapi.RecordID(r.ID), Time: r.Time, Desk: r.Desk, Service: r.Service, Spoken: r.Code,
-		First: localapi.Outcome{Verdict: r.Verdict, Reason: r.Reason}, State: localapi.StateWaiting, Restored: r.Restored,
+		First: localapi.Outcome{Verdict: r.Verdict, Reason: r.Reason}, State: localapi.StateWaiting, Restored: b.unseen.has(r.ID),
 	}
 	switch r.State {
 	case journal.Received:

@@ -24,7 +24,7 @@ type Courier interface {
 type Unseen interface {
 	// Unseen lists those that perhaps nobody saw, newest first.
 	Unseen(ctx context.Context) ([]localapi.Tap, error)
-	// Seen notes, durably, that somebody has seen one. No error if that was noted before; ErrUnknown.
+	// Seen notes, durably, that somebody has seen one. ErrUnknown for what is not among them, or no more.
 	Seen(ctx context.Context, tap record.TapID) error
 }
 
