@@ -135,6 +135,7 @@ func (l *Line) Join(ctx context.Context, device sign.PublicKey, q wire.JoinReque
 	a, err := l.Registry.Join(ctx, device, q)
 	for _, known := range []error{
 		registry.ErrCode, registry.ErrServer, registry.ErrKeys, registry.ErrUsed, registry.ErrExpired, registry.ErrTaken,
+		registry.ErrSwap,
 	} {
 		if errors.Is(err, known) {
 			if n, due := l.notLetIn.Happened(); due { // anybody can knock
@@ -175,7 +176,11 @@ func (l *Line) Known(ctx context.Context, device sign.PublicKey) error {
 
 // Blob opens a file for a box in service.
 func (l *Line) Blob(ctx context.Context, device sign.PublicKey, id wire.BlobID) (io.ReadSeekCloser, error) {
-	if _, err := l.serving(ctx, device); err != nil {
+	b, err := l.serving(ctx, device)
+	if err == nil && b.State == store.BoxReplaced {
+		err = errReplaced
+	}
+	if err != nil {
 		return nil, err
 	}
 	f, err := l.Desired.OpenBlob(id)

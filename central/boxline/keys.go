@@ -28,7 +28,7 @@ func (l *Line) takeUp(ctx context.Context, b store.Box, p wire.Poll) error {
 			return fmt.Errorf("noting what became of orders: %w", err)
 		}
 	}
-	if b.State == store.BoxRevoked {
+	if b.State == store.BoxRevoked || b.State == store.BoxReplaced {
 		return nil
 	}
 	err := l.takeMade(ctx, b, p)
@@ -160,19 +160,23 @@ func (l *Line) ringSite(ctx context.Context, site record.SiteID) error {
 
 // granted is the box's grant, signed, if one is due.
 func (l *Line) granted(ctx context.Context, b store.Box, p wire.Poll) ([]byte, error) {
-	var g sitekey.Grant
-	var due bool
-	err := l.Store.View(ctx, func(tx store.Tx) (err error) {
+	g, due, err := l.grant(ctx, b, p)
+	if err != nil || !due || !l.fresh(b.ID, "grant", g.Version, p) {
+		return nil, err
+	}
+	return g.Sign(l.Sign)
+}
+
+// grant is the box's grant, and whether one is due.
+func (l *Line) grant(ctx context.Context, b store.Box, p wire.Poll) (g sitekey.Grant, due bool, err error) {
+	err = l.Store.View(ctx, func(tx store.Tx) (err error) {
 		if due, err = l.Keys.Due(tx, b, p.Grant, p.Locked); err != nil || !due {
 			return err
 		}
 		g, err = l.Keys.Grant(tx, b)
 		return err
 	})
-	if err != nil || !due || !l.fresh(b.ID, "grant", g.Version, p) {
-		return nil, err
-	}
-	return g.Sign(l.Sign)
+	return g, due, err
 }
 
 // fresh reports whether a box was not told a version of something lately, and notes that it is. What it was told takes its time there, or
@@ -225,13 +229,22 @@ func (l *Line) orders(ctx context.Context, b store.Box, p wire.Poll) ([][]byte, 
 }
 
 // rosterOffer is the site's roster if the box has an older one or none, and may open it.
-func (l *Line) rosterOffer(ctx context.Context, b store.Box, p wire.Poll) (o wire.RosterOffer, err error) {
+func (l *Line) rosterOffer(ctx context.Context, b store.Box, p wire.Poll) (wire.RosterOffer, error) {
+	o, err := l.newerRoster(ctx, b, p)
+	if err != nil || o.Version.N == 0 || !l.fresh(b.ID, "roster", o.Version, p) {
+		return wire.RosterOffer{}, err
+	}
+	return o, nil
+}
+
+// newerRoster is the site's roster if the box has an older one or none, and may open it; zero otherwise.
+func (l *Line) newerRoster(ctx context.Context, b store.Box, p wire.Poll) (o wire.RosterOffer, err error) {
 	if l.Rosters == nil || b.Withheld {
 		return o, nil
 	}
 	err = l.Store.View(ctx, func(tx store.Tx) error {
 		newest, ok, err := l.Rosters.Offer(tx, b.Site)
-		if err == nil && ok && newest.Version.Compare(p.Roster) > 0 && l.fresh(b.ID, "roster", newest.Version, p) {
+		if err == nil && ok && newest.Version.Compare(p.Roster) > 0 {
 			o = newest
 		}
 		return err

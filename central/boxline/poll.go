@@ -81,6 +81,9 @@ func (l *Line) answer(ctx context.Context, b store.Box, p wire.Poll) (wire.Polle
 	if err := l.hear(ctx, b, p); err != nil {
 		return wire.Polled{}, false, err
 	}
+	if b.State == store.BoxReplaced {
+		return l.replaced(ctx, b, p)
+	}
 	lack, err := l.look(ctx, b, p)
 	if err != nil {
 		return wire.Polled{}, false, fmt.Errorf("looking for what box %s lacks: %w", b.ID, err)
@@ -129,6 +132,11 @@ func (l *Line) hear(ctx context.Context, b store.Box, p wire.Poll) error {
 			h.told = told{}
 		}
 	})
+	return l.holds(ctx, b, p)
+}
+
+// holds notes up to which verdict the box says that it holds them durably.
+func (l *Line) holds(ctx context.Context, b store.Box, p wire.Poll) error {
 	if p.Verdicts.N <= b.Holds {
 		return nil
 	}

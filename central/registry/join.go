@@ -54,7 +54,7 @@ func (r *Registry) Join(ctx context.Context, device sign.PublicKey, q wire.JoinR
 		return wire.JoinAnswer{}, err
 	}
 	_, bundle := r.Trust.Bundle()
-	return wire.JoinAnswer{Site: row.Site, Name: row.Name, Bundle: bundle}.Prove(code, q)
+	return wire.JoinAnswer{Site: row.Site, Name: row.Name, Bundle: bundle, Replaces: row.Replaces}.Prove(code, q)
 }
 
 // proved finds the code and checks that the request was made with it.
@@ -115,7 +115,12 @@ func again(tx store.Tx, u store.CodeUse, q wire.JoinRequest) error {
 func (r *Registry) register(tx store.Tx, c store.Code, q wire.JoinRequest, now time.Time) error {
 	b := store.Box{
 		ID: q.Box, Device: q.Device, Sealing: q.Sealing, Site: c.Site, Name: c.Name, State: store.BoxActive, Joined: now,
-		Release: clip(q.Release),
+		Release: clip(q.Release), Replaces: c.Replaces,
+	}
+	if !c.Replaces.IsZero() {
+		if err := r.replace(tx, c.Replaces); err != nil {
+			return err
+		}
 	}
 	if err := tx.AddBox(b); errors.Is(err, store.ErrTaken) {
 		return ErrTaken

@@ -84,10 +84,14 @@ func New(c Config) *Registry { return &Registry{c} }
 
 // NewCode makes a one-time code for a box that will stand at a site. ttl 0 means DefaultTTL.
 func (r *Registry) NewCode(ctx context.Context, site record.SiteID, name string, ttl time.Duration) (wire.JoinCode, error) {
-	if err := record.CheckName(site); err != nil {
+	return r.newCode(ctx, store.Code{Site: site, Name: name}, ttl)
+}
+
+func (r *Registry) newCode(ctx context.Context, row store.Code, ttl time.Duration) (wire.JoinCode, error) {
+	if err := record.CheckName(row.Site); err != nil {
 		return wire.JoinCode{}, fmt.Errorf("reading the site: %w", err)
 	}
-	if name == "" || len(name) > maxName {
+	if row.Name == "" || len(row.Name) > maxName {
 		return wire.JoinCode{}, ErrName
 	}
 	if ttl == 0 {
@@ -95,10 +99,9 @@ func (r *Registry) NewCode(ctx context.Context, site record.SiteID, name string,
 	}
 	c := wire.JoinCode{Root: r.Root}
 	_, _ = rand.Read(c.Secret[:]) // crypto/rand.Read never fails (Go 1.24)
-	id, now := c.ID(), r.Now()
-	row := store.Code{
-		ID: id, Secret: r.Sealer.Seal(labelCode, id[:], c.Secret[:]), Site: site, Name: name, Created: now, Expires: now.Add(ttl),
-	}
+	row.ID, row.Created = c.ID(), r.Now()
+	row.Expires = row.Created.Add(ttl)
+	row.Secret = r.Sealer.Seal(labelCode, row.ID[:], c.Secret[:])
 	if err := r.Store.Update(ctx, func(tx store.Tx) error { return tx.AddCode(row) }); err != nil {
 		return wire.JoinCode{}, fmt.Errorf("keeping a join code: %w", err)
 	}
@@ -149,8 +152,9 @@ func (r *Registry) Revoke(ctx context.Context, id record.BoxID) error {
 	return r.change(ctx, id, store.BoxRevoked, func(tx store.Tx, b store.Box) error { return tx.HoldBox(b.ID) })
 }
 
-// Reinstate puts a revoked or quarantined box back into full service, and one that was ordered to wipe or lock itself among those that
-// may hold the site's keys; such orders that are still open are withdrawn. What was held of it becomes ready to be opened.
+// Reinstate puts a revoked or quarantined box back into full service, unless another one took its place meanwhile, and one that was ordered to wipe or lock itself among those that
+// may hold the site's keys; such orders that are still open are withdrawn. What was held of it becomes ready to be opened. ErrReplaced for
+// one that was replaced and is not revoked.
 func (r *Registry) Reinstate(ctx context.Context, id record.BoxID) error {
 	return r.change(ctx, id, store.BoxActive, func(tx store.Tx, b store.Box) error {
 		if err := r.withdraw(tx, b.ID, order.KindWipe, order.KindLock); err != nil {
@@ -172,11 +176,13 @@ func (r *Registry) change(ctx context.Context, id record.BoxID, to store.BoxStat
 			return err
 		}
 		was := b
-		b.State = to
-		if to == store.BoxActive {
+		if b.State, err = allowed(tx, b, to); err != nil {
+			return err
+		}
+		if b.State == store.BoxActive {
 			b.Withheld = false
 		}
-		if err := tx.SetBoxState(id, to); err != nil {
+		if err := tx.SetBoxState(id, b.State); err != nil {
 			return err
 		}
 		if err := r.withhold(tx, was, b); err != nil {
@@ -186,6 +192,21 @@ func (r *Registry) change(ctx context.Context, id record.BoxID, to store.BoxStat
 	}))
 }
 
+// allowed is what a box may become that is to be in a state: one that was replaced is nothing else any more, unless it is revoked.
+func allowed(tx store.Tx, b store.Box, to store.BoxState) (store.BoxState, error) {
+	if to == store.BoxRevoked {
+		return to, nil
+	}
+	if b.State == store.BoxReplaced {
+		return b.State, ErrReplaced
+	}
+	_, err := tx.Replacement(b.ID)
+	if errors.Is(err, store.ErrNone) {
+		return to, nil
+	}
+	return store.BoxReplaced, err
+}
+
 // withhold writes whether a box may hold its site's keys, and says so to their keeper where that changed.
 func (r *Registry) withhold(tx store.Tx, was, now store.Box) error {
 	if was.Withheld != now.Withheld {
@@ -193,7 +214,9 @@ func (r *Registry) withhold(tx store.Tx, was, now store.Box) error {
 			return err
 		}
 	}
-	holds := func(b store.Box) bool { return b.State != store.BoxRevoked && !b.Withheld }
+	holds := func(b store.Box) bool {
+		return b.State != store.BoxRevoked && b.State != store.BoxReplaced && !b.Withheld
+	}
 	switch {
 	case holds(was) && !holds(now):
 		return r.Keys.Removed(tx, now)

@@ -177,5 +177,6 @@ const (
 	CodeUnavailable  = "unavailable"    // central is starting, stopping or full; try again
 	CodeUnknownRoute = "unknown_method" // no such method here
 	CodeUnknownBlob  = "unknown_blob"   // no such file here, or no longer
+	CodeReplacedBox  = "replaced_box"   // another box took this one's place: it is offered no files
 	CodeBadRange     = "bad_range"      // the file has no such octet
 )
