@@ -55,7 +55,9 @@ func (l *Line) lackedSets(p wire.Poll) (all []wire.SetOffer, held map[certid.Sco
 	return all, held
 }
 
-func scopeOf(o wire.SetOffer) certid.Scope { return certid.Scope{Hierarchy: o.Hierarchy, Purpose: o.Purpose} }
+func scopeOf(o wire.SetOffer) certid.Scope {
+	return certid.Scope{Hierarchy: o.Hierarchy, Purpose: o.Purpose}
+}
 
 // untold reports whether a box was not told of an offer lately, and notes that it is.
 func (l *Line) untold(id record.BoxID, scope certid.Scope, tell offered) (news bool) {
