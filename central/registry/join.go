@@ -27,6 +27,31 @@ var (
 // Join registers a box by its code. The same box repeating the same request after a lost answer gets an answer again, also
 // after the code has expired. device is the key that the peer proved on this connection.
 func (r *Registry) Join(ctx context.Context, device sign.PublicKey, q wire.JoinRequest) (wire.JoinAnswer, error) {
+	return r.join(ctx, q, func() error {
+		if err := r.shown(q); err != nil {
+			return err
+		}
+		return check(device, q)
+	})
+}
+
+// JoinByCourier registers a box whose request came on a stick: it saw no server, and says so by an all zero Server, which is refused on a
+// line. The code alone vouches for the request and its keys. Otherwise as Join.
+func (r *Registry) JoinByCourier(ctx context.Context, q wire.JoinRequest) (wire.JoinAnswer, error) {
+	return r.join(ctx, q, func() error {
+		device, err := sign.ParsePublicKey(q.Device)
+		if err != nil {
+			return ErrKeys
+		}
+		if q.Server != (wire.MAC{}) {
+			return ErrServer
+		}
+		return check(device, q)
+	})
+}
+
+// join looks at what a request must satisfy beside its proof only once it was proved.
+func (r *Registry) join(ctx context.Context, q wire.JoinRequest, look func() error) (wire.JoinAnswer, error) {
 	var code wire.JoinCode
 	var row store.Code
 	// Anybody may ask. Who proves nothing gets no turn at the one connection that writes.
@@ -38,7 +63,7 @@ func (r *Registry) Join(ctx context.Context, device sign.PublicKey, q wire.JoinR
 		if row, code, err = r.proved(tx, q); err != nil {
 			return err
 		}
-		if err := r.check(device, q); err != nil {
+		if err := look(); err != nil {
 			return err
 		}
 		if !row.Use.At.IsZero() {
@@ -78,15 +103,18 @@ func (r *Registry) proved(tx store.Tx, q wire.JoinRequest) (store.Code, wire.Joi
 	return row, code, nil
 }
 
-// check holds what a proved request must satisfy beside its proof.
-func (r *Registry) check(device sign.PublicKey, q wire.JoinRequest) error {
-	shown := false
+// shown is ErrServer unless the box saw a key of central's.
+func (r *Registry) shown(q wire.JoinRequest) error {
 	for _, k := range r.TLS {
-		shown = shown || sha256.Sum256(k.DER()) == q.Server
+		if sha256.Sum256(k.DER()) == q.Server {
+			return nil
+		}
 	}
-	if !shown {
-		return ErrServer
-	}
+	return ErrServer
+}
+
+// check is ErrKeys unless the request's keys can be used, and the device key is the one that was proved.
+func check(device sign.PublicKey, q wire.JoinRequest) error {
 	own, err := sign.ParsePublicKey(q.Device)
 	if err != nil || !own.Equal(device) || !bytes.Equal(own.DER(), q.Device) || q.Box.IsZero() {
 		return ErrKeys
