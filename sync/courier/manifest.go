@@ -38,6 +38,7 @@ type manifest struct {
 	CentralEpoch uint64       `cbor:"8,keyasint,omitempty"`  // down
 	Blobs        []wire.Blob  `cbor:"9,keyasint,omitempty"`  // down: files that lie beside it
 	Enc          []byte       `cbor:"10,keyasint,omitempty"` // down and joined: encapsulation to S
+	Heard        uint64       `cbor:"11,keyasint,omitempty"` // down: number of the up parcel whose State it answers; 0 if none
 }
 
 // listed is a part, in the order in which they lie.
@@ -108,8 +109,8 @@ func (m manifest) check() error {
 		return bad("number of parts")
 	case m.Kind.sealed() != (len(m.Enc) == seal.EncLen) || !m.Kind.sealed() && len(m.Enc) > 0:
 		return bad("encapsulation")
-	case (m.Kind == Down) != (m.CentralEpoch > 0) || m.Kind != Down && len(m.Blobs) > 0:
-		return bad("central epoch or files")
+	case (m.Kind == Down) != (m.CentralEpoch > 0) || m.Kind != Down && (len(m.Blobs) > 0 || m.Heard > 0) || m.Heard > maxN:
+		return bad("central epoch, files or what was heard")
 	case m.Kind != Up && m.Kind != Recovered && len(m.Covers) > 0:
 		return bad("covers")
 	case !numbered && len(m.Parts) != 1:

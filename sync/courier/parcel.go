@@ -26,6 +26,7 @@ type Parcel struct {
 	Covers       []Cover     // up and recovered
 	CentralEpoch uint64      // down
 	Blobs        []wire.Blob // down: files that lie beside it
+	Heard        uint64      // down: number of the up parcel whose State central had; 0 if none
 	Size         int64       // octets of the file
 
 	m       manifest
@@ -92,7 +93,7 @@ func Read(r io.ReaderAt, size int64) (*Parcel, error) {
 		return nil, fmt.Errorf("%w: %d octets of parts where %d belong", ErrDamaged, got, m.octets())
 	}
 	return &Parcel{
-		Kind: m.Kind, Box: m.Box, N: m.N, Made: time.UnixMilli(m.Made).UTC(), Covers: m.Covers, CentralEpoch: m.CentralEpoch, Blobs: m.Blobs,
+		Kind: m.Kind, Box: m.Box, N: m.N, Made: time.UnixMilli(m.Made).UTC(), Covers: m.Covers, CentralEpoch: m.CentralEpoch, Blobs: m.Blobs, Heard: m.Heard,
 		Size: size, m: m, message: message, r: r, close: func() error { return nil },
 	}, nil
 }

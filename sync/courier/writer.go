@@ -22,6 +22,7 @@ type Config struct {
 	Signer       crypto.Signer          // D for up, C-sign for down
 	To           seal.PublicKey         // S of the box, for down and joined
 	CentralEpoch uint64                 // down
+	Heard        uint64                 // down: number of the up parcel whose State is answered; 0 if none was ever heard
 }
 
 // Writer writes a row of parcels to a stick, each whole by itself: a full one is closed and the next one begun. What fails leaves the
@@ -181,7 +182,7 @@ func (w *Writer) begin() (err error) {
 	if w.open != nil {
 		return nil
 	}
-	w.m = manifest{Version: Version, Kind: w.c.Kind, Box: w.c.Box, Made: w.c.Now().UnixMilli(), CentralEpoch: w.c.CentralEpoch}
+	w.m = manifest{Version: Version, Kind: w.c.Kind, Box: w.c.Box, Made: w.c.Now().UnixMilli(), CentralEpoch: w.c.CentralEpoch, Heard: w.c.Heard}
 	w.size, w.key = 0, nil
 	if w.c.Next != nil {
 		if w.m.N, err = w.c.Next(); err != nil {
