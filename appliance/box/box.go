@@ -189,6 +189,9 @@ func (w written) Append(ctx context.Context, plain []byte, c journal.Clear) (rec
 	return id, err
 }
 
+// State is the journal's.
+func (w written) State() journal.Space { return w.b.journal.State() }
+
 func (b *Box) recipient() (seal.PublicKey, error) { return b.desired.SealKey(), nil }
 
 func (b *Box) now() time.Time {

@@ -366,3 +366,36 @@ func certOf(t *testing.T, s certid.Serial) certid.CertID {
 	t.Helper()
 	return certid.CertID{Scope: authScope, Serial: s}
 }
+
+// crowded is a journal on a disk that may be full.
+type crowded struct {
+	*journal.Journal
+	full bool
+}
+
+func (c *crowded) State() journal.Space {
+	if c.full {
+		return journal.SpaceFull
+	}
+	return journal.SpaceOK
+}
+
+// P1, P5: with a full disk no tap begins: no PIN and no birth date is spent on what could not be written down.
+func TestP5NothingIsAskedOfACardWhenTheDiskIsFull(t *testing.T) {
+	disk := &crowded{}
+	c := newCounter(t, func(conf *tap.Config) {
+		disk.Journal = conf.Journal.(*journal.Journal)
+		conf.Journal = disk
+	})
+	p, card := c.card("hanako")
+	disk.full = true
+	c.arm(localapi.NextCardRequest{Kind: localapi.NextPIN, PIN: localapi.NewSecret(p.AuthPIN)})
+	c.fails("a full disk", card, localapi.FailureDiskFull, 0)
+	if n := card.verified(); n != 0 {
+		t.Errorf("%d values were sent to the card, want none", n)
+	}
+	disk.full = false
+	if e := c.lay(card); e.Type != localapi.EventVerdict {
+		t.Errorf("event %s once there is room again, want a verdict", e.Type)
+	}
+}

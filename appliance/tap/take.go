@@ -2,9 +2,11 @@ package tap
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
+	"kazashi.example/appliance/journal"
 	"kazashi.example/appliance/revocation"
 	"kazashi.example/localapi"
 	"kazashi.example/reader/jpki"
@@ -19,6 +21,10 @@ import (
 func (c *Counter) take(ctx context.Context, l laying) {
 	defer c.done(l.next) // after the counter has heard what became of it
 	reader := l.reader
+	if c.Journal.State() == journal.SpaceFull { // before a try is spent on a tap that could not be written down
+		c.fail(reader, localapi.FailureDiskFull)
+		return
+	}
 	if err := c.lies(l); err != nil {
 		c.failed(ctx, reader, err)
 		return
@@ -36,10 +42,18 @@ func (c *Counter) take(ctx context.Context, l laying) {
 	id, err := c.keep(ctx, &t)
 	if err != nil {
 		c.Log.ErrorContext(ctx, "tap could not be made durable; do not serve", slog.String("reader", reader), slog.Any("error", err))
-		c.fail(reader, localapi.FailureJournal)
+		c.fail(reader, unkept(err))
 		return
 	}
 	c.publish(c.verdict(&t, id, reader)) // P1: only now
+}
+
+// unkept is why a tap was not written down.
+func unkept(err error) localapi.ReadFailure {
+	if errors.Is(err, journal.ErrNoRoom) {
+		return localapi.FailureDiskFull
+	}
+	return localapi.FailureJournal
 }
 
 // taken is a tap under way.

@@ -129,7 +129,11 @@ var _ Staff = (*sitebook.Book)(nil)
 // Journal makes a record durable. It returns only when that is done; after an error nobody may be told a verdict.
 type Journal interface {
 	Append(ctx context.Context, content []byte, c journal.Clear) (record.ID, error)
+	// State says whether there is room for a record. It does not block.
+	State() journal.Space
 }
+
+var _ Journal = (*journal.Journal)(nil)
 
 // Clock is the box's time.
 type Clock interface {

@@ -277,6 +277,9 @@ type cut struct {
 	plain   []byte        // what was sealed first, a bounded share of it
 }
 
+// State is the journal's.
+func (c *cut) State() journal.Space { return c.journal.State() }
+
 // Append is the journal's.
 func (c *cut) Append(ctx context.Context, plain []byte, shown journal.Clear) (record.ID, error) {
 	if shown.Service == library && len(c.plain) < 1<<20 {
