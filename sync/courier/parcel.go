@@ -212,13 +212,14 @@ func (p *Parcel) Types() []Type {
 	return all
 }
 
-// Parts reads the parts in their order, one at a time. It ends at the first error: ErrDamaged, ErrHalf, ErrGone, ErrSealed, seal.ErrOpen.
+// Parts reads the parts in their order, one at a time. A part that cannot be read comes with its index, its type and its error: ErrDamaged,
+// ErrHalf, ErrGone, ErrSealed, seal.ErrOpen. Who goes on gets those after it.
 func (p *Parcel) Parts() iter.Seq2[Part, error] {
 	return func(yield func(Part, error) bool) {
 		at := int64(headLen)
 		for i, l := range p.m.Parts {
 			b, err := p.part(i, at)
-			if !yield(Part{Index: i, Type: l.Type, Octets: b}, err) || err != nil {
+			if !yield(Part{Index: i, Type: l.Type, Octets: b}, err) {
 				return
 			}
 			at += int64(l.Length) //nolint:gosec // checked against MaxParts
@@ -227,6 +228,26 @@ func (p *Parcel) Parts() iter.Seq2[Part, error] {
 }
 
 func (p *Parcel) part(i int, at int64) ([]byte, error) {
+	b, err := p.lying(i, at)
+	if err != nil || !p.Kind.sealed() {
+		return b, err
+	}
+	if p.key == nil {
+		return nil, ErrSealed
+	}
+	extra, err := aad(p.m.Parts[i].Type, i)
+	if err != nil {
+		return nil, err
+	}
+	b, err = p.key.Open(record.Seq(i), extra, b) //nolint:gosec // an index
+	if err != nil {
+		return nil, fmt.Errorf("unsealing part %d: %w", i, err)
+	}
+	return b, nil
+}
+
+// lying is a part as it lies.
+func (p *Parcel) lying(i int, at int64) ([]byte, error) {
 	l := p.m.Parts[i]
 	b := make([]byte, l.Length)
 	if err := readAt(p.r, b, at); err != nil {
@@ -234,20 +255,6 @@ func (p *Parcel) part(i int, at int64) ([]byte, error) {
 	}
 	if sha256.Sum256(b) != l.Digest {
 		return nil, fmt.Errorf("%w: part %d", ErrDamaged, i)
-	}
-	if !p.Kind.sealed() {
-		return b, nil
-	}
-	if p.key == nil {
-		return nil, ErrSealed
-	}
-	extra, err := aad(l.Type, i)
-	if err != nil {
-		return nil, err
-	}
-	b, err = p.key.Open(record.Seq(i), extra, b) //nolint:gosec // an index
-	if err != nil {
-		return nil, fmt.Errorf("unsealing part %d: %w", i, err)
 	}
 	return b, nil
 }
