@@ -46,7 +46,7 @@ func Join(ctx context.Context, conf config.Config, code wire.JoinCode, release s
 	if err := vouched(answer.Bundle, code.Root, server); err != nil {
 		return desired.Place{}, err
 	}
-	place := desired.Place{Box: id.Box, Site: answer.Site, Name: answer.Name, Root: code.Root}
+	place := desired.Place{Box: id.Box, Site: answer.Site, Name: answer.Name, Root: code.Root, Replaces: answer.Replaces}
 	return place, desired.Create(conf.DataDir, place, answer.Bundle)
 }
 

@@ -19,8 +19,8 @@ func TestJoin(t *testing.T) {
 	c, k := newCentral(t, nil), newCounter(t)
 	c.listen(t, k.conf.Central.Address)
 	place, err := box.Join(t.Context(), k.conf, c.code, "v1")
-	if err != nil || place.Site != "branch-1" || place.Name != "one" || place.Root != c.code.Root {
-		t.Fatalf("Join() = %+v, %v, want a place at branch-1", place, err)
+	if err != nil || place.Site != "branch-1" || place.Name != "one" || place.Root != c.code.Root || place.Replaces != replaced {
+		t.Fatalf("Join() = %+v, %v, want a place at branch-1, in the stead of box %s", place, err, replaced)
 	}
 	again, err := box.Join(t.Context(), k.conf, c.code, "v1")
 	if err != nil || again != place {

@@ -82,7 +82,10 @@ func (b *Box) statusOfSite(ctx context.Context, s *localapi.Status) error {
 // standing is the readers, and what stands in the way of any tap.
 func (b *Box) standing() ([]localapi.Reader, localapi.ReadFailure) {
 	readers, problem := b.readers.now()
-	if b.trouble.Load() {
+	switch {
+	case b.journal.State() == journal.SpaceFull:
+		problem = localapi.FailureDiskFull
+	case b.trouble.Load():
 		problem = localapi.FailureJournal
 	}
 	return readers, problem
@@ -119,6 +122,8 @@ func troubleOf(code string) localapi.LineTrouble {
 		return ""
 	case wire.CodeRevokedBox:
 		return localapi.LineRevoked
+	case link.Replaced:
+		return localapi.LineReplaced
 	case wire.CodeUnknownBox:
 		return localapi.LineUnknown
 	case wire.CodeUnavailable, wire.CodeInternal:

@@ -94,6 +94,9 @@ func newCentral(t *testing.T, vouched *ecdsa.PrivateKey, change ...func(*trust.B
 	return c
 }
 
+// replaced is whose place everybody takes who joins.
+var replaced = record.BoxID{ID128: record.ID128{7}}
+
 // Join lets everybody in who has the code.
 func (c *central) Join(_ context.Context, _ sign.PublicKey, q wire.JoinRequest) (wire.JoinAnswer, error) {
 	c.mu.Lock()
@@ -102,7 +105,7 @@ func (c *central) Join(_ context.Context, _ sign.PublicKey, q wire.JoinRequest) 
 		return wire.JoinAnswer{}, &uplink.Refusal{Code: wire.CodeJoinRefused, Message: err.Error()}
 	}
 	c.joined = append(c.joined, q)
-	a, err := wire.JoinAnswer{Site: "branch-1", Name: "one", Bundle: c.bundle}.Prove(c.code, q)
+	a, err := wire.JoinAnswer{Site: "branch-1", Name: "one", Bundle: c.bundle, Replaces: replaced}.Prove(c.code, q)
 	if c.spoils != nil {
 		c.spoils(&a)
 	}

@@ -66,6 +66,8 @@ type Place struct {
 	Site record.SiteID     `cbor:"2,keyasint"`
 	Name string            `cbor:"3,keyasint"`
 	Root trust.Fingerprint `cbor:"4,keyasint"` // the root set that every trust bundle's chain begins at or passes
+	// Replaces is the box whose place this one took; zero: none's.
+	Replaces record.BoxID `cbor:"5,keyasint,omitzero"`
 }
 
 func (p Place) check() error {

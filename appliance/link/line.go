@@ -6,15 +6,34 @@ import (
 	"log/slog"
 	"time"
 
+	"kazashi.example/sync/record"
 	"kazashi.example/sync/uplink"
 )
 
 // line is what is known of the way to central.
 type line struct {
-	up      bool
-	since   time.Time
-	answer  time.Time // when central last answered
-	trouble string    // code of central's refusal to serve this box, or Intercepted; "" when neither
+	up       bool
+	since    time.Time
+	answer   time.Time // when central last answered
+	trouble  string    // code of central's refusal to serve this box, or Intercepted; "" when neither
+	replaced bool      // another box took this one's place
+}
+
+// Replaced is the trouble of a box whose place another one took. The line is up: its records count, and it is told which of them are safe.
+const Replaced = "replaced_box"
+
+// replaced notes that another box took this one's place, which is so for good.
+func (l *Link) replaced(ctx context.Context, by record.BoxID) {
+	l.mu.Lock()
+	known := l.line.replaced
+	l.line.replaced = true
+	l.mu.Unlock()
+	if known {
+		return
+	}
+	l.Log.ErrorContext(ctx, "another box took this one's place: its taps still count, but it gets no keys, rules and lists any more",
+		slog.String("replaced_by", by.String()))
+	l.Watch.Changed(ctx)
 }
 
 // Intercepted is the trouble of a line on which something opens the connection (uplink.ErrIntercepted).

@@ -227,10 +227,13 @@ func (l *Link) Line() (up bool, since time.Time) {
 }
 
 // Heard reports when central last answered, zero if it has not since the start, and what stands in the way if anything is known of
-// it: the code of central's refusal to serve this box (wire.CodeRevokedBox and its like) or Intercepted.
+// it: the code of central's refusal to serve this box (wire.CodeRevokedBox and its like), Intercepted, or Replaced.
 func (l *Link) Heard() (at time.Time, trouble string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.line.trouble == "" && l.line.replaced {
+		return l.line.answer, Replaced
+	}
 	return l.line.answer, l.line.trouble
 }
 

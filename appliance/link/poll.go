@@ -149,6 +149,9 @@ func (l *Link) apply(ctx context.Context, got wire.Polled) (news bool, err error
 			faults = append(faults, fmt.Errorf("applying %s: %w", what, err))
 		}
 	}
+	if !got.ReplacedBy.IsZero() {
+		l.replaced(ctx, got.ReplacedBy)
+	}
 	if len(got.Bundle) > 0 {
 		note("the trust bundle", l.applyTrust(ctx, got.Bundle))
 	}

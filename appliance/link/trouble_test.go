@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"kazashi.example/appliance/link"
+	"kazashi.example/sync/record"
 	"kazashi.example/sync/uplink"
 	"kazashi.example/sync/wire"
 )
@@ -47,6 +48,30 @@ func TestTheTroubleOfALine(t *testing.T) { // P6
 			if answered := at.After(before.Add(time.Minute)); answered != step.answers {
 				t.Errorf("after %s: last answer %s, before it %s", step.name, at, before)
 			}
+		}
+	})
+}
+
+// A box that was replaced has a line, and says that it was; it delivers what it has.
+func TestAReplacedBoxSaysSoOverALineThatIsUp(t *testing.T) {
+	inTime(t, func(t *testing.T) {
+		c := newCentral(t)
+		c.spoilPoll = func(p *wire.Polled) error { p.ReplacedBy = record.NewBoxID(); return nil }
+		b := newBox(t, c, direct{c, nil}, quiet)
+		defer b.close()
+		b.tap(1)
+		stop := b.run()
+		defer stop()
+		time.Sleep(2 * time.Minute)
+		synctest.Wait()
+		if _, trouble := b.link.Heard(); trouble != link.Replaced {
+			t.Errorf("trouble %q, want %q", trouble, link.Replaced)
+		}
+		if up, _ := b.link.Line(); !up {
+			t.Error("the line is down, want it up")
+		}
+		if n, err := b.journal.Waiting(t.Context()); err != nil || n != 0 {
+			t.Errorf("%d records wait, %v, want none", n, err)
 		}
 	})
 }

@@ -151,6 +151,13 @@ var troubles = map[localapi.LineTrouble]Sentence{
 			"Central has taken this box out of service. Records stay on it and are not settled. Tell the person in charge.",
 		},
 	},
+	localapi.LineReplaced: {
+		Text{"この装置は交換されました", "Box replaced by another one"},
+		Text{
+			"別の装置がこの装置の代わりになりました。ここに残る記録は有効ですが、新しい規則や名簿は届きません。新しい装置を使ってください。",
+			"Another box took the place of this one. Records made here count, but it gets no new rules and rosters. Use the new box.",
+		},
+	},
 	localapi.LineUnknown: {
 		Text{"この装置は登録されていません", "Box not known at central"},
 		Text{

@@ -62,6 +62,9 @@ func join(c *cobra.Command, s *settings, text string) error {
 	}
 	out := c.OutOrStdout()
 	fmt.Fprintf(out, "joined site %s as %q\nbox %s\n", place.Site, place.Name, place.Box)
+	if !place.Replaces.IsZero() {
+		fmt.Fprintf(out, "in the place of box %s, whose records count on; those that are still on its disk come by `kazashi recover`\n", place.Replaces)
+	}
 	return warnOfKeys(c, conf)
 }
 
