@@ -413,7 +413,7 @@ func TestP3ManyAtOnce(t *testing.T) {
 func bare(t *testing.T, r *readers, changed func()) *tap.Counter {
 	t.Helper()
 	k, err := tap.New(tap.Config{
-		Cards: r, Clock: &hand{time.Now(), record.ConfidenceChecked}, Announcer: deaf{}, Desk: desk,
+		Cards: r, Clock: &hand{time.Now(), record.ConfidenceChecked}, Announcer: deaf{}, Journal: &crowded{}, Desk: desk,
 		Authorities: func() *cvc.Authorities { return nil },
 		Service:     service, Rules: &rules{drill()}, Changed: changed,
 	})

@@ -351,7 +351,7 @@ func TestACardThatNeverAnswersIsGivenUp(t *testing.T) {
 		events := make(chan localapi.Event, 8)
 		r := &readers{events: make(chan tap.Event), block: true}
 		k, err := tap.New(tap.Config{
-			Cards: r, Clock: &hand{time.Now(), record.ConfidenceChecked}, Announcer: into(events), Desk: desk, Service: service,
+			Cards: r, Clock: &hand{time.Now(), record.ConfidenceChecked}, Announcer: into(events), Journal: &crowded{}, Desk: desk, Service: service,
 			Certificates: func() tap.Certificates { return none{} }, Rules: &rules{},
 		})
 		must(t, err)
