@@ -118,7 +118,9 @@ type Journal struct {
 	o    Options
 	path string
 	lock *os.File
-	bg   sync.WaitGroup // preparations and checkpoints under way
+
+	spawn func(func(context.Context)) // does something in the background; its context ends with the journal
+	end   func()                      // ends all of these and waits for them
 
 	// write lets one writer at a time at the database. It guards everything down to the next blank line. Whoever changes st,
 	// book or restored holds both locks, so that the writer may read them under this one alone.
@@ -150,6 +152,7 @@ func Open(ctx context.Context, path string, o Options) (*Journal, error) {
 		return nil, err
 	}
 	j := &Journal{o: o, path: path, lock: lock, cause: epoch.CauseStart, next: make(chan prepared, 1), forks: map[record.EpochID]bool{}}
+	j.spawn, j.end = background()
 	crashed := nonEmpty(path + "-wal") // a clean end leaves none behind
 	err = j.begin(ctx)
 	if err == nil && crashed {
@@ -161,7 +164,29 @@ func Open(ctx context.Context, path string, o Options) (*Journal, error) {
 		return nil, errors.Join(fmt.Errorf("opening journal: %w", err), lock.Close())
 	}
 	j.prepare()
+	j.spawn(j.verify)
 	return j, nil
+}
+
+// background makes the two ends of what is done in the background. After the end nothing begins any more.
+func background() (spawn func(func(context.Context)), end func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	var mu sync.Mutex // guards the beginning of one against the end of all
+	var all sync.WaitGroup
+	spawn = func(do func(context.Context)) {
+		mu.Lock()
+		defer mu.Unlock()
+		if ctx.Err() == nil {
+			all.Go(func() { do(ctx) })
+		}
+	}
+	end = func() {
+		mu.Lock()
+		cancel()
+		mu.Unlock()
+		all.Wait()
+	}
+	return spawn, end
 }
 
 // begin opens or makes the database and reads the book from it.
@@ -181,20 +206,28 @@ func (j *Journal) begin(ctx context.Context) error {
 
 // Close forgets the keys and closes the database; the next start opens a new epoch.
 func (j *Journal) Close() error {
-	j.write.Lock()
-	defer j.write.Unlock()
-	if j.closed {
+	if !j.stop() {
 		return nil
 	}
-	j.closed = true
-	j.discard(epoch.CauseStart)
-	j.bg.Wait()
+	j.end() // some of it waits for the lock that stop has let go
 	select {
 	case p := <-j.next:
 		p.key.Wipe()
 	default:
 	}
 	return errors.Join(j.store().close(), j.lock.Close())
+}
+
+// stop takes no record from now on; false if it was called before.
+func (j *Journal) stop() bool {
+	j.write.Lock()
+	defer j.write.Unlock()
+	if j.closed {
+		return false
+	}
+	j.closed = true
+	j.discard(epoch.CauseStart)
+	return true
 }
 
 // Append seals plain as the next record and returns its id once it is durable. After an error nobody may be told a verdict:
@@ -317,10 +350,26 @@ func (j *Journal) checkpoint(st *store) {
 		return
 	}
 	st.commits = 0
-	j.bg.Go(func() {
+	j.spawn(func(ctx context.Context) {
 		defer st.checkpointing.Store(false)
-		if err := st.checkpoint(context.Background()); err != nil {
-			j.o.Log.Warn("moving the journal's log into its database failed", slog.Any("error", err))
+		if err := j.moveLog(ctx, st); err != nil && ctx.Err() == nil {
+			j.o.Log.WarnContext(ctx, "moving the journal's log into its database failed", slog.Any("error", err))
 		}
 	})
+}
+
+// moveLog moves the log into the database. Under a stream of taps or of housekeeping the log never ends, and goes on growing; then the rest of it, which
+// is short by now, is moved while no write comes in between, and the log begins anew.
+func (j *Journal) moveLog(ctx context.Context, st *store) error {
+	left, err := st.checkpoint(ctx)
+	if err != nil || left < longLog {
+		return err
+	}
+	j.write.Lock()
+	defer j.write.Unlock()
+	if j.closed || j.store() != st {
+		return nil
+	}
+	_, err = st.checkpoint(ctx)
+	return err
 }

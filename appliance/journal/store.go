@@ -26,6 +26,12 @@ const (
 // checkpointEvery is the number of commits between two checkpoints: about 2 MiB of write-ahead log.
 const checkpointEvery = 256
 
+// longLog is how many pages of a write-ahead log that does not end are too many: 16 MiB, of which the file is cut to that size again.
+const longLog = 4096
+
+// pageSize is SQLite's own, in octets.
+const pageSize = 4096
+
 // schema: one row a record, in the order of writing, no second index, so that an append touches one leaf. held has what central
 // acknowledged and what was deleted, as runs: no row is written again because of an acknowledgement.
 const schema = `
@@ -168,7 +174,7 @@ func connect(ctx context.Context, path string, o Options) (*store, book, error) 
 	if err != nil {
 		return nil, book{}, err
 	}
-	r, err := openDB(path, 2, "query_only(ON)")
+	r, err := openDB(path, 3, "query_only(ON)")
 	if err != nil {
 		return nil, book{}, errors.Join(err, w.Close())
 	}
@@ -251,12 +257,20 @@ func hashOf(b []byte) (h epoch.Hash, err error) {
 	return h, nil
 }
 
-func (s *store) checkpoint(ctx context.Context) error {
-	var busy, log, moved int
+// checkpoint moves what it can of the log without waiting for anybody, and returns the pages of the log if some are left in it, else 0.
+func (s *store) checkpoint(ctx context.Context) (log int, err error) {
+	var busy, moved, free int64
 	if err := s.r.QueryRowContext(ctx, `PRAGMA wal_checkpoint(PASSIVE)`).Scan(&busy, &log, &moved); err != nil {
-		return fmt.Errorf("checkpointing: %w", err)
+		return 0, fmt.Errorf("checkpointing: %w", err)
 	}
-	return nil
+	if err := s.r.QueryRowContext(ctx, `PRAGMA freelist_count`).Scan(&free); err != nil {
+		return 0, fmt.Errorf("counting free pages: %w", err)
+	}
+	s.spare.Store(free * pageSize)
+	if int64(log) == moved {
+		log = 0
+	}
+	return log, nil
 }
 
 // unseenWithin is how long before the last record of a run that ended by a crash others may stand whose verdict was under way.

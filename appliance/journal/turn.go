@@ -29,7 +29,7 @@ func prepareFor(box record.BoxID, to seal.PublicKey) (prepared, error) {
 
 // prepare makes the next epoch's key in the background. Where that fails, turn makes it inline and reports.
 func (j *Journal) prepare() {
-	j.bg.Go(func() {
+	j.spawn(func(context.Context) {
 		to, err := j.o.Recipient()
 		if err != nil {
 			return
