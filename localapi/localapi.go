@@ -71,8 +71,8 @@ type Journal struct {
 type Aside struct {
 	File    string `json:"file"`    // its name in the data directory
 	Reading bool   `json:"reading"` // it is still being read
-	Records uint64 `json:"records"` // whole records found in it so far
-	Damaged uint64 `json:"damaged"` // pages or records that could not be read, as far as can be counted
+	Records uint64 `json:"records"` // records found whole so far: they are in the journal in use now, or safe at central
+	Damaged uint64 `json:"damaged"` // records that were in it for all that is known, and were not found whole
 }
 
 // KeyState says whether the site's keys are open.

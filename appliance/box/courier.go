@@ -1,0 +1,154 @@
+package box
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"kazashi.example/localapi"
+	"kazashi.example/localapi/server"
+	"kazashi.example/sync/record"
+)
+
+// lookPatience is how long is waited for sticks to say what is on them. One that was pulled, or hangs, holds nobody up longer.
+const lookPatience = 3 * time.Second
+
+// carry writes to a stick or takes in what is on it, and says what was done also where it ends early.
+type carry func(ctx context.Context, folder string, progress func(done, total uint64)) (localapi.CourierSummary, error)
+
+// couriers are the sticks as the local API asks for them: what is mounted in one folder, and one job at a time. A job runs on when the page
+// that began it is closed, and ends with Run.
+type couriers struct {
+	root    string // the folder of sticks; empty: none
+	box     record.BoxID
+	carries map[localapi.CourierWhat]carry
+	count   func(ctx context.Context) (waiting, unsafe uint64, err error)
+	mounted func(stick, root string) bool
+	now     func() time.Time
+	changed func()
+	log     *slog.Logger
+	begun   chan string // folder of the job that begins; at most one
+
+	mu      sync.Mutex // guards what follows; never held over a disk
+	job     *localapi.CourierJob
+	looking *look
+	sticks  []localapi.Stick // as last seen
+}
+
+// look is one look at all sticks, which may take as long as a stick hangs.
+type look struct {
+	done   chan struct{} // closed at the end
+	sticks []localapi.Stick
+}
+
+var _ server.Courier = (*couriers)(nil)
+
+// Courier lists the sticks, and says how far a job has come. While one is under way the sticks are those seen before it.
+func (c *couriers) Courier(ctx context.Context) (localapi.Courier, error) {
+	waiting, unsafe, err := c.count(ctx)
+	if err != nil {
+		return localapi.Courier{}, err
+	}
+	sticks := c.look(ctx)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	v := localapi.Courier{Folder: c.root != "", Sticks: sticks, Waiting: int(waiting), Unsafe: int(unsafe)} //nolint:gosec // counts of rows
+	if c.job != nil {
+		j := *c.job
+		v.Job = &j
+	}
+	return v, nil
+}
+
+// BeginCourier finds the stick and hands the job to Run.
+func (c *couriers) BeginCourier(ctx context.Context, what localapi.CourierWhat, o localapi.CourierOrder) error {
+	folder, name := o.Path, filepath.Base(o.Path)
+	if o.Path == "" {
+		var err error
+		if folder, err = c.named(ctx, o.Stick); err != nil {
+			return err
+		}
+		name = o.Stick
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.busy() {
+		return localapi.ErrCourierBusy
+	}
+	c.job = &localapi.CourierJob{What: what, Stick: printable(name), Began: c.now()}
+	c.begun <- folder
+	c.changed()
+	return nil
+}
+
+func (c *couriers) busy() bool { return c.job != nil && c.job.Ended.IsZero() }
+
+// named is the folder of the stick of that name. Only what a look has just found can be named, so that no name leads anywhere else.
+func (c *couriers) named(ctx context.Context, name string) (string, error) {
+	for _, s := range c.look(ctx) {
+		if s.Name != name || s.Path == "" {
+			continue
+		}
+		if s.Problem != nil {
+			return "", reasonOf(s.Problem.Code)
+		}
+		return s.Path, nil
+	}
+	return "", localapi.ErrNoStick
+}
+
+// reasonOf is the reason that a code stands for.
+func reasonOf(code localapi.ErrorCode) error {
+	return &localapi.Error{Code: code}
+}
+
+// Run does the jobs, one after the other, until ctx ends.
+func (c *couriers) Run(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case folder := <-c.begun:
+			c.run(ctx, folder)
+		}
+	}
+}
+
+func (c *couriers) run(ctx context.Context, folder string) {
+	c.mu.Lock()
+	job := *c.job
+	c.mu.Unlock()
+	log := c.log.With(slog.String("what", string(job.What)))
+	log.InfoContext(ctx, "courier begins")
+	sum, err := c.carries[job.What](ctx, folder, func(done, total uint64) {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.job.Done, c.job.Total = done, total
+	})
+	failed := c.failed(ctx, log, err)
+	if sum.Refused == nil {
+		sum.Refused = []localapi.CourierFile{}
+	}
+	c.mu.Lock()
+	c.job.Ended, c.job.Summary, c.job.Failed = c.now(), &sum, failed
+	c.mu.Unlock()
+	log.InfoContext(ctx, "courier has ended", slog.Int("files", sum.Files), slog.Uint64("records", sum.Records),
+		slog.Int("verdicts", sum.Verdicts), slog.Int("refused", len(sum.Refused)))
+	c.changed()
+}
+
+// failed gives the reason why a job ended early its code; the particulars go to the log.
+func (c *couriers) failed(ctx context.Context, log *slog.Logger, err error) *localapi.Error {
+	if err == nil {
+		return nil
+	}
+	code := courierCode(err)
+	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
+		code = localapi.CodeCourierStopped
+	}
+	log.WarnContext(ctx, "courier ended early", slog.String("code", string(code)), slog.Any("error", err))
+	return &localapi.Error{Code: code}
+}
