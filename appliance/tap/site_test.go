@@ -390,7 +390,11 @@ func TestP5NothingIsAskedOfACardWhenTheDiskIsFull(t *testing.T) {
 	p, card := c.card("hanako")
 	disk.full = true
 	c.arm(localapi.NextCardRequest{Kind: localapi.NextPIN, PIN: localapi.NewSecret(p.AuthPIN)})
-	c.fails("a full disk", card, localapi.FailureDiskFull, 0)
+	c.present(slot, card, false)
+	if e := c.next(); e.Type != localapi.EventReadFailed || e.Failure != localapi.FailureDiskFull {
+		t.Errorf("event %s %s with a full disk, want read_failed disk_full", e.Type, e.Failure)
+	}
+	c.lifted(slot)
 	if n := card.verified(); n != 0 {
 		t.Errorf("%d values were sent to the card, want none", n)
 	}
