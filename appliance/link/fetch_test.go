@@ -37,8 +37,8 @@ type fetching struct {
 	id   certid.CertID // somebody who is on the second set
 }
 
-// fetch runs a box behind a line on which no connection holds for long.
-func fetch(t *testing.T) *fetching {
+// fetched runs a box behind a line on which no connection holds for long.
+func fetched(t *testing.T) *fetching {
 	t.Helper()
 	c := newCentral(t)
 	r, err := relay.New("127.0.0.1:0", serve(t, c, c.tls), quiet)
@@ -118,7 +118,7 @@ func (f *fetching) asked() []int64 {
 // taps go their way; the next set comes as a delta. What a set says of its age moves the clock (P8).
 func TestP7SetsComeOverABreakingLine(t *testing.T) {
 	t.Parallel()
-	f := fetch(t)
+	f := fetched(t)
 	day := time.Unix(1_790_000_000, 0).UTC()
 	listed := settest.Random(1, 30_000, day)
 	serial, err := listed[0].Key.Serial()

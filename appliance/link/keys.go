@@ -30,23 +30,6 @@ func (l *Link) bring(p *wire.Poll) {
 	}
 }
 
-// applyKeys takes a grant, what central orders and which roster it offers, and reports whether there is something to tell it.
-func (l *Link) applyKeys(ctx context.Context, got wire.Polled, note func(string, error)) (news bool) {
-	if len(got.Grant) > 0 && l.Keys != nil {
-		note("site keys", l.Keys.Take(ctx, got.Grant))
-	}
-	if len(got.Orders) > 0 && l.Orders != nil {
-		var err error
-		if news, err = l.Orders.Take(ctx, l.Desired.Trust(), got.Orders); err != nil {
-			note("orders", err)
-		}
-	}
-	if o := got.RosterOffer; l.Rosters != nil && o.Version.N > 0 && len(o.Segments) <= wire.MaxSegments {
-		l.Rosters.Offered(o)
-	}
-	return news
-}
-
 // told notes that central has the outcomes that it was told.
 func (l *Link) told(done []wire.OrderDone) error {
 	if l.Orders == nil || len(done) == 0 {

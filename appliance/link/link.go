@@ -19,6 +19,7 @@ import (
 
 	"kazashi.example/appliance/clock"
 	"kazashi.example/appliance/desired"
+	"kazashi.example/appliance/fetch"
 	"kazashi.example/appliance/journal"
 	"kazashi.example/appliance/orders"
 	"kazashi.example/appliance/vault"
@@ -111,6 +112,8 @@ type Rosters interface {
 	Version() rule.Version
 	// Offered says which one central has that is newer. It does not wait for any of it.
 	Offered(o wire.RosterOffer)
+	// Offer takes one into use from what is at hand, if it is newer, and waits for it; roster.ErrOlder.
+	Offer(ctx context.Context, from fetch.Remote, o wire.RosterOffer) error
 	// Review looks at what is held anew after the trust bundle changed.
 	Review()
 }
@@ -123,6 +126,8 @@ type Sets interface {
 	Held() []wire.HeldSet
 	// Offered says what central has that is newer. It does not wait for any of it.
 	Offered(offers []wire.SetOffer)
+	// Take takes what is newer into use from what is at hand, and waits for it.
+	Take(ctx context.Context, from fetch.Remote, offers []wire.SetOffer) error
 	// Trust looks at what is held anew after the trust bundle changed.
 	Trust(ctx context.Context) error
 }
@@ -175,6 +180,8 @@ type Link struct {
 	meet             sync.Once     // closes met
 
 	turns int // polls in a row that came back at once with nothing; the poll loop's alone
+
+	applying sync.Mutex // one answer at a time, by whatever way it came
 
 	telling sync.Mutex // held across a change of the line and telling of it, so that both stay in order
 

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"kazashi.example/appliance/desired"
-	"kazashi.example/appliance/roster"
 	"kazashi.example/appliance/vault"
 	"kazashi.example/sync/wire"
 )
@@ -98,11 +97,22 @@ func (l *Link) pace(ctx context.Context, fine bool) {
 }
 
 func (l *Link) question(ctx context.Context) (wire.Poll, error) {
-	held, err := l.Desired.Held(ctx)
+	p, err := l.State(ctx)
 	if err != nil {
 		return wire.Poll{}, err
 	}
 	epochs, err := l.Journal.Epochs(ctx)
+	if err != nil {
+		return wire.Poll{}, err
+	}
+	p.Epochs = epochs[:min(len(epochs), wire.MaxEpochs)]
+	l.patience(&p)
+	return p, nil
+}
+
+// State is what a poll says of the box, without what only an answer at once could serve: epochs, taps whose PPID is wanted, how long to wait.
+func (l *Link) State(ctx context.Context) (wire.Poll, error) {
+	held, err := l.Desired.Held(ctx)
 	if err != nil {
 		return wire.Poll{}, err
 	}
@@ -112,10 +122,9 @@ func (l *Link) question(ctx context.Context) (wire.Poll, error) {
 	}
 	p := wire.Poll{
 		Verdicts: held, Acks: l.Journal.Version(), Rules: l.Desired.Rules(), Trust: l.Desired.TrustHeld(), Sets: l.Sets.Held(),
-		Epochs: epochs[:min(len(epochs), wire.MaxEpochs)], Time: l.Now().UnixMilli(), Waiting: waiting, Release: l.Release,
+		Time: l.Now().UnixMilli(), Waiting: waiting, Release: l.Release,
 	}
 	l.bring(&p)
-	l.patience(&p)
 	return p, nil
 }
 
@@ -136,15 +145,47 @@ func (l *Link) patience(p *wire.Poll) {
 	p.Wait = uint16(wait / time.Second) //nolint:gosec // one of three constants
 }
 
-// apply takes every part that came, and reports whether any of it was news. One part at fault does not keep the others out,
-// and is an error only where there was nothing else. Trust goes first, because the others are verified against it.
+// News is what an answer of central's brought that was not here.
+type News struct {
+	Trust, Rules, Keys, Orders, Sets, Roster bool
+	Verdicts                                 int // final verdicts
+}
+
+// any reports whether anything is news.
+func (n News) any() bool { return n != News{} }
+
+// apply takes every part that came by the line, and reports whether any of it was news. What is offered is fetched later, by those who use it. One
+// part at fault does not keep the others out, and is an error only where there was nothing else.
 func (l *Link) apply(ctx context.Context, got wire.Polled) (news bool, err error) {
+	n, err := l.take(ctx, got)
+	if len(got.Sets) > 0 {
+		l.Sets.Offered(bounded(got.Sets)) // what comes of it is news when it is in use
+	}
+	if o := got.RosterOffer; l.Rosters != nil && offers(o) {
+		l.Rosters.Offered(o)
+	}
+	named := l.named(ctx, got.Subjects)
+	if named {
+		l.Watch.Changed(ctx)
+	}
+	news = named || n.any()
+	if err != nil && news {
+		l.report(ctx, "", local(err))
+		return true, nil
+	}
+	return news, err
+}
+
+// take applies what came, by whatever way. Trust goes first, because the others are verified against it.
+func (l *Link) take(ctx context.Context, got wire.Polled) (news News, err error) {
+	l.applying.Lock()
+	defer l.applying.Unlock()
 	var faults []error
-	note := func(what string, err error) {
+	note := func(what string, flag *bool, err error) {
 		switch {
 		case err == nil:
-			news = true
-		case errors.Is(err, desired.ErrOlder), errors.Is(err, roster.ErrOlder), errors.Is(err, vault.ErrOlder):
+			*flag = true
+		case errors.Is(err, desired.ErrOlder), errors.Is(err, vault.ErrOlder):
 		default:
 			faults = append(faults, fmt.Errorf("applying %s: %w", what, err))
 		}
@@ -153,34 +194,41 @@ func (l *Link) apply(ctx context.Context, got wire.Polled) (news bool, err error
 		l.replaced(ctx, got.ReplacedBy)
 	}
 	if len(got.Bundle) > 0 {
-		note("the trust bundle", l.applyTrust(ctx, got.Bundle))
+		note("the trust bundle", &news.Trust, l.applyTrust(ctx, got.Bundle))
 	}
 	if len(got.Rules) > 0 {
-		note("the rules", l.Desired.ApplyRules(got.Rules))
+		note("the rules", &news.Rules, l.Desired.ApplyRules(got.Rules))
 	}
 	if len(got.Verdicts) > 0 {
-		note("final verdicts", l.settle(ctx, got.Verdicts))
+		var came bool
+		n, err := l.settle(ctx, got.Verdicts)
+		note("final verdicts", &came, err)
+		news.Verdicts = n
 	}
-	news = l.applyKeys(ctx, got, note) || news
-	if len(got.Sets) > 0 {
-		l.Sets.Offered(bounded(got.Sets)) // what comes of it is news when it is in use
+	if len(got.Grant) > 0 && l.Keys != nil {
+		note("site keys", &news.Keys, l.Keys.Take(ctx, got.Grant))
 	}
-	news = l.named(ctx, got.Subjects) || news
-	if len(got.Ack) > 0 {
-		if err := l.applyAck(ctx, got.Ack); err != nil {
-			note("an acknowledgement", err)
+	if len(got.Orders) > 0 && l.Orders != nil {
+		var failed bool
+		var err error
+		if news.Orders, err = l.Orders.Take(ctx, l.Desired.Trust(), got.Orders); err != nil {
+			note("orders", &failed, err)
 		}
 	}
-	if news || len(got.Ack) > 0 {
+	if len(got.Ack) > 0 {
+		if err := l.applyAck(ctx, got.Ack); err != nil {
+			faults = append(faults, fmt.Errorf("applying an acknowledgement: %w", err))
+		}
+	}
+	if news.any() || len(got.Ack) > 0 {
 		l.learn()
 		l.Watch.Changed(ctx)
 	}
-	if err := errors.Join(faults...); err != nil && news {
-		l.report(ctx, "", local(err))
-		return true, nil
-	}
 	return news, errors.Join(faults...)
 }
+
+// offers reports whether there is an offer that can be one.
+func offers(o wire.RosterOffer) bool { return o.Version.N > 0 && len(o.Segments) <= wire.MaxSegments }
 
 // bounded is what of the offers is within the caps: what central never sends is not acted on.
 func bounded(offers []wire.SetOffer) []wire.SetOffer {
@@ -210,12 +258,12 @@ func (l *Link) TrustChanged(ctx context.Context) error {
 	return l.Sets.Trust(ctx)
 }
 
-func (l *Link) settle(ctx context.Context, verdicts []byte) error {
-	fresh, err := l.Desired.ApplyVerdicts(ctx, verdicts)
+func (l *Link) settle(ctx context.Context, verdicts []byte) (fresh int, err error) {
+	came, err := l.Desired.ApplyVerdicts(ctx, verdicts)
 	if err == nil {
-		l.Watch.Settled(ctx, fresh)
+		l.Watch.Settled(ctx, came)
 	}
-	return err
+	return len(came), err
 }
 
 // applyAck also sees to it that what a restored central lacks is sent again.

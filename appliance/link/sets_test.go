@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"kazashi.example/appliance/fetch"
 	"kazashi.example/sync/certid"
 	"kazashi.example/sync/rule"
 	"kazashi.example/sync/wire"
@@ -24,6 +25,17 @@ type sets struct {
 func (s *sets) Held() []wire.HeldSet { s.mu.Lock(); defer s.mu.Unlock(); return s.held }
 
 func (s *sets) Offered(o []wire.SetOffer) { s.mu.Lock(); defer s.mu.Unlock(); s.offered = o }
+
+// Take has at once what is offered.
+func (s *sets) Take(_ context.Context, _ fetch.Remote, o []wire.SetOffer) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.held = nil
+	for _, o := range o {
+		s.held = append(s.held, wire.HeldSet{Hierarchy: o.Hierarchy, Purpose: o.Purpose, Number: o.Number})
+	}
+	return nil
+}
 
 func (s *sets) Trust(context.Context) error {
 	s.mu.Lock()

@@ -17,8 +17,10 @@ import (
 	"time"
 
 	"kazashi.example/appliance/desired"
+	"kazashi.example/appliance/fetch"
 	"kazashi.example/appliance/journal"
 	"kazashi.example/appliance/link"
+	"kazashi.example/appliance/roster"
 	"kazashi.example/sync/ack"
 	"kazashi.example/sync/certid"
 	"kazashi.example/sync/epoch"
@@ -440,6 +442,17 @@ func (r *rosters) Offered(o wire.RosterOffer) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.version = o.Version
+}
+
+// Offer takes it if it is newer.
+func (r *rosters) Offer(_ context.Context, _ fetch.Remote, o wire.RosterOffer) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if o.Version.Compare(r.version) <= 0 {
+		return roster.ErrOlder
+	}
+	r.version = o.Version
+	return nil
 }
 
 // Review counts.

@@ -69,6 +69,15 @@ func (c *Cache) Fetch(ctx context.Context, remote Remote, offers []wire.SetOffer
 	return err
 }
 
+// Take takes what is offered into use, where that is newer, from a remote that is at hand, and returns when that is done. It may be called beside
+// Run, whose parts of downloads it leaves alone.
+func (c *Cache) Take(ctx context.Context, remote Remote, offers []wire.SetOffer) (err error) {
+	c.loading.Lock()
+	defer c.loading.Unlock()
+	defer func() { err = errors.Join(err, c.unload()) }()
+	return c.catchUp(ctx, job{c, remote, extLoad}, offers)
+}
+
 // follow keeps up with the offers.
 func (c *Cache) follow(ctx context.Context, j job) error {
 	line, refused := fetch.Backoff{First: retryFirst, Last: retryLast}, fetch.Backoff{First: refuseFirst, Last: refuseLast}
