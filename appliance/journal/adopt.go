@@ -163,7 +163,7 @@ func (a *adoption) epoch(ctx context.Context, tx *sql.Tx, id record.EpochID) (*k
 		return nil, nil //nolint:nilnil // nothing is known of it
 	}
 	k := &kept{n: a.book.nextPast() + int64(len(a.after)), id: id, root: p.signed.Root}
-	if _, err := tx.ExecContext(ctx, insertEpoch, k.n, id.ID128[:], p.signed.Message, p.stretch); err != nil {
+	if err := putEpoch(ctx, tx, k.n, p.signed, p.stretch); err != nil {
 		return nil, err
 	}
 	a.after[id] = k

@@ -56,7 +56,7 @@ func (s *store) checkMarks(ctx context.Context) error {
 		return fmt.Errorf("%w: not a journal", errDamaged)
 	case version > schemaVersion:
 		return fmt.Errorf("%w (its version is %d)", ErrNewer, version)
-	case tables != "correction epoch held meta record":
+	case tables != "aside correction epoch header held meta record":
 		return fmt.Errorf("%w: its tables are %q", errDamaged, tables)
 	case mode != "wal":
 		return fmt.Errorf("opening the database: journal mode is %s", mode)

@@ -122,7 +122,7 @@ func (j *Journal) forgetSome(ctx context.Context, keep int) (int64, error) {
 		if _, err := tx.ExecContext(ctx, `DELETE FROM held WHERE epoch < ?`, left); err != nil {
 			return err
 		}
-		if _, err := tx.ExecContext(ctx, `DELETE FROM epoch WHERE n < ?`, left); err != nil {
+		if _, err := tx.ExecContext(ctx, `DELETE FROM epoch WHERE n < ?1; DELETE FROM header WHERE n < ?1`, left); err != nil {
 			return err
 		}
 		_, err = tx.ExecContext(ctx, `DELETE FROM correction WHERE n NOT IN (SELECT correction FROM epoch WHERE correction IS NOT NULL)`)

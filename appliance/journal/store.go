@@ -20,7 +20,7 @@ import (
 // Marks of our database file (SQLite, PRAGMA application_id and user_version).
 const (
 	applicationID = 0x4b5a4a31 // "KZJ1"
-	schemaVersion = 2
+	schemaVersion = 3
 )
 
 // checkpointEvery is the number of commits between two checkpoints: about 2 MiB of write-ahead log.
@@ -33,7 +33,8 @@ const longLog = 4096
 const pageSize = 4096
 
 // schema: one row a record, in the order of writing, no second index, so that an append touches one leaf. held has what central
-// acknowledged and what was deleted, as runs: no row is written again because of an acknowledgement.
+// acknowledged and what was deleted, as runs: no row is written again because of an acknowledgement. A header stands on two pages, in epoch and in
+// header, because all records of its epoch are worth nothing without it. Package mine knows the columns of record, epoch, header and correction.
 const schema = `
 CREATE TABLE meta (
 	one INTEGER PRIMARY KEY CHECK (one = 1),
@@ -51,6 +52,17 @@ CREATE TABLE epoch (
 	stretch TEXT NOT NULL,
 	correction INTEGER
 ) STRICT;
+CREATE TABLE header (
+	n INTEGER PRIMARY KEY,
+	id BLOB NOT NULL,
+	header BLOB NOT NULL,
+	stretch TEXT NOT NULL
+) STRICT;
+CREATE TABLE aside (
+	name TEXT PRIMARY KEY,
+	whole INTEGER NOT NULL,
+	damaged INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
 CREATE TABLE correction (
 	n INTEGER PRIMARY KEY,
 	message BLOB NOT NULL,
@@ -79,7 +91,8 @@ CREATE TABLE held (
 const (
 	insertRecord = `INSERT INTO record (id, chain, envelope, tap, time, desk, service, verdict, reason, code)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
-	insertEpoch = `INSERT INTO epoch (n, id, header, stretch) VALUES (?, ?, ?, ?)`
+	insertEpoch  = `INSERT INTO epoch (n, id, header, stretch) VALUES (?, ?, ?, ?)`
+	insertHeader = `INSERT INTO header (n, id, header, stretch) VALUES (?, ?, ?, ?)`
 )
 
 // errDamaged says that the database is not what we wrote.
@@ -215,12 +228,22 @@ func (s *store) append(n int64, o opening, w epoch.Written, c Clear) error {
 		return err
 	}
 	return s.transact(ctx, func(tx *sql.Tx) error {
-		if _, err := tx.ExecContext(ctx, insertEpoch, n, o.head.Header.Epoch.ID128[:], o.head.Message, o.stretch); err != nil {
+		if err := putEpoch(ctx, tx, n, *o.head, o.stretch); err != nil {
 			return err
 		}
 		_, err := tx.ExecContext(ctx, insertRecord, args...)
 		return err
 	})
+}
+
+// putEpoch keeps an epoch's header.
+func putEpoch(ctx context.Context, tx *sql.Tx, n int64, s epoch.Signed, stretch string) error {
+	for _, insert := range []string{insertEpoch, insertHeader} {
+		if _, err := tx.ExecContext(ctx, insert, n, s.Header.Epoch.ID128[:], s.Message, stretch); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (s *store) transact(ctx context.Context, do func(*sql.Tx) error) error {

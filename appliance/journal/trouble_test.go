@@ -234,7 +234,7 @@ func TestJournalOfANewerReleaseIsLeftAlone(t *testing.T) {
 	j := c.open(path)
 	add(t, j, 1)
 	shut(t, j)
-	change(t, path, `PRAGMA user_version = 3`)
+	change(t, path, `PRAGMA user_version = 4`)
 	if _, err := journal.Open(t.Context(), path, c.options()); !errors.Is(err, journal.ErrNewer) {
 		t.Errorf("Open(newer) = %v, want ErrNewer", err)
 	}
