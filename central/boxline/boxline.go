@@ -133,6 +133,17 @@ func (l *Line) with(id record.BoxID, f func(*peer)) {
 // Join registers a box. Refusals say no more than the box may know.
 func (l *Line) Join(ctx context.Context, device sign.PublicKey, q wire.JoinRequest) (wire.JoinAnswer, error) {
 	a, err := l.Registry.Join(ctx, device, q)
+	return l.joined(ctx, q, a, err)
+}
+
+// JoinByCourier is Join for a request that came on a stick.
+func (l *Line) JoinByCourier(ctx context.Context, q wire.JoinRequest) (wire.JoinAnswer, error) {
+	a, err := l.Registry.JoinByCourier(ctx, q)
+	return l.joined(ctx, q, a, err)
+}
+
+// joined says what became of a request, here and to whom it is news.
+func (l *Line) joined(ctx context.Context, q wire.JoinRequest, a wire.JoinAnswer, err error) (wire.JoinAnswer, error) {
 	for _, known := range []error{
 		registry.ErrCode, registry.ErrServer, registry.ErrKeys, registry.ErrUsed, registry.ErrExpired, registry.ErrTaken,
 		registry.ErrSwap,
