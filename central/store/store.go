@@ -64,6 +64,7 @@ type Tx interface {
 	Corrections
 	Rulings
 	Retained
+	Audited
 	Couriers
 }
 

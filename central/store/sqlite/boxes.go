@@ -54,6 +54,8 @@ func (t *tx) Replacement(id record.BoxID) (store.Box, error) {
 	return one(t.row(boxColumns+"WHERE replaces = ?", id.ID128[:]), scanBox)
 }
 
+const codeColumns = "SELECT code, secret_sealed, site, name, created, expires, replaces, used, used_box, used_device, used_sealing FROM codes "
+
 func scanCode(s scanner) (c store.Code, err error) {
 	u := &c.Use
 	err = s.Scan(octets(c.ID[:]), &c.Secret, &c.Site, &c.Name, millis{&c.Created}, millis{&c.Expires}, octets(c.Replaces.ID128[:]),
@@ -62,8 +64,7 @@ func scanCode(s scanner) (c store.Code, err error) {
 }
 
 func (t *tx) Code(id wire.CodeID) (store.Code, error) {
-	return one(t.row(`SELECT code, secret_sealed, site, name, created, expires, replaces, used, used_box, used_device, used_sealing
-		FROM codes WHERE code = ?`, id[:]), scanCode)
+	return one(t.row(codeColumns+"WHERE code = ?", id[:]), scanCode)
 }
 
 func (t *tx) AddCode(c store.Code) error {

@@ -81,6 +81,21 @@ func check(ctx context.Context, path, pragma string) (err error) {
 		return fmt.Errorf("opening the database: %w", err)
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
+	if err := ours(ctx, db); err != nil {
+		return err
+	}
+	var said string
+	if err := db.QueryRowContext(ctx, "PRAGMA "+pragma+"(1)").Scan(&said); err != nil {
+		return fmt.Errorf("%w: %w", store.ErrDamaged, err)
+	}
+	if said != "ok" {
+		return fmt.Errorf("%w: %s", store.ErrDamaged, said)
+	}
+	return nil
+}
+
+// ours is an error unless the file has this release's tables.
+func ours(ctx context.Context, db *sql.DB) error {
 	var id, version int
 	if err := db.QueryRowContext(ctx, "PRAGMA application_id").Scan(&id); err != nil {
 		return fmt.Errorf("%w: %w", store.ErrDamaged, err)
@@ -93,13 +108,6 @@ func check(ctx context.Context, path, pragma string) (err error) {
 	}
 	if version != schemaVersion {
 		return fmt.Errorf("%w: its tables are of version %d, this release's of version %d", store.ErrRelease, version, schemaVersion)
-	}
-	var said string
-	if err := db.QueryRowContext(ctx, "PRAGMA "+pragma+"(1)").Scan(&said); err != nil {
-		return fmt.Errorf("%w: %w", store.ErrDamaged, err)
-	}
-	if said != "ok" {
-		return fmt.Errorf("%w: %s", store.ErrDamaged, said)
 	}
 	return nil
 }
