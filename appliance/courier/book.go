@@ -1,0 +1,110 @@
+package courier
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"kazashi.example/sync/canon"
+	"kazashi.example/sync/durable"
+	"kazashi.example/sync/wire"
+)
+
+// FileBook is the courier's file in the data directory: the number of the last parcel, and what was said with the last ones.
+const FileBook = "courier.cbor"
+
+// Caps of the file.
+const (
+	maxBook   = 64 << 10
+	maxStates = 16
+)
+
+// book is what outlives a restart.
+type book struct {
+	Version uint8  `cbor:"1,keyasint"`
+	Last    uint64 `cbor:"2,keyasint"`           // number of the last parcel that was begun
+	States  []said `cbor:"3,keyasint,omitempty"` // newest last; those that said outcomes of orders
+}
+
+// said is which outcomes the state of one parcel had.
+type said struct {
+	N    uint64           `cbor:"1,keyasint"`
+	Done []wire.OrderDone `cbor:"2,keyasint"` // without certificates
+}
+
+func readBook(dir string, log *slog.Logger) (book, error) {
+	path := filepath.Join(dir, FileBook)
+	empty := book{Version: 1}
+	if err := durable.RemoveLeft(path); err != nil {
+		return empty, fmt.Errorf("clearing up the courier's file: %w", err)
+	}
+	b, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return empty, nil
+	}
+	if err != nil {
+		return empty, fmt.Errorf("reading the courier's file: %w", err)
+	}
+	var k book
+	if err := canon.Decode(b, &k, maxBook); err != nil || k.Version != 1 {
+		log.Error("the courier's file is damaged; parcels are numbered by the clock", slog.Any("error", err))
+		return empty, nil
+	}
+	return k, nil
+}
+
+func (c *Courier) keep(k book) error {
+	b, err := canon.Encode(k)
+	if err != nil {
+		return err
+	}
+	if err := durable.WriteFile(filepath.Join(c.Dir, FileBook), b, 0o600); err != nil {
+		return err
+	}
+	c.book = k
+	return nil
+}
+
+// next gives a number above all before: the clock's, so that a box that was restored, or lost its file, reuses none.
+func (c *Courier) next() (uint64, error) {
+	k := c.book
+	k.Last = max(k.Last+1, uint64(max(0, c.Now().Unix()))) //nolint:gosec // not negative
+	return k.Last, c.keep(k)
+}
+
+// above sees to it that the next number is above one that was seen.
+func (c *Courier) above(n uint64) { c.book.Last = max(c.book.Last, n) }
+
+// stated keeps what the state of a parcel said of orders, until central is known to have it.
+func (c *Courier) stated(n uint64, done []wire.OrderDone) error {
+	if len(done) == 0 {
+		return nil
+	}
+	s := said{N: n}
+	for _, d := range done {
+		s.Done = append(s.Done, wire.OrderDone{Order: d.Order, Outcome: d.Outcome})
+	}
+	k := c.book
+	k.States = append(slices.Clone(k.States), s)
+	k.States = k.States[max(0, len(k.States)-maxStates):]
+	return c.keep(k)
+}
+
+// heard notes that central had the state of a parcel.
+func (c *Courier) heard(n uint64) error {
+	c.above(n)
+	i := slices.IndexFunc(c.book.States, func(s said) bool { return s.N == n })
+	if i < 0 {
+		return nil
+	}
+	if err := c.Link.Told(c.book.States[i].Done); err != nil {
+		return fmt.Errorf("noting what central knows of orders: %w", err)
+	}
+	k := c.book
+	k.States = slices.DeleteFunc(slices.Clone(k.States), func(s said) bool { return s.N <= n })
+	return c.keep(k)
+}

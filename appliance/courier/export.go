@@ -1,0 +1,206 @@
+package courier
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"kazashi.example/sync/courier"
+	"kazashi.example/sync/record"
+)
+
+// Export writes to a stick what central is not known to have received, corrections of the clock, and last what the box has, so that central
+// can answer. What parcels of this box on the stick carry already is not written again. Errors: those of package courier of the format
+// (ErrReadOnly, ErrFull, ErrGone, ErrCrowded, ErrIrregular), ctx's, or what the journal said; the parcels that Summary counts are whole then.
+func (c *Courier) Export(ctx context.Context, folder string, progress Progress) (sum Summary, err error) {
+	c.working.Lock()
+	defer c.working.Unlock()
+	stick, err := courier.Make(folder)
+	if err != nil {
+		return sum, fmt.Errorf("opening the stick: %w", err)
+	}
+	defer func() { err = errors.Join(err, stick.Close()) }()
+	e := export{Courier: c, stick: stick, progress: progress, sum: &sum}
+	return sum, e.do(ctx)
+}
+
+// export is one export.
+type export struct {
+	*Courier
+	stick    *courier.Stick
+	progress Progress
+	sum      *Summary
+	w        *courier.Writer
+	done     uint64
+	total    uint64
+}
+
+func (e *export) do(ctx context.Context) (err error) {
+	if e.total, err = e.Journal.Waiting(ctx); err != nil {
+		return err
+	}
+	e.advance(0)
+	there, err := e.survey(ctx, e.stick)
+	if err != nil {
+		return err
+	}
+	e.w, err = e.stick.Writer(courier.Config{Kind: courier.Up, Box: e.Box, Next: e.next, Now: e.Now, Signer: e.Device})
+	if err != nil {
+		return err
+	}
+	defer func() {
+		e.w.Abort()
+		e.sum.Files = len(e.w.Names())
+	}()
+	if err := e.runs(ctx, there.covers); err != nil {
+		return err
+	}
+	if err := e.state(ctx); err != nil {
+		return err
+	}
+	return e.tidy(there)
+}
+
+// runs writes what waits.
+func (e *export) runs(ctx context.Context, there covered) error {
+	for r, err := range e.Journal.Runs(ctx, courier.MaxRunOctets) {
+		if err != nil && ctx.Err() == nil { // what was read before is worth its parcel
+			return errors.Join(fmt.Errorf("reading what waits: %w", err), e.w.Close())
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		parts, err := cut(runOf(r), there.lacking(r.Epoch, r.First, r.First+record.Seq(len(r.Sealed))-1))
+		if err != nil {
+			return err
+		}
+		for _, p := range parts {
+			if err := e.w.Run(p); err != nil {
+				return err
+			}
+			e.sum.Records += uint64(len(p.Sealed))
+		}
+		e.advance(uint64(len(r.Sealed)))
+	}
+	return nil
+}
+
+// state ends the row.
+func (e *export) state(ctx context.Context) error {
+	corrections, err := e.Journal.Corrections(ctx)
+	if err != nil {
+		return err
+	}
+	for _, msg := range corrections {
+		if err := e.w.Correction(msg); err != nil {
+			return err
+		}
+	}
+	s := courier.State{}
+	if s.Poll, err = e.Link.State(ctx); err != nil {
+		return err
+	}
+	ends, err := e.Journal.Ends(ctx)
+	if err != nil {
+		return err
+	}
+	for _, end := range ends {
+		s.Ends = append(s.Ends, courier.End{Epoch: end.Epoch, Last: end.Last, Head: end.Head, Safe: end.Safe})
+	}
+	if err := e.w.State(s); err != nil {
+		return err
+	}
+	if err := e.stated(e.book.Last, s.Poll.Done); err != nil {
+		return err
+	}
+	return e.w.Close()
+}
+
+func (e *export) advance(n uint64) {
+	e.done += n
+	e.total = max(e.total, e.done)
+	if e.progress != nil {
+		e.progress(e.done, e.total)
+	}
+}
+
+// own is what a stick has of this box.
+type own struct {
+	covers covered
+	good   int            // parcels that serve
+	states []courier.Name // parcels of a state alone: the newest says all
+	safe   []courier.Name // central has all of them in a backup
+	spoilt []courier.Name // half, or damaged
+}
+
+// survey reads the parcels of this box on a stick through, to the last octet: what is counted as carried must be there.
+func (c *Courier) survey(ctx context.Context, s *courier.Stick) (own, error) {
+	o := own{covers: covered{}}
+	names, err := s.Parcels(courier.Up, c.Box)
+	if err != nil {
+		return o, err
+	}
+	for _, n := range names {
+		c.above(n.N)
+		covers, err := c.judge(ctx, s, n)
+		switch {
+		case err == nil && len(covers) == 0:
+			o.states = append(o.states, n)
+		case err == nil && c.safe(covers):
+			o.safe = append(o.safe, n)
+		case err == nil:
+			o.covers.add(covers)
+			o.good++
+		case errors.Is(err, courier.ErrHalf), errors.Is(err, courier.ErrDamaged):
+			o.spoilt = append(o.spoilt, n)
+		case errors.Is(err, courier.ErrGone), ctx.Err() != nil:
+			return o, err
+		default:
+			c.Log.WarnContext(ctx, "a parcel under this box's name is not its own", slog.String("file", n.String()), slog.Any("error", err))
+		}
+	}
+	o.covers.merge()
+	return o, nil
+}
+
+// judge reads one parcel of this box, and returns what it carries.
+func (c *Courier) judge(ctx context.Context, s *courier.Stick, n courier.Name) (_ []courier.Cover, err error) {
+	p, err := s.Open(n)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, p.Close()) }()
+	if _, err := p.Verify(c.keys); err != nil {
+		return nil, err
+	}
+	for _, err := range p.Parts() {
+		if err = errors.Join(err, ctx.Err()); err != nil {
+			return nil, err
+		}
+	}
+	return p.Covers, nil
+}
+
+// safe reports whether central signed all of it as safe.
+func (c *Courier) safe(covers []courier.Cover) bool {
+	for _, r := range covers {
+		if !c.Journal.Safe(r.Epoch, r.First, r.Last) {
+			return false
+		}
+	}
+	return true
+}
+
+// tidy takes off the stick what is of no use once the new row is whole: states that are overtaken, what is safe, and what was spoilt, whose
+// records the new row has.
+func (e *export) tidy(there own) error {
+	e.sum.Known = there.good
+	for _, names := range [][]courier.Name{there.states, there.safe, there.spoilt} {
+		if err := e.stick.Remove(names...); err != nil {
+			return err
+		}
+		e.sum.Removed += len(names)
+	}
+	return nil
+}
