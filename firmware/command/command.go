@@ -8,7 +8,6 @@ package command
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -23,7 +22,7 @@ const (
 	exitUsage  = 2 // the command line cannot be understood
 )
 
-// Run executes one command line and returns the exit status: 0 done, 1 refused or failed, 2 wrong usage. An error goes to
+// Run executes one command line and returns the exit status: 0 done, 1 refused or failed, 2 wrong usage, or one marked by Exit. An error goes to
 // standard error behind the name of the program. The command's context ends at the first SIGINT or SIGTERM, so that it ends
 // in order; a second one ends the process at once. The root should silence cobra's own printing of errors and usage.
 func Run(root *cobra.Command, args []string) int {
@@ -36,9 +35,5 @@ func Run(root *cobra.Command, args []string) int {
 		return 0
 	}
 	fmt.Fprintf(os.Stderr, "%s: %v\n", root.Name(), err)
-	var usage *usageError
-	if errors.As(err, &usage) {
-		return exitUsage
-	}
-	return exitFailed
+	return statusOf(err)
 }

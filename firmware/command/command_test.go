@@ -23,6 +23,9 @@ func tool() int {
 	root := &cobra.Command{Use: "tool", Short: "Works", SilenceUsage: true, SilenceErrors: true}
 	group := &cobra.Command{Use: "group", Short: "Holds others"}
 	root.AddCommand(group, &cobra.Command{Use: "done", RunE: func(*cobra.Command, []string) error { return nil }},
+		&cobra.Command{Use: "own", RunE: func(*cobra.Command, []string) error {
+			return fmt.Errorf("looking: %w", command.Exit(3, errors.New("half of it")))
+		}},
 		&cobra.Command{Use: "fail", RunE: func(*cobra.Command, []string) error { return errors.New("it is broken") }},
 		&cobra.Command{Use: "listen ADDRESS", Args: cobra.ExactArgs(1), RunE: listen},
 		&cobra.Command{Use: "linger FILE", Args: cobra.ExactArgs(1), RunE: linger})
