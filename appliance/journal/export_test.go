@@ -38,11 +38,7 @@ func (j *Journal) LoseOutcome() error {
 	lose := true
 	j.st.w = sql.OpenDB(connector{c, &lose})
 	j.st.w.SetMaxOpenConns(1)
-	if err := errors.Join(j.st.insert.Close(), old.Close()); err != nil {
-		return err
-	}
-	j.st.insert, err = j.st.w.Prepare(insertRecord)
-	return err
+	return errors.Join(j.st.forgetInserts(), old.Close())
 }
 
 type connector struct {
@@ -116,4 +112,20 @@ func (t tx) Commit() error {
 		return errLost
 	}
 	return err
+}
+
+// Hold keeps the database busy until the function that it returns is called.
+func (j *Journal) Hold() (release func()) {
+	j.write.Lock()
+	return j.write.Unlock
+}
+
+// Forming is how many records wait for the next commit.
+func (j *Journal) Forming() int {
+	j.forming.Lock()
+	defer j.forming.Unlock()
+	if j.group == nil {
+		return 0
+	}
+	return len(j.group.requests)
 }

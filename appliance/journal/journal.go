@@ -5,8 +5,8 @@
 // continued. Its header is committed in the same transaction as its first record, so that no epoch without a record exists on
 // disk. The key of an epoch lives in memory only: a journal that was closed can be sent, but no longer be opened, not even here.
 //
-// A Journal may be used from any goroutine. Records go through one connection, one at a time; reading and checkpoints go
-// through others and hold no tap up. One process at a time has the journal open. What is deleted: the envelopes of records that
+// A Journal may be used from any goroutine. Records go through one connection; those that wait for it share the next commit. Reading and
+// checkpoints go through others and hold no tap up. One process at a time has the journal open. What is deleted: the envelopes of records that
 // central has signed as safe, and later their clear fields, oldest first. A damaged database is set aside, never deleted.
 //
 // It knows nothing of cards, of rules or of the network, and does not judge what it is given to seal.
@@ -122,6 +122,9 @@ type Journal struct {
 	spawn func(func(context.Context)) // does something in the background; its context ends with the journal
 	end   func()                      // ends all of these and waits for them
 
+	forming sync.Mutex // guards group; held for moments only
+	group   *group     // the next to be committed, to which whoever comes now is added; nil for none
+
 	// write lets one writer at a time at the database. It guards everything down to the next blank line. Whoever changes st,
 	// book or restored holds both locks, so that the writer may read them under this one alone.
 	write  sync.Mutex
@@ -230,9 +233,10 @@ func (j *Journal) stop() bool {
 	return true
 }
 
-// Append seals plain as the next record and returns its id once it is durable. After an error nobody may be told a verdict:
-// ErrNotDurable when the disk failed (full, read-only, broken), ErrRecord, ErrClosed, or ctx's own before anything was done.
-// The next Append opens a new epoch by itself, so that a caller may simply try again with the next tap.
+// Append seals plain as the next record and returns its id once it is durable. Several that wait share one commit, and none
+// returns before it. After an error nobody may be told a verdict: ErrNotDurable when the disk failed (full, read-only, broken), ErrNoRoom before
+// that when it is nearly full, ErrRecord, ErrClosed, or ctx's own before anything was done. After ErrNotDurable, which then all of the commit
+// have, the next Append opens a new epoch by itself, so that a caller may simply try again with the next tap.
 func (j *Journal) Append(ctx context.Context, plain []byte, c Clear) (record.ID, error) {
 	if err := c.check(); err != nil {
 		return record.ID{}, err
@@ -243,47 +247,9 @@ func (j *Journal) Append(ctx context.Context, plain []byte, c Clear) (record.ID,
 	if err := ctx.Err(); err != nil {
 		return record.ID{}, err
 	}
-	j.write.Lock()
-	defer j.write.Unlock()
-	if j.closed {
-		return record.ID{}, ErrClosed
-	}
-	id, err := j.append(plain, c)
-	if err != nil {
-		return record.ID{}, fmt.Errorf("%w: %w", ErrNotDurable, err)
-	}
-	return id, nil
-}
-
-// append does not take a context: an insert that was interrupted has an unknown outcome and would cost an epoch.
-func (j *Journal) append(plain []byte, c Clear) (record.ID, error) {
-	if err := j.settle(); err != nil {
-		return record.ID{}, err
-	}
-	head, err := j.turn(j.o.Now())
-	if err != nil {
-		return record.ID{}, err
-	}
-	w, err := j.writer.Seal(plain)
-	if err != nil {
-		j.discard(epoch.CauseAppendFailed)
-		return record.ID{}, fmt.Errorf("sealing record: %w", err)
-	}
-	st := j.store()
-	n := j.current(head)
-	if err := st.append(n, opening{head, j.within}, w, c); err != nil {
-		j.discard(epoch.CauseAppendFailed)
-		j.failed(err)
-		return record.ID{}, fmt.Errorf("storing record: %w", err)
-	}
-	j.mu.Lock()
-	j.book.appended(n, w.ID, j.writer.Header().Root)
-	j.mu.Unlock()
-	if head != nil {
-		j.turned(*head)
-	}
-	j.checkpoint(st)
-	return w.ID, nil
+	r := request{plain: plain, clear: c}
+	j.enter(&r)
+	return r.id, r.err
 }
 
 // current is the number of the epoch that is being written.

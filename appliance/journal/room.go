@@ -83,3 +83,11 @@ func (j *Journal) State() Space {
 		return SpaceOK
 	}
 }
+
+// room refuses where there is no room for records.
+func (j *Journal) room() error {
+	if j.State() == SpaceFull {
+		return ErrNoRoom
+	}
+	return nil
+}

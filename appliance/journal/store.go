@@ -89,10 +89,11 @@ CREATE TABLE held (
 ) STRICT, WITHOUT ROWID;`
 
 const (
-	insertRecord = `INSERT INTO record (id, chain, envelope, tap, time, desk, service, verdict, reason, code)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
-	insertEpoch  = `INSERT INTO epoch (n, id, header, stretch) VALUES (?, ?, ?, ?)`
-	insertHeader = `INSERT INTO header (n, id, header, stretch) VALUES (?, ?, ?, ?)`
+	recordColumns = 10
+	recordValues  = `(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+	insertRecord  = `INSERT INTO record (id, chain, envelope, tap, time, desk, service, verdict, reason, code) VALUES ` + recordValues
+	insertEpoch   = `INSERT INTO epoch (n, id, header, stretch) VALUES (?, ?, ?, ?)`
+	insertHeader  = `INSERT INTO header (n, id, header, stretch) VALUES (?, ?, ?, ?)`
 )
 
 // errDamaged says that the database is not what we wrote.
@@ -117,8 +118,8 @@ func damaged(err error) bool {
 
 // store is the database: one connection that writes, others that read and checkpoint.
 type store struct {
-	w, r   *sql.DB
-	insert *sql.Stmt
+	w, r    *sql.DB
+	inserts [maxGroup + 1]*sql.Stmt // by how many records; guarded by Journal.write
 
 	commits       int // since the last checkpoint; guarded by Journal.write
 	checkpointing atomic.Bool
@@ -194,7 +195,7 @@ func connect(ctx context.Context, path string, o Options) (*store, book, error) 
 	st := &store{w: w, r: r}
 	b, err := st.check(ctx, o)
 	if err == nil {
-		st.insert, err = w.PrepareContext(ctx, insertRecord)
+		_, err = st.inserting(ctx, 1)
 	}
 	if err != nil {
 		return nil, book{}, errors.Join(err, st.close())
@@ -203,37 +204,24 @@ func connect(ctx context.Context, path string, o Options) (*store, book, error) 
 }
 
 func (s *store) close() error {
-	var err error
-	if s.insert != nil {
-		err = s.insert.Close()
+	return errors.Join(s.forgetInserts(), s.r.Close(), s.w.Close()) // the writer last: it empties the write-ahead log
+}
+
+func (s *store) forgetInserts() error {
+	var errs []error
+	for i, stmt := range s.inserts {
+		if stmt != nil {
+			errs = append(errs, stmt.Close())
+		}
+		s.inserts[i] = nil
 	}
-	return errors.Join(err, s.r.Close(), s.w.Close()) // the writer last: it empties the write-ahead log
+	return errors.Join(errs...)
 }
 
 // opening is the header of an epoch with its first record, and the stretch of time in which it was opened; no header with the others.
 type opening struct {
 	head    *epoch.Signed
 	stretch string
-}
-
-// append commits one record, and before it the header if the record is the first of its epoch.
-func (s *store) append(n int64, o opening, w epoch.Written, c Clear) error {
-	ctx := context.Background() // see Journal.append
-	args := []any{
-		pack(n, w.ID.Seq), w.Chain[:], w.Bytes, c.Tap.ID128[:], c.Time.UnixMilli(),
-		string(c.Desk), string(c.Service), int64(c.Verdict), int64(c.Reason), c.Code,
-	}
-	if o.head == nil {
-		_, err := s.insert.ExecContext(ctx, args...)
-		return err
-	}
-	return s.transact(ctx, func(tx *sql.Tx) error {
-		if err := putEpoch(ctx, tx, n, *o.head, o.stretch); err != nil {
-			return err
-		}
-		_, err := tx.ExecContext(ctx, insertRecord, args...)
-		return err
-	})
 }
 
 // putEpoch keeps an epoch's header.
