@@ -183,7 +183,7 @@ func (o *outgoing) begin(ctx context.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("reading the sealing key of box %s: %w", o.plan.Box.ID, err)
 	}
-	conf := parcel.Config{Kind: parcel.Down, Box: o.plan.Box.ID, Now: o.Now, Signer: o.Sign, To: to}
+	conf := parcel.Config{Kind: parcel.Down, Box: o.plan.Box.ID, Now: o.Now, Signer: o.Sign, To: to, Heard: o.plan.Said}
 	if err := o.Store.View(ctx, func(tx store.Tx) (err error) { conf.CentralEpoch, err = tx.CentralEpoch(); return err }); err != nil {
 		return err
 	}

@@ -41,6 +41,8 @@ var (
 	ErrNotStick = errors.New("nothing of Kazashi is in this folder; is it the right stick?")
 	// ErrHalf says that a parcel has no end: copying it was cut short, or the stick was pulled.
 	ErrHalf = errors.New("parcel was copied by halves; copy it again")
+	// ErrMissing says that a file that belongs to a parcel does not lie beside it.
+	ErrMissing = fmt.Errorf("%w: a file that belongs to it is missing", ErrHalf)
 	// ErrDamaged says that octets of a parcel were changed, or are not a parcel.
 	ErrDamaged = errors.New("parcel is damaged; copy it again")
 	// ErrOtherBox says that a parcel is of, or for, another box.

@@ -271,6 +271,19 @@ func (f *file) ReadFrom(r io.Reader) (int64, error) {
 	return io.CopyBuffer(struct{ io.Writer }{f}, struct{ io.Reader }{r}, make([]byte, 256<<10))
 }
 
+// fill copies size octets and publishes them.
+func (f *file) fill(ctx context.Context, from io.Reader, size int64) error {
+	n, err := io.Copy(f, reading{ctx, from})
+	if err == nil && n != size {
+		err = fmt.Errorf("%w: %d octets where %d belong", io.ErrUnexpectedEOF, n, size)
+	}
+	if err != nil {
+		f.abort()
+		return fmt.Errorf("copying to %s: %w", path.Base(f.name), err)
+	}
+	return f.publish()
+}
+
 // publish makes the file whole and durable under its name.
 func (f *file) publish() error {
 	if err := fault(errors.Join(f.Sync(), f.Close())); err != nil {

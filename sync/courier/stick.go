@@ -1,6 +1,7 @@
 package courier
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -166,20 +167,31 @@ func (s *Stick) Blobs() ([]wire.BlobID, error) {
 	return all, nil
 }
 
-// Blob opens a file that lies beside parcels, from an octet on. Who reads it judges it by its digests. An error that is fs.ErrNotExist says
-// that it is not there.
+// Blob opens a file that lies beside parcels, from an octet on. Who reads it judges it by its digests. ErrMissing, ErrGone, ErrIrregular.
 func (s *Stick) Blob(ctx context.Context, id wire.BlobID, from uint64) (io.ReadCloser, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
 	f, err := s.read(blobPath(id))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, cmp.Or(s.alive(), fmt.Errorf("%w: %s", ErrMissing, id))
+	}
 	if err != nil {
 		return nil, err
 	}
 	if _, err := f.Seek(int64(from), io.SeekStart); err != nil { //nolint:gosec // below the size of a file that is read
 		return nil, errors.Join(fault(err), f.Close())
 	}
-	return f, nil
+	return blob{f}, nil
+}
+
+// blob is a file that is read, whose errors have names.
+type blob struct{ *os.File }
+
+// Read is the file's.
+func (b blob) Read(p []byte) (int, error) {
+	n, err := b.File.Read(p)
+	return n, fault(err)
 }
 
 // PutBlob puts a file beside the parcels, durably, unless it lies there with the very octets that source gives. It reports whether it wrote.
@@ -200,15 +212,7 @@ func (s *Stick) PutBlob(ctx context.Context, b wire.Blob, source func() (io.Read
 	if err != nil {
 		return false, err
 	}
-	n, err := io.Copy(f, reading{ctx, from})
-	if err == nil && uint64(n) != b.Size { //nolint:gosec // a count
-		err = fmt.Errorf("copying %s: %w: %d octets where %d belong", b.ID, io.ErrUnexpectedEOF, n, b.Size)
-	}
-	if err != nil {
-		f.abort()
-		return false, err
-	}
-	return true, f.publish()
+	return true, f.fill(ctx, from, int64(b.Size)) //nolint:gosec // no file is that large
 }
 
 // DropBlob removes a file that lies beside parcels; one that is not there is no error.
