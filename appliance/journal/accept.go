@@ -48,7 +48,7 @@ func (j *Journal) Accept(ctx context.Context, a ack.Ack) error {
 	if len(changed) == 0 && version == known {
 		return nil
 	}
-	if err := j.store().accept(ctx, version, changed, restored); err != nil {
+	if err := j.transact(ctx, func(tx *sql.Tx) error { return accept(ctx, tx, version, changed, restored) }); err != nil {
 		return fmt.Errorf("storing acknowledgement: %w", err)
 	}
 	j.mu.Lock()
@@ -138,25 +138,23 @@ func (j *Journal) own(ctx context.Context, k *kept, r ack.Range) (bool, error) {
 	return true, nil
 }
 
-// accept writes the runs of the changed epochs anew, in one transaction. What a central that was restored was told of clocks is told again.
-func (s *store) accept(ctx context.Context, v rule.Version, changed []kept, restored bool) error {
-	return s.transact(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `UPDATE meta SET central_epoch = ?, ack = ?`, int64(v.CentralEpoch), int64(v.N))
-		if err != nil {
+// accept writes the runs of the changed epochs anew. What a central that was restored was told of clocks is told again.
+func accept(ctx context.Context, tx *sql.Tx, v rule.Version, changed []kept, restored bool) error {
+	_, err := tx.ExecContext(ctx, `UPDATE meta SET central_epoch = ?, ack = ?`, int64(v.CentralEpoch), int64(v.N))
+	if err != nil {
+		return err
+	}
+	if restored {
+		if _, err := tx.ExecContext(ctx, `UPDATE correction SET sent = 0`); err != nil {
 			return err
 		}
-		if restored {
-			if _, err := tx.ExecContext(ctx, `UPDATE correction SET sent = 0`); err != nil {
-				return err
-			}
+	}
+	for i := range changed {
+		if err := putRuns(ctx, tx, &changed[i]); err != nil {
+			return err
 		}
-		for i := range changed {
-			if err := putRuns(ctx, tx, &changed[i]); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	}
+	return nil
 }
 
 func putRuns(ctx context.Context, tx *sql.Tx, k *kept) error {

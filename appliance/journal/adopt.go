@@ -105,9 +105,10 @@ func (j *Journal) adopt(ctx context.Context, past map[record.EpochID]pastEpoch, 
 		return Adopted{}, err
 	}
 	a := adoption{book: &j.book, past: past, after: map[record.EpochID]*kept{}}
-	err := j.store().transact(ctx, func(tx *sql.Tx) error { return a.do(ctx, tx, list) })
-	if err != nil {
-		j.failed(err)
+	if j.State() != SpaceOK {
+		return Adopted{}, ErrNoRoom
+	}
+	if err := j.transact(ctx, func(tx *sql.Tx) error { return a.do(ctx, tx, list) }); err != nil {
 		return Adopted{}, err
 	}
 	j.mu.Lock()

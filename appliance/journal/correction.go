@@ -53,7 +53,7 @@ func (j *Journal) correct(ctx context.Context, ns []int64, msg []byte) error {
 	if err := j.settle(); err != nil {
 		return err
 	}
-	return j.store().transact(ctx, func(tx *sql.Tx) error {
+	return j.transact(ctx, func(tx *sql.Tx) error {
 		r, err := tx.ExecContext(ctx, `INSERT INTO correction (message) VALUES (?)`, msg)
 		if err != nil {
 			return err
@@ -125,7 +125,7 @@ func (j *Journal) Corrected(ctx context.Context, messages [][]byte) error {
 	if err := j.settle(); err != nil {
 		return err
 	}
-	err := j.store().transact(ctx, func(tx *sql.Tx) error {
+	err := j.transact(ctx, func(tx *sql.Tx) error {
 		for _, msg := range messages {
 			if _, err := tx.ExecContext(ctx, `UPDATE correction SET sent = 1 WHERE message = ?`, msg); err != nil {
 				return err

@@ -168,6 +168,7 @@ func Open(ctx context.Context, path string, o Options) (*Journal, error) {
 	}
 	j.prepare()
 	j.spawn(j.verify)
+	j.spawn(j.keepReserve)
 	return j, nil
 }
 
@@ -289,13 +290,18 @@ func (j *Journal) reopen(ctx context.Context, why error) error {
 	if err := j.store().close(); err != nil {
 		j.o.Log.WarnContext(ctx, "closing the journal failed", slog.Any("error", err))
 	}
+	j.discard(epoch.CauseAppendFailed)
 	if j.broken != nil && exists(j.path) {
 		if err := setAside(ctx, j.path, j.o, j.broken); err != nil {
 			return err
 		}
 	}
 	j.broken = nil
-	if err := j.begin(ctx); err != nil {
+	err := j.begin(ctx)
+	if full(err) && j.giveReserve() {
+		err = j.begin(ctx)
+	}
+	if err != nil {
 		return fmt.Errorf("opening the journal anew: %w", err)
 	}
 	j.doubt = false

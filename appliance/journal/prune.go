@@ -60,8 +60,7 @@ func (j *Journal) pruneSome(ctx context.Context) (int, error) {
 	}
 	after := *k
 	after.gone = k.gone.with(run)
-	st := j.store()
-	err := st.transact(ctx, func(tx *sql.Tx) error {
+	err := j.transact(ctx, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `UPDATE record SET envelope = NULL WHERE id BETWEEN ? AND ?`, pack(k.n, run.first), pack(k.n, run.last))
 		if err != nil {
 			return err
@@ -74,7 +73,7 @@ func (j *Journal) pruneSome(ctx context.Context) (int, error) {
 	j.mu.Lock()
 	*k = after
 	j.mu.Unlock()
-	j.checkpoint(st)
+	j.checkpoint(j.store())
 	return int(run.len()), nil
 }
 
@@ -102,10 +101,10 @@ func (j *Journal) forgetSome(ctx context.Context, keep int) (int64, error) {
 	if err := j.settle(); err != nil {
 		return 0, err
 	}
-	st, here := j.store(), j.book.firstHere()
+	here := j.book.firstHere()
 	var n, left int64
 	var first sql.NullInt64 // oldest row that stays
-	err := st.transact(ctx, func(tx *sql.Tx) error {
+	err := j.transact(ctx, func(tx *sql.Tx) error {
 		r, err := tx.ExecContext(ctx, `DELETE FROM record WHERE id IN (SELECT id FROM record ORDER BY id LIMIT ?)
 			AND id <= (SELECT id FROM record ORDER BY id DESC LIMIT 1 OFFSET ?)
 			AND id < ?`, maintenanceRows, keep, here)

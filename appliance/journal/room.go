@@ -42,6 +42,7 @@ const (
 	defaultStop    = 32 << 20
 	defaultReserve = 8 << 20
 	lowShare       = 20 // of the disk
+	logShare       = 8  // of Stop: what the write-ahead log may need, however much of the database is free inside
 )
 
 // on fills in the defaults for a disk of this size.
@@ -67,17 +68,17 @@ func disk(dir string) (free, size int64, err error) {
 	return int64(s.Bavail) * s.Bsize, int64(s.Blocks) * s.Bsize, nil
 }
 
-// State says how much room there is for records. It waits for no write.
+// State says how much room there is for records: on the disk, and in the database where records were deleted. It waits for no write.
 func (j *Journal) State() Space {
 	free, size, err := disk(filepath.Dir(j.path))
 	if err != nil {
 		return SpaceOK // the write itself will tell
 	}
 	r := j.o.Room.on(size)
-	switch free += j.store().spare.Load(); {
-	case free < r.Stop:
+	switch spare := j.store().spare.Load(); {
+	case free+spare < r.Stop, free < r.Stop/logShare:
 		return SpaceFull
-	case free < r.Low:
+	case free+spare < r.Low:
 		return SpaceLow
 	default:
 		return SpaceOK

@@ -197,6 +197,9 @@ func connect(ctx context.Context, path string, o Options) (*store, book, error) 
 	if err == nil {
 		_, err = st.inserting(ctx, 1)
 	}
+	if err == nil {
+		err = st.count(ctx)
+	}
 	if err != nil {
 		return nil, book{}, errors.Join(err, st.close())
 	}
@@ -270,18 +273,24 @@ func hashOf(b []byte) (h epoch.Hash, err error) {
 
 // checkpoint moves what it can of the log without waiting for anybody, and returns the pages of the log if some are left in it, else 0.
 func (s *store) checkpoint(ctx context.Context) (log int, err error) {
-	var busy, moved, free int64
+	var busy, moved int64
 	if err := s.r.QueryRowContext(ctx, `PRAGMA wal_checkpoint(PASSIVE)`).Scan(&busy, &log, &moved); err != nil {
 		return 0, fmt.Errorf("checkpointing: %w", err)
 	}
-	if err := s.r.QueryRowContext(ctx, `PRAGMA freelist_count`).Scan(&free); err != nil {
-		return 0, fmt.Errorf("counting free pages: %w", err)
-	}
-	s.spare.Store(free * pageSize)
 	if int64(log) == moved {
 		log = 0
 	}
-	return log, nil
+	return log, s.count(ctx)
+}
+
+// count looks how much of the database is free.
+func (s *store) count(ctx context.Context) error {
+	var free int64
+	if err := s.r.QueryRowContext(ctx, `PRAGMA freelist_count`).Scan(&free); err != nil {
+		return fmt.Errorf("counting free pages: %w", err)
+	}
+	s.spare.Store(free * pageSize)
+	return nil
 }
 
 // unseenWithin is how long before the last record of a run that ended by a crash others may stand whose verdict was under way.
