@@ -76,6 +76,7 @@ type Box struct {
 	trouble atomic.Bool   // the last record could not be made durable
 	adding  adding        // whether records may be added
 	unseen  *unseen       // verdicts from before a restart
+	sticks  *couriers     // the way by USB stick
 	moved   chan struct{} // the status changed
 	metrics *metrics
 }
@@ -166,6 +167,10 @@ func (b *Box) wire() error {
 		Box: b.identity.Box, Desk: record.DeskID(b.conf.Desk), Service: record.ServiceID(b.conf.Service),
 		Memory: mynumber.NewMemory(), Seen: b.seen, Changed: b.changed, Log: b.log,
 	})
+	if err != nil {
+		return err
+	}
+	b.sticks, err = b.newCouriers()
 	return err
 }
 
@@ -248,7 +253,7 @@ func (b *Box) Run(ctx context.Context) error {
 	}
 	handler := server.New(server.Config{
 		Box: b, Log: b.log, Metrics: b.metrics.handler(), Hosts: b.conf.Counter.Hosts,
-		Desk: desk{b.book, b}, Trusted: trusted{b}, People: enrolled{b}, Keeper: b.keeper, Unseen: b,
+		Desk: desk{b.book, b}, Trusted: trusted{b}, People: enrolled{b}, Keeper: b.keeper, Unseen: b, Courier: b.sticks,
 	})
 	ended, leave := context.WithCancelCause(ctx)
 	defer leave(nil)
@@ -261,6 +266,7 @@ func (b *Box) Run(ctx context.Context) error {
 	g.Go(func() error { return b.rosters.Run(run, b.client) })
 	g.Go(func() error { return b.tend(run) })
 	g.Go(func() error { return b.keepHouse(run) })
+	g.Go(func() error { return b.sticks.Run(run) })
 	g.Go(func() error { return b.tell(run) })
 	b.log.InfoContext(ctx, "box runs", slog.String("box", b.identity.Box.String()), slog.String("counter", "http://"+page.Addr().String()),
 		slog.String("release", b.release))

@@ -8,9 +8,11 @@ import (
 	"sync"
 	"time"
 
+	"kazashi.example/appliance/courier"
 	"kazashi.example/localapi"
 	"kazashi.example/localapi/server"
 	"kazashi.example/sync/record"
+	"kazashi.example/sync/sign"
 )
 
 // lookPatience is how long is waited for sticks to say what is on them. One that was pulled, or hangs, holds nobody up longer.
@@ -98,6 +100,70 @@ func (c *couriers) named(ctx context.Context, name string) (string, error) {
 		return s.Path, nil
 	}
 	return "", localapi.ErrNoStick
+}
+
+// newCouriers puts the way by stick together.
+func (b *Box) newCouriers() (*couriers, error) {
+	way, err := courier.New(courier.Config{
+		Dir: b.conf.DataDir, Box: b.identity.Box, Device: b.identity.Device, Sealing: b.identity.Sealing,
+		Trust: func() sign.Keys { return b.desired.Trust() }, Now: b.now, Journal: b.journal, Link: b.link, Log: b.log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &couriers{
+		root: b.conf.Courier.Sticks, box: b.identity.Box, mounted: mounted, now: b.now, changed: b.changed, log: b.log, begun: make(chan string, 1),
+		count: func(ctx context.Context) (waiting, unsafe uint64, err error) {
+			waiting, err = b.journal.Waiting(ctx)
+			if err != nil {
+				return 0, 0, err
+			}
+			unsafe, err = b.journal.Unsafe(ctx)
+			return waiting, unsafe, err
+		},
+		carries: map[localapi.CourierWhat]carry{
+			localapi.CourierExport: func(ctx context.Context, folder string, progress func(done, total uint64)) (localapi.CourierSummary, error) {
+				sum, err := way.Export(ctx, folder, progress)
+				return summed(sum), err
+			},
+			localapi.CourierImport: func(ctx context.Context, folder string, progress func(done, total uint64)) (localapi.CourierSummary, error) {
+				return b.takeIn(ctx, way, folder, progress)
+			},
+		},
+	}, nil
+}
+
+// takeIn takes in what is on a stick and counts what needs a second look since.
+func (b *Box) takeIn(ctx context.Context, way *courier.Courier, folder string, progress courier.Progress) (localapi.CourierSummary, error) {
+	before, err := b.book.Work(ctx, false)
+	if err != nil {
+		return localapi.CourierSummary{}, err
+	}
+	sum, err := way.Import(ctx, folder, progress)
+	s := summed(sum)
+	after, failed := b.book.Work(ctx, false)
+	s.Work = max(0, len(after)-len(before))
+	return s, errors.Join(err, failed)
+}
+
+// summed is what was done as the local API says it.
+func summed(sum courier.Summary) localapi.CourierSummary {
+	s := localapi.CourierSummary{
+		Files: sum.Files, Records: sum.Records, Known: sum.Known, Safe: sum.Safe, Verdicts: sum.Verdicts, Removed: sum.Removed,
+	}
+	news := map[localapi.CourierUpdate]bool{
+		localapi.UpdateTrust: sum.News.Trust, localapi.UpdateRules: sum.News.Rules, localapi.UpdateLists: sum.News.Sets,
+		localapi.UpdateRoster: sum.News.Roster, localapi.UpdateKeys: sum.News.Keys, localapi.UpdateOrders: sum.News.Orders,
+	}
+	for _, u := range localapi.CourierUpdates() {
+		if news[u] {
+			s.Updated = append(s.Updated, u)
+		}
+	}
+	for _, r := range sum.Refused {
+		s.Refused = append(s.Refused, localapi.CourierFile{File: printable(r.File), Why: localapi.Error{Code: courierCode(r.Err)}})
+	}
+	return s
 }
 
 // reasonOf is the reason that a code stands for.

@@ -12,6 +12,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	carrier "kazashi.example/appliance/courier"
 	"kazashi.example/localapi"
 	"kazashi.example/sync/courier"
 )
@@ -155,6 +156,7 @@ var courierReasons = []struct {
 	is error
 	as localapi.ErrorCode
 }{
+	{carrier.ErrNothing, localapi.CodeNothing},
 	{courier.ErrNotStick, localapi.CodeNotStick},
 	{courier.ErrHalf, localapi.CodeHalf},
 	{courier.ErrOtherBox, localapi.CodeOtherBox},

@@ -19,32 +19,21 @@ var _ server.Box = (*Box)(nil)
 
 // Status is the state now; it waits for no network.
 func (b *Box) Status(ctx context.Context) (localapi.Status, error) {
-	waiting, err := b.journal.Waiting(ctx)
-	if err != nil {
-		return localapi.Status{}, err
-	}
-	oldest, err := b.journal.Oldest(ctx)
-	if err != nil {
-		return localapi.Status{}, err
-	}
 	now, confidence := b.clock.Now()
 	line := b.line()
 	readers, problem := b.standing()
 	s := localapi.Status{
 		Software: b.release, Box: b.identity.Box, Site: b.desired.Place().Site,
 		Desk: record.DeskID(b.conf.Desk), Service: b.service(), Mode: localapi.ModeOffline, Problem: problem,
-		Line: line, Clock: localapi.Clock{Now: now, Confidence: confidence},
-		Waiting: localapi.Waiting{Records: int(waiting), Oldest: oldest}, Readers: readers, //nolint:gosec // a count of rows
+		Line: line, Clock: localapi.Clock{Now: now, Confidence: confidence}, Readers: readers,
 	}
 	s.List = b.list(s)
+	if err := b.statusOfJournal(ctx, &s); err != nil {
+		return localapi.Status{}, err
+	}
 	if err := b.statusOfSite(ctx, &s); err != nil {
 		return localapi.Status{}, err
 	}
-	unseen, err := b.Unseen(ctx)
-	if err != nil {
-		return localapi.Status{}, err
-	}
-	s.Unseen = len(unseen)
 	if next, ok := b.counter.Armed(); ok {
 		s.Next = &next
 	}

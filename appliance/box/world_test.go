@@ -23,6 +23,7 @@ import (
 	"kazashi.example/appliance/tap"
 	"kazashi.example/central/lab/stage"
 	"kazashi.example/localapi"
+	"kazashi.example/sync/record"
 	"kazashi.example/sync/seal"
 	"kazashi.example/sync/sign"
 	"kazashi.example/sync/trust"

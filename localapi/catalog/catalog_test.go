@@ -103,10 +103,10 @@ func TestEveryLabelIsInBothLanguages(t *testing.T) {
 	}
 }
 
-// The labels stand in two maps, of which the second would silently win.
+// The labels stand in three maps, of which the last would silently win.
 func TestNoLabelStandsTwice(t *testing.T) {
 	seen := map[string]string{}
-	for _, file := range []string{"labels.go", "desklabels.go"} {
+	for _, file := range []string{"labels.go", "desklabels.go", "courierlabels.go"} {
 		f, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
 		if err != nil {
 			t.Fatal(err)
@@ -157,6 +157,15 @@ func TestEveryWordOfTheAPIHasItsLabel(t *testing.T) {
 	}
 	for _, by := range []string{"code", "tpm", "file", "peer", "central"} { // Keys.By
 		words = append(words, "keys_by_"+by)
+	}
+	for _, u := range texts(localapi.CourierUpdates()) {
+		words = append(words, "update_"+u)
+	}
+	for _, d := range texts([]localapi.DiskState{localapi.DiskOK, localapi.DiskLow, localapi.DiskFull}) {
+		words = append(words, "disk_is_"+d)
+	}
+	for _, w := range texts([]localapi.CourierWhat{localapi.CourierExport, localapi.CourierImport}) {
+		words = append(words, "courier_"+w, "courier_"+w+"_on", "courier_"+w+"_done", "courier_"+w+"_failed")
 	}
 	for i := range 256 {
 		if b := record.Basis(i); b.Valid() {

@@ -6,6 +6,7 @@ import "maps"
 var labels = func() map[string]Text {
 	all := maps.Clone(tapLabels)
 	maps.Copy(all, deskLabels)
+	maps.Copy(all, courierLabels)
 	return all
 }()
 

@@ -49,7 +49,7 @@ type view struct {
 func newView() view {
 	return view{
 		Book:    catalog.All(),
-		Panels:  []string{"line", "list", "clock", "waiting", "readers", "roster", "keys"},
+		Panels:  []string{"line", "list", "clock", "waiting", "readers", "roster", "keys", "journal"},
 		Columns: []string{"col_time", "code", "col_first", "col_final", "col_state"},
 		Eras:    localapi.Eras(),
 	}

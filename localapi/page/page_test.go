@@ -82,11 +82,11 @@ func TestNothingIsTakenOutOfTheOrderOfThePage(t *testing.T) {
 			t.Errorf("tabindex %s, want none but -1", m[1])
 		}
 	}
-	if css := asset(t, "counter.css"); regexp.MustCompile(`(?m)^\.(result|locked|desk|corrections|next|presence|state|taps)[^{]*\{[^}]*[ ;{](order|float):`).MatchString(css) {
+	if css := asset(t, "counter.css"); regexp.MustCompile(`(?m)^\.(result|locked|desk|storage|unseen|corrections|next|presence|courier|state|taps)[^{]*\{[^}]*[ ;{](order|float):`).MatchString(css) {
 		t.Error("a section is moved by style")
 	}
 	last := -1
-	for _, id := range []string{"result", "keys-locked", "at-desk", "corrections", "next", "presence", "state-title", "taps-title"} {
+	for _, id := range []string{"result", "keys-locked", "at-desk", "storage", "unseen", "corrections", "next", "presence", "courier", "state-title", "taps-title"} {
 		at := strings.Index(render(t, "ja"), `id="`+id+`"`)
 		if at < last {
 			t.Errorf("%s stands before what should come first", id)
@@ -114,7 +114,7 @@ func TestEveryLabelIsUsedAndExists(t *testing.T) {
 			t.Errorf("label %s is used but not in the catalog", name)
 		}
 	}
-	composed := regexp.MustCompile(`^(clock|state|basis|evidence|era)_|^pin_(auth|input_assist)$|^next_(enrol|pin|link|unlink)(_say)?$|^keys_(by_)?(none|locked|open|code|tpm|file|peer|central)$|^(can|attribute)_|^link_(taken|other|none|locked|unreadable|nobody)$|^(online|offline|stopped)$|^correct_not_enrolled$`) // by the words of the API
+	composed := regexp.MustCompile(`^(clock|state|basis|evidence|era)_|^pin_(auth|input_assist)$|^next_(enrol|pin|link|unlink)(_say)?$|^keys_(by_)?(none|locked|open|code|tpm|file|peer|central)$|^(can|attribute)_|^link_(taken|other|none|locked|unreadable|nobody)$|^(online|offline|stopped)$|^correct_not_enrolled$|^courier_(export|import)_(on|done|failed)$|^update_|^disk_(is_ok|(is_)?(low|full)(_say)?)$|^aside_(reading|damaged)_say$`) // by the words of the API
 	for name := range labels {
 		if !composed.MatchString(name) && !regexp.MustCompile(`["'.]`+name+`\b`).MatchString(sources.String()) {
 			t.Errorf("label %s is in the catalog but not used", name)

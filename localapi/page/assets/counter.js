@@ -1,9 +1,11 @@
 // The counter page: draws what the box says. Text goes in as text only, never as markup.
 // A PPID, and a service's own number of somebody, live in this page's memory while their tap is in the panel, and are written nowhere.
+import { courierWay } from "/assets/courier.js";
 import { presence, signing } from "/assets/desk.js";
 import { unlocking } from "/assets/keys.js";
 import { procedures } from "/assets/next.js";
 import { drawState, listNumber, listOf } from "/assets/state.js";
+import { unseenTaps } from "/assets/unseen.js";
 import {
   $, ask, because, book, clockFormat, clockIs, el, fill, inBoth, joined, label, lang, mark, minuteFormat, other, reasonOf, symbolOf, verdictOf, when,
 } from "/assets/words.js";
@@ -12,6 +14,7 @@ import { corrections } from "/assets/work.js";
 (() => {
   const shown = 20; // rows of the table
   const verdictStays = 60_000; // ms; then the panel asks for the next card
+  const restartTakes = 600_000; // ms; a verdict from before a restart that is older is somebody's who has gone
   const refreshEvery = 15_000; // ms between looks at the status, which also finds a dead connection
   const retryAfter = 2_000; // ms before a refused stream is opened anew
 
@@ -44,6 +47,8 @@ import { corrections } from "/assets/work.js";
   const people = presence({ keys });
   const work = corrections({ desk, keys, taps: () => taps });
   const staff = procedures({ desk, changed: again });
+  const unseen = unseenTaps({ changed: () => refreshTaps() });
+  const courier = courierWay({ done: () => { check(); work.refresh(); } });
 
   // panel
 
@@ -245,6 +250,8 @@ import { corrections } from "/assets/work.js";
     desk.status(s);
     people.status(s);
     work.status(s);
+    unseen.status(s);
+    courier.status(s);
     staff.status(s);
     if ((panelKind === "left" && !laid.size) || (panelKind === "idle" && before !== pinOnly())) idle();
     if (s.problem ? panelKind !== "reading" : hadProblem && panelKind === "failure") idle();
@@ -270,8 +277,9 @@ import { corrections } from "/assets/work.js";
   // to lie there still: the page was loaded anew in front of its owner.
   function afterGap(wasOpen) {
     const newest = taps[0];
-    const recent = newest && Date.parse(status.clock.now) - Date.parse(newest.time) < verdictStays;
-    if (newest && !staff.waits() && !seen.has(newest.tap) && (newest.restored || ((wasOpen || lying()) && recent))) return showTap(newest);
+    const age = newest ? Date.parse(status.clock.now) - Date.parse(newest.time) : Infinity;
+    const theirs = newest && ((newest.restored && age < restartTakes) || ((wasOpen || lying()) && age < verdictStays));
+    if (theirs && !staff.waits() && !seen.has(newest.tap)) return showTap(newest);
     if (["loading", "lost", "reading", "next", "sign"].includes(panelKind)) idle();
   }
 
@@ -318,6 +326,8 @@ import { corrections } from "/assets/work.js";
       $("lost").hidden = true;
       work.refresh();
       people.refresh();
+      unseen.refresh();
+      courier.refresh();
       await refreshTaps();
       afterGap(opened);
       opened = true;

@@ -1,5 +1,6 @@
 // The state of the box: line, list, clock, keys, and what works now.
 import { keysFact } from "/assets/keys.js";
+import { storageFact, storageNotices } from "/assets/storage.js";
 import { $, age, book, clockFormat, el, fill, label, lang, minuteFormat, other, reasonOf, when } from "/assets/words.js";
 
 const oldList = 86_400; // s; an older list is marked
@@ -34,7 +35,16 @@ export function drawState(s) {
   const roster = s.roster || { number: 0, people: 0 };
   fact("roster", fill("roster_count", { n: roster.people }), roster.number ? fill("list_number", { n: roster.number }) : label("roster_none"));
   drawKeys(s.keys);
+  drawJournal(s);
   drawAble(s);
+}
+
+function drawJournal(s) {
+  storageNotices(s.journal);
+  $("box-journal").hidden = !s.journal;
+  if (!s.journal) return;
+  const f = storageFact(s.journal, s.waiting.unsafe || 0);
+  fact("journal", f.word[lang], f.small, f.warn);
 }
 
 function drawKeys(k) {
