@@ -38,11 +38,18 @@ func (t *tracker) list(names []string) []Event {
 	return events
 }
 
-// states is what to wait for: a change of any reader, or of the list of readers.
+// maxWait is how many readers one wait takes, and how many the service holds (pcsc-lite PCSCLITE_MAX_READERS_CONTEXTS, src/PCSC/pcsclite.h).
+const maxWait = 16
+
+// states is what to wait for: a change of any reader, or of the list of readers. When the service is full, no reader can come, and the list
+// finds no place in the wait: a reader that goes is seen by its own state, and at the next listing.
 func (t *tracker) states() []scard.ReaderState {
 	list := make([]scard.ReaderState, 0, len(t.readers)+1)
 	for _, r := range t.readers {
 		list = append(list, scard.ReaderState{Reader: r.name, CurrentState: r.state})
+	}
+	if len(list) >= maxWait {
+		return list
 	}
 	return append(list, scard.ReaderState{Reader: pnpReader})
 }

@@ -111,3 +111,20 @@ func TestTrackerWaitsFromWhatItKnows(t *testing.T) {
 		t.Errorf("states() = %x and %x, want unaware and present with count 7", got[0].CurrentState, got[1].CurrentState)
 	}
 }
+
+// A wait takes as many readers as the service holds; the list of readers is waited for while there is room.
+func TestWaitForManyReaders(t *testing.T) {
+	for readers, want := range map[int]int{0: 1, 1: 2, 15: 16, 16: 16} {
+		names := make([]string, readers)
+		for i := range names {
+			names[i] = string(rune('a' + i))
+		}
+		var tr tracker
+		tr.list(names)
+		states := tr.states()
+		pnp := slices.ContainsFunc(states, func(s scard.ReaderState) bool { return s.Reader == pnpReader })
+		if len(states) != want || pnp != (readers < 16) {
+			t.Errorf("states of %d readers = %d, the list among them: %t; want %d, %t", readers, len(states), pnp, want, readers < 16)
+		}
+	}
+}
