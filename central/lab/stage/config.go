@@ -43,6 +43,7 @@ type Box struct {
 	Service string
 	Central string // host:port of the line to central
 	Counter string // host:port of the counter page
+	Sticks  string // folder of what stands for USB sticks; empty: none
 }
 
 // What people in the practice world agree to when they enrol and have their attributes read.
@@ -107,7 +108,7 @@ func (c Central) TOML() []byte {
 
 // TOML renders the file.
 func (b Box) TOML() []byte {
-	return render(map[string]any{
+	all := map[string]any{
 		"data_dir": b.DataDir,
 		"desk":     b.Desk,
 		"service":  b.Service,
@@ -116,7 +117,11 @@ func (b Box) TOML() []byte {
 		"allow_swap": true,
 		"central":    map[string]any{"address": b.Central},
 		"counter":    map[string]any{"listen": b.Counter},
-	})
+	}
+	if b.Sticks != "" {
+		all["courier"] = map[string]any{"sticks": b.Sticks}
+	}
+	return render(all)
 }
 
 // WriteConfig puts a rendered file at path whole or not at all, readable by its owner alone.
