@@ -83,7 +83,8 @@ type Report struct {
 	Unseen int
 	// Lost are numbers of epochs before a journal that was lost or set aside, which nobody has.
 	Lost int
-	Taps int // of the ledgers
+	// Taps are those of the ledgers of which a record must be at central; TapsLost those of which none is, TapsDoubled records beyond one.
+	Taps, TapsLost, TapsDoubled int
 	// Unheard are layings of which the tray could not say whether a verdict was told.
 	Unheard int
 }

@@ -161,7 +161,7 @@ func (c *checker) taps(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("counting taps: %w", err)
 	}
-	c.report.Taps = r.Taps
+	c.report.Taps, c.report.TapsLost, c.report.TapsDoubled = r.Taps, r.Lost, r.Doubled
 	for _, row := range r.Rows {
 		switch {
 		case !row.Expected && row.ExpectFirst != "no_record":

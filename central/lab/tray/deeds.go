@@ -97,6 +97,22 @@ func (t *Tray) take(ctx context.Context) (ledger.Entry, error) {
 	return t.write(ledger.Entry{Kind: ledger.KindTake, Tap: card.Tap, Person: card.Person})
 }
 
+// Fail takes the card away and writes down that nobody can say what became of it: what read it was killed before it said a word, or said that
+// it could not. ErrNoCard if none lies there.
+func (t *Tray) Fail(ctx context.Context, why string) error {
+	t.deed.Lock()
+	defer t.deed.Unlock()
+	card := t.onReader()
+	if card == nil {
+		return ErrNoCard
+	}
+	t.doubt = true
+	if _, err := t.write(ledger.Entry{Kind: ledger.KindFail, Tap: card.Tap, Person: card.Person, Error: shorten(why)}); err != nil {
+		return err
+	}
+	return t.clear(ctx)
+}
+
 // clear empties the reader for the next card and gives pcscd the time to see it.
 func (t *Tray) clear(ctx context.Context) error {
 	if t.onReader() != nil {

@@ -103,6 +103,25 @@ func TestLedgerBeforeDeed(t *testing.T) {
 	}
 }
 
+// TestFail: of a card whose box died nobody can say anything, and it does not stay.
+func TestFail(t *testing.T) {
+	b := traytest.New(t)
+	if err := b.Tray.Fail(t.Context(), "killed"); !errors.Is(err, tray.ErrNoCard) {
+		t.Errorf("Fail on the empty reader = %v, want ErrNoCard", err)
+	}
+	must(t)(b.Tray.Lay(t.Context(), "hanako"))
+	if err := b.Tray.Fail(t.Context(), "killed"); err != nil {
+		t.Fatalf("Fail = %v", err)
+	}
+	all := b.Tray.Entries()
+	if e := all[len(all)-1]; e.Kind != ledger.KindFail || e.Tap != 1 || e.Person != "hanako" || e.Error != "killed" {
+		t.Errorf("the last entry = %+v, want that tap 1 failed", e)
+	}
+	if c, asked := b.Tray.State().Card, b.Asked(); c != nil || asked[len(asked)-1] != `POST /v1/slots/0/remove {}` {
+		t.Errorf("State.Card = %+v after %v, want none", c, asked)
+	}
+}
+
 func TestClosedLedgerMovesNothing(t *testing.T) {
 	b := traytest.New(t)
 	if err := b.Ledger.Close(); err != nil {

@@ -93,6 +93,7 @@ type ensemble struct {
 	stage   *stage.Stage
 	rig     *pcscd.Rig
 	box     *stage.Process
+	service *stage.Process // central's
 	tray    *trayRig
 	stop    context.CancelFunc // ends the tray
 	ended   chan error         // gets the tray's end

@@ -54,7 +54,7 @@ func (e *ensemble) startCentral(ctx context.Context) error {
 	if err := e.initCentral(ctx); err != nil {
 		return err
 	}
-	_, err = e.stage.Start(ctx, stage.Spec{
+	e.service, err = e.stage.Start(ctx, stage.Spec{
 		Name: "central", Path: e.program("kazashi-central"), Args: []string{"serve", "--config", e.centralConfig()},
 		Log: e.path("log", "central.log"), Ready: stage.URL("http://" + e.at.Central + "/healthz"),
 	})

@@ -20,6 +20,7 @@ func newRoot() *cobra.Command {
 		newBenchCommand(),
 		newDemoCommand(),
 		newSmokeCommand(),
+		newSoakCommand(),
 	)
 	return root
 }
