@@ -56,3 +56,17 @@ func (p *Parcel) intact() error {
 	}
 	return nil
 }
+
+// Octets reads the parcel as it lies, from its beginning. Errors have the names of a stick's.
+func (p *Parcel) Octets() io.Reader { return named{io.NewSectionReader(p.r, 0, p.Size)} }
+
+// named gives errors the names of a stick's.
+type named struct{ r io.Reader }
+
+func (n named) Read(b []byte) (int, error) {
+	got, err := n.r.Read(b)
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = fmt.Errorf("reading a parcel: %w", fault(err))
+	}
+	return got, err
+}

@@ -23,8 +23,8 @@ const Version = 1
 
 // Caps, in octets and elements.
 const (
-	MaxPart    = 1 << 20             // octets of one part; a Polled has a cap of its own
-	MaxPolled  = wire.MaxPolled + 64 // octets of one sealed Polled
+	MaxPart    = 1 << 20             // octets of one part; what comes from central has a cap of its own
+	MaxPolled  = wire.MaxPolled + 64 // octets of one sealed Polled or JoinAnswer
 	MaxParts   = 32 << 20            // octets of all parts of one parcel
 	MaxCount   = 4096                // parts of one parcel
 	MaxRecords = 8192                // of one run

@@ -155,10 +155,10 @@ func (t Type) most() uint64 {
 		return MaxPart
 	case TypeCorrection:
 		return wire.MaxCorrection
-	case TypePolled:
+	case TypePolled, TypeJoinAnswer:
 		return MaxPolled
-	case TypeJoinRequest, TypeJoinAnswer:
-		return MaxPart
+	case TypeJoinRequest:
+		return wire.MaxJoin
 	default:
 		return 0
 	}

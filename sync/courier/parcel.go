@@ -199,7 +199,7 @@ func (t Part) JoinRequest() (r wire.JoinRequest, err error) {
 
 // JoinAnswer reads a part of TypeJoinAnswer. An error of package canon.
 func (t Part) JoinAnswer() (a wire.JoinAnswer, err error) {
-	err = canon.Decode(t.Octets, &a, MaxPart)
+	err = canon.Decode(t.Octets, &a, wire.MaxPolled)
 	return a, err
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"kazashi.example/appliance/box"
 	"kazashi.example/appliance/config"
+	"kazashi.example/appliance/desired"
 	"kazashi.example/appliance/vault"
 	"kazashi.example/firmware/command"
 	"kazashi.example/firmware/manifest"
@@ -19,15 +20,20 @@ import (
 )
 
 func newJoin(s *settings) *cobra.Command {
-	return &cobra.Command{
+	var stick string
+	c := &cobra.Command{
 		Use:   "join CODE",
 		Short: "Take a place at a site with the one-time code that central prints",
 		Long: `join proves to central that this box was given the code, checks that it is the central which
 made the code, and keeps the place and the trust bundle that come back. The code itself is not sent.
 Case, blanks and dashes in it do not matter. A lost answer does no harm: the same box may use the
 same code again. Stop the daemon first if it runs. With "-" the code is read from standard input,
-where no list of processes and no shell history shows it.`,
+where no list of processes and no shell history shows it.
+
+A box without a line joins by a USB stick: with --courier the request is written to the stick; take it
+to central, run "kazashi-central courier import" there, bring it back, and give the same command again.`,
 		Example: `  kazashi join KZ1-8W3KQ-…
+  kazashi join --courier /media/usb KZ1-8W3KQ-…
   kazashi --config ./kazashi.toml join - < code.txt`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -39,9 +45,14 @@ where no list of processes and no shell history shows it.`,
 				}
 				text = string(b)
 			}
+			if stick != "" {
+				return joinByStick(c, s, stick, text)
+			}
 			return join(c, s, text)
 		},
 	}
+	c.Flags().StringVar(&stick, "courier", "", "folder of a USB stick by which to join instead of by a line")
+	return c
 }
 
 // maxCode caps what is read of standard input, in octets; a code needs about 100.
@@ -60,6 +71,32 @@ func join(c *cobra.Command, s *settings, text string) error {
 	if err != nil {
 		return advise(err)
 	}
+	return tellJoined(c, conf, place)
+}
+
+// joinByStick is one of the two steps.
+func joinByStick(c *cobra.Command, s *settings, stick, text string) error {
+	code, err := wire.ParseJoinCode(text)
+	if err != nil {
+		return command.WrongUsage(c, err)
+	}
+	conf, err := s.load()
+	if err != nil {
+		return err
+	}
+	place, done, err := box.JoinByStick(c.Context(), conf, stick, code, manifest.Current().Version)
+	if err != nil {
+		return err
+	}
+	if done {
+		return tellJoined(c, conf, place)
+	}
+	fmt.Fprintln(c.OutOrStdout(), "the request to join is on the stick; take it to central, import it there, bring it back, and give this command again")
+	return warnOfKeys(c, conf)
+}
+
+// tellJoined says where the box stands now.
+func tellJoined(c *cobra.Command, conf config.Config, place desired.Place) error {
 	out := c.OutOrStdout()
 	fmt.Fprintf(out, "joined site %s as %q\nbox %s\n", place.Site, place.Name, place.Box)
 	if !place.Replaces.IsZero() {
