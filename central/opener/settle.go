@@ -173,6 +173,11 @@ func (o *Opener) row(e store.Epoch, v store.Envelope, f finding, now time.Time) 
 	return r
 }
 
+// Content opens a record's content.
+func Content(rows Rows, id record.ID, sealed []byte) ([]byte, error) {
+	return rows.Open(labelContent, RowOf(id), sealed)
+}
+
 // SubjectRow names a pseudonym in the sealed columns: the person's number as 64 bits, big-endian, then the sector.
 func SubjectRow(person int64, sector string) []byte {
 	return append(binary.BigEndian.AppendUint64(nil, uint64(person)), sector...) //nolint:gosec // row numbers are positive

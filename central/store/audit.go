@@ -57,4 +57,5 @@ type FiledEnvelope struct {
 type FiledCounts struct {
 	Records, Verdicts, LastVerdict int64
 	Held                           int64
+	Removed                        int64 // rows of headers and envelopes of any box that were here once
 }

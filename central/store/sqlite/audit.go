@@ -60,15 +60,19 @@ func (t *tx) FiledEnvelopes(id record.EpochID, contents bool, yield func(store.F
 }
 
 func scanFiledCounts(s scanner) (c store.FiledCounts, err error) {
-	return c, s.Scan(&c.Records, &c.Verdicts, &c.LastVerdict, &c.Held)
+	return c, s.Scan(&c.Records, &c.Verdicts, &c.LastVerdict, &c.Held, &c.Removed)
 }
 
 func (t *tx) FiledRecords(box record.BoxID) (store.FiledCounts, error) {
 	return one(t.row(`SELECT (SELECT count(*) FROM records WHERE box = ?1), (SELECT count(*) FROM verdicts WHERE box = ?1),
-		(SELECT coalesce(max(n), 0) FROM verdicts WHERE box = ?1), coalesce((SELECT holds FROM boxes WHERE box = ?1), 0)`, box.ID128[:]), scanFiledCounts)
+		(SELECT coalesce(max(n), 0) FROM verdicts WHERE box = ?1), coalesce((SELECT holds FROM boxes WHERE box = ?1), 0),
+		coalesce((SELECT sum(seq) FROM sqlite_sequence WHERE name IN ('epochs', 'envelopes')), 0)
+			- (SELECT count(*) FROM epochs) - (SELECT count(*) FROM envelopes)`, box.ID128[:]), scanFiledCounts)
 }
 
-func scanRecordID(s scanner) (id record.ID, err error) { return id, s.Scan(octets(id.Epoch.ID128[:]), &id.Seq) }
+func scanRecordID(s scanner) (id record.ID, err error) {
+	return id, s.Scan(octets(id.Epoch.ID128[:]), &id.Seq)
+}
 
 func (t *tx) StrayRecords(box record.BoxID, limit int) ([]record.ID, error) {
 	return each(t, scanRecordID, `SELECT r.epoch, r.seq FROM records r
