@@ -127,6 +127,7 @@ type Operator interface {
 	Keeper
 	Eraser
 	Linker
+	Carrier
 
 	// Status counts.
 	Status(ctx context.Context) (Status, error)
@@ -183,6 +184,7 @@ func Handler(o Watched, log *slog.Logger) http.Handler {
 	keeping(mux, o, log)
 	erasing(mux, o, log)
 	linking(mux, o, log)
+	carrying(mux, o, log)
 	return mux
 }
 

@@ -19,6 +19,7 @@ import (
 	"kazashi.example/central/backup"
 	"kazashi.example/central/boxline"
 	"kazashi.example/central/config"
+	"kazashi.example/central/courier"
 	"kazashi.example/central/intake"
 	"kazashi.example/central/keys"
 	"kazashi.example/central/opener"
@@ -76,6 +77,7 @@ type Daemon struct {
 	status   *authorities
 	metrics  *metrics
 	tally    *tally
+	courier  *courier.Courier
 	look     turn // of looking for gaps
 }
 
@@ -152,6 +154,9 @@ func (d *Daemon) assemble(ctx context.Context) error {
 		Store: d.db, Registry: d.registry, Intake: taking, Acks: intake.NewAcks(d.db, d.keys.Sign, d.now), Rows: d.keys.Rows,
 		Keys: d.siteKeys, Desired: d.wanted, Rosters: d.wanted.people, Bells: d.bells, Sign: d.keys.Sign, Now: d.now, Log: d.log,
 	})
+	if err := d.carry(taking); err != nil {
+		return err
+	}
 	d.settle(made)
 	d.keeper = backup.New(backup.Config{
 		Database: d.db, Dir: d.conf.Backup.Dir, Every: time.Duration(*d.conf.Backup.Every), Keep: d.conf.Backup.Keep,

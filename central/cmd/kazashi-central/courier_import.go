@@ -1,0 +1,258 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"kazashi.example/central/admin"
+	"kazashi.example/firmware/command"
+	"kazashi.example/sync/courier"
+	"kazashi.example/sync/record"
+)
+
+// errJoinFile says that a request to join was handed in by itself.
+var errJoinFile = errors.New("a request to join: its answer goes onto the stick; hand in the stick's folder")
+
+// taking is an import on its way.
+type taking struct {
+	client   *admin.Client
+	out, err io.Writer
+	at       *progress
+
+	boxes   []*takenBox
+	refused []refusedFile
+	parcels int
+}
+
+// takenBox is what one box's parcels came to.
+type takenBox struct {
+	Box     record.BoxID  `json:"box"`
+	Site    record.SiteID `json:"site,omitempty"`
+	Name    string        `json:"name,omitempty"`
+	State   string        `json:"state,omitempty"`
+	Joined  bool          `json:"joined,omitempty"` // by its request on this stick, now or before
+	Parcels int           `json:"parcels"`
+	Records int           `json:"records"`
+	New     int           `json:"new"`
+	Held    int           `json:"held"`
+	Known   int           `json:"known"`
+	Epochs  int           `json:"epochs"`
+	Made    time.Time     `json:"made,omitzero"` // of the newest parcel
+	Said    string        `json:"said,omitempty"`
+	Waiting uint64        `json:"waiting"`
+}
+
+// refusedFile is something that was not taken.
+type refusedFile struct {
+	File string `json:"file"`
+	Why  string `json:"why"`
+}
+
+func (t *taking) refuse(file string, err error) {
+	t.at.done()
+	t.refused = append(t.refused, refusedFile{file, err.Error()})
+	fmt.Fprintf(t.err, "refused: %s: %v\n", command.Plain(file), err)
+}
+
+// all takes folders and files. What is at fault keeps nothing else out, unless central or the stick is gone.
+func (t *taking) all(ctx context.Context, args []string) error {
+	defer t.at.done()
+	for _, a := range args {
+		info, err := os.Stat(a)
+		if err != nil {
+			return fmt.Errorf("looking at %s: %w", a, err)
+		}
+		if info.IsDir() {
+			err = t.folder(ctx, a)
+		} else {
+			err = t.file(ctx, a)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *taking) file(ctx context.Context, path string) error {
+	p, err := courier.Open(path)
+	if err != nil {
+		t.refuse(path, err)
+		return nil
+	}
+	defer p.Close() // it was only read
+	if p.Kind == courier.Joining {
+		t.refuse(path, errJoinFile)
+		return nil
+	}
+	_, err = t.take(ctx, path, p)
+	return err
+}
+
+// folder takes a stick: requests to join first, so that what their boxes wrote counts.
+func (t *taking) folder(ctx context.Context, dir string) (err error) {
+	s, err := courier.Find(dir)
+	if err != nil {
+		return fmt.Errorf("looking at %s: %w", dir, err)
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	names, err := t.names(s)
+	if err != nil {
+		return err
+	}
+	for i, n := range names {
+		t.at.say("parcel %d of %d", i+1, len(names))
+		if err := t.parcel(ctx, s, n); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// names lists what there is to take, in the order in which it is taken.
+func (t *taking) names(s *courier.Stick) (all []courier.Name, err error) {
+	for _, k := range []courier.Kind{courier.Joining, courier.Up} {
+		boxes, err := s.Boxes(k)
+		if errors.Is(err, courier.ErrGone) {
+			return nil, err
+		}
+		if err != nil {
+			t.refuse(k.String(), err)
+			continue
+		}
+		kinds := []courier.Kind{k}
+		if k == courier.Up {
+			kinds = append(kinds, courier.Recovered)
+		}
+		for _, b := range boxes {
+			for _, kind := range kinds {
+				names, err := s.Parcels(kind, b)
+				if errors.Is(err, courier.ErrGone) {
+					return nil, err
+				}
+				if err != nil {
+					t.refuse(courier.Name{Kind: kind, Box: b}.String(), err)
+				}
+				all = append(all, names...)
+			}
+		}
+	}
+	return all, nil
+}
+
+func (t *taking) parcel(ctx context.Context, s *courier.Stick, n courier.Name) error {
+	p, err := s.Open(n)
+	if errors.Is(err, courier.ErrGone) {
+		return err
+	}
+	if err != nil {
+		t.refuse(n.String(), err)
+		return nil
+	}
+	defer p.Close() // it was only read
+	got, err := t.take(ctx, n.String(), p)
+	if err != nil || len(got.Answer) == 0 {
+		return err
+	}
+	to := courier.Name{Kind: courier.Joined, Box: n.Box}
+	if err := s.Put(ctx, to, bytes.NewReader(got.Answer)); err != nil {
+		t.refuse(to.String(), err)
+	}
+	return nil
+}
+
+// take hands one parcel in. Only errors that end everything are returned.
+func (t *taking) take(ctx context.Context, file string, p *courier.Parcel) (admin.Parcel, error) {
+	got, err := t.client.TakeParcel(ctx, p.Octets(), p.Size)
+	var refused *admin.Refused
+	if errors.As(err, &refused) {
+		t.refuse(file, refused)
+		return got, nil
+	}
+	if err != nil {
+		return got, fmt.Errorf("handing in %s: %w", file, err)
+	}
+	t.parcels++
+	t.box(got.Box).add(got)
+	for _, why := range got.Refused {
+		t.refuse(file, errors.New(why))
+	}
+	if got.More > 0 {
+		t.refuse(file, fmt.Errorf("%d more like these", got.More))
+	}
+	return got, nil
+}
+
+func (t *taking) box(id record.BoxID) *takenBox {
+	for _, b := range t.boxes {
+		if b.Box == id {
+			return b
+		}
+	}
+	b := &takenBox{Box: id}
+	t.boxes = append(t.boxes, b)
+	return b
+}
+
+func (b *takenBox) add(p admin.Parcel) {
+	b.Site, b.Name, b.State = p.Site, p.Name, p.State
+	b.Joined = b.Joined || len(p.Answer) > 0
+	b.Parcels++
+	b.Records, b.New, b.Held, b.Known = b.Records+p.Records, b.New+p.New, b.Held+p.Held, b.Known+p.Known
+	b.Epochs += p.Epochs
+	if p.Made.After(b.Made) {
+		b.Made = p.Made
+	}
+	if p.Said == "taken" || b.Said == "" {
+		b.Said = p.Said
+	}
+	if p.Said != "" {
+		b.Waiting = p.Waiting
+	}
+}
+
+// sum says what came of it, and is an error if anything was refused.
+func (t *taking) sum(asJSON bool) error {
+	if asJSON {
+		out := struct {
+			Boxes   []*takenBox   `json:"boxes"`
+			Refused []refusedFile `json:"refused"`
+		}{append([]*takenBox{}, t.boxes...), append([]refusedFile{}, t.refused...)}
+		if err := command.PrintJSON(t.out, out); err != nil {
+			return err
+		}
+	} else {
+		for _, b := range t.boxes {
+			b.print(t.out)
+		}
+	}
+	if len(t.refused) > 0 {
+		return errCourier
+	}
+	if t.parcels == 0 {
+		fmt.Fprintln(t.err, "nothing that boxes wrote is there")
+	}
+	return nil
+}
+
+func (b *takenBox) print(w io.Writer) {
+	fmt.Fprintf(w, "box %s (%s): ", b.Box, titled(b.Name, string(b.Site)))
+	if b.Joined {
+		fmt.Fprint(w, "joined by its request; the answer is on the stick. ")
+	}
+	fmt.Fprintf(w, "%d records, %d new, %d known; %d epochs; written %s\n", b.Records, b.New, b.Known, b.Epochs, command.Stamp(b.Made))
+	switch {
+	case b.Held > 0 && b.Name == "":
+		fmt.Fprintf(w, "  %d are held for this box, which has not joined here: they are opened when it does\n", b.Held)
+	case b.Held > 0:
+		fmt.Fprintf(w, "  %d are held: the box is %s, or the beginning of their epoch is missing\n", b.Held, b.State)
+	}
+	if b.Said == "older" {
+		fmt.Fprintln(w, "  what it says that it has is no newer than what is known here")
+	}
+}
