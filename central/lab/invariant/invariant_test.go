@@ -206,6 +206,7 @@ var deeds = []deed{
 		"CREATE TEMP TABLE h AS SELECT header FROM epoch WHERE n = "+firstEpoch,
 		"UPDATE epoch SET header = (SELECT header FROM epoch WHERE n = "+lastEpoch+") WHERE n = "+firstEpoch,
 		"UPDATE epoch SET header = (SELECT header FROM h) WHERE n = "+lastEpoch)},
+	{"the second copy of a header gone", invariant.Header, inJournal("DELETE FROM header WHERE n = " + lastEpoch)},
 	{"a header gone", invariant.Header, inJournal("DELETE FROM epoch WHERE n = " + lastEpoch)},
 	{"an epoch in the middle gone", invariant.Predecessor, inJournal(
 		"DELETE FROM record WHERE id >> 40 = "+firstEpoch+" + 1", "DELETE FROM epoch WHERE n = "+firstEpoch+" + 1",

@@ -31,6 +31,7 @@ const (
 	levelReceived = 1
 	levelSafe     = 2
 	levelGone     = 100
+	levelMissing  = 101 // of a past epoch: never came here
 )
 
 // boxFacts is a box's journal.
@@ -45,7 +46,7 @@ type boxFacts struct {
 
 // written is an epoch in a journal.
 type written struct {
-	n      int64
+	n      int64 // below 0: a past one, taken over from elsewhere, of which records may be missing
 	head   head
 	known  uint64
 	first  uint64 // first row that is still there
@@ -117,6 +118,9 @@ func (c *checker) readJournal(ctx context.Context, b *boxFacts, dir string) erro
 	}
 	c.lineage(b)
 	c.runs(b)
+	if err := c.secondHeaders(ctx, b); err != nil {
+		return fmt.Errorf("reading the second copies of headers: %w", err)
+	}
 	return c.corrections(ctx, b)
 }
 
@@ -169,6 +173,19 @@ func (c *checker) readEpochs(ctx context.Context, b *boxFacts) error {
 		b.epochs = append(b.epochs, &w)
 		return nil
 	}, "SELECT n, id, header, known FROM epoch ORDER BY n")
+}
+
+// secondHeaders wants the second copies of headers, which outlive damage to the first, to be the same.
+func (c *checker) secondHeaders(ctx context.Context, b *boxFacts) error {
+	return each(ctx, b.db, func(scan func(...any) error) error {
+		var n int64
+		if err := scan(&n); err != nil {
+			return err
+		}
+		c.violate(Header, b.path, "epoch number %d: its header does not stand there twice", n)
+		return nil
+	}, `SELECT n FROM epoch e WHERE NOT EXISTS (SELECT 1 FROM header h WHERE h.n = e.n AND h.id = e.id AND h.header = e.header)
+		UNION ALL SELECT n FROM header h WHERE NOT EXISTS (SELECT 1 FROM epoch e WHERE h.n = e.n)`)
 }
 
 func (b *boxFacts) byN(n int64) *written {
@@ -224,8 +241,15 @@ func (c *checker) row(b *boxFacts, w *written, seq uint64, chain, octets []byte)
 		return
 	}
 	before, linked := w.before(seq)
-	if w.last != 0 && seq != w.last+1 {
-		c.violate(Numbered, b.path, "record %s follows number %d", at, w.last)
+	from := w.last + 1
+	if w.first == 0 && w.n > 0 {
+		from = seq // what was before is forgotten: see lineage
+	}
+	for lacks := from; lacks < seq; lacks++ {
+		if !has(w.runs[levelMissing], lacks) {
+			c.violate(Numbered, b.path, "record %s follows number %d", at, w.last)
+			break
+		}
 	}
 	if w.first == 0 {
 		w.first = seq
@@ -272,7 +296,8 @@ func (w *written) end() hash {
 
 // lineage holds each header against the epoch before it. Rows are forgotten oldest first, so only the oldest epoch may lack some.
 func (c *checker) lineage(b *boxFacts) {
-	for i, w := range b.epochs {
+	own := slices.DeleteFunc(slices.Clone(b.epochs), func(w *written) bool { return w.n < 0 })
+	for i, w := range own {
 		at := w.head.epoch.short()
 		if i > 0 && w.first > 1 {
 			c.violate(Numbered, b.path, "epoch %s begins with number %d", at, w.first)
@@ -281,9 +306,9 @@ func (c *checker) lineage(b *boxFacts) {
 		switch {
 		case i == 0: // what was before is forgotten, or was never here
 		case h.lineage != lineageKnown:
-			c.violate(Predecessor, b.path, "epoch %s names none before it, and %s is here", at, b.epochs[i-1].head.epoch.short())
+			c.violate(Predecessor, b.path, "epoch %s names none before it, and %s is here", at, own[i-1].head.epoch.short())
 		default:
-			p := b.epochs[i-1]
+			p := own[i-1]
 			if h.before != p.head.epoch || h.last != p.last || h.beforeHead != p.end() {
 				c.violate(Predecessor, b.path, "epoch %s names %s, %s is the one before", at, number{h.before, h.last}, number{p.head.epoch, p.last})
 			}
@@ -309,6 +334,7 @@ func (c *checker) runs(b *boxFacts) {
 			switch n := (number{w.head.epoch, seq}); {
 			case safe && !received:
 				c.violate(Acknowledged, b.path, "record %s counts as safe and not as received", n)
+			case has(w.runs[levelMissing], seq):
 			case gone && !safe:
 				c.violate(Deleted, b.path, "record %s counts as deleted and not as safe", n)
 			case !gone && !w.here[seq]:

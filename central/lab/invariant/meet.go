@@ -39,6 +39,9 @@ func (c *checker) acknowledged(b *boxFacts, w *written) {
 		c.violate(Acknowledged, b.path, "epoch %s counts as known to central, which has no header", w.head.epoch.short())
 	}
 	for seq := max(1, w.first); seq <= w.last; seq++ {
+		if has(w.runs[levelMissing], seq) {
+			continue
+		}
 		at := number{w.head.epoch, seq}
 		held, safe := false, false
 		for _, l := range c.central.links[at] {
