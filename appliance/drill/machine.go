@@ -36,20 +36,33 @@ func (l *looker) machine() {
 	}
 }
 
-// config looks at the configuration: strictly read, it has no room for anything but its keys, and for remarks.
+// config looks at the configuration, unless it lies in the data directory and was looked at there.
 func (l *looker) config() {
-	if l.o.Config == "" {
+	path, err := filepath.Abs(l.o.Config)
+	if rel, relErr := filepath.Rel(l.dir, path); l.o.Config == "" || err != nil || relErr == nil && filepath.IsLocal(rel) {
 		return
 	}
-	i := Item{Path: l.o.Config, Kind: KindConfig, Holds: []Holding{{Class: Settings, Count: 1}}}
-	b, err := os.ReadFile(l.o.Config)
-	i.Octets = int64(len(b))
-	if err != nil {
-		i.Problems = append(i.Problems, Problem{ID: Unreadable})
-	} else if _, err := config.Parse(b); err != nil {
-		i.Problems = append(i.Problems, Problem{ID: UnknownContent})
+	f := &file{looker: l, path: path, Item: Item{Path: path, Kind: KindConfig}}
+	if info, err := os.Stat(path); err == nil {
+		f.Octets = info.Size()
 	}
-	l.add(i)
+	f.lookConfig()
+	l.add(f.Item)
+}
+
+// lookConfig wants the configuration to be one: strictly read, it has no room for anything but its keys, and for remarks.
+func (f *file) lookConfig() {
+	f.small(func(b []byte) error {
+		f.hold(Settings, 1)
+		_, err := config.Parse(b)
+		return err
+	})
+}
+
+// isConfig reports whether a file is the configuration itself.
+func (f *file) isConfig() bool {
+	path, err := filepath.Abs(f.o.Config)
+	return f.o.Config != "" && err == nil && path == f.path
 }
 
 // coreFolders is where core files lie: the folder of the pattern, if it names one, and systemd's.

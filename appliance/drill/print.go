@@ -16,10 +16,9 @@ const Columns = 100
 
 // Widths of the table's columns.
 const (
-	widthWhat  = 44
-	widthCount = 8
+	widthWhat  = 42
+	widthCount = 7
 	widthSeal  = 14
-	widthReach = 11
 )
 
 // tokyo is where the boxes stand.
@@ -93,7 +92,9 @@ func (p *printer) table(r Report) {
 	var absent []string
 	for _, c := range r.Classes {
 		if c.Count != nil && *c.Count == 0 {
-			absent = append(absent, classTexts[c.ID].in(p.s.Lang))
+			if c.Names {
+				absent = append(absent, classTexts[c.ID].in(p.s.Lang))
+			}
 			continue
 		}
 		count := p.word("some")
@@ -114,12 +115,9 @@ func (p *printer) table(r Report) {
 	}
 }
 
-// reachWidth leaves the last column no blanks behind it.
+// reachWidth is how wide the columns of the situations are.
 func reachWidth(s Situation) int {
-	if s == On {
-		return 7
-	}
-	return widthReach - 3
+	return map[Situation]int{Off: 7, OffCode: 10, On: 7, OnCode: 9}[s]
 }
 
 func mark(red bool) string {

@@ -44,6 +44,7 @@ const (
 	TimesTell      FindingID = "times_tell"          // who saw somebody come knows which tap was theirs
 	PageOpen       FindingID = "page_open"           // whoever sits at the running box uses its page
 	ClearTextHere  FindingID = "clear_text_found"    // text or a certificate where none belongs
+	NoBox          FindingID = "no_box"              // no identity lies here: is it a box's data directory?
 	StaffGuess     FindingID = "staff_codes_guessed" // who has the site keys tries the codes of staff
 )
 
@@ -187,6 +188,10 @@ func (l *looker) report() Report {
 	r.Classes = l.classes(lock)
 	for _, i := range r.Items {
 		r.Complete = r.Complete && len(i.Problems) == 0
+	}
+	if l.identity == nil && !l.strange && !r.here(ClosedBy) {
+		l.found(NoBox, Red, nil)
+		r.Complete = false
 	}
 	l.tell(k, r)
 	slices.SortStableFunc(l.findings, func(a, b Finding) int { return levels[a.Level] - levels[b.Level] })

@@ -2,6 +2,7 @@ package drill
 
 import (
 	"math"
+	"regexp"
 	"strings"
 	"time"
 
@@ -26,9 +27,13 @@ var (
 	small = between(0, math.MaxUint8)
 	code  = between(0, math.MaxUint16)
 	any64 = between(0, math.MaxInt64)
+	whole = between(math.MinInt64, math.MaxInt64)
 	// when is Unix milliseconds that a clock may have said, a dead one included.
 	when = between(0, time.Date(2200, 1, 1, 0, 0, 0, 0, time.UTC).UnixMilli())
 )
+
+// whenTap is the same of a tap, or the time of none: a record that was found elsewhere may come without its clear fields.
+func whenTap(v any) bool { return when(v) || v == (time.Time{}).UnixMilli() }
 
 // name is a desk, a service or a site.
 func name(v any) bool {
@@ -82,8 +87,16 @@ func stretch(v any) bool {
 
 func spoken(v any) bool {
 	s, ok := v.(string)
-	return ok && len(s) == localapi.SpokenLen
+	return ok && (s == "" || len(s) == localapi.SpokenLen)
 }
+
+// asideName is the name of a file that was set aside.
+func asideName(v any) bool {
+	s, ok := v.(string)
+	return ok && setAside.MatchString(s)
+}
+
+var setAside = regexp.MustCompile(`^journal\.db` + asideT + `$`)
 
 // seqBits is how many of a record's row number say which of its epoch's it is; those above number the epoch.
 const seqBits = 40
@@ -96,19 +109,25 @@ func journalTables(now int64) schema {
 			"central_epoch": {Settings, any64}, "ack": {Settings, any64},
 		}},
 		"epoch": {columns: map[string]column{
-			"n": {Proofs, any64}, "id": {Proofs, id16}, "header": {Proofs, header}, "known": {Proofs, small}, "stretch": {Settings, stretch},
+			"n": {Proofs, whole}, "id": {Proofs, id16}, "header": {Proofs, header}, "known": {Proofs, any64}, "stretch": {Settings, stretch},
 			"correction": {Proofs, any64},
+		}},
+		"header": {columns: map[string]column{
+			"n": {Proofs, whole}, "id": {Proofs, id16}, "header": {Proofs, header}, "stretch": {Settings, stretch},
+		}},
+		"aside": {columns: map[string]column{
+			"name": {Settings, asideName}, "whole": {Settings, any64}, "damaged": {Settings, any64},
 		}},
 		"correction": {columns: map[string]column{
 			"n": {Settings, any64}, "message": {Settings, correction}, "sent": {Settings, small},
 		}},
 		"held": {columns: map[string]column{
-			"epoch": {Proofs, any64}, "level": {Proofs, small}, "first": {Proofs, any64}, "last": {Proofs, any64},
+			"epoch": {Proofs, whole}, "level": {Proofs, small}, "first": {Proofs, any64}, "last": {Proofs, any64},
 		}},
 		"record": {
 			columns: map[string]column{
-				"id": {Proofs, any64}, "chain": {Proofs, octets(len(epoch.Hash{}))}, "envelope": {"", envelope}, "tap": {TapTimes, id16},
-				"time": {TapTimes, when}, "desk": {TapTimes, name}, "service": {TapTimes, name}, "verdict": {TapTimes, small},
+				"id": {Proofs, whole}, "chain": {Proofs, octets(len(epoch.Hash{}))}, "envelope": {"", envelope}, "tap": {TapTimes, id16},
+				"time": {TapTimes, whenTap}, "desk": {TapTimes, nameOrNone}, "service": {TapTimes, nameOrNone}, "verdict": {TapTimes, small},
 				"reason": {TapTimes, code}, "code": {TapTimes, spoken},
 			},
 			class: func(value func(string) any) ClassID {
@@ -118,8 +137,15 @@ func journalTables(now int64) schema {
 				return Records
 			},
 			row: func(value func(string) any) bool {
-				tap, ok := value("tap").([]byte)
-				return ok && len(tap) == 16 && value("code") == localapi.SpokenCode(record.TapID{ID128: record.ID128(tap)})
+				octets, ok := value("tap").([]byte)
+				if !ok || len(octets) != 16 {
+					return false
+				}
+				tap := record.TapID{ID128: record.ID128(octets)}
+				if tap.IsZero() { // found elsewhere, without its clear fields
+					return value("desk") == "" && value("service") == "" && value("code") == ""
+				}
+				return value("desk") != "" && value("service") != "" && value("code") == localapi.SpokenCode(tap)
 			},
 		},
 	}

@@ -19,9 +19,9 @@ const (
 	English  Lang = "en"
 )
 
-// classTexts are at most 44 columns wide.
+// classTexts are at most 41 columns wide.
 var classTexts = map[ClassID]both{
-	Enrolments:     {"この端末での登録者(証明書・生年月日・鍵)", "people enrolled here: card, birth date, key"},
+	Enrolments:     {"この端末の登録者(証明書・生年月日・鍵)", "people enrolled here: card, birth, key"},
 	Roster:         {"名簿の登録者(証明書・生年月日・番号)", "people on the roster: card, birth date"},
 	Presence:       {"誰がいつ利用・退出したか", "who was served or left, and when"},
 	Links:          {"利用者番号と本人の結び付き", "a service's numbers, and whose they are"},
@@ -29,7 +29,7 @@ var classTexts = map[ClassID]both{
 	StaffCodes:     {"職員コードのハッシュ", "codes of staff, hashed"},
 	DeskLog:        {"窓口に誰がいたか、誰が確認したか", "which of the staff was at the desk"},
 	Records:        {"記録(誰がタップしたか)", "records: who tapped, and the proof"},
-	RecordsNow:     {"記録のうち最新のエポック(最大 1 時間分)", "records of the last epoch (an hour at most)"},
+	RecordsNow:     {"最新のエポックの記録(最大 1 時間分)", "records of the last epoch (1 h at most)"},
 	Typed:          {"直前 1 分に入力された PIN・生年月日", "PIN or birth date typed in the last minute"},
 	Pseudonyms:     {"画面が求めた仮名(PPID)", "pseudonyms (PPID) that the page asked for"},
 	SwappedMemory:  {"スワップへ書き出されたメモリー", "memory written to swap"},
@@ -57,14 +57,14 @@ var underTexts = map[Under]both{
 	ForCentral: {"センターの鍵", "central's key"},
 	EpochKey:   {"センターの鍵", "central's key"},
 	OwnLock:    {"下記", "see above"},
-	Identity:   {"TPM か ファイル", "TPM or file"},
+	Identity:   {"TPM/ファイル", "TPM or file"},
 	Memory:     {"メモリーのみ", "memory only"},
 	Machine:    {"平文", "nothing"},
 }
 
 var reachTexts = map[Reach]both{
 	No:    {"-", "-"},
-	Tries: {"回数制限", "tries"},
+	Tries: {"制限", "tries"},
 	Guess: {"総当り", "guess"},
 	Use:   {"使用", "use"},
 	Maybe: {"恐れ", "MAYBE"},
@@ -75,13 +75,13 @@ var situationTexts = map[Situation]both{
 	Off:     {"電源断", "off"},
 	OffCode: {"断+コード", "off+code"},
 	On:      {"稼働中", "on"},
-	OnCode:  {"稼働+コード", "on+code"},
+	OnCode:  {"動+コード", "on+code"},
 }
 
 // legend says what the words of the table mean.
 var legend = []both{
 	{"読める = 内容を読み取れる  恐れ = あるかもしれない  使用 = 端末が手元にある間だけ使える", "READS: he reads it. MAYBE: it may be there. use: while he has the box, and cannot copy it."},
-	{"総当り = 自分の計算機でコードを何度でも試せる  回数制限 = TPM が回数を数える", "guess: he may try codes on machines of his own. tries: the TPM counts codes, 10 and then 144 a day."},
+	{"総当り = 自分の計算機でコードを何度でも試せる  制限 = TPM が回数を数える", "guess: he may try codes on machines of his own. tries: the TPM counts codes, 10 and then 144 a day."},
 }
 
 var lieTexts = map[string]both{
@@ -204,6 +204,10 @@ var findingTexts = map[FindingID]both{
 	ClearTextHere: {
 		"平文の文章または証明書が {places} か所で見つかった。",
 		"Text or certificates lie in the clear in {places} places where none belongs.",
+	},
+	NoBox: {
+		"端末の鍵がここにない。端末のデータ領域ではないか、一部が欠けている。",
+		"No identity lies here: this is no box's data directory, or not all of it.",
 	},
 	StaffGuess: {
 		"拠点の鍵を得た者は、職員コードを総当りで試せる(Argon2id)。鍵の更新後、コードも変えること。",

@@ -163,6 +163,11 @@ func (f *file) known(rel string) {
 	if m := temporary.FindStringSubmatch(rel); m != nil {
 		rel = m[1] + m[2]
 	}
+	if f.isConfig() {
+		f.Kind = KindConfig
+		f.lookConfig()
+		return
+	}
 	for _, r := range names {
 		if r.name.MatchString(rel) {
 			f.Kind = r.kind

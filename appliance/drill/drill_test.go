@@ -1,0 +1,76 @@
+package drill_test
+
+import (
+	"slices"
+	"testing"
+
+	"kazashi.example/appliance/drill"
+	"kazashi.example/sync/rule"
+)
+
+func problems(r drill.Report) (all []string) {
+	for _, i := range r.Items {
+		for _, p := range i.Problems {
+			all = append(all, i.Path+": "+string(p.ID)+" "+p.Where)
+		}
+	}
+	return all
+}
+
+// P3: what the drill says can be read is what a search finds of it, with no key, with the code, and with the keys of the running box; and
+// nothing on the disk of a box that its own packages wrote is unknown to it.
+func TestP3SaysWhatASearchFinds(t *testing.T) {
+	for name, c := range map[string]struct {
+		way    rule.Unlock
+		answer drill.Answer
+	}{
+		"code": {rule.UnlockCode, drill.NamesNobody},
+		"file": {rule.UnlockFile, drill.NamesPeople},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := plant(t, "", c.way)
+			agreed(t, b, c.answer)
+		})
+	}
+}
+
+// agreed compares drill and search, and then sees that the comparison misses nothing: a class that the drill leaves out, or says more or less
+// of than is so, is a disagreement.
+func agreed(t *testing.T, b *box, want drill.Answer) {
+	t.Helper()
+	r := look(t, b.dir)
+	all := b.searches(b.search())
+	for _, f := range disagree(r, all) {
+		t.Error(f)
+	}
+	for _, p := range problems(r) {
+		t.Errorf("unknown on a box's own disk: %s", p)
+	}
+	if r.Answer != want || !r.Complete {
+		t.Errorf("Answer = %s, complete %v, want %s", r.Answer, r.Complete, want)
+	}
+	for n, c := range r.Classes {
+		if c.Count != nil && *c.Count == 0 && unsearched[c.ID] == "" && !(c.ID == drill.OperatorCode && b.way != rule.UnlockCode) {
+			t.Errorf("nothing of %s was planted: the comparison proves nothing of it", c.ID)
+		}
+		cut := r
+		cut.Classes = slices.Delete(slices.Clone(r.Classes), n, n+1)
+		if len(disagree(cut, all)) == 0 {
+			t.Errorf("a drill without %s goes unnoticed", c.ID)
+		}
+		if unsearched[c.ID] == "" && len(disagree(flipped(r, n), all)) == 0 {
+			t.Errorf("a drill that says the contrary of %s goes unnoticed", c.ID)
+		}
+	}
+}
+
+// flipped is a report that says of a class that it can be read where it cannot, and the reverse.
+func flipped(r drill.Report, n int) drill.Report {
+	r.Classes = slices.Clone(r.Classes)
+	reach := map[drill.Situation]drill.Reach{}
+	for s, at := range r.Classes[n].Reach {
+		reach[s] = map[bool]drill.Reach{true: drill.No, false: drill.Yes}[at == drill.Yes]
+	}
+	r.Classes[n].Reach = reach
+	return r
+}
