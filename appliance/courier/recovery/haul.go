@@ -1,0 +1,200 @@
+package recovery
+
+import (
+	"context"
+	"errors"
+
+	"kazashi.example/appliance/journal/mine"
+	"kazashi.example/sync/courier"
+	"kazashi.example/sync/epoch"
+	"kazashi.example/sync/record"
+)
+
+// openRuns is how many runs are built at a time: rows lie in the order of writing but for pages that were moved.
+const openRuns = 32
+
+// haul gathers what is whole into runs, and writes them. Each record goes once, from whichever journal has it first.
+type haul struct {
+	stick    *courier.Stick
+	report   *Report
+	progress func(uint64)
+	w        *courier.Writer
+	last     uint64 // number of the last parcel
+	headers  map[record.EpochID]epoch.Signed
+	seen     map[record.EpochID]runs
+	written  map[record.EpochID]runs // on the stick from before
+	told     map[string]bool         // corrections
+	open     []*building             // least lately used first
+	read     uint64
+}
+
+// building is a run that grows.
+type building struct {
+	epoch record.EpochID
+	size  int
+	courier.Run
+}
+
+// begin takes the headers of a journal, and with the first ones learns whose it is and what of it is on the stick.
+func (h *haul) begin(ctx context.Context, epochs []mine.Epoch) error {
+	h.headers = map[record.EpochID]epoch.Signed{}
+	for _, e := range epochs {
+		id := e.Signed.Header.Box
+		if h.report.Box.IsZero() {
+			h.report.Box = id
+		}
+		if id == h.report.Box { // a header of another box is no row of this one
+			h.headers[e.Signed.Header.Epoch] = e.Signed
+		}
+	}
+	if h.report.Box.IsZero() {
+		return nil
+	}
+	if h.w == nil {
+		if err := h.prepare(ctx); err != nil {
+			return err
+		}
+	}
+	for _, e := range epochs {
+		if c := string(e.Correction); c != "" && !h.told[c] {
+			h.told[c] = true
+			if err := h.w.Correction(e.Correction); err != nil {
+				return err
+			}
+			h.report.Corrections++
+		}
+	}
+	return nil
+}
+
+// prepare looks at what an earlier recovery left on the stick: whole parcels count, others are written anew.
+func (h *haul) prepare(ctx context.Context) error {
+	names, err := h.stick.Parcels(courier.Recovered, h.report.Box)
+	if err != nil {
+		return err
+	}
+	h.written = map[record.EpochID]runs{}
+	for _, n := range names {
+		h.last = max(h.last, n.N)
+		covers, err := whole(ctx, h.stick, n)
+		if errors.Is(err, courier.ErrGone) || ctx.Err() != nil {
+			return err
+		}
+		for _, c := range covers {
+			h.written[c.Epoch] = h.written[c.Epoch].with(c.First, c.Last)
+		}
+	}
+	h.w, err = h.stick.Writer(courier.Config{Kind: courier.Recovered, Box: h.report.Box, Next: func() (uint64, error) {
+		h.last = after(h.last)
+		return h.last, nil
+	}})
+	return err
+}
+
+// whole is what a parcel carries, if all of it can be read.
+func whole(ctx context.Context, s *courier.Stick, n courier.Name) (_ []courier.Cover, err error) {
+	p, err := s.Open(n)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, p.Close()) }()
+	for _, err := range p.Parts() {
+		if err = errors.Join(err, ctx.Err()); err != nil {
+			return nil, err
+		}
+	}
+	return p.Covers, nil
+}
+
+// record takes one record.
+func (h *haul) record(r mine.Record) error {
+	if h.read++; h.progress != nil && h.read%1024 == 0 {
+		h.progress(h.read)
+	}
+	head, ok := h.headers[r.Epoch]
+	if !ok || h.seen[r.Epoch].has(r.Seq) {
+		return nil
+	}
+	h.seen[r.Epoch] = h.seen[r.Epoch].with(r.Seq, r.Seq)
+	if h.written[r.Epoch].has(r.Seq) {
+		h.report.Known++
+		return nil
+	}
+	for i, b := range h.open {
+		if b.epoch == r.Epoch && b.First+record.Seq(len(b.Sealed)) == r.Seq && b.After == r.Previous {
+			return h.grow(i, r)
+		}
+	}
+	if len(h.open) == openRuns {
+		if err := h.flush(0); err != nil {
+			return err
+		}
+	}
+	h.open = append(h.open, &building{epoch: r.Epoch, Run: courier.Run{
+		Header: head.Message, First: r.Seq, Previous: r.Previous, After: r.Previous,
+	}})
+	return h.grow(len(h.open)-1, r)
+}
+
+// grow adds a record to a run, which is then the last that goes for want of room.
+func (h *haul) grow(i int, r mine.Record) error {
+	b := h.open[i]
+	b.Sealed, b.After, b.size = append(b.Sealed, r.Sealed), r.Chain, b.size+len(r.Sealed)
+	copy(h.open[i:], h.open[i+1:])
+	h.open[len(h.open)-1] = b
+	if b.size >= courier.MaxRunOctets-epoch.MaxEnvelope || len(b.Sealed) == courier.MaxRecords {
+		return h.flush(len(h.open) - 1)
+	}
+	return nil
+}
+
+// flush writes a run.
+func (h *haul) flush(i int) error {
+	b := h.open[i]
+	h.open = append(h.open[:i], h.open[i+1:]...)
+	if err := h.w.Run(b.Run); err != nil {
+		return err
+	}
+	h.report.Records += uint64(len(b.Sealed))
+	return nil
+}
+
+func (h *haul) flushAll() error {
+	for len(h.open) > 0 {
+		if err := h.flush(0); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// bare writes the headers of epochs of which records are lost and none is whole, so that central knows whose they were.
+func (h *haul) bare(found []mine.Found) error {
+	for _, f := range found {
+		head, ok := h.headers[f.Epoch]
+		if !ok || f.Damaged == 0 || len(h.seen[f.Epoch]) > 0 {
+			continue
+		}
+		if err := h.w.Run(courier.Run{Header: head.Message, First: 1, Previous: head.Root, After: head.Root}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// end makes the last parcel whole.
+func (h *haul) end() error {
+	if h.w == nil {
+		return nil
+	}
+	err := h.w.Close()
+	h.report.Parcels = h.w.Names()
+	return err
+}
+
+func (h *haul) abort() {
+	if h.w != nil {
+		h.w.Abort()
+		h.report.Parcels = h.w.Names()
+	}
+}
