@@ -93,9 +93,7 @@ type pastRecord struct {
 
 // adopt takes over some records in one transaction.
 func (j *Journal) adopt(ctx context.Context, past map[record.EpochID]pastEpoch, list []pastRecord) (Adopted, error) {
-	slices.SortStableFunc(list, func(a, b pastRecord) int {
-		return cmp.Or(bytes.Compare(a.Epoch.ID128[:], b.Epoch.ID128[:]), cmp.Compare(a.Seq, b.Seq))
-	})
+	inOrder(list)
 	j.write.Lock()
 	defer j.write.Unlock()
 	if j.closed {
@@ -117,6 +115,23 @@ func (j *Journal) adopt(ctx context.Context, past map[record.EpochID]pastEpoch, 
 		j.book.put(*k)
 	}
 	return a.count, nil
+}
+
+// inOrder sorts by place. Of two at one place, the one that another links to comes first, and is kept.
+func inOrder(list []pastRecord) {
+	linked := make(map[epoch.Hash]bool, len(list))
+	for i := range list {
+		linked[list[i].Previous] = true
+	}
+	rank := func(r *pastRecord) int {
+		if linked[r.chain] {
+			return 0
+		}
+		return 1
+	}
+	slices.SortStableFunc(list, func(a, b pastRecord) int {
+		return cmp.Or(bytes.Compare(a.Epoch.ID128[:], b.Epoch.ID128[:]), cmp.Compare(a.Seq, b.Seq), cmp.Compare(rank(&a), rank(&b)))
+	})
 }
 
 // adoption is one transaction of it. It changes no book.

@@ -81,6 +81,9 @@ func setAside(ctx context.Context, path string, o Options, why error) error {
 	if err != nil {
 		return err
 	}
+	if all := asideOf(path); !exists(path) && len(all) > 0 && !exists(all[len(all)-1]+"-wal") {
+		name = all[len(all)-1] // setting it aside was cut short after the first step: its log follows it
+	}
 	for _, tail := range []string{"", "-wal", "-shm"} {
 		if err := os.Rename(path+tail, name+tail); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return fmt.Errorf("setting the damaged journal aside: %w", err)
@@ -108,24 +111,7 @@ func asideName(path string, now time.Time) (string, error) {
 	return "", fmt.Errorf("setting the damaged journal aside: no free name like %s", base)
 }
 
-// Aside is a database that was set aside as damaged and is still here.
-type Aside struct {
-	Path    string
-	Read    bool   // all of it was read; false while that is under way
-	Whole   uint64 // records found whole: they are kept in this journal now, or are known to be safe
-	Damaged uint64 // records that were in it for all that is known, and were not found whole
-}
-
-// SetAside lists the databases that were set aside as damaged and are still here, oldest first. Whatever is whole in them is taken over in the
-// background; the files themselves are never changed or deleted by this program.
-func (j *Journal) SetAside() []Aside {
-	var all []Aside
-	for _, path := range asideOf(j.path) {
-		all = append(all, Aside{Path: path})
-	}
-	return all
-}
-
+// asideOf lists the databases set aside beside a journal, also those of which the log alone is left, oldest first.
 func asideOf(path string) []string {
 	entries, err := os.ReadDir(filepath.Dir(path))
 	if err != nil {
@@ -133,13 +119,13 @@ func asideOf(path string) []string {
 	}
 	var names []string
 	for _, e := range entries {
-		part := strings.HasSuffix(e.Name(), "-wal") || strings.HasSuffix(e.Name(), "-shm")
-		if strings.HasPrefix(e.Name(), filepath.Base(path)+asideMark) && !part {
-			names = append(names, filepath.Join(filepath.Dir(path), e.Name()))
+		name := strings.TrimSuffix(e.Name(), "-wal")
+		if strings.HasPrefix(name, filepath.Base(path)+asideMark) && !strings.HasSuffix(name, "-shm") {
+			names = append(names, filepath.Join(filepath.Dir(path), name))
 		}
 	}
 	slices.Sort(names)
-	return names
+	return slices.Compact(names)
 }
 
 func exists(path string) bool {

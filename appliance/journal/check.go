@@ -78,6 +78,9 @@ func (s *store) readBook(ctx context.Context) (book, error) {
 	if err := s.readHeld(ctx, &b); err != nil {
 		return book{}, fmt.Errorf("reading what is acknowledged: %w", err)
 	}
+	if err := s.readAside(ctx, &b); err != nil {
+		return book{}, fmt.Errorf("reading what was set aside: %w", err)
+	}
 	var most sql.NullInt64
 	if err := s.w.QueryRowContext(ctx, `SELECT max(id) FROM record`).Scan(&most); err != nil {
 		return book{}, fmt.Errorf("finding the last record: %w", err)

@@ -122,6 +122,8 @@ type Journal struct {
 	spawn func(func(context.Context)) // does something in the background; its context ends with the journal
 	end   func()                      // ends all of these and waits for them
 
+	salvaging sync.Mutex // held by whoever reads what was set aside
+
 	forming sync.Mutex // guards group; held for moments only
 	group   *group     // the next to be committed, to which whoever comes now is added; nil for none
 
@@ -203,8 +205,9 @@ func (j *Journal) begin(ctx context.Context) error {
 		j.cause = epoch.CauseSetAside
 	}
 	j.mu.Lock()
-	defer j.mu.Unlock()
 	j.st, j.book = st, b
+	j.mu.Unlock()
+	j.spawn(j.salvage)
 	return nil
 }
 

@@ -12,9 +12,9 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
-	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"kazashi.example/appliance/journal"
@@ -79,14 +79,20 @@ func victim(ctx context.Context, path string) error {
 	return j.Close()
 }
 
+// environment makes the test program the box of a journal.
+func (c *central) environment(t *testing.T, path string, more ...string) []string {
+	t.Helper()
+	der, err := x509.MarshalECPrivateKey(c.device.(*ecdsa.PrivateKey))
+	must(t, err)
+	return append(append(os.Environ(), more...), envPath+"="+path, envKey+"="+hex.EncodeToString(c.private.Public().Bytes()),
+		envDevice+"="+hex.EncodeToString(der), envBox+"="+c.box.String())
+}
+
 // TestP1P2KilledAtAnyMoment: whatever the box said is durable is there after SIGKILL, under the id it said, and every epoch
 // names the true end of the one before.
 func TestP1P2KilledAtAnyMoment(t *testing.T) {
 	c, path := newCentral(t), newPath(t)
-	der, err := x509.MarshalECPrivateKey(c.device.(*ecdsa.PrivateKey))
-	must(t, err)
-	env := append(os.Environ(), envPath+"="+path, envKey+"="+hex.EncodeToString(c.private.Public().Bytes()),
-		envDevice+"="+hex.EncodeToString(der), envBox+"="+c.box.String())
+	env := c.environment(t, path)
 	want := map[string]string{}
 	for round := range kills {
 		run(t, env, time.Duration(rand.IntN(60))*time.Millisecond, want)
@@ -105,16 +111,10 @@ func TestP1P2KilledAtAnyMoment(t *testing.T) {
 		}
 		shut(t, j)
 	}
-	got := c.opened()
+	got := c.texts()
 	for id, text := range want {
-		e, s, _ := strings.Cut(id, "/")
-		epochID, err := record.ParseID(e)
-		must(t, err)
-		var seq record.Seq
-		_, err = fmt.Sscan(s, &seq)
-		must(t, err)
-		if got[record.ID{Epoch: record.EpochID{ID128: epochID}, Seq: seq}] != text {
-			t.Errorf("record %s opens to %q, want %q", id, got[record.ID{Epoch: record.EpochID{ID128: epochID}, Seq: seq}], text)
+		if got[id] != text {
+			t.Errorf("record %s opens to %q, want %q", id, got[id], text)
 		}
 	}
 	if len(want) < kills {
@@ -125,6 +125,49 @@ func TestP1P2KilledAtAnyMoment(t *testing.T) {
 		t.Errorf("%d records that nobody was told of, in %d rounds", n, kills)
 	}
 	c.wantOneLine()
+}
+
+// TestP2KilledWhileReadingWhatWasSetAside: whoever reads the damaged database is killed again and again, while taps go on. In the end all that was whole
+// is here once, and what was found is known.
+func TestP2KilledWhileReadingWhatWasSetAside(t *testing.T) {
+	const records = 400
+	l := lade(t, records)
+	overwrite(t, l.path, 0, noise(4096))
+	want := map[string]string{}
+	for id, text := range l.all {
+		want[id.String()] = text
+	}
+	env := l.c.environment(t, l.path)
+	for range 5 {
+		run(t, env, time.Duration(rand.IntN(30))*time.Millisecond, want)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		after := l.copy(t)
+		j := after.c.open(after.path)
+		time.Sleep(time.Hour)
+		aside := j.SetAside()
+		if len(aside) != 1 || !aside[0].Read || aside[0].Whole != records || aside[0].Damaged != 0 {
+			t.Errorf("SetAside() = %+v, want one with %d records", aside, records)
+		}
+		after.c.settle(j, ack.Received)
+		got := after.c.texts()
+		for id, text := range want {
+			if got[id] != text {
+				t.Errorf("record %s opens to %q, want %q", id, got[id], text)
+			}
+		}
+		shut(t, j)
+	})
+}
+
+// texts are the contents that central opened, by the ids as the box says them.
+func (c *central) texts() map[string]string {
+	c.t.Helper()
+	out := map[string]string{}
+	for id, text := range c.opened() {
+		out[id.String()] = text
+	}
+	return out
 }
 
 // run starts the box, lets it work for a while after its first record, kills it and notes what it said.

@@ -3,9 +3,11 @@ package journal
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
+	"time"
 )
 
 // DefaultKeep is how many taps stay listed after their records are safe.
@@ -14,34 +16,61 @@ const DefaultKeep = 10_000
 // maintenanceRows bounds one transaction of housekeeping, so that a tap waits for a few milliseconds at most.
 const maintenanceRows = 64
 
+// pruneFor bounds one call of Prune.
+const pruneFor = 5 * time.Second
+
 // Prune deletes what central has signed as safe: the envelopes at once, the clear fields once keep newer taps are listed (0
-// means DefaultKeep, the newest is always kept). It works in short transactions, between which taps go first, and stops between
-// two when ctx ends. It returns how many envelopes it deleted.
+// means DefaultKeep, the newest is always kept). It works in short transactions with rests between, in which taps go first, and stops between
+// two when ctx ends or after some seconds: the next call goes on. It returns how many envelopes it deleted and taps it forgot; 0 says that nothing is
+// left to do.
 func (j *Journal) Prune(ctx context.Context, keep int) (int, error) {
 	if keep <= 0 {
 		keep = DefaultKeep
 	}
-	deleted := 0
-	for ctx.Err() == nil {
-		n, err := j.pruneSome(ctx)
-		if err != nil {
-			return deleted, fmt.Errorf("deleting what is safe: %w", err)
-		}
-		if n == 0 {
-			break
-		}
-		deleted += n
+	until := time.Now().Add(pruneFor)
+	done, err := paced(ctx, until, func() (int, error) { return j.pruneSome(ctx) })
+	if err != nil {
+		return done, fmt.Errorf("deleting what is safe: %w", err)
 	}
-	for ctx.Err() == nil {
-		n, err := j.forgetSome(ctx, keep)
-		if err != nil {
-			return deleted, fmt.Errorf("deleting old taps: %w", err)
+	from, err := j.store().listedFrom(ctx, keep)
+	if err != nil {
+		return done, fmt.Errorf("deleting old taps: %w", err)
+	}
+	forgot, err := paced(ctx, until, func() (int, error) { return j.forgetSome(ctx, from) })
+	done += forgot
+	if err != nil {
+		return done, fmt.Errorf("deleting old taps: %w", err)
+	}
+	if done > 0 {
+		err = j.moveLog(ctx, j.store())
+		j.keepReserve(ctx)
+	}
+	return done, err
+}
+
+// paced repeats a step that does some of the work, with rests between, until nothing is left, or the time or the context is over.
+func paced(ctx context.Context, until time.Time, step func() (int, error)) (done int, err error) {
+	for time.Now().Before(until) {
+		began := time.Now()
+		n, err := step()
+		done += n
+		if err != nil || n == 0 {
+			return done, err
 		}
-		if n == 0 {
-			break
+		if err := pause(ctx, restTimes*time.Since(began)); err != nil {
+			return done, err
 		}
 	}
-	return deleted, ctx.Err()
+	return done, nil
+}
+
+// listedFrom is the oldest of the newest rows that are to stay; below all if there are no more than these.
+func (s *store) listedFrom(ctx context.Context, keep int) (id int64, err error) {
+	err = s.r.QueryRowContext(ctx, `SELECT id FROM record ORDER BY id DESC LIMIT 1 OFFSET ?`, keep-1).Scan(&id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return math.MinInt64, nil
+	}
+	return id, err
 }
 
 // pruneSome deletes the envelopes of one run of safe records, and notes in the same transaction that it did.
@@ -90,9 +119,9 @@ func (b *book) prunable() (*kept, span, bool) {
 	return nil, span{}, false
 }
 
-// forgetSome deletes the oldest rows beyond keep, up to the first whose envelope is still here: while an older record waits,
+// forgetSome deletes the oldest rows before one, up to the first whose envelope is still here: while an older record waits,
 // the chain values of the later ones are needed to judge an acknowledgement. An epoch goes with its last row.
-func (j *Journal) forgetSome(ctx context.Context, keep int) (int64, error) {
+func (j *Journal) forgetSome(ctx context.Context, before int64) (int, error) {
 	j.write.Lock()
 	defer j.write.Unlock()
 	if j.closed {
@@ -101,13 +130,12 @@ func (j *Journal) forgetSome(ctx context.Context, keep int) (int64, error) {
 	if err := j.settle(); err != nil {
 		return 0, err
 	}
-	here := j.book.firstHere()
+	before = min(before, j.book.firstHere())
 	var n, left int64
 	var first sql.NullInt64 // oldest row that stays
 	err := j.transact(ctx, func(tx *sql.Tx) error {
-		r, err := tx.ExecContext(ctx, `DELETE FROM record WHERE id IN (SELECT id FROM record ORDER BY id LIMIT ?)
-			AND id <= (SELECT id FROM record ORDER BY id DESC LIMIT 1 OFFSET ?)
-			AND id < ?`, maintenanceRows, keep, here)
+		r, err := tx.ExecContext(ctx, `DELETE FROM record WHERE id IN (SELECT id FROM record WHERE id < ? ORDER BY id LIMIT ?)`,
+			before, maintenanceRows)
 		if err != nil {
 			return err
 		}
@@ -118,6 +146,9 @@ func (j *Journal) forgetSome(ctx context.Context, keep int) (int64, error) {
 			return err
 		}
 		left, _ = unpack(first.Int64)
+		if left <= j.book.epochs[0].n {
+			return nil
+		}
 		if _, err := tx.ExecContext(ctx, `DELETE FROM held WHERE epoch < ?`, left); err != nil {
 			return err
 		}
@@ -133,7 +164,7 @@ func (j *Journal) forgetSome(ctx context.Context, keep int) (int64, error) {
 	j.mu.Lock()
 	j.book.forget(left)
 	j.mu.Unlock()
-	return n, nil
+	return int(n), nil
 }
 
 // firstHere is the first row that has its envelope; beyond all rows if none has.

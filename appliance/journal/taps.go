@@ -33,7 +33,7 @@ type Row struct {
 var ErrNoRow = errors.New("no such record on this box")
 
 const selectRow = `SELECT r.id, e.id, r.tap, r.time, r.desk, r.service, r.verdict, r.reason, r.code
-	FROM record r JOIN epoch e ON e.n = r.id >> 40 `
+	FROM record r JOIN epoch e ON e.n = r.id >> 40 WHERE r.tap != zeroblob(16) ` // of some past records nothing is known that could be listed
 
 // Taps lists the newest rows, newest first.
 func (j *Journal) Taps(ctx context.Context, limit int) ([]Row, error) {
@@ -42,7 +42,7 @@ func (j *Journal) Taps(ctx context.Context, limit int) ([]Row, error) {
 
 // Row finds one record's row; ErrNoRow if it is not there.
 func (j *Journal) Row(ctx context.Context, id record.ID) (Row, error) {
-	rows, err := j.rows(ctx, selectRow+`WHERE e.id = ? AND r.id = e.n << 40 | ?`, id.Epoch.ID128[:], int64(id.Seq&seqMask))
+	rows, err := j.rows(ctx, selectRow+`AND e.id = ? AND r.id = e.n << 40 | ?`, id.Epoch.ID128[:], int64(id.Seq&seqMask))
 	if err != nil {
 		return Row{}, err
 	}
@@ -60,7 +60,7 @@ func (j *Journal) Oldest(ctx context.Context) (time.Time, error) {
 	if id == 0 {
 		return time.Time{}, nil
 	}
-	rows, err := j.rows(ctx, selectRow+`WHERE r.id = ?`, id)
+	rows, err := j.rows(ctx, selectRow+`AND r.id = ?`, id)
 	if err != nil || len(rows) == 0 {
 		return time.Time{}, err
 	}
@@ -68,21 +68,22 @@ func (j *Journal) Oldest(ctx context.Context) (time.Time, error) {
 }
 
 func (j *Journal) rows(ctx context.Context, query string, args ...any) ([]Row, error) {
-	rows, err := j.store().r.QueryContext(ctx, query, args...)
+	st := j.store()
+	rows, err := st.r.QueryContext(ctx, query, args...)
 	if err != nil {
-		return nil, fmt.Errorf("reading taps: %w", err)
+		return nil, j.readFailed(st, fmt.Errorf("reading taps: %w", err))
 	}
 	defer rows.Close()
 	var list []Row
 	for rows.Next() {
 		r, err := j.scan(rows)
 		if err != nil {
-			return nil, fmt.Errorf("reading taps: %w", err)
+			return nil, j.readFailed(st, fmt.Errorf("reading taps: %w", err))
 		}
 		list = append(list, r)
 	}
 	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("reading taps: %w", err)
+		return nil, j.readFailed(st, fmt.Errorf("reading taps: %w", err))
 	}
 	return list, nil
 }

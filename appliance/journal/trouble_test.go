@@ -9,6 +9,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	_ "modernc.org/sqlite" // to look at the database from outside
 
@@ -164,9 +166,6 @@ func TestDamagedJournalIsSetAsideAndIntakeGoesOn(t *testing.T) {
 			if !bytes.Equal(before, after) {
 				t.Error("the file set aside is not what was there")
 			}
-			if !strings.Contains(log.String(), "set aside") || !strings.Contains(log.String(), "ERROR") {
-				t.Errorf("log = %q, want an error about it", log.String())
-			}
 			id := add(t, j, 100)
 			c.settle(j, ack.Received)
 			h := c.header(id.Epoch)
@@ -179,6 +178,10 @@ func TestDamagedJournalIsSetAsideAndIntakeGoesOn(t *testing.T) {
 				if got := c.header(next.Epoch).Predecessor; got != c.end(id.Epoch) {
 					t.Errorf("second epoch's predecessor = %+v, want %+v", got, c.end(id.Epoch))
 				}
+			}
+			shut(t, j)
+			if !strings.Contains(log.String(), "set aside") || !strings.Contains(log.String(), "ERROR") {
+				t.Errorf("log = %q, want an error about it", log.String())
 			}
 		})
 	}
@@ -208,24 +211,28 @@ func TestDamageSeenWhileRunning(t *testing.T) {
 
 func TestSettingAsideCutShort(t *testing.T) {
 	for _, moved := range [][]string{{""}, {"", "-wal"}} {
-		c, path := newCentral(t), newPath(t)
-		j := c.open(path)
-		add(t, j, 1)
-		image := newPath(t)
-		copyFiles(t, path, image) // with its write-ahead log
-		for _, tail := range moved {
-			must(t, os.Rename(image+tail, image+".set-aside-20261122T000000Z"+tail))
-		}
-		k := c.open(image)
-		id := add(t, k, 2)
-		c.pull(k, journal.Limits{})
-		if h := c.header(id.Epoch); h.Predecessor.Lineage != epoch.LineageUnknown || h.Cause != epoch.CauseSetAside {
-			t.Errorf("after %v: cause %s, lineage %d; want set_aside, unknown", moved, h.Cause, h.Predecessor.Lineage)
-		}
-		rows, err := k.Taps(t.Context(), 10)
-		if err != nil || len(rows) != 1 {
-			t.Errorf("after %v: %d taps, %v; want the new one alone", moved, len(rows), err)
-		}
+		synctest.Test(t, func(t *testing.T) {
+			c, path := newCentral(t), newPath(t)
+			j := c.open(path)
+			old := add(t, j, 1)
+			image := newPath(t)
+			copyFiles(t, path, image) // with its write-ahead log
+			shut(t, j)
+			for _, tail := range moved {
+				must(t, os.Rename(image+tail, image+".set-aside-20261122T000000Z"+tail))
+			}
+			k := c.open(image)
+			id := add(t, k, 2)
+			time.Sleep(time.Hour)
+			c.pull(k, journal.Limits{})
+			if h := c.header(id.Epoch); h.Predecessor.Lineage != epoch.LineageUnknown || h.Cause != epoch.CauseSetAside {
+				t.Errorf("after %v: cause %s, lineage %d; want set_aside, unknown", moved, h.Cause, h.Predecessor.Lineage)
+			}
+			if aside := k.SetAside(); len(aside) != 1 || aside[0].Whole != 1 || aside[0].Damaged != 0 || c.held[old.Epoch][old.Seq] == nil {
+				t.Errorf("after %v: SetAside() = %+v; want one, and its record at central", moved, aside)
+			}
+			shut(t, k)
+		})
 	}
 }
 

@@ -55,7 +55,7 @@ func (j *Journal) Unsent(ctx context.Context, l Limits) (wire.Push, error) {
 		n, _ := unpack(id)
 		envelope, header, err := st.sealed(ctx, id)
 		if err != nil {
-			return wire.Push{}, fmt.Errorf("reading what is not sent: %w", err)
+			return wire.Push{}, j.readFailed(st, fmt.Errorf("reading what is not sent: %w", err))
 		}
 		size := len(envelope) + frame
 		if header != nil && !headers[n] {

@@ -222,6 +222,8 @@ func (j *Journal) failed(err error) {
 	j.doubt = true
 	if damaged(err) {
 		j.broken = err
+		st := j.store()
+		j.spawn(func(ctx context.Context) { j.suspect(ctx, st, err) })
 	}
 }
 

@@ -1,0 +1,200 @@
+package journal
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"time"
+
+	"kazashi.example/appliance/journal/mine"
+	"kazashi.example/sync/record"
+)
+
+// Aside is a database that was set aside as damaged and is still here.
+type Aside struct {
+	Path    string
+	Read    bool   // all of it was read; false while that is under way
+	Whole   uint64 // records found whole: they are kept in this journal now, or were safe and deleted
+	Damaged uint64 // records that were in it for all that is known, and were not found whole
+}
+
+// SetAside lists the databases that were set aside as damaged and are still here, oldest first. Whatever is whole in them is taken over in the
+// background; the files themselves are never changed or deleted by this program. What was found is kept over restarts.
+func (j *Journal) SetAside() []Aside {
+	var all []Aside
+	j.mu.RLock()
+	defer j.mu.RUnlock()
+	for _, path := range asideOf(j.path) {
+		a := Aside{Path: path}
+		if found, ok := j.book.aside[filepath.Base(path)]; ok {
+			a = found
+			a.Path, a.Read = path, true
+		}
+		all = append(all, a)
+	}
+	return all
+}
+
+// retrySalvage is when a database set aside is looked at again after its disk failed or there was no room.
+const retrySalvage = time.Minute
+
+// salvage takes over what is whole in the databases set aside. Killed at any moment it begins again with the one that it was at, and whatever is
+// here already is known again by its chain value.
+func (j *Journal) salvage(ctx context.Context) {
+	j.salvaging.Lock()
+	defer j.salvaging.Unlock()
+	for _, a := range j.SetAside() {
+		for !a.Read && ctx.Err() == nil {
+			st := j.store()
+			found, err := j.salvageOne(ctx, a.Path)
+			if err == nil {
+				err = j.salvaged(ctx, st, found)
+			}
+			switch {
+			case err == nil:
+				a.Read = true
+				j.o.Log.WarnContext(ctx, "journal set aside was read", slog.String("path", a.Path), slog.Uint64("whole", found.Whole),
+					slog.Uint64("damaged", found.Damaged))
+			case errors.Is(err, errElsewhere):
+			default:
+				j.o.Log.ErrorContext(ctx, "reading the journal set aside failed; it is tried again", slog.String("path", a.Path), slog.Any("error", err))
+				if pause(ctx, retrySalvage) != nil {
+					return
+				}
+			}
+		}
+	}
+}
+
+// errElsewhere says that this journal was itself set aside, with some of what was taken over.
+var errElsewhere = errors.New("another database is in use by now")
+
+// salvaged keeps what was found, so that the file is not read again.
+func (j *Journal) salvaged(ctx context.Context, st *store, found Aside) error {
+	j.write.Lock()
+	defer j.write.Unlock()
+	if j.closed {
+		return ErrClosed
+	}
+	if err := j.settle(); err != nil {
+		return err
+	}
+	if j.store() != st {
+		return errElsewhere
+	}
+	name := filepath.Base(found.Path)
+	err := j.transact(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `INSERT OR REPLACE INTO aside (name, whole, damaged) VALUES (?, ?, ?)`, name, int64(found.Whole), int64(found.Damaged))
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("keeping what was found: %w", err)
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.book.aside[name] = found
+	return nil
+}
+
+// salvageOne takes over what is whole in one database.
+func (j *Journal) salvageOne(ctx context.Context, path string) (found Aside, err error) {
+	found.Path = path
+	src, err := mine.Open(path)
+	if errors.Is(err, mine.ErrNothing) {
+		return found, nil // taken away meanwhile
+	}
+	if err != nil {
+		return found, err
+	}
+	defer func() { err = errors.Join(err, src.Close()) }()
+	src.Rest = resting()
+	s := salvager{j: j, past: map[record.EpochID]pastEpoch{}}
+	if err := s.run(ctx, src); err != nil {
+		return found, fmt.Errorf("reading %s: %w", path, err)
+	}
+	report, err := src.Report(ctx)
+	for _, f := range report {
+		found.Whole += f.Whole
+		found.Damaged += f.Damaged
+	}
+	found.Whole -= min(found.Whole, s.refused)
+	found.Damaged += s.refused
+	return found, err
+}
+
+// resting paces whoever reads a file.
+func resting() func(context.Context) error {
+	began := time.Now()
+	return func(ctx context.Context) error {
+		err := pause(ctx, restTimes*time.Since(began))
+		began = time.Now()
+		return err
+	}
+}
+
+// salvager gathers records and takes them over some at a time.
+type salvager struct {
+	j       *Journal
+	past    map[record.EpochID]pastEpoch
+	list    []pastRecord
+	refused uint64
+}
+
+func (s *salvager) run(ctx context.Context, src *mine.Source) error {
+	epochs, err := src.Epochs(ctx)
+	if err != nil {
+		return err
+	}
+	for _, e := range epochs {
+		if signed, err := s.j.ownHeader(e.Signed.Message); err == nil {
+			s.past[signed.Header.Epoch] = pastEpoch{signed: signed, stretch: e.Stretch, correction: e.Correction}
+		}
+	}
+	for r, err := range src.Records(ctx) {
+		if err != nil {
+			return err
+		}
+		s.list = append(s.list, pastRecord{Envelope: r.Envelope, bytes: r.Bytes, chain: r.Chain, clear: Clear{
+			Tap: r.Tap, Time: r.Time, Desk: r.Desk, Service: r.Service, Verdict: r.Verdict, Reason: r.Reason, Code: r.Code,
+		}})
+		if len(s.list) == maintenanceRows {
+			if err := s.flush(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	return s.flush(ctx)
+}
+
+func (s *salvager) flush(ctx context.Context) error {
+	began := time.Now()
+	a, err := s.j.adopt(ctx, s.past, s.list)
+	if err != nil {
+		return err
+	}
+	s.refused += uint64(a.Refused)
+	s.list = s.list[:0]
+	return pause(ctx, restTimes*time.Since(began))
+}
+
+// readAside reads what was found in databases set aside.
+func (s *store) readAside(ctx context.Context, b *book) error {
+	rows, err := s.w.QueryContext(ctx, `SELECT name, whole, damaged FROM aside`)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	b.aside = map[string]Aside{}
+	for rows.Next() {
+		var name string
+		var a Aside
+		if err := rows.Scan(&name, &a.Whole, &a.Damaged); err != nil {
+			return err
+		}
+		b.aside[name] = a
+	}
+	return rows.Err()
+}
