@@ -20,6 +20,7 @@ import (
 
 	"kazashi.example/central/backup"
 	"kazashi.example/central/boxline"
+	"kazashi.example/central/courier"
 	"kazashi.example/central/intake"
 	"kazashi.example/central/intake/simbox"
 	"kazashi.example/central/keys"
@@ -288,6 +289,7 @@ type Central struct {
 	People   *person.People
 	Rosters  *rosters.Maker
 	Keeper   *backup.Keeper
+	Courier  *courier.Courier
 }
 
 // New opens a new central in a directory of its own; it is closed with the test.
@@ -336,6 +338,11 @@ func Open(tb testing.TB, dir string, k *Keys, w *World, wrap func(store.Store) s
 		Store: c.Store, Registry: c.Boxes, Intake: c.Intake, Acks: intake.NewAcks(c.Store, k.Sign, w.Now), Rows: k.Rows,
 		Keys: c.SiteKeys, Desired: w, Rosters: c.Rosters, Bells: c.Bells, Sign: k.Sign, Now: w.Now, Log: log,
 	})
+	c.Courier, err = courier.New(courier.Config{
+		Store: c.Store, Intake: c.Intake, Line: c.Line, SealKeys: k, Sign: k.Sign, Bells: c.Bells, Dir: filepath.Join(dir, "courier"),
+		Now: w.Now, Log: log,
+	})
+	c.Check(err)
 	c.Keeper = backup.New(backup.Config{
 		Database: db, Dir: filepath.Join(dir, "backups"), Keep: 2, Safe: c.Bells.RingAll, Now: w.Now, Log: log,
 	})
