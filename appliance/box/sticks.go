@@ -135,9 +135,15 @@ func printable(name string) string {
 	return shown
 }
 
+// fileStick, in a folder, says that it stands for a stick though nothing is mounted there, as in a practice world.
+const fileStick = ".kazashi-stick"
+
 // mounted reports whether something is mounted at stick: it is on another device than the folder around it. What is not would fill the
 // box's own disk, and nobody could carry it anywhere.
 func mounted(stick, root string) bool {
+	if _, err := os.Lstat(filepath.Join(stick, fileStick)); err == nil {
+		return true
+	}
 	here, err := os.Lstat(stick)
 	if err != nil {
 		return false
