@@ -171,25 +171,36 @@ func (r *Registry) Quarantine(ctx context.Context, id record.BoxID) error {
 
 func (r *Registry) change(ctx context.Context, id record.BoxID, to store.BoxState, also func(store.Tx, store.Box) error) error {
 	return unknown(r.Store.Update(ctx, func(tx store.Tx) error {
-		b, err := tx.Box(id)
+		was, err := tx.Box(id)
 		if err != nil {
 			return err
 		}
-		was := b
-		if b.State, err = allowed(tx, b, to); err != nil {
-			return err
-		}
-		if b.State == store.BoxActive {
-			b.Withheld = false
-		}
-		if err := tx.SetBoxState(id, b.State); err != nil {
-			return err
-		}
-		if err := r.withhold(tx, was, b); err != nil {
+		b, err := r.put(tx, was, to)
+		if err != nil {
 			return err
 		}
 		return also(tx, b)
 	}))
+}
+
+// put writes a box's state, with all that follows but what becomes of its records. Who is in service again is lost no more.
+func (r *Registry) put(tx store.Tx, was store.Box, to store.BoxState) (b store.Box, err error) {
+	b = was
+	if b.State, err = allowed(tx, was, to); err != nil {
+		return b, err
+	}
+	if b.State == store.BoxActive {
+		b.Withheld = false
+	}
+	if err := tx.SetBoxState(b.ID, b.State); err != nil {
+		return b, err
+	}
+	if to != store.BoxRevoked {
+		if err := tx.DropLoss(b.ID); err != nil {
+			return b, err
+		}
+	}
+	return b, r.withhold(tx, was, b)
 }
 
 // allowed is what a box may become that is to be in a state: one that was replaced is nothing else any more, unless it is revoked.

@@ -65,6 +65,7 @@ type Tx interface {
 	Rulings
 	Retained
 	Audited
+	Losses
 	Couriers
 }
 

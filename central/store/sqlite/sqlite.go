@@ -135,7 +135,7 @@ func create(ctx context.Context, path string, now time.Time) error {
 
 func fill(ctx context.Context, db *sql.DB, now time.Time) error {
 	steps := []string{
-		schema + schemaRulings + schemaRetention + schemaCourier,
+		schema + schemaRulings + schemaRetention + schemaCourier + schemaLosses,
 		fmt.Sprintf("PRAGMA application_id = %d", applicationID),
 		fmt.Sprintf("PRAGMA user_version = %d", schemaVersion),
 		fmt.Sprintf("INSERT INTO meta (one, central_epoch, created) VALUES (1, %d, %d)", max(now.Unix(), 1), now.UnixMilli()),

@@ -1,0 +1,41 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"kazashi.example/central/store"
+	"kazashi.example/sync/record"
+)
+
+// Lose takes a box out of service that was lost, as Revoke does, and remembers that it was, with what was heard of it last. It changes nothing
+// about a box that is known to be lost, and says so. Reinstate ends it. ErrUnknown.
+func (r *Registry) Lose(ctx context.Context, id record.BoxID, seen time.Time, waiting uint64) (l store.Loss, known bool, err error) {
+	err = r.Store.Update(ctx, func(tx store.Tx) error {
+		if l, err = tx.Loss(id); !errors.Is(err, store.ErrNone) {
+			known = err == nil
+			return err
+		}
+		was, err := tx.Box(id)
+		if err != nil {
+			return err
+		}
+		if _, err := r.put(tx, was, store.BoxRevoked); err != nil {
+			return err
+		}
+		if err := tx.HoldBox(id); err != nil {
+			return err
+		}
+		l = store.Loss{Box: id, At: r.Now(), Was: was.State, Seen: seen, Waiting: waiting}
+		if l.Generation, err = tx.CurrentSiteKey(was.Site); err != nil && !errors.Is(err, store.ErrNone) {
+			return err
+		}
+		return tx.AddLoss(l)
+	})
+	if err = unknown(err); err != nil && !errors.Is(err, ErrUnknown) {
+		err = fmt.Errorf("taking lost box %s out of service: %w", id, err)
+	}
+	return l, known, err
+}

@@ -1,0 +1,45 @@
+package store
+
+import (
+	"time"
+
+	"kazashi.example/sync/record"
+	"kazashi.example/sync/sitekey"
+)
+
+// Losses are the boxes that were lost, and whom that concerns.
+type Losses interface {
+	// Loss finds when a box was said to be lost; ErrNone.
+	Loss(box record.BoxID) (Loss, error)
+	// AddLoss keeps that a box was lost; ErrTaken if that is known.
+	AddLoss(l Loss) error
+	// DropLoss forgets it: the box was found.
+	DropLoss(box record.BoxID) error
+	// EnrolledAt lists the persons with a current enrolment at a site.
+	EnrolledAt(site record.SiteID) ([]int64, error)
+	// TappedAt lists the persons whom a box's records since a time name.
+	TappedAt(box record.BoxID, since time.Time) ([]int64, error)
+	// HeldOf counts what is here of a box.
+	HeldOf(box record.BoxID) (HeldOf, error)
+}
+
+// Loss is that a box was lost.
+type Loss struct {
+	Box        record.BoxID
+	At         time.Time
+	Was        BoxState           // before
+	Generation sitekey.Generation // that its site seals under since; zero: the site had no key
+	Seen       time.Time          // when it was heard of last; zero: not known
+	Waiting    uint64             // records that it said then it had not delivered
+}
+
+// HeldOf counts a box's records.
+type HeldOf struct {
+	Records int64     // applied
+	Unnamed int64     // of those: name nobody
+	Held    int64     // stored and not opened, as the box is out of service or a header is missing
+	Ready   int64     // stored and to be settled
+	Unsafe  int64     // envelopes in no backup
+	Newest  time.Time // when the newest came; zero: none did
+	Tapped  time.Time // of the newest tap among the applied, by the box's clock; zero: none
+}
