@@ -3,6 +3,7 @@ package courier
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"syscall"
 )
@@ -26,6 +27,14 @@ func fault(err error) error {
 		return err
 	}
 	return fmt.Errorf("%w: %w", name, err)
+}
+
+// gone is fault where what is asked for was there a moment ago.
+func gone(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%w: %w", ErrGone, err)
+	}
+	return fault(err)
 }
 
 func is(err error, any ...syscall.Errno) bool {

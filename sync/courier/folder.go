@@ -74,7 +74,7 @@ func (s *Stick) step(folder, name, here string) (string, fs.FileInfo, error) {
 func (s *Stick) entries(folder string) ([]string, error) {
 	d, err := s.root.Open(path.Join(".", folder))
 	if err != nil {
-		return nil, fault(err)
+		return nil, gone(err)
 	}
 	defer d.Close()
 	names, err := d.Readdirnames(MaxEntries + 1)
@@ -136,11 +136,11 @@ func (s *Stick) read(name string) (*os.File, error) {
 	}
 	before, err := s.root.Lstat(there)
 	if err != nil {
-		return nil, fault(err)
+		return nil, gone(err)
 	}
 	f, err := s.root.OpenFile(there, os.O_RDONLY|nonBlock, 0)
 	if err != nil {
-		return nil, fault(err)
+		return nil, gone(err)
 	}
 	info, err := f.Stat()
 	if err == nil && (!info.Mode().IsRegular() || !os.SameFile(before, info)) {
@@ -161,7 +161,7 @@ func (s *Stick) folder(name string) (string, error) {
 		there, err := s.at(here)
 		if errors.Is(err, fs.ErrNotExist) || i == 0 && errors.Is(err, ErrCrowded) {
 			there = path.Join(made, steps[i])
-			if err = fault(s.root.Mkdir(there, 0o755)); err == nil {
+			if err = gone(s.root.Mkdir(there, 0o755)); err == nil {
 				err = s.syncAt(path.Join(".", made))
 			}
 		}
@@ -224,7 +224,7 @@ func (s *Stick) sync(name string) error {
 func (s *Stick) syncAt(there string) error {
 	d, err := s.root.Open(there)
 	if err != nil {
-		return fault(err)
+		return gone(err)
 	}
 	return fault(errors.Join(d.Sync(), d.Close()))
 }
@@ -255,7 +255,7 @@ func (s *Stick) createAt(name string) (*file, error) {
 	}
 	f, err := s.root.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if err != nil {
-		return nil, fault(err)
+		return nil, gone(err)
 	}
 	return &file{f, s, part, to}, nil
 }
@@ -291,7 +291,7 @@ func (f *file) publish() error {
 		return fmt.Errorf("flushing %s: %w", path.Base(f.name), err)
 	}
 	if err := f.stick.root.Rename(f.part, f.name); err != nil {
-		return fmt.Errorf("naming %s: %w", path.Base(f.name), fault(err))
+		return fmt.Errorf("naming %s: %w", path.Base(f.name), gone(err))
 	}
 	return f.stick.syncAt(path.Dir(f.name))
 }

@@ -40,6 +40,7 @@ func TestMain(m *testing.M) {
 		"canon": canonVector, "epoch": epochVector, "content": contentVector, "signed": signedVector, "trust": trustVector,
 		"join": joinVector, "uplink": uplinkVector, "proofs": proofsVector,
 		"listed": listedVector, "links": linksVector, "offers": offersVector, "keys": keysVector, "attributes": attributesVector,
+		"courier": courierVector,
 	} {
 		path := filepath.Join(dir, name+".json")
 		if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
