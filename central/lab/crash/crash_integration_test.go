@@ -112,16 +112,18 @@ func interrupted(t *testing.T, s crash.Scenario) *crash.Run {
 	return r
 }
 
-// matrices runs every matrix of a scenario, each fsync left out in turn included.
-func matrices(t *testing.T, s crash.Scenario) {
+// matrices runs every matrix of a scenario, each fsync left out in turn included. It returns how often each was found to be needed.
+func matrices(t *testing.T, s crash.Scenario) (needed map[string]int) {
 	t.Helper()
 	r := interrupted(t, s)
 	unused := maps.Clone(s.Superfluous)
+	needed = map[string]int{}
 	for _, l := range r.Without(t.Context()) {
 		t.Logf("%s: %v", s.Name, l)
 		total.without(l)
 		switch {
 		case l.Fault != nil:
+			needed[l.Op.String()]++
 		case l.Why == "":
 			t.Errorf("%s does not need %v", s.Name, l.Op)
 		default:
@@ -131,6 +133,7 @@ func matrices(t *testing.T, s crash.Scenario) {
 	if len(unused) > 0 {
 		t.Errorf("%s needs what is said to be superfluous: %q", s.Name, unused)
 	}
+	return needed
 }
 
 func old(n int) []byte { return []byte(strings.Repeat(string(rune('a'+n)), 3000)) }
