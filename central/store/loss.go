@@ -35,11 +35,11 @@ type Loss struct {
 
 // HeldOf counts a box's records.
 type HeldOf struct {
-	Records int64     // applied
-	Unnamed int64     // of those: name nobody
-	Held    int64     // stored and not opened, as the box is out of service or a header is missing
-	Ready   int64     // stored and to be settled
-	Unsafe  int64     // envelopes in no backup
-	Newest  time.Time // when the newest came; zero: none did
-	Tapped  time.Time // of the newest tap among the applied, by the box's clock; zero: none
+	Records int64     `json:"records"`         // applied
+	Unnamed int64     `json:"unnamed"`         // of those: name nobody
+	Held    int64     `json:"held"`            // stored and not opened, as the box is out of service or a header is missing
+	Ready   int64     `json:"ready"`           // stored and to be settled
+	Unsafe  int64     `json:"unsafe"`          // envelopes in no backup
+	Newest  time.Time `json:"newest,omitzero"` // when the newest came; zero: none did
+	Tapped  time.Time `json:"tapped,omitzero"` // of the newest tap among the applied, by the box's clock; zero: none
 }
