@@ -136,7 +136,7 @@ type Keys struct {
 	Held      vault.Hold `json:"held,omitempty"` // locked on purpose
 	Open      string     `json:"open"`           // in the running box: "open", "locked", or "assumed" where nobody was asked
 	Cost      vault.Cost `json:"cost_of_a_try,omitzero"`
-	TryMillis int64      `json:"try_ms,omitempty"` // what such a try takes on this machine
+	TryMillis int64      `json:"try_ms,omitempty"` // what such a try takes on this machine, if it was measured
 }
 
 // Answer is what the data-protection officer asks: does a thief of the switched-off box learn who anybody is?
@@ -184,7 +184,9 @@ type Options struct {
 	AllowSwap bool
 	// Open is what the running box said of its keys: "open" or "locked"; "" where none was asked.
 	Open string
-	Now  time.Time
+	// Measure has one try of a code timed on this machine, which takes as long as one.
+	Measure bool
+	Now     time.Time
 }
 
 // Look makes the report. An error is that of reading the data directory itself; whatever else cannot be read is a problem in the report.

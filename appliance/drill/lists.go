@@ -38,7 +38,7 @@ func (f *file) lookSet() {
 		f.problem(UnknownContent, "")
 		return
 	}
-	defer s.Close()                      //nolint:errcheck // it was only read
+	defer s.Close()                      // it was only read
 	f.hold(RevokedCards, int64(s.Len())) //nolint:gosec // fewer than people
 	if err := s.Scrub(f.ctx); err != nil && f.ctx.Err() == nil {
 		f.problem(UnknownContent, "")

@@ -84,11 +84,7 @@ func (p *printer) head(r Report) {
 }
 
 func (p *printer) table(r Report) {
-	head := "  " + pad(p.word("what"), widthWhat) + left(p.word("count"), widthCount) + "  " + pad(p.word("seal"), widthSeal)
-	for _, s := range Situations {
-		head += pad(situationTexts[s].in(p.s.Lang), reachWidth(s))
-	}
-	p.line(false, "%s", head)
+	p.line(false, "%s", p.cells("  ", p.word("what"), p.word("count"), p.word("seal"), func(s Situation) string { return situationTexts[s].in(p.s.Lang) }))
 	var absent []string
 	for _, c := range r.Classes {
 		if c.Count != nil && *c.Count == 0 {
@@ -101,11 +97,8 @@ func (p *printer) table(r Report) {
 		if c.Count != nil {
 			count = strconv.FormatInt(*c.Count, 10)
 		}
-		line := mark(c.Red) + pad(classTexts[c.ID].in(p.s.Lang), widthWhat) + left(count, widthCount) + "  " + pad(underTexts[c.Under].in(p.s.Lang), widthSeal)
-		for _, s := range Situations {
-			line += pad(reachTexts[c.Reach[s]].in(p.s.Lang), reachWidth(s))
-		}
-		p.line(c.Red, "%s", line)
+		reach := func(s Situation) string { return reachTexts[c.Reach[s]].in(p.s.Lang) }
+		p.line(c.Red, "%s", p.cells(mark(c.Red), classTexts[c.ID].in(p.s.Lang), count, underTexts[c.Under].in(p.s.Lang), reach))
 	}
 	for _, l := range legend {
 		p.wrapped(false, "  ", l.in(p.s.Lang))
@@ -113,6 +106,16 @@ func (p *printer) table(r Report) {
 	if len(absent) > 0 {
 		p.wrapped(false, "  ", p.word("absent")+": "+strings.Join(absent, "; "))
 	}
+}
+
+// cells is a line of the table.
+func (p *printer) cells(mark, what, count, seal string, reach func(Situation) string) string {
+	var line strings.Builder
+	line.WriteString(mark + pad(what, widthWhat) + left(count, widthCount) + "  " + pad(seal, widthSeal))
+	for _, s := range Situations {
+		line.WriteString(pad(reach(s), reachWidth(s)))
+	}
+	return line.String()
 }
 
 // reachWidth is how wide the columns of the situations are.

@@ -100,7 +100,7 @@ func (l *looker) keys() (k Keys, lock map[Situation]Reach) {
 	if k.Open == "" {
 		k.Open = "assumed"
 	}
-	if k.Lie == LieCodeFile || k.Lie == LieCodeTPM {
+	if l.o.Measure && k.Lie == LieCodeFile {
 		k.TryMillis = max(1, k.Cost.Measure().Milliseconds())
 	}
 	return k, lock

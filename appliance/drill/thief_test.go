@@ -100,15 +100,16 @@ func (b *box) sees(s drill.Situation) plain {
 	b.t.Helper()
 	p := plain{}
 	b.unpacked(p)
-	ring, open := b.lock(nil)
-	if s == drill.OffCode || s == drill.OnCode {
-		if b.way == rule.UnlockCode {
-			p.add("site-ring.cbor", opCode)
-		}
-		ring, open = b.lock(opCode)
+	if code := s == drill.OffCode || s == drill.OnCode; code && b.way == rule.UnlockCode {
+		p.add("site-ring.cbor", opCode)
 	}
-	if s == drill.On || s == drill.OnCode {
-		ring, open = b.ring, true
+	ring, open := b.ring, true
+	switch s {
+	case drill.Off:
+		ring, open = b.lock(nil)
+	case drill.OffCode:
+		ring, open = b.lock(opCode)
+	case drill.On, drill.OnCode:
 		b.lastEpoch(p)
 	}
 	if open {
@@ -195,6 +196,7 @@ func (b *box) openedBook(p plain, ring sitekey.Ring) {
 	db := b.database("sitebook.db")
 	rows, err := db.QueryContext(b.t.Context(), "SELECT kind, generation, tap, at, service, sealed FROM entry")
 	must(b.t, err)
+	defer rows.Close()
 	for rows.Next() {
 		var kind uint8
 		var at int64
@@ -217,9 +219,7 @@ func (b *box) openedBook(p plain, ring sitekey.Ring) {
 		must(b.t, err)
 		p.add("sitebook.db", octets)
 	}
-	must(b.t, rows.Err())
-	must(b.t, rows.Close())
-	must(b.t, db.Close())
+	must(b.t, rows.Err(), rows.Close(), db.Close())
 }
 
 // lastEpoch is what the memory of a running box opens of its journal. Central's key, which gives the same epoch key, stands in for it.
@@ -235,6 +235,7 @@ func (b *box) lastEpoch(p plain) {
 	must(b.t, err)
 	rows, err := db.QueryContext(b.t.Context(), "SELECT envelope FROM record WHERE id >> 40 = ?", n)
 	must(b.t, err)
+	defer rows.Close()
 	for rows.Next() {
 		var octets []byte
 		must(b.t, rows.Scan(&octets))
@@ -244,9 +245,7 @@ func (b *box) lastEpoch(p plain) {
 		must(b.t, err)
 		p.add("journal.db", content)
 	}
-	must(b.t, rows.Err())
-	must(b.t, rows.Close())
-	must(b.t, db.Close())
+	must(b.t, rows.Err(), rows.Close(), db.Close())
 }
 
 // found is which class was found in which file, in a situation.

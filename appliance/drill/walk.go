@@ -107,31 +107,29 @@ var temporary = regexp.MustCompile(`^(.*/)?\.new-(.+)-\d+$`)
 // walk looks at every file of the data directory.
 func (l *looker) walk() error {
 	return filepath.WalkDir(l.dir, func(path string, e fs.DirEntry, err error) error {
-		if l.ctx.Err() != nil {
-			return l.ctx.Err()
+		if ended := l.ctx.Err(); ended != nil {
+			return ended
 		}
 		rel, relErr := filepath.Rel(l.dir, path)
-		if relErr != nil {
-			return relErr
+		if relErr != nil || err != nil && rel == "." {
+			return errors.Join(relErr, err)
 		}
-		rel = filepath.ToSlash(rel)
-		switch {
-		case err != nil && rel == ".":
-			return err
-		case errors.Is(err, fs.ErrNotExist):
-			return nil // gone meanwhile
-		case err != nil:
-			l.add(Item{Path: rel, Kind: KindUnknown, Problems: []Problem{{ID: Unreadable}}})
-			return nil
-		case e.IsDir():
-			if !folders[rel] {
-				l.add(Item{Path: rel + "/", Kind: KindUnknown, Problems: []Problem{{ID: UnknownFile}}})
-			}
-			return nil
-		}
-		l.one(rel, path, e)
+		l.met(filepath.ToSlash(rel), path, e, err)
 		return nil
 	})
+}
+
+// met looks at what the walk met, or could not read.
+func (l *looker) met(rel, path string, e fs.DirEntry, err error) {
+	switch {
+	case errors.Is(err, fs.ErrNotExist): // gone meanwhile
+	case err != nil:
+		l.add(Item{Path: rel, Kind: KindUnknown, Problems: []Problem{{ID: Unreadable}}})
+	case e.IsDir() && !folders[rel]:
+		l.add(Item{Path: rel + "/", Kind: KindUnknown, Problems: []Problem{{ID: UnknownFile}}})
+	case !e.IsDir():
+		l.one(rel, path, e)
+	}
 }
 
 // one looks at one file. One that went meanwhile is nothing.

@@ -121,7 +121,7 @@ func drillOptions(ctx context.Context, s *settings) (o drill.Options, err error)
 		return o, fmt.Errorf("%s: %w", s.config, err)
 	}
 	own := err == nil
-	o = drill.Options{Dir: conf.DataDir, Config: s.config, AllowSwap: conf.AllowSwap, Now: time.Now()}
+	o = drill.Options{Dir: conf.DataDir, Config: s.config, AllowSwap: conf.AllowSwap, Measure: true, Now: time.Now()}
 	if s.dataDir != "" {
 		if o.Dir, err = filepath.Abs(s.dataDir); err != nil {
 			return o, fmt.Errorf("reading --data-dir: %w", err)
