@@ -133,7 +133,17 @@ func create(ctx context.Context, path string, now time.Time) error {
 	return durable.SyncDir(filepath.Dir(path))
 }
 
-func fill(ctx context.Context, db *sql.DB, now time.Time) error {
+// fill makes the tables in one transaction: one flush and not one for each.
+func fill(ctx context.Context, db *sql.DB, now time.Time) (err error) {
+	t, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			_ = t.Rollback() // the file is made anew
+		}
+	}()
 	steps := []string{
 		schema + schemaRulings + schemaRetention + schemaCourier + schemaLosses,
 		fmt.Sprintf("PRAGMA application_id = %d", applicationID),
@@ -141,11 +151,11 @@ func fill(ctx context.Context, db *sql.DB, now time.Time) error {
 		fmt.Sprintf("INSERT INTO meta (one, central_epoch, created) VALUES (1, %d, %d)", max(now.Unix(), 1), now.UnixMilli()),
 	}
 	for _, s := range steps {
-		if _, err := db.ExecContext(ctx, s); err != nil {
+		if _, err := t.ExecContext(ctx, s); err != nil {
 			return err
 		}
 	}
-	return nil
+	return t.Commit()
 }
 
 // touch makes an empty file that only its owner reads; the files SQLite puts beside it take its mode.
