@@ -50,7 +50,7 @@ FUZZERS     = { find $(FOLDERS) -name '*_test.go' -exec grep -HoE '^func Fuzz[A-
                 | sed -E 's,^(.*)/[^/]+:func (Fuzz.*)$$,./\1 \2,' | sort -u
 
 .NOTPARALLEL:
-.PHONY: help deps packages packages-run tools build demo smoke test test-plain test-integration lint fmt bench bench-reader bench-revocation bench-box crash fuzz fuzz-list clean
+.PHONY: help deps packages packages-run tools build demo smoke test test-plain test-integration lint fmt bench bench-reader bench-revocation bench-box bench-journal crash fuzz fuzz-list clean
 
 help: ## print this list
 	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):.*## (.*)$$/\1\t\2/' | expand -t18
@@ -135,6 +135,10 @@ bench-revocation: build ## print the revocation engine's figures, with openssl, 
 
 bench-box: build ## print what a large site's roster and revocation list cost its box, with a bare AES-256-GCM opening and an empty box in the same run
 	@bin/kazashi-lab bench box $(BOXFLAGS)
+
+# JOURNALFLAGS=--quick takes a minute instead of some ten.
+bench-journal: build ## print the journal's figures, with a bare SQLite insert and the disk's flush in the same run
+	@bin/kazashi-lab bench journal $(JOURNALFLAGS)
 
 # Every state of every scenario, which takes minutes; the lane of tests tries a sample at each point.
 crash: deps ## print what kills and power cuts at every point, each fsync left out in turn, leave of lists, trust, rules, rosters, keys, site book, closing

@@ -48,7 +48,7 @@ The real programs are run from the folder of this one, on free ports. It ends wi
 	c.Flags().StringVar(&cfg.Dir, "dir", "/var/tmp", "folder on the disk to measure; a folder in it is made and removed")
 	c.Flags().StringVar(&cfg.Bin, "bin", "", "folder of the built programs; default the folder of this one")
 	c.Flags().StringVar(&cfg.Keys, "keys", "", "folder of practice keys; default the one that tests use, in the user's cache folder")
-	c.AddCommand(newBenchBelt(), newBenchBox(), newBenchReader(), newBenchRevocation())
+	c.AddCommand(newBenchBelt(), newBenchBox(), newBenchJournal(), newBenchReader(), newBenchRevocation())
 	return c
 }
 
