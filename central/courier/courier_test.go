@@ -55,18 +55,18 @@ func TestP8EverythingByStick(t *testing.T) {
 	t.Parallel()
 	c := simcentral.New(t)
 	b := newBox(t, c, c.Box())
-	b.taps(600, 300, 200)
+	b.taps(560, 30, 10)
 	if _, err := take(t, c, b.export(t.TempDir(), b.runs(400), true)...); err != nil {
 		t.Fatal(err)
 	}
 	c.Drain()
 	told, _, _ := c.Poll(b.Box, wire.Poll{Epochs: []record.EpochID{b.Epochs[0].Signed.Header.Epoch}})
 	given, plan := b.give()
-	if given.Verdicts != 1100 || len(given.Parcels) != 1 || !given.Rules || !given.Bundle || plan.Said == 0 {
+	if given.Verdicts != 600 || len(given.Parcels) != 1 || !given.Rules || !given.Bundle || plan.Said == 0 {
 		t.Errorf("Give = %+v, planned %+v", given, plan)
 	}
-	if b.has.Verdicts.N != 1100 || b.has.Rules.N == 0 || b.has.Trust == 0 || b.got[0].Bundle == nil {
-		t.Errorf("the box has %+v, want 1100 verdicts, rules, and trust that came first", b.has)
+	if b.has.Verdicts.N != 600 || b.has.Rules.N == 0 || b.has.Trust == 0 || b.got[0].Bundle == nil {
+		t.Errorf("the box has %+v, want 600 verdicts, rules, and trust that came first", b.has)
 	}
 	for _, e := range b.Epochs {
 		if last := e.Records[len(e.Records)-1]; b.acks[last.ID] != last.Chain {
@@ -79,8 +79,8 @@ func TestP8EverythingByStick(t *testing.T) {
 	}
 	_, err := take(t, c, b.export(t.TempDir(), nil, true)...)
 	check(t, err)
-	if n := c.Counts(); n.Settled != 1100 {
-		t.Errorf("Settled = %d, want 1100: the stick said that they are held", n.Settled)
+	if n := c.Counts(); n.Settled != 600 {
+		t.Errorf("Settled = %d, want 600: the stick said that they are held", n.Settled)
 	}
 	given, _ = b.give()
 	if given.Verdicts != 0 || given.Rules || given.Bundle || given.Grant || len(b.got) != given.Acks {
