@@ -206,7 +206,9 @@ func (l *Link) take(ctx context.Context, got wire.Polled) (news News, err error)
 		news.Verdicts = n
 	}
 	if len(got.Grant) > 0 && l.Keys != nil {
+		before, wanted := l.Keys.Version(), l.Keys.Wants()
 		note("site keys", &news.Keys, l.Keys.Take(ctx, got.Grant))
+		news.Keys = news.Keys && (l.Keys.Version() != before || l.Keys.Wants() != wanted) // a grant on a stick may come again
 	}
 	if len(got.Orders) > 0 && l.Orders != nil {
 		var failed bool

@@ -35,7 +35,9 @@ func newStatus(s *settings) *cobra.Command {
 		Short: "Ask the running box how it is",
 		Long: `status asks the daemon over the socket in the data directory. The mode is online, offline (taps go on) or
 stopped (no tap can be taken; the problem says why). Records that wait are durable here and not yet
-held by central.`,
+held by central; those that are not safe would be lost with this disk. The disk is said to be low before it is
+full; when it is full no tap is taken, so that no record can be lost. A journal that was found damaged is set
+aside and read for whole records, while taps go on.`,
 		Example: `  kazashi status
   kazashi status --json | jq .waiting.records`,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -67,7 +69,8 @@ func newTaps(s *settings) *cobra.Command {
 		Short: "List the latest taps with first and final verdict",
 		Long: `taps asks the daemon for the latest taps, newest first. A tap is waiting (durable on this box), received (by
 central), safe (in a backup of central's) or settled (the final verdict is durable here). CORRECTED
-marks a final verdict that takes back what the counter did. It names nobody.`,
+marks a final verdict that takes back what the counter did, UNSEEN one from before a restart that perhaps nobody saw.
+It names nobody.`,
 		Example: `  kazashi taps
   kazashi taps -n 100 --json`,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -130,12 +133,36 @@ func printStatus(w io.Writer, s localapi.Status) {
 		row("list", "number %d of %s, %s old", s.List.Number, command.Stamp(s.List.ThisUpdate), time.Duration(s.List.AgeSeconds)*time.Second)
 	}
 	row("clock", "%s, confidence %s", command.Stamp(s.Clock.Now), s.Clock.Confidence)
-	row("waiting", "%d records", s.Waiting.Records)
+	row("waiting", "%d records, %d not safe at central", s.Waiting.Records, s.Waiting.Unsafe)
+	printJournal(row, s.Journal)
+	if s.Unseen > 0 {
+		row("unseen", "%d verdicts from before a restart: \"kazashi unseen list\"", s.Unseen)
+	}
+	if s.Work > 0 {
+		row("work", "%d corrected verdicts that nobody has looked at: \"kazashi work list\"", s.Work)
+	}
 	for _, r := range s.Readers {
 		row("reader", "%s%s", command.Plain(r.Name), map[bool]string{true: ", a card lies on it"}[r.Card])
 	}
 	if len(s.Readers) == 0 {
 		row("reader", "none")
+	}
+}
+
+// printJournal says how the records stand on the box's own disk.
+func printJournal(row func(name, format string, a ...any), j localapi.Journal) {
+	row("disk", "%s", map[localapi.DiskState]string{
+		localapi.DiskOK: "room for records", localapi.DiskLow: "LOW: make room soon", localapi.DiskFull: "FULL: no tap is taken until there is room",
+	}[j.Disk])
+	if j.Checked < j.ToCheck {
+		row("checked", "%d of %d records looked through since the start", j.Checked, j.ToCheck)
+	}
+	for _, a := range j.SetAside {
+		state := "read"
+		if a.Reading {
+			state = "being read"
+		}
+		row("set aside", "%s %s: %d records taken over, %d damaged", command.Plain(a.File), state, a.Records, a.Damaged)
 	}
 }
 
@@ -161,6 +188,9 @@ func printTaps(w io.Writer, taps []localapi.Tap) error {
 		mark := ""
 		if p.Corrected {
 			mark = "CORRECTED"
+		}
+		if p.Restored {
+			mark = strings.TrimSpace(mark + " UNSEEN")
 		}
 		fmt.Fprintln(t, strings.Join([]string{command.Stamp(p.Time), p.Spoken, string(p.Service), outcome(p.First), string(p.State), final, mark}, "\t"))
 	}

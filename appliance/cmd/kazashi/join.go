@@ -31,12 +31,21 @@ same code again. Stop the daemon first if it runs. With "-" the code is read fro
 where no list of processes and no shell history shows it.
 
 A box without a line joins by a USB stick: with --courier the request is written to the stick; take it
-to central, run "kazashi-central courier import" there, bring it back, and give the same command again.`,
+to central, run "kazashi-central courier import" there, bring it back, and give the same command again,
+this time without the code if you like: the box remembers it until it has joined.`,
 		Example: `  kazashi join KZ1-8W3KQ-…
   kazashi join --courier /media/usb KZ1-8W3KQ-…
   kazashi --config ./kazashi.toml join - < code.txt`,
-		Args: cobra.MinimumNArgs(1),
+		Args: func(c *cobra.Command, args []string) error {
+			if stick != "" {
+				return nil
+			}
+			return cobra.MinimumNArgs(1)(c, args)
+		},
 		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return takeAnswer(c, s, stick)
+			}
 			text := strings.Join(args, " ")
 			if text == "-" {
 				b, err := io.ReadAll(io.LimitReader(c.InOrStdin(), maxCode))
@@ -93,6 +102,19 @@ func joinByStick(c *cobra.Command, s *settings, stick, text string) error {
 	}
 	fmt.Fprintln(c.OutOrStdout(), "the request to join is on the stick; take it to central, import it there, bring it back, and give this command again")
 	return warnOfKeys(c, conf)
+}
+
+// takeAnswer completes a join by the answer that is on a stick.
+func takeAnswer(c *cobra.Command, s *settings, stick string) error {
+	conf, err := s.load()
+	if err != nil {
+		return err
+	}
+	place, err := box.TakeAnswer(c.Context(), conf, stick)
+	if err != nil {
+		return err
+	}
+	return tellJoined(c, conf, place)
 }
 
 // tellJoined says where the box stands now.

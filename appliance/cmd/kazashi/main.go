@@ -72,7 +72,7 @@ Exit status: 0 done, 1 refused or failed, 2 wrong usage.`,
 	}
 	root.PersistentFlags().StringVar(&s.config, "config", config.DefaultPath, "configuration file")
 	root.PersistentFlags().StringVar(&s.dataDir, "data-dir", "", "data directory, instead of the configuration's")
-	root.AddCommand(newRun(&s), newJoin(&s), newStatus(&s), newTaps(&s), newCard(&s), newCRL(&s), newRoster(&s), newTrust(&s), newRule(&s), newStaff(&s), newDesk(&s), newPresence(&s), newWork(&s), newLink(&s), newUnlink(&s), newUnlock(&s), newLock(&s), newOperatorCode(&s), newKeys(&s), newClose(&s), newDrill(&s), newConfig(&s), newVersion())
+	root.AddCommand(newRun(&s), newJoin(&s), newStatus(&s), newTaps(&s), newCard(&s), newCRL(&s), newRoster(&s), newTrust(&s), newRule(&s), newStaff(&s), newDesk(&s), newPresence(&s), newWork(&s), newLink(&s), newUnlink(&s), newUnlock(&s), newLock(&s), newOperatorCode(&s), newKeys(&s), newClose(&s), newCourier(&s), newUnseen(&s), newRecover(&s), newDrill(&s), newConfig(&s), newVersion())
 	command.Strict(root)
 	return root
 }
