@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"kazashi.example/localapi"
 	"kazashi.example/localapi/internal/scene"
@@ -58,7 +59,10 @@ func offlineStatus(t *testing.T) localapi.Status {
 		s.Mode, s.Problem, s.Line = localapi.ModeStopped, localapi.FailureReaderGone, localapi.Line{Since: scene.Noon, Trouble: localapi.LineRevoked}
 		s.List, s.Readers, s.Service.Basis = localapi.List{}, []localapi.Reader{}, 0
 		s.Clock.Confidence, s.Roster = record.ConfidenceNone, localapi.Roster{}
-		s.Waiting = localapi.Waiting{Records: 3, Oldest: scene.Noon}
+		s.Waiting = localapi.Waiting{Records: 3, Oldest: scene.Noon, Unsafe: 5}
+		s.Unseen, s.Journal = 1, localapi.Journal{
+			Disk: localapi.DiskLow, Checked: 2, ToCheck: 5, SetAside: []localapi.Aside{{File: "journal.db.set-aside-1", Reading: true, Records: 7, Damaged: 1}},
+		}
 	})
 	s, err := box.Status(t.Context())
 	if err != nil {
@@ -81,6 +85,24 @@ func TestGoldenStatus(t *testing.T) {
 	}
 	golden(t, "status.json", marshal(t, s))
 	golden(t, "status_stopped.json", marshal(t, offlineStatus(t)))
+}
+
+func TestGoldenCourier(t *testing.T) {
+	half := localapi.Error{Code: localapi.CodeHalf, MessageEN: "half", MessageJA: "半分"}
+	golden(t, "courier.json", marshal(t, localapi.Courier{
+		Folder: true, Waiting: 134, Unsafe: 150, Sticks: []localapi.Stick{
+			{Name: "USB", Path: "/media/usb", Free: 14_000_000_000, Writable: true, Up: 1, Down: 2},
+			{Name: "plain", Problem: &localapi.Error{Code: localapi.CodeNotMounted, MessageEN: "not mounted", MessageJA: "未接続"}},
+		},
+		Job: &localapi.CourierJob{
+			What: localapi.CourierImport, Stick: "USB", Done: 2, Total: 3, Began: scene.Noon, Ended: scene.Noon.Add(time.Second), Failed: &half,
+			Summary: &localapi.CourierSummary{
+				Files: 2, Records: 134, Known: 1, Safe: 100, Verdicts: 134, Work: 2, Updated: localapi.CourierUpdates(), Removed: 1,
+				Refused: []localapi.CourierFile{{File: "KAZASHI/down/07/0000000003.kzd", Why: half}},
+			},
+		},
+	}))
+	golden(t, "courier_none.json", marshal(t, localapi.Courier{Sticks: []localapi.Stick{}}))
 }
 
 func TestGoldenTaps(t *testing.T) {
@@ -168,7 +190,7 @@ func TestListsCannotHoldAPPID(t *testing.T) {
 	if !holds(reflect.TypeFor[localapi.Event](), subject) {
 		t.Fatal("the search does not find the subject in Event, where it is")
 	}
-	for _, typ := range []reflect.Type{reflect.TypeFor[localapi.Taps](), reflect.TypeFor[localapi.Status]()} {
+	for _, typ := range []reflect.Type{reflect.TypeFor[localapi.Taps](), reflect.TypeFor[localapi.Status](), reflect.TypeFor[localapi.Courier]()} {
 		if holds(typ, subject) {
 			t.Errorf("%v can hold a PPID", typ)
 		}

@@ -14,6 +14,7 @@ type Courier struct {
 	mu   sync.Mutex // guards the rest
 	view localapi.Courier
 	asks []localapi.CourierOrder
+	err  error // what BeginCourier returns, if set
 }
 
 // NewCourier has a folder for sticks, none in it, and 134 records that wait.
@@ -37,6 +38,9 @@ func (c *Courier) Courier(context.Context) (localapi.Courier, error) {
 func (c *Courier) BeginCourier(_ context.Context, what localapi.CourierWhat, o localapi.CourierOrder) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.err != nil {
+		return c.err
+	}
 	if c.view.Job != nil && c.view.Job.Ended.IsZero() {
 		return localapi.ErrCourierBusy
 	}
@@ -53,6 +57,13 @@ func (c *Courier) BeginCourier(_ context.Context, what localapi.CourierWhat, o l
 	began := Noon.Add(time.Duration(len(c.asks)) * time.Minute)
 	c.view.Job = &localapi.CourierJob{What: what, Stick: name, Began: began}
 	return nil
+}
+
+// Refuse makes BeginCourier return err from now on.
+func (c *Courier) Refuse(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.err = err
 }
 
 // Asked is what was begun.
