@@ -25,10 +25,27 @@ import (
 // patience bounds what must happen in a demo.
 const patience = 90 * time.Second
 
-// build makes the programs as `make build` does, side by side.
+// built is where the programs are; whoever needs them first makes them.
+var built struct {
+	sync.Mutex // guards dir
+
+	dir string
+}
+
+func init() { atEnd = func() { _ = os.RemoveAll(built.dir) } }
+
+// build makes the programs as `make build` does, side by side, once for all tests of the process.
 func build(t *testing.T) string {
 	t.Helper()
-	dir := t.TempDir()
+	built.Lock()
+	defer built.Unlock()
+	if built.dir != "" {
+		return built.dir
+	}
+	dir, err := os.MkdirTemp("", "kazashi-lab-bin-") //nolint:usetesting // it outlives the first test; removed below
+	if err != nil {
+		t.Fatal(err)
+	}
 	args := []string{"build", "-o", dir + "/"}
 	for _, p := range []string{"appliance/cmd/kazashi", "central/cmd/kazashi-central", "central/lab/cmd/kazashi-lab", "central/lab/cmd/kazashi-count", "reader/cmd/vcard"} {
 		args = append(args, "kazashi.example/"+p)
@@ -36,6 +53,7 @@ func build(t *testing.T) string {
 	if out, err := exec.CommandContext(t.Context(), "go", args...).CombinedOutput(); err != nil {
 		t.Fatalf("go build = %v: %s", err, out)
 	}
+	built.dir = dir
 	return dir
 }
 
@@ -191,6 +209,7 @@ func (s *show) left() map[int]string {
 
 // TestDemo: P2 across restarts of everything: the box stays joined, its taps are listed, nothing is left running.
 func TestDemo(t *testing.T) {
+	t.Parallel()
 	bin := build(t)
 	dir, err := os.MkdirTemp("", "kazashi-demo-") //nolint:usetesting // t.TempDir is too deep for sockets
 	if err != nil {
@@ -227,6 +246,7 @@ func TestDemo(t *testing.T) {
 
 // TestDemoIsKilled: nothing stays behind when the demo itself has no chance to stop anything.
 func TestDemoIsKilled(t *testing.T) {
+	t.Parallel()
 	bin := build(t)
 	dir, err := os.MkdirTemp("", "kazashi-demo-") //nolint:usetesting // t.TempDir is too deep for sockets
 	if err != nil {

@@ -14,8 +14,19 @@ import (
 	"kazashi.example/central/lab/world/worldtest"
 )
 
+// atEnd is done after all tests.
+var atEnd = func() {}
+
+type tests struct{ *testing.M }
+
+// Run runs them all.
+func (t tests) Run() int {
+	defer atEnd()
+	return t.M.Run()
+}
+
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"kazashi-lab": main})
+	testscript.Main(tests{m}, map[string]func(){"kazashi-lab": main})
 }
 
 func TestScripts(t *testing.T) {
