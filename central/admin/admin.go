@@ -48,8 +48,11 @@ type Box struct {
 	Seen    time.Time     `json:"seen,omitzero"`
 	Waiting uint64        `json:"waiting"` // records that the box says it has not delivered
 	// Withheld says that the box gets no site keys until it is reinstated: it was ordered to wipe or lock itself.
-	Withheld bool     `json:"withheld,omitempty"`
-	Reports  []Report `json:"reports,omitempty"`
+	Withheld bool `json:"withheld,omitempty"`
+	// Replaces and ReplacedBy are whose place it took, and who took its place.
+	Replaces   string   `json:"replaces,omitempty"`
+	ReplacedBy string   `json:"replaced_by,omitempty"`
+	Reports    []Report `json:"reports,omitempty"`
 }
 
 // Detail is one box with what is missing of it.
@@ -127,6 +130,7 @@ type Operator interface {
 	Keeper
 	Eraser
 	Linker
+	Replacer
 	Carrier
 
 	// Status counts.
@@ -184,6 +188,7 @@ func Handler(o Watched, log *slog.Logger) http.Handler {
 	keeping(mux, o, log)
 	erasing(mux, o, log)
 	linking(mux, o, log)
+	replacing(mux, o, log)
 	carrying(mux, o, log)
 	return mux
 }

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"kazashi.example/central/admin"
+	"kazashi.example/central/loss"
 	"kazashi.example/sync/record"
 )
 
@@ -70,6 +71,16 @@ func (o *operator) Conflicts(context.Context) ([]admin.Conflict, error) {
 func (o *operator) ImportLinks(_ context.Context, q admin.Import) (admin.Imported, error) {
 	o.asked = append(o.asked, fmt.Sprint("links ", q.Service, len(q.Links), q.DryRun, q, q.Links[0]))
 	return admin.Imported{Rows: len(q.Links), Faults: []admin.ImportFault{{Line: 2, What: "taken"}}}, o.err
+}
+
+func (o *operator) Swap(_ context.Context, q admin.Swap) (admin.NewCode, error) {
+	o.asked = append(o.asked, fmt.Sprint("swap ", q.Box, q.Name, q.Hours))
+	return admin.NewCode{Code: "KZ1-NEXT"}, o.err
+}
+
+func (o *operator) Lost(_ context.Context, q admin.Lose) (admin.Lost, error) {
+	o.asked = append(o.asked, fmt.Sprint("lost ", q.Box, q.Do))
+	return admin.Lost{Facts: loss.Facts{Box: q.Box}, People: []loss.Concerned{{Service: "library", PPID: "MADEUP"}}}, o.err
 }
 
 func (o *operator) Acts(context.Context) ([]admin.Act, error) {
@@ -159,6 +170,9 @@ func TestHandlerRefuses(t *testing.T) {
 		{"an order to no box", "POST", "/v1/orders", `{"box":"0123","kind":"wipe"}`, 400, "hex"},
 		{"a site's key of one's own", "POST", "/v1/sites/rotate", `{"site":"a","key":"b"}`, 400, "unknown field"},
 		{"rules of one's own", "POST", "/v1/rules/site", `{"site":"a","rules":[]}`, 400, "unknown field"},
+		{"a swap for no box", "POST", "/v1/boxes/swap", `{"box":"0123"}`, 400, "hex"},
+		{"a swap at another site", "POST", "/v1/boxes/swap", `{"site":"a"}`, 400, "unknown field"},
+		{"a loss of everything", "POST", "/v1/boxes/lost", `{"all":true}`, 400, "unknown field"},
 		{"links by reading", "GET", "/v1/links/import", ``, 405, ""},
 		{"links with more", "POST", "/v1/links/import", `{"service":"a","links":[],"force":true}`, 400, "unknown field"},
 		{"a pair with more", "POST", "/v1/renewals/withdraw", `{"old":"01","new":"02","all":true}`, 400, "unknown field"},
@@ -181,7 +195,7 @@ func TestReadOnlyChangesNothing(t *testing.T) {
 	h := admin.ReadOnly(&operator{}, metrics, discard())
 	for path, want := range map[string]int{
 		"/v1/codes": 404, "/v1/backups": 404, "/v1/boxes/state": 405, "/v1/persons/merge": 404, "/v1/renewals/withdraw": 404,
-		"/v1/orders": 404, "/v1/sites/rotate": 404,
+		"/v1/orders": 404, "/v1/sites/rotate": 404, "/v1/boxes/swap": 405, "/v1/boxes/lost": 405,
 	} {
 		if status, _ := ask(t, h, "POST", path, `{}`); status != want {
 			t.Errorf("POST %s = %d, want %d", path, status, want)
@@ -279,6 +293,16 @@ func TestClientAsks(t *testing.T) {
 	if err := c.SetState(ctx, id, "revoked"); err != nil {
 		t.Errorf("SetState() = %v, want nil", err)
 	}
+	if n, err := c.Swap(ctx, admin.Swap{Box: id, Name: "two"}); err != nil || n.Code != "KZ1-NEXT" {
+		t.Errorf("Swap() = %+v, %v, want a code", n, err)
+	}
+	l, err := c.Lost(ctx, admin.Lose{Box: id, Do: true})
+	if err != nil || l.Facts.Box != id || len(l.People) != 1 || l.People[0].PPID != "MADEUP" {
+		t.Errorf("Lost() = %v, want the facts and one person", err)
+	}
+	if text := fmt.Sprintf("%v %+v", l, l); strings.Contains(text, "MADEUP") {
+		t.Error("P3: a pseudonym is printed")
+	}
 	if b, err := c.Box(ctx, id); err != nil || b.ID != id || len(b.Gaps) != 1 || b.Gaps[0] != (admin.Gap{Epoch: "e", First: 5, Last: 9}) {
 		t.Errorf("Box() = %+v, %v, want it with its gap", b, err)
 	}
@@ -309,7 +333,8 @@ func TestClientAsks(t *testing.T) {
 	if m, err := c.Withdraw(ctx, admin.Pair{Old: "01", New: "02"}); err != nil || m.Certificates != 2 {
 		t.Errorf("Withdraw() = %+v, %v, want what it changed", m, err)
 	}
-	want := "code branch-1 one;backup monday;state " + id.String() + " revoked;erase;rotate branch-1;order wipe " + id.String() + ";merge 17 42 17;withdraw 01 02"
+	want := "code branch-1 one;backup monday;state " + id.String() + " revoked;swap " + id.String() + "two0;lost " + id.String() +
+		" true;erase;rotate branch-1;order wipe " + id.String() + ";merge 17 42 17;withdraw 01 02"
 	if got := strings.Join(o.asked, ";"); got != want {
 		t.Errorf("the operator was asked %q, want %q", got, want)
 	}

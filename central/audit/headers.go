@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math"
 
+	"kazashi.example/central/courier"
+	"kazashi.example/central/opener"
 	"kazashi.example/central/store"
 	"kazashi.example/sync/epoch"
 	"kazashi.example/sync/record"
@@ -118,6 +120,10 @@ func (a *auditor) unlock(c *chapter, h epoch.Header) error {
 		return nil
 	}
 	with, err := a.Seal.SealKey(h.Recipient)
+	if errors.Is(err, opener.ErrSealKey) {
+		a.r.Locked++
+		return nil
+	}
 	if err != nil {
 		return fmt.Errorf("opening epoch %s: %w", c.id, err)
 	}
@@ -151,14 +157,22 @@ func (a *auditor) named(id record.EpochID) (*chapter, error) {
 
 // courier adds what the box said by stick of how far its epochs went.
 func (a *auditor) courier() error {
-	if a.Ends == nil {
-		return nil
+	said := a.Ends
+	if said == nil {
+		said = byStick
 	}
-	ends, err := a.Ends(a.tx, a.box.ID)
-	if err != nil {
+	ends, err := said(a.tx, a.box.ID)
+	switch {
+	case errors.Is(err, courier.ErrState):
+		a.fault(record.ID{}, "%v", err)
+		return nil
+	case err != nil:
 		return fmt.Errorf("reading what the box said by courier: %w", err)
 	}
 	for _, e := range ends {
+		if e.Last == 0 && a.byID[e.Epoch] == nil {
+			continue // nothing was written in it
+		}
 		c, err := a.named(e.Epoch)
 		if err != nil {
 			return err
@@ -168,4 +182,21 @@ func (a *auditor) courier() error {
 		}
 	}
 	return nil
+}
+
+// byStick reads the ends that a box said by courier last.
+func byStick(tx store.Tx, box record.BoxID) ([]End, error) {
+	row, err := tx.CourierState(box)
+	if errors.Is(err, store.ErrNone) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	said, err := courier.DecodeState(row.State)
+	ends := make([]End, 0, len(said.Ends))
+	for _, e := range said.Ends {
+		ends = append(ends, End{e.Epoch, e.Last})
+	}
+	return ends, err
 }

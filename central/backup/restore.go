@@ -90,6 +90,30 @@ func fetch(ctx context.Context, manifest, to string) (Manifest, error) {
 	return m, nil
 }
 
+// Copy is the file of a backup that is named by its manifest or by its copy, once it is what its manifest describes, where there is one. ErrBackup.
+func Copy(name string) (path string, err error) {
+	manifest, isManifest := strings.CutSuffix(name, endManifest)
+	path = name
+	if isManifest {
+		path = manifest + endCopy
+	}
+	m, err := readManifest(strings.TrimSuffix(path, endCopy) + endManifest)
+	if errors.Is(err, fs.ErrNotExist) && !isManifest {
+		return path, nil
+	}
+	if err != nil {
+		return "", err
+	}
+	n, sum, err := digest(path)
+	if err != nil {
+		return "", fmt.Errorf("reading the backup: %w", err)
+	}
+	if n != m.Octets || sum != m.SHA256 {
+		return "", fmt.Errorf("%w: %s is not the file that its manifest describes", ErrBackup, m.Name)
+	}
+	return path, nil
+}
+
 // newer lists the backups in a folder that go beyond m. What cannot be read there must not stand in the way of a restore.
 func newer(dir string, m Manifest) (names []string) {
 	files, err := os.ReadDir(dir)

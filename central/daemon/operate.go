@@ -6,10 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
-	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"kazashi.example/central/admin"
 	"kazashi.example/central/backup"
@@ -79,10 +76,25 @@ func (d *Daemon) Boxes(ctx context.Context) ([]admin.Box, error) {
 func (d *Daemon) box(ctx context.Context, b store.Box) (admin.Box, error) {
 	peer := d.line.Peer(b.ID)
 	reports, err := d.registry.Reports(ctx, b.ID)
+	var by store.Box
+	if err == nil && b.State != store.BoxActive {
+		if by, err = d.registry.Replacement(ctx, b.ID); errors.Is(err, registry.ErrUnknown) {
+			err = nil
+		}
+	}
 	return admin.Box{
 		ID: b.ID, Site: b.Site, Name: b.Name, State: b.State.String(), Joined: b.Joined, Release: b.Release,
 		Seen: peer.Seen, Waiting: peer.Waiting, Reports: shown(reports), Withheld: b.Withheld,
+		Replaces: idOf(b.Replaces), ReplacedBy: idOf(by.ID),
 	}, err
+}
+
+// idOf is an id as text; empty for none.
+func idOf(id record.BoxID) string {
+	if id.IsZero() {
+		return ""
+	}
+	return id.String()
 }
 
 // gapsTimeout bounds one look for gaps, which reads what is held of every epoch of the box.
@@ -140,15 +152,9 @@ func (d *Daemon) NewCode(ctx context.Context, c admin.Code) (admin.NewCode, erro
 	if err := record.CheckName(c.Site); err != nil {
 		return admin.NewCode{}, &admin.Refused{Err: fmt.Errorf("site: %w", err)}
 	}
-	if c.Hours < 0 || c.Hours > MaxCodeHours {
-		return admin.NewCode{}, &admin.Refused{Err: fmt.Errorf("hours: 1 to %d", MaxCodeHours)}
-	}
-	if !utf8.ValidString(c.Name) || strings.ContainsFunc(c.Name, func(r rune) bool { return !unicode.IsPrint(r) }) {
-		return admin.NewCode{}, &admin.Refused{Err: errors.New("name: letters, digits, signs and blanks only")}
-	}
-	ttl := time.Duration(c.Hours) * time.Hour
-	if ttl == 0 {
-		ttl = registry.DefaultTTL
+	ttl, err := lasting(c.Name, c.Hours)
+	if err != nil {
+		return admin.NewCode{}, err
 	}
 	code, err := d.registry.NewCode(ctx, c.Site, c.Name, ttl)
 	if errors.Is(err, registry.ErrName) {
@@ -173,7 +179,7 @@ func (d *Daemon) SetState(ctx context.Context, id record.BoxID, state string) er
 	default:
 		err = &admin.Refused{Err: errors.New("state is active, quarantined or revoked")}
 	}
-	if errors.Is(err, registry.ErrUnknown) {
+	if errors.Is(err, registry.ErrUnknown) || errors.Is(err, registry.ErrReplaced) {
 		return &admin.Refused{Err: err}
 	}
 	if err != nil {

@@ -19,13 +19,13 @@ import (
 func newBox(s *settings) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "box",
-		Short: "Join, list, look at, order about and revoke boxes",
+		Short: "Join, replace, list, look at, order about and revoke boxes",
 		Long: `box is about the fleet: codes with which boxes join, what was last heard of each, which are served, and orders.
 A BOX is named by its id, 32 hexadecimal digits, as "box list" prints it.`,
 		Example: `  kazashi-central box code --site branch-1 --name "Counter 1"
   kazashi-central box list`,
 	}
-	c.AddCommand(newCode(s), newList(s), newShow(s),
+	c.AddCommand(newCode(s), newSwap(s), newLost(s), newList(s), newShow(s),
 		newState(s, "revoke", "revoked", "Take a box out of service", `revoke tells a box nothing more from now on, and a connection that is open learns it at once. What
 the box or others still bring of it is held: stored, not opened and never dropped. Its taps go on
 locally until somebody switches it off.`),
@@ -121,7 +121,7 @@ func newList(s *settings) *cobra.Command {
 		Use:   "list",
 		Short: "List every box, and what must be looked at",
 		Long: `list prints every box with its state, when it was last heard, and how many records it says it has not
-delivered. Below a box stand the reports about it: forks and damage, oldest first.`,
+delivered. Below a box stands whose place it took, or who took its place, and the reports about it: forks and damage, oldest first.`,
 		Example: `  kazashi-central box list
   kazashi-central box list --json | jq -r '.[] | select(.reports) | .name'`,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -152,6 +152,12 @@ func printBoxes(w io.Writer, boxes []admin.Box) error {
 			seen = command.Stamp(b.Seen)
 		}
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%d\t%s\n", b.ID, b.Site, command.Plain(b.Name), b.State, seen, b.Waiting, command.Plain(b.Release))
+		if b.ReplacedBy != "" {
+			fmt.Fprintf(t, "\treplaced by box %s\n", b.ReplacedBy)
+		}
+		if b.Replaces != "" {
+			fmt.Fprintf(t, "\tin the place of box %s\n", b.Replaces)
+		}
 		for _, r := range b.Reports {
 			fmt.Fprintf(t, "\t%s: %s, epoch %s, %s\n", r.Kind, command.Plain(r.Reason), r.Epoch, command.Stamp(r.At))
 		}

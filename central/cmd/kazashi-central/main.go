@@ -76,7 +76,7 @@ Exit status: 0 done, 1 refused or failed, 2 wrong usage.`,
 	}
 	root.PersistentFlags().StringVar(&s.config, "config", config.DefaultPath, "configuration file")
 	root.PersistentFlags().StringVar(&s.dataDir, "data-dir", "", "data directory, instead of the configuration's")
-	root.AddCommand(newInit(&s), newServe(&s), newBox(&s), newSite(&s), newBackup(&s), newRestore(&s), newStatus(&s), newCRL(&s), newTrust(&s), newRule(&s), newPerson(&s), newLink(&s), newCourier(&s), newRenewal(&s), newRetention(&s), newConfig(&s), newVersion())
+	root.AddCommand(newInit(&s), newServe(&s), newBox(&s), newSite(&s), newAudit(&s), newBackup(&s), newRestore(&s), newStatus(&s), newCRL(&s), newTrust(&s), newRule(&s), newPerson(&s), newLink(&s), newCourier(&s), newRenewal(&s), newRetention(&s), newConfig(&s), newVersion())
 	command.Strict(root)
 	return root
 }
