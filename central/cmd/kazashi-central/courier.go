@@ -201,6 +201,14 @@ func (p *progress) done() {
 	}
 }
 
+// several counts in words: "1 record", "2 records".
+func several[N int | int64 | uint64](n N, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
 // titled names a box for people.
 func titled(name, site string) string {
 	if name == "" {

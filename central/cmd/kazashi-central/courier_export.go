@@ -334,7 +334,7 @@ func (b givenBox) words() string {
 	if b.Said == 0 {
 		asOf = "everything, since it never said by stick what it has"
 	}
-	if b.ParcelsGiven.Parcels == 0 {
+	if b.Parcels == 0 {
 		return "it lacks nothing, " + asOf
 	}
 	var what []string
@@ -343,13 +343,13 @@ func (b givenBox) words() string {
 			what = append(what, fmt.Sprintf(format, args...))
 		}
 	}
-	add(b.Verdicts > 0, "%d verdicts", b.Verdicts)
+	add(b.Verdicts > 0, "%s", several(b.Verdicts, "verdict"))
 	add(b.Acks > 0, "acknowledgements")
 	add(b.Rules, "rules")
 	add(b.Bundle, "trust")
 	add(b.Grant, "site keys")
-	add(b.Orders > 0, "%d orders", b.Orders)
+	add(b.Orders > 0, "%s", several(b.Orders, "order"))
 	add(b.Roster, "a roster")
-	add(b.Sets > 0, "%d revocation sets", b.Sets)
-	return fmt.Sprintf("%d parcels: %s; %s", b.ParcelsGiven.Parcels, strings.Join(what, ", "), asOf)
+	add(b.Sets > 0, "%s", several(b.Sets, "revocation set"))
+	return fmt.Sprintf("%s: %s; %s", several(b.Parcels, "parcel"), strings.Join(what, ", "), asOf)
 }

@@ -245,7 +245,8 @@ func (b *takenBox) print(w io.Writer) {
 	if b.Joined {
 		fmt.Fprint(w, "joined by its request; the answer is on the stick. ")
 	}
-	fmt.Fprintf(w, "%d records, %d new, %d known; %d epochs; written %s\n", b.Records, b.New, b.Known, b.Epochs, command.Stamp(b.Made))
+	fmt.Fprintf(w, "%s, %d new, %d known; %s; written %s\n", several(b.Records, "record"), b.New, b.Known, several(b.Epochs, "epoch"),
+		command.Stamp(b.Made))
 	switch {
 	case b.Held > 0 && b.Name == "":
 		fmt.Fprintf(w, "  %d are held for this box, which has not joined here: they are opened when it does\n", b.Held)

@@ -23,11 +23,11 @@ func printCourier(w io.Writer, s admin.CourierStatus) error {
 		return err
 	}
 	for _, h := range s.Held {
-		fmt.Fprintf(w, "held for box %s, which has not joined: %d records of %d epochs\n", h.Box, h.Records, h.Epochs)
+		fmt.Fprintf(w, "held for box %s, which has not joined: %s of %s\n", h.Box, several(h.Records, "record"), several(h.Epochs, "epoch"))
 		s.All -= h.Records
 	}
 	if s.All > 0 {
-		fmt.Fprintf(w, "held of epochs whose beginning never came: %d records\n", s.All)
+		fmt.Fprintf(w, "held of epochs whose beginning never came: %s\n", several(s.All, "record"))
 	}
 	return nil
 }
