@@ -131,7 +131,7 @@ func (a *applicant) recall() (*pending, error) {
 		return nil, fmt.Errorf("reading the request to join: %w", err)
 	}
 	var p pending
-	if err := canon.Decode(b, &p, maxPending); err != nil || p.Version != 1 || len(p.Secret) != len(wire.JoinCode{}.Secret) || p.Request.Box != a.id.Box {
+	if canon.Decode(b, &p, maxPending) != nil || p.Version != 1 || len(p.Secret) != len(wire.JoinCode{}.Secret) || p.Request.Box != a.id.Box {
 		return nil, nil //nolint:nilnil // as good as none
 	}
 	return &p, nil

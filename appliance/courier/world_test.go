@@ -189,6 +189,7 @@ func (b *box) names(dir string, k parcel.Kind) []parcel.Name {
 var errNoLine = errors.New("there is no line")
 
 func (b *box) Push(context.Context, wire.Push) (wire.Pushed, error) { return wire.Pushed{}, errNoLine }
+
 func (b *box) Poll(context.Context, wire.Poll) (wire.Polled, error) { return wire.Polled{}, errNoLine }
 func (b *box) Close()                                               {}
 

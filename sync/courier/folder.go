@@ -99,10 +99,14 @@ func (s *Stick) list(name string) ([]string, error) {
 	return s.entries(there)
 }
 
-// alive is ErrGone if not even the root answers.
+// alive is ErrGone if not even the root answers, or it is the folder of nothing any more.
 func (s *Stick) alive() error {
-	if _, err := s.root.Stat("."); err != nil {
+	info, err := s.root.Stat(".")
+	if err != nil {
 		return fmt.Errorf("%w: %w", ErrGone, err)
+	}
+	if st, ok := info.Sys().(*syscall.Stat_t); ok && st.Nlink == 0 {
+		return fmt.Errorf("%w: its folder was removed", ErrGone)
 	}
 	return nil
 }

@@ -1,11 +1,9 @@
 package courier_test
 
 import (
-	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
-	"io"
 	"testing"
 	"time"
 
@@ -103,8 +101,4 @@ func makeStick(t testing.TB) (*courier.Stick, string) {
 	}
 	t.Cleanup(func() { _ = s.Close() })
 	return s, dir
-}
-
-func octetsOf(b []byte) func() (io.ReadCloser, error) {
-	return func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(b)), nil }
 }
