@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"path/filepath"
 
 	"kazashi.example/central/admin"
@@ -63,8 +64,11 @@ func (d *Daemon) TakeParcel(ctx context.Context, octets io.Reader, size int64) (
 	return out, nil
 }
 
-// GiveParcels makes all parcels that a box is to have now.
+// GiveParcels makes all parcels that a box is to have now, with the roster as it is now: the next stick may be days away.
 func (d *Daemon) GiveParcels(ctx context.Context, box record.BoxID, to admin.ParcelTakers) (admin.ParcelsGiven, error) {
+	if err := d.wanted.people.Make(ctx); err != nil {
+		d.log.ErrorContext(ctx, "a roster cannot be brought up to date for a stick", slog.Any("error", err))
+	}
 	g, err := d.courier.Give(ctx, box, courier.Takers{
 		Plan:   func(p courier.Plan) error { return to.Plan(planOf(p)) },
 		Parcel: func(n parcel.Name, octets io.Reader, size int64) error { return to.Parcel(n.N, octets, size) },

@@ -14,7 +14,7 @@ var errLocked = errors.New("the site's keys are not open")
 
 // socket asks the box where everything is allowed that only the machine's own users may do.
 func (e *ensemble) socket() (*localapi.Client, error) {
-	client, err := localapi.NewClient("unix:" + e.path("box", "kazashi.sock"))
+	client, err := localapi.NewClient("unix:" + e.own("box", "kazashi.sock"))
 	if err != nil {
 		return nil, fmt.Errorf("asking the box: %w", err)
 	}

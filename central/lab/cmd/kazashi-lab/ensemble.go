@@ -38,8 +38,11 @@ const (
 	listEvery     = 2 * time.Second
 )
 
-// maxFolder keeps the sockets below a folder within unix(7)'s 107 octets: the longest name is "/readers/run/pcscd.comm".
-const maxFolder = 107 - len("/readers/run/pcscd.comm")
+// withoutLine marks the folders of the counter that stands where there is no line.
+const withoutLine = "-2"
+
+// maxFolder keeps the sockets below a folder within unix(7)'s 107 octets: the longest name is "/readers-2/run/pcscd.comm".
+const maxFolder = 107 - len("/readers"+withoutLine+"/run/pcscd.comm")
 
 var (
 	errProgram = errors.New("a program is missing")
@@ -82,6 +85,7 @@ type ensemble struct {
 	dir  string // absolute
 	bin  string // folder of the programs
 	keys string // folder of practice keys
+	mark string // of the folders of this counter; empty for the first
 	at   addresses
 	say  func(format string, a ...any) // tells people how far things are
 	log  *slog.Logger
@@ -95,6 +99,7 @@ type ensemble struct {
 	box     *stage.Process
 	service *stage.Process // central's
 	tray    *trayRig
+	second  *ensemble          // the counter without a line, if it was set up; its box is the stage's
 	stop    context.CancelFunc // ends the tray
 	ended   chan error         // gets the tray's end
 }
@@ -137,6 +142,14 @@ func (e *ensemble) path(parts ...string) string {
 	return filepath.Join(append([]string{e.dir}, parts...)...)
 }
 
+// own is a path in a folder that belongs to this counter.
+func (e *ensemble) own(name string, parts ...string) string {
+	return e.path(append([]string{name + e.mark}, parts...)...)
+}
+
+// stick is the folder that stands for a USB stick, in the folder of sticks.
+func (e *ensemble) stick() string { return e.path("sticks", "usb") }
+
 // Start brings everything up in order. After an error nothing is left running.
 func (e *ensemble) Start(ctx context.Context) (err error) {
 	if err := e.prepare(ctx); err != nil {
@@ -169,7 +182,7 @@ func (e *ensemble) Start(ctx context.Context) (err error) {
 }
 
 func (e *ensemble) prepare(ctx context.Context) error {
-	for _, name := range []string{"log", "readers", "tray", "central", "box"} {
+	for _, name := range []string{"log", "readers", "tray", "central", "box", filepath.Join("sticks", "usb")} {
 		if err := os.MkdirAll(e.path(name), 0o700); err != nil {
 			return fmt.Errorf("%w: %w", errFolder, err)
 		}
@@ -214,7 +227,7 @@ func (e *ensemble) startWorld(ctx context.Context) error {
 }
 
 func (e *ensemble) startReaders(ctx context.Context) error {
-	rig, err := pcscd.Start(ctx, pcscd.Config{VCard: e.program("vcard"), Slots: 1, Dir: e.path("readers")})
+	rig, err := pcscd.Start(ctx, pcscd.Config{VCard: e.program("vcard"), Slots: 1, Dir: e.own("readers")})
 	if err != nil {
 		return fmt.Errorf("starting the card readers: %w", err)
 	}
@@ -224,7 +237,7 @@ func (e *ensemble) startReaders(ctx context.Context) error {
 
 func (e *ensemble) startTray(ctx context.Context) error {
 	t, err := openTray(ctx, trayOptions{
-		World: e.path("world"), Keys: e.keys, Ledger: e.path("tray", "ledger.jsonl"), Socket: e.path("readers", "control"),
+		World: e.path("world"), Keys: e.keys, Ledger: e.own("tray", "ledger.jsonl"), Socket: e.own("readers", "control"),
 		JPKI: "http://" + e.at.JPKI, Listen: e.at.Tray, LineListen: e.at.Line, LineTarget: e.at.Uplink,
 		Counter: "http://" + e.at.Counter + "/", Desk: practiceDesk, Service: practiceService, Hold: e.hold, Gap: e.gap, Enrols: true,
 	}, e.log)
@@ -261,6 +274,20 @@ func (e *ensemble) Close() error {
 	if e.stage != nil {
 		errs = append(errs, e.stage.Close())
 	}
+	errs = append(errs, e.clear())
+	if e.second != nil {
+		errs = append(errs, e.second.clear())
+	}
+	if e.logFile != nil {
+		errs = append(errs, e.logFile.Close())
+		e.logFile = nil
+	}
+	return errors.Join(errs...)
+}
+
+// clear takes tray and readers of a counter away, whose box has been stopped. It may be done twice.
+func (e *ensemble) clear() error {
+	var errs []error
 	if e.stop != nil {
 		e.stop()
 		errs = append(errs, <-e.ended)
@@ -268,10 +295,6 @@ func (e *ensemble) Close() error {
 	}
 	if e.rig != nil {
 		errs = append(errs, e.rig.Stop())
-	}
-	if e.logFile != nil {
-		errs = append(errs, e.logFile.Close())
-		e.logFile = nil
 	}
 	return errors.Join(errs...)
 }

@@ -32,7 +32,7 @@ func (e *ensemble) startJPKI(ctx context.Context) error {
 }
 
 func (e *ensemble) centralConfig() string { return e.path("central", "central.toml") }
-func (e *ensemble) boxConfig() string     { return e.path("box", "kazashi.toml") }
+func (e *ensemble) boxConfig() string     { return e.own("box", "kazashi.toml") }
 
 func (e *ensemble) startCentral(ctx context.Context) error {
 	auth, sign, err := e.writeAnchors()
@@ -100,7 +100,7 @@ func (e *ensemble) initCentral(ctx context.Context) error {
 	if there(e.path("central", "central.db")) {
 		return nil
 	}
-	if there(e.path("box", "place.cbor")) {
+	if there(e.own("box", "place.cbor")) {
 		return fmt.Errorf("%w: %s holds a box that joined a central which is gone; delete the folder", errFolder, e.dir)
 	}
 	if err := os.RemoveAll(e.path("central", "keys")); err != nil {
@@ -110,16 +110,26 @@ func (e *ensemble) initCentral(ctx context.Context) error {
 	return err
 }
 
+// configureBox writes the box's configuration.
+func (e *ensemble) configureBox() error {
+	return stage.WriteConfig(e.boxConfig(), stage.Box{
+		DataDir: e.own("box"), Desk: practiceDesk + e.mark, Service: practiceService, Central: e.at.Line, Counter: e.at.Counter,
+		Sticks: filepath.Dir(e.stick()),
+	}.TOML())
+}
+
+// joinCode is central's for one more box.
+func (e *ensemble) joinCode(ctx context.Context) (string, error) {
+	return e.once(ctx, "kazashi-central", "box", "code", "--config", e.centralConfig(), "--site", practiceSite, "--name", practiceBox+e.mark)
+}
+
 // startBox writes the box's configuration, joins it the first time, and runs it.
 func (e *ensemble) startBox(ctx context.Context) error {
-	err := stage.WriteConfig(e.boxConfig(), stage.Box{
-		DataDir: e.path("box"), Desk: practiceDesk, Service: practiceService, Central: e.at.Line, Counter: e.at.Counter,
-	}.TOML())
-	if err != nil {
+	if err := e.configureBox(); err != nil {
 		return err
 	}
-	if !there(e.path("box", "place.cbor")) {
-		code, err := e.once(ctx, "kazashi-central", "box", "code", "--config", e.centralConfig(), "--site", practiceSite, "--name", practiceBox)
+	if !there(e.own("box", "place.cbor")) {
+		code, err := e.joinCode(ctx)
 		if err != nil {
 			return err
 		}
@@ -127,14 +137,18 @@ func (e *ensemble) startBox(ctx context.Context) error {
 			return err
 		}
 	}
+	return e.runBox(ctx)
+}
+
+func (e *ensemble) runBox(ctx context.Context) (err error) {
 	e.box, err = e.stage.Start(ctx, e.boxSpec())
 	return err
 }
 
 func (e *ensemble) boxSpec() stage.Spec {
 	return stage.Spec{
-		Name: "box", Path: e.program("kazashi"), Args: []string{"run", "--config", e.boxConfig()}, Env: []string{e.rig.Env()},
-		Log: e.path("log", "box.log"), Ready: stage.URL("http://" + e.at.Counter + "/healthz"),
+		Name: "box" + e.mark, Path: e.program("kazashi"), Args: []string{"run", "--config", e.boxConfig()}, Env: []string{e.rig.Env()},
+		Log: e.path("log", "box"+e.mark+".log"), Ready: stage.URL("http://" + e.at.Counter + "/healthz"),
 	}
 }
 

@@ -32,8 +32,8 @@ func (s *story) prove(ctx context.Context, out io.Writer) error {
 			return err
 		}
 	}
-	fmt.Fprintf(out, "\n%s sets=%d deltas=%d provisional=%d linked=%d unlocked=%d worked=%d\n", strings.TrimRight(table, "\n"),
-		s.sets, s.deltas, s.counts.provisional, s.counts.linked, s.counts.unlocked, s.counts.worked)
+	fmt.Fprintf(out, "\n%s sets=%d deltas=%d provisional=%d linked=%d unlocked=%d worked=%d carried=%d\n", strings.TrimRight(table, "\n"),
+		s.sets, s.deltas, s.counts.provisional, s.counts.linked, s.counts.unlocked, s.counts.worked, s.counts.carried)
 	if status != 0 {
 		return errCount
 	}
@@ -91,7 +91,9 @@ func (s *story) tryOne(ctx context.Context, folder, what string, spoil func(path
 // count runs kazashi-count on a folder with central's database and returns what it printed and its exit status, 0 or 1.
 func (s *story) count(ctx context.Context, central string) (table string, status int, err error) {
 	args := append([]string{
-		"-ledger", s.path("tray", "ledger.jsonl"), "-central", central, "-keys", s.path("central", "keys"), "-box", s.path("box"),
+		"-ledger", s.path("tray", "ledger.jsonl"), "-box", s.path("box"),
+		"-ledger", s.path("tray"+withoutLine, "ledger.jsonl"), "-box", s.path("box" + withoutLine),
+		"-central", central, "-keys", s.path("central", "keys"),
 	}, least...)
 	cmd := exec.CommandContext(ctx, s.program("kazashi-count"), args...) //nolint:gosec // programs and arguments are the lab's own
 	b, err := cmd.Output()

@@ -23,10 +23,11 @@ func newSmokeCommand() *cobra.Command {
 wrong PINs, taps without PIN, a library number linked, a relay attempt and a blocked card, a revocation that reaches the box as a delta, the
 line cut, taps and an enrolment off-line, a hold that reaches the box as a delta in a folder, the box killed while records wait and started
 again: locked, until the operator's code is typed in; the line restored, a correction on the work list, the box killed again and opened by central,
-a certificate renewed on the same card and one on a new card. Then kazashi-count compares the tray's ledger with the tables of central and
+a certificate renewed on the same card and one on a new card; a second box that never had a line, joined and settled
+by stick alone, whose next records arrive by stick and by line. Then kazashi-count compares the tray's ledger with the tables of central and
 box, tap by tap, and must find fault with copies of those tables that were tampered with. The last line is the result:
 
-  smoke: taps=T offline=O settled=S lost=0 doubled=0 corrected=C sets=R deltas=D provisional=P linked=L unlocked=U worked=W
+  smoke: taps=T offline=O settled=S lost=0 doubled=0 corrected=C sets=R deltas=D provisional=P linked=L unlocked=U worked=W carried=S
 
 Exit status 0 only if every tap is settled, none is lost, none is doubled, and at least 12 taps, 5 off-line and 1 correction were seen.`,
 		Example: `  kazashi-lab smoke

@@ -79,18 +79,19 @@ type story struct {
 	numbers    map[string]string // library numbers that the counter must tell, by card
 	corrected  record.TapID      // that central must correct
 	counts     tally
+	before     int64  // records of other counters that central had already
 	cut        uint64 // octets that had passed the line when it was cut
 	sets       int    // revocation sets that came to the box
 	deltas     int    // of them, those that came as deltas
 }
 
 // tally is what the story saw beside the taps that are counted.
-type tally struct{ provisional, linked, unlocked, worked int }
+type tally struct{ provisional, linked, unlocked, worked, carried int }
 
 // acts plays the whole story with the programs running.
 func (s *story) acts(ctx context.Context) error {
 	for _, part := range [][]func(context.Context) error{
-		{s.online, s.outage, s.powerCut}, {s.locked, s.stillOffline, s.recovery, s.correction, s.restart}, {s.workGoesOn, s.renewals},
+		{s.online, s.outage, s.powerCut}, {s.locked, s.stillOffline, s.recovery, s.correction, s.restart}, {s.workGoesOn, s.renewals, s.byStick},
 	} {
 		if err := s.part(ctx, part); err != nil {
 			return err

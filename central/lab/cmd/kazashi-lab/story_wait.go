@@ -44,11 +44,11 @@ func (s *story) central() *admin.Client {
 // renewed, and the first of the two lines may be known alone), and the box holds a roster that has the news. The roster's number is
 // read from central's database: an earlier change may still be on its way to the box.
 func (s *story) awaitRenewal(ctx context.Context, before int64) error {
-	first, err := s.awaitCentral(ctx, func(st admin.Status) bool { return st.Renewals > before })
+	first, err := s.awaitCentral(ctx, "heard of a renewal", func(st admin.Status) bool { return st.Renewals > before })
 	if err != nil {
 		return err
 	}
-	if _, err := s.awaitCentral(ctx, func(st admin.Status) bool { return !st.RenewalsAsked.Equal(first.RenewalsAsked) }); err != nil {
+	if _, err := s.awaitCentral(ctx, "asked for renewals again", func(st admin.Status) bool { return !st.RenewalsAsked.Equal(first.RenewalsAsked) }); err != nil {
 		return err
 	}
 	n, err := s.newestRoster(ctx)
@@ -59,7 +59,7 @@ func (s *story) awaitRenewal(ctx context.Context, before int64) error {
 }
 
 // awaitCentral waits until central's status fits.
-func (s *story) awaitCentral(ctx context.Context, fits func(admin.Status) bool) (admin.Status, error) {
+func (s *story) awaitCentral(ctx context.Context, what string, fits func(admin.Status) bool) (admin.Status, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, settledWithin, errStory)
 	defer cancel()
 	poll := time.NewTicker(100 * time.Millisecond)
@@ -72,7 +72,7 @@ func (s *story) awaitCentral(ctx context.Context, fits func(admin.Status) bool) 
 		select {
 		case <-poll.C:
 		case <-ctx.Done():
-			return st, fmt.Errorf("%w: central has not heard of a renewal %s later: %w", context.Cause(ctx), settledWithin, err)
+			return st, fmt.Errorf("%w: central has not %s %s later: %w", context.Cause(ctx), what, settledWithin, err)
 		}
 	}
 }
