@@ -132,7 +132,7 @@ func (a *applicant) recall() (*pending, error) {
 	}
 	var p pending
 	if canon.Decode(b, &p, maxPending) != nil || p.Version != 1 || len(p.Secret) != len(wire.JoinCode{}.Secret) || p.Request.Box != a.id.Box {
-		return nil, nil //nolint:nilnil // as good as none
+		return nil, nil //nolint:nilnil,nilerr // as good as none
 	}
 	return &p, nil
 }
