@@ -12,9 +12,9 @@ import (
 	"kazashi.example/sync/wire"
 )
 
-// P6: a final verdict that became durable right before the power was cut, so that the site book never heard of it, is on the work list after
-// the next start; so is one on a tap that the journal no longer lists.
-func TestP6AStartHandsInVerdictsThatTheBookMissed(t *testing.T) {
+// corrected is a counter that holds 200 final verdicts of which the book has not heard, two of them refusals: of the first and the last.
+func corrected(t *testing.T) (*counter, wire.Verdicts) {
+	t.Helper()
 	c := newCentral(t, nil)
 	k := joined(t, c)
 	b, err := k.open(t)
@@ -37,8 +37,14 @@ func TestP6AStartHandsInVerdictsThatTheBookMissed(t *testing.T) {
 	must(t, err)
 	_, err = d.ApplyVerdicts(t.Context(), msg)
 	must(t, errors.Join(err, d.Close()))
+	return k, batch
+}
 
-	b, _ = k.run(t)
+// P6: a final verdict that became durable right before the power was cut, so that the site book never heard of it, is on the work list after
+// the next start; so is one on a tap that the journal no longer lists.
+func TestP6AStartHandsInVerdictsThatTheBookMissed(t *testing.T) {
+	k, batch := corrected(t)
+	b, _ := k.run(t)
 	next(t, at(t, k, b), localapi.EventStatus, func(e localapi.Event) bool { return e.Status.Work == 2 })
 	client, err := localapi.NewClient("unix:" + k.conf.Socket())
 	must(t, err)
@@ -52,4 +58,46 @@ func TestP6AStartHandsInVerdictsThatTheBookMissed(t *testing.T) {
 	if len(work) != 2 || !found[batch.Verdicts[0].Tap] || !found[batch.Verdicts[199].Tap] {
 		t.Errorf("work list = %+v, want the first and the last of the verdicts, refused", work)
 	}
+}
+
+// P6: what needs a second look outlives restarts, and so does the name of whoever has looked.
+func TestP6WhoLookedAtACorrectionOutlivesAPowerCut(t *testing.T) {
+	k, batch := corrected(t)
+	code := localapi.NewSecret("himawari-31")
+	open := func(k *counter, want int) (*localapi.Client, func() error) {
+		b, stop := k.run(t)
+		next(t, at(t, k, b), localapi.EventStatus, func(e localapi.Event) bool { return e.Status.Work == want })
+		c, err := localapi.NewClient("unix:" + k.conf.Socket())
+		must(t, err)
+		t.Cleanup(c.Close)
+		return c, stop
+	}
+	c, stop := open(k, 2)
+	_, err := c.SetCode(t.Context(), localapi.Secret{}, localapi.NewSecret(plantedKeyCode))
+	must(t, err)
+	must(t, c.SetStaff(t.Context(), localapi.NewStaff{ID: "s-01", Name: "案山子 花子", Code: code}))
+	if err := c.Tick(t.Context(), batch.Verdicts[0].Tap); !errors.Is(err, localapi.ErrNobody) {
+		t.Errorf("Tick() by nobody = %v, want ErrNobody", err)
+	}
+	_, err = c.SignIn(t.Context(), code)
+	must(t, err)
+	must(t, c.Tick(t.Context(), batch.Verdicts[0].Tap))
+	after := k.cut(t)
+	must(t, stop())
+
+	c, stop = open(after, 1)
+	left, err := c.Work(t.Context(), false)
+	if err != nil || len(left) != 1 || left[0].Tap != batch.Verdicts[199].Tap {
+		t.Errorf("work list after the cut = %+v, %v, want the last verdict", left, err)
+	}
+	_, err = c.Unlock(t.Context(), localapi.NewSecret(plantedKeyCode))
+	must(t, err)
+	all, err := c.Work(t.Context(), true)
+	must(t, err)
+	for _, w := range all {
+		if first := w.Tap == batch.Verdicts[0].Tap; first != (w.Done != nil) || first && w.Done.By != "s-01" {
+			t.Errorf("%+v is done by %+v, want the first one alone, by s-01", w, w.Done)
+		}
+	}
+	must(t, stop())
 }

@@ -85,6 +85,10 @@ func TestBrowserCarriesByStick(t *testing.T) {
 			b.Wait(`document.querySelector("#courier-sticks bdi").textContent`, hostileName)
 			b.Wait(`document.querySelectorAll("#courier img, #courier button:not(:disabled)").length`, "3") // close, and the first stick's two
 			shot("sticks")
+			b.Eval(`document.querySelector("#courier-sticks button").focus()`)
+			moved(box, way, func(v *localapi.Courier) { v.Sticks[0].Free -= 2_000_000_000 })
+			b.Wait(hasText("courier-sticks", "12"), "true")
+			b.Wait(`document.activeElement.dataset.what`, "export") // what was about to be pressed still is
 
 			press(b, `#courier-sticks li:first-child [data-what="export"]`)
 			b.Wait(focused, "courier-did")

@@ -57,8 +57,13 @@ export function courierWay({ done }) {
       const key = JSON.stringify([i, s, busy(), view.waiting]);
       return known.get(key) || row(s, key);
     });
+    const held = $("courier-sticks").contains(document.activeElement) ? document.activeElement : null;
     for (const [, li] of known) if (!rows.includes(li)) li.remove();
     rows.forEach((li, i) => { if ($("courier-sticks").children[i] !== li) $("courier-sticks").insertBefore(li, $("courier-sticks").children[i] || null); });
+    if (!held || held.isConnected) return;
+    const same = (b) => b.dataset.what === held.dataset.what && b.dataset.stick === held.dataset.stick && !b.disabled;
+    const again = [...$("courier-sticks").querySelectorAll("button")].find(same);
+    if (again) again.focus(); // the room on the stick changed, not what was about to be pressed
   }
 
   const message = (e) => ({ ja: e.message_ja, en: e.message_en });
@@ -77,7 +82,7 @@ export function courierWay({ done }) {
   }
 
   function button(what, text, s, off) {
-    const b = el("button", { type: "button", class: what === "export" ? "" : "plain", "data-what": what, "aria-label": text[lang] + " " + s.name }, ...bilingual(text));
+    const b = el("button", { type: "button", class: what === "export" ? "" : "plain", "data-what": what, "data-stick": s.name, "aria-label": text[lang] + " " + s.name }, ...bilingual(text));
     b.disabled = off;
     b.addEventListener("click", () => begin(what, s.name));
     return b;
