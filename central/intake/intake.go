@@ -72,6 +72,13 @@ type batch struct {
 	odd     int // held or set aside for this carrier; -1 until counted
 	aside   int // set aside of this carrier's; -1 until counted
 	trusted bool
+	inForce map[record.EpochID]inForce // of the envelopes so far; headers and corrections come before them
+}
+
+// inForce is what is known of an epoch while envelopes are kept.
+type inForce struct {
+	known bool // its header is here
+	box   store.Box
 }
 
 // Receive stores what a carrier brought. When it returns without an error, everything not refused is durable.
@@ -244,11 +251,11 @@ func again(tx store.Tx, box store.Box, old store.Epoch, signed epoch.Signed, now
 
 // envelope keeps an envelope: ready if its header is in force and its box in service, held otherwise.
 func (b *batch) envelope(e store.Envelope) error {
-	ep, err := b.tx.Epoch(e.ID.Epoch)
-	known := err == nil
-	if err != nil && !errors.Is(err, store.ErrNone) {
+	of, err := b.epoch(e.ID.Epoch)
+	if err != nil {
 		return err
 	}
+	known, box := of.known, of.box
 	state, err := b.tx.FindEnvelope(e.ID, e.Sum)
 	switch {
 	case err == nil && state == store.EnvelopeAside:
@@ -261,12 +268,6 @@ func (b *batch) envelope(e store.Envelope) error {
 		return nil
 	case !errors.Is(err, store.ErrNone):
 		return err
-	}
-	var box store.Box
-	if known {
-		if box, err = b.tx.Box(ep.Box); err != nil {
-			return err
-		}
 	}
 	if err := b.room(box, e.ID); err != nil {
 		return err
@@ -282,6 +283,29 @@ func (b *batch) envelope(e store.Envelope) error {
 		b.taken.Held++
 	}
 	return b.tx.AddEnvelope(e)
+}
+
+// epoch finds an epoch and its box, once a push: envelopes change neither.
+func (b *batch) epoch(id record.EpochID) (inForce, error) {
+	if of, ok := b.inForce[id]; ok {
+		return of, nil
+	}
+	var of inForce
+	ep, err := b.tx.Epoch(id)
+	if err == nil {
+		of.known = true
+		of.box, err = b.tx.Box(ep.Box)
+	} else if errors.Is(err, store.ErrNone) {
+		err = nil
+	}
+	if err != nil {
+		return of, err
+	}
+	if b.inForce == nil {
+		b.inForce = map[record.EpochID]inForce{}
+	}
+	b.inForce[id] = of
+	return of, nil
 }
 
 // room holds the caps. One is on envelopes that nobody can vouch for yet: those without a header, rivals for one record id, and

@@ -68,6 +68,17 @@ func (t *tx) EpochStamp(id record.EpochID) (store.EpochStamp, error) {
 }
 
 // changedEpoch counts a change of what Links or Successors tell of an epoch; none if its header is not here.
-func (t *tx) changedEpoch(id any) error {
-	return t.exec("UPDATE epochs SET changes = changes + 1 WHERE epoch = ?", id)
+func (t *tx) changedEpoch(id record.EpochID) error {
+	if t.changes[id] {
+		return nil
+	}
+	n, err := t.changed("UPDATE epochs SET changes = changes + 1 WHERE epoch = ?", id.ID128[:])
+	if err != nil || n == 0 {
+		return err // its header may come within this transaction
+	}
+	if t.changes == nil {
+		t.changes = map[record.EpochID]bool{}
+	}
+	t.changes[id] = true
+	return nil
 }

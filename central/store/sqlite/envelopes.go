@@ -26,7 +26,7 @@ func (t *tx) AddEnvelope(e store.Envelope) error {
 	if err != nil {
 		return err
 	}
-	return t.changedEpoch(e.ID.Epoch.ID128[:])
+	return t.changedEpoch(e.ID.Epoch)
 }
 
 func (t *tx) CountHeld(carrier sign.KeyID) (int, error) {

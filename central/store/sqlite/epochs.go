@@ -39,7 +39,7 @@ func (t *tx) AddEpoch(e store.Epoch) error {
 	if err != nil || p.Epoch.IsZero() {
 		return err
 	}
-	return t.changedEpoch(p.Epoch.ID128[:])
+	return t.changedEpoch(p.Epoch)
 }
 
 func (t *tx) Successors(id record.EpochID) ([]store.Epoch, error) {

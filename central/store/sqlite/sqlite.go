@@ -221,7 +221,7 @@ func run(ctx context.Context, db *sql.DB, f func(store.Tx) error) error {
 	if err != nil {
 		return fmt.Errorf("beginning a transaction: %w", explain(err))
 	}
-	if err := f(&tx{ctx, t}); err != nil {
+	if err := f(&tx{ctx: ctx, sql: t}); err != nil {
 		if back := t.Rollback(); back != nil && !errors.Is(back, sql.ErrTxDone) {
 			err = errors.Join(err, fmt.Errorf("rolling back: %w", back))
 		}

@@ -12,8 +12,9 @@ import (
 
 // tx is one transaction. It holds the context of the View or Update that it lives in, and never outlives it.
 type tx struct {
-	ctx context.Context
-	sql *sql.Tx
+	ctx     context.Context
+	sql     *sql.Tx
+	changes map[record.EpochID]bool // epochs whose change is counted already: once a transaction is enough
 }
 
 var _ store.Tx = (*tx)(nil)
