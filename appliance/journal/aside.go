@@ -47,7 +47,7 @@ func openStore(ctx context.Context, path string, o Options) (*store, book, error
 		}
 		b.cause = epoch.CauseSetAside
 	case err == nil:
-		st, bk, err := connect(ctx, path, o)
+		st, bk, err := openExisting(ctx, path, o)
 		if !damaged(err) {
 			return st, bk, err
 		}
@@ -71,6 +71,15 @@ func openStore(ctx context.Context, path string, o Options) (*store, book, error
 	}
 	if err := create(ctx, path, o, b); err != nil {
 		return nil, book{}, err
+	}
+	return connect(ctx, path, o)
+}
+
+func openExisting(ctx context.Context, path string, o Options) (*store, book, error) {
+	if nonEmpty(path + "-wal") { // a clean end leaves none
+		if err := checkLog(ctx, path); err != nil {
+			return nil, book{}, fmt.Errorf("looking at what a crash left: %w", err)
+		}
 	}
 	return connect(ctx, path, o)
 }

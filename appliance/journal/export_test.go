@@ -30,7 +30,11 @@ var errLost = errors.New("the disk's answer was lost")
 func (j *Journal) LoseOutcome() error {
 	j.write.Lock()
 	defer j.write.Unlock()
-	c, err := sqlite.NewConnector(dsn(j.path))
+	uri, err := dsn(j.path)
+	if err != nil {
+		return err
+	}
+	c, err := sqlite.NewConnector(uri)
 	if err != nil {
 		return err
 	}

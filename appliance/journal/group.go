@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"runtime"
 	"strings"
 
 	"kazashi.example/sync/epoch"
@@ -35,10 +36,11 @@ func (j *Journal) enter(r *request) {
 		return
 	}
 	j.write.Lock()
+	runtime.Gosched() // whoever was answered just now may have the next record ready: it joins rather than making a small group of its own
 	j.depart(g)
 	j.commit(g.requests)
-	j.write.Unlock()
 	close(g.done)
+	j.write.Unlock()
 }
 
 // join adds a record to the group that is forming, or begins one.

@@ -128,20 +128,29 @@ type store struct {
 
 // dsn names a database file with the settings of every connection. A commit returns after the write-ahead log is flushed
 // (synchronous FULL); checkpoints are ours to start, so that none falls into a tap.
-func dsn(path string, more ...string) string {
+func dsn(path string, more ...string) (string, error) {
 	q := url.Values{"_pragma": append([]string{
 		"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)", "wal_autocheckpoint(0)", "journal_size_limit(16777216)",
 		"cell_size_check(ON)", "trusted_schema(OFF)", "temp_store(MEMORY)",
 	}, more...)}
-	return (&url.URL{Scheme: "file", OmitHost: true, Path: path, RawQuery: q.Encode()}).String()
+	return uriOf(path, q)
+}
+
+// uriOf names a database file with options of SQLite's own.
+func uriOf(path string, q url.Values) (string, error) {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return "", fmt.Errorf("finding %s: %w", path, err)
+	}
+	return (&url.URL{Scheme: "file", OmitHost: true, Path: abs, RawQuery: q.Encode()}).String(), nil
 }
 
 func openDB(path string, conns int, more ...string) (*sql.DB, error) {
-	abs, err := filepath.Abs(path)
+	uri, err := dsn(path, more...)
 	if err != nil {
-		return nil, fmt.Errorf("finding %s: %w", path, err)
+		return nil, err
 	}
-	db, err := sql.Open("sqlite", dsn(abs, more...))
+	db, err := sql.Open("sqlite", uri)
 	if err != nil {
 		return nil, fmt.Errorf("opening %s: %w", path, err)
 	}
