@@ -19,6 +19,8 @@ const (
 	OperatorCode   ClassID = "operator_code"        // what opens the site keys
 	DeviceKey      ClassID = "device_key"           // with which the box proves who it is
 	SealingKey     ClassID = "sealing_key"          // to which central and other boxes send it site keys
+	FromCentral    ClassID = "parcels_from_central" // on a stick, sealed to the box: site keys may be in them
+	JoinCode       ClassID = "join_code"            // the secret of a join code that was not used up yet
 	Typed          ClassID = "typed"                // PIN or birth date of the minute before
 	Pseudonyms     ClassID = "pseudonyms"           // PPIDs that the live page asked for
 	SwappedMemory  ClassID = "swapped_memory"       // what the box's memory held when the kernel wrote it to the disk
@@ -77,6 +79,8 @@ var classes = []class{
 	{KeysForCentral, ForCentral, false},
 	{DeviceKey, Identity, false},
 	{SealingKey, Identity, false},
+	{FromCentral, Identity, false},
+	{JoinCode, InClear, false},
 	{ClosedBy, InClear, false},
 	{TapTimes, InClear, false},
 	{VisitTimes, InClear, false},
@@ -133,4 +137,8 @@ const (
 	KindSwap       Kind = "swap"
 	KindCore       Kind = "core"
 	KindReserve    Kind = "reserve"
+	KindUnseen     Kind = "unseen_verdicts"
+	KindCourier    Kind = "courier"
+	KindPending    Kind = "pending_join"
+	KindStick      Kind = "stick"
 )

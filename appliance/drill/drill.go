@@ -178,7 +178,7 @@ type Options struct {
 	Dir    string // the data directory
 	Config string // the configuration file; "" where there is none to look at
 	Sticks string // the folder whose folders are sticks; "" for none
-	// Copy says that Dir is not where a box of this machine works: swap, core files and sticks of this machine are none of its.
+	// Copy says that Dir is not where a box of this machine works: swap and core files of this machine are none of its.
 	Copy bool
 	// AllowSwap is the configuration's.
 	AllowSwap bool
@@ -204,6 +204,7 @@ func Look(ctx context.Context, o Options) (Report, error) {
 	if err := l.walk(); err != nil {
 		return Report{}, fmt.Errorf("reading the data directory: %w", err)
 	}
+	l.sticks()
 	if !o.Copy {
 		l.machine()
 	}

@@ -44,6 +44,8 @@ const (
 	TimesTell      FindingID = "times_tell"          // who saw somebody come knows which tap was theirs
 	PageOpen       FindingID = "page_open"           // whoever sits at the running box uses its page
 	ClearTextHere  FindingID = "clear_text_found"    // text or a certificate where none belongs
+	JoinPending    FindingID = "join_pending"        // a join code that still works lies here
+	StickOpens     FindingID = "stick_from_central"  // with the box it may open the site's keys
 	NoBox          FindingID = "no_box"              // no identity lies here: is it a box's data directory?
 	StaffGuess     FindingID = "staff_codes_guessed" // who has the site keys tries the codes of staff
 )
@@ -88,6 +90,10 @@ func (l *looker) keys() (k Keys, lock map[Situation]Reach) {
 	}
 	if l.strange {
 		k.Lie, k.Identity = NotSeen, NotSeen
+		lock[Off], lock[OffCode] = most(lock[Off], Maybe), most(lock[OffCode], Maybe)
+	}
+	if l.brought { // who has the sealing key, in a TPM or in a file, opens what is on the stick
+		l.found(StickOpens, Red, nil)
 		lock[Off], lock[OffCode] = most(lock[Off], Maybe), most(lock[OffCode], Maybe)
 	}
 	if l.unlock != "" {

@@ -17,6 +17,7 @@ import (
 	"kazashi.example/sync/rule"
 	"kazashi.example/sync/sign"
 	"kazashi.example/sync/trust"
+	"kazashi.example/sync/wire"
 )
 
 // maxSmall bounds files that are read whole, in octets.
@@ -306,6 +307,66 @@ var keyDigits = regexp.MustCompile(`(signed by +device key )[0-9a-f]{32}`)
 
 // untilKey replaces the id of a key, 32 hex digits behind a word, in a text: who signed is not known here.
 func untilKey(b []byte) []byte { return keyDigits.ReplaceAll(b, []byte("$1")) }
+
+// lookUnseen looks at the list of verdicts that perhaps nobody saw: numbers of records.
+func (f *file) lookUnseen() {
+	f.small(func(b []byte) error {
+		type numbered struct {
+			Epoch record.EpochID `cbor:"1,keyasint"`
+			Seq   record.Seq     `cbor:"2,keyasint"`
+		}
+		_, err := exact[struct {
+			Open []numbered `cbor:"1,keyasint"`
+			Seen []numbered `cbor:"2,keyasint"`
+		}](b)
+		f.hold(Settings, 1)
+		return err
+	})
+}
+
+// lookCourier looks at what is kept about sticks: numbers of parcels, and outcomes of orders.
+func (f *file) lookCourier() {
+	f.small(func(b []byte) error {
+		k, err := exact[struct {
+			Version uint8  `cbor:"1,keyasint"`
+			Last    uint64 `cbor:"2,keyasint"`
+			States  []struct {
+				N    uint64           `cbor:"1,keyasint"`
+				Done []wire.OrderDone `cbor:"2,keyasint"`
+			} `cbor:"3,keyasint,omitempty"`
+		}](b)
+		f.hold(Settings, 1)
+		for _, s := range k.States {
+			for _, d := range s.Done {
+				if d.Outcome.Check() != nil || len(d.Erasure) > 0 {
+					return errForm
+				}
+			}
+		}
+		return err
+	})
+}
+
+// lookPending looks at a request to join by stick: the secret of the join code stands in it until central has answered.
+func (f *file) lookPending() {
+	f.small(func(b []byte) error {
+		p, err := exact[struct {
+			Version uint8             `cbor:"1,keyasint"`
+			Secret  []byte            `cbor:"2,keyasint"`
+			Root    trust.Fingerprint `cbor:"3,keyasint"`
+			Request wire.JoinRequest  `cbor:"4,keyasint"`
+		}](b)
+		if err != nil {
+			return err
+		}
+		if len(p.Secret) != len(wire.JoinCode{}.Secret) || len(p.Request.Release) > 64 || !plainASCII([]byte(p.Request.Release)) {
+			return errForm
+		}
+		f.hold(JoinCode, 1)
+		f.found(JoinPending, Warn, nil)
+		return nil
+	})
+}
 
 // lookEmpty is for files that are locks and hold nothing.
 func (f *file) lookEmpty() {

@@ -39,6 +39,8 @@ var classTexts = map[ClassID]both{
 	KeysForCentral: {"センターに渡す前の拠点の鍵", "site keys made here, waiting for central"},
 	DeviceKey:      {"端末の署名鍵", "the box's signing key"},
 	SealingKey:     {"端末の受信用の鍵", "the box's key to receive site keys by"},
+	FromCentral:    {"USB メモリー上のセンターからの荷物", "parcels from central, on a stick"},
+	JoinCode:       {"未使用の参加コードの秘密", "secret of a join code not used up"},
 	ClosedBy:       {"閉鎖を指示した職員の ID", "id of who had the site closed"},
 	TapTimes:       {"タップの時刻・窓口・業務・判定", "taps: time, desk, service, verdict"},
 	VisitTimes:     {"拠点台帳の項目の種類・日時・業務", "site book: kind, day or time, service"},
@@ -149,9 +151,10 @@ var findingTexts = map[FindingID]both{
 		"The box's own keys are in a file: who copies the disk can pose as this box.",
 	},
 	CentralOpens: {
-		"紛失をセンターに届けるまでは、盗んだ者が端末(または端末の鍵)をセンターへの回線につなぐと、センターが拠点の鍵を渡す。すぐに kazashi-central box lost を行うこと。",
-		"Until central is told, it gives the site's keys to whoever brings the box (or its keys) to a line: then he reads what lies under them. " +
-			"Run `kazashi-central box lost` at once.",
+		"紛失をセンターに届けるまでは、盗んだ者が端末(または端末の鍵)をセンターへの回線につなぐと、センターが拠点の鍵を渡す。センターがこの端末あてに書いた USB メモリーも同じである。" +
+			"すぐに kazashi-central box lost を行うこと。",
+		"Until central is told, it gives the site's keys to whoever brings the box (or its keys) to a line; a stick that it wrote for this box does the same. " +
+			"Then he reads what lies under them. Run `kazashi-central box lost` at once.",
 	},
 	HeldBySoftware: {
 		"鍵は意図的に閉じられているが、守るのはこのプログラムだけである。ディスクを別のプログラムで読む者には効かない。",
@@ -205,6 +208,15 @@ var findingTexts = map[FindingID]both{
 		"平文の文章または証明書が {places} か所で見つかった。",
 		"Text or certificates lie in the clear in {places} places where none belongs.",
 	},
+	JoinPending: {
+		"USB メモリーでの参加が完了していない。参加コードの秘密が平文で残り、盗んだ者がそのコードで参加できる。紛失時はコードを取り消すこと。",
+		"A join by stick is not complete: the secret of its code lies here in the clear, and who has it can join by it. If the box is lost, void the code.",
+	},
+	StickOpens: {
+		"センターからこの端末あての荷物を載せた USB メモリーがある。拠点の鍵を含むことがあり、端末と一緒に盗まれると、コードなしで開ける。取り込んだ後は離して保管し、消すこと。",
+		"A stick with what central wrote for this box is in it. Site keys may be among that: stolen together they open without the code. " +
+			"Take the stick out after the import, keep it elsewhere, erase it.",
+	},
 	NoBox: {
 		"端末の鍵がここにない。端末のデータ領域ではないか、一部が欠けている。",
 		"No identity lies here: this is no box's data directory, or not all of it.",
@@ -225,7 +237,8 @@ var kindTexts = map[Kind]both{
 	KindSet: {"失効リスト", "revocation set"}, KindSetPart: {"失効リスト(取得中)", "part of a revocation set"},
 	KindManifest: {"失効リストの署名", "manifest"}, KindRefused: {"拒んだ理由", "reason of a refusal"}, KindRosterHead: {"名簿の見出し", "head of the roster"},
 	KindSegment: {"名簿", "roster"}, KindDigests: {"要約値", "digests"}, KindConfig: {"設定", "configuration"}, KindSwap: {"スワップ", "swap"},
-	KindCore: {"コアファイル", "core file"}, KindReserve: {"予備の領域", "room kept back"},
+	KindUnseen: {"未確認の判定", "verdicts perhaps unseen"}, KindCourier: {"荷物の番号", "numbers of parcels"},
+	KindPending: {"参加の申請", "request to join"}, KindStick: {"USB メモリー", "stick"}, KindCore: {"コアファイル", "core file"}, KindReserve: {"予備の領域", "room kept back"},
 }
 
 // words are the other parts of the printed report.

@@ -43,7 +43,7 @@ func (b *box) search() *leak.Search {
 	for c, text := range map[drill.ClassID]string{
 		drill.Links: number, drill.Staff: staffName, drill.DeskLog: staffGone, drill.OperatorCode: string(opCode), drill.ClosedBy: closer,
 		drill.TapTimes: string(tapDesk), drill.VisitTimes: string(bookService), drill.Corrections: string(workService), drill.Settings: placeName,
-		drill.RevokedCards: "revoked 0badcafe0001",
+		drill.RevokedCards: "revoked 0badcafe0001", drill.JoinCode: joinSecret,
 	} {
 		must(b.t, s.Text(string(c), text))
 	}
@@ -287,6 +287,7 @@ var unsearched = map[drill.ClassID]string{
 	drill.SwappedMemory:  "of the machine, not of the data directory",
 	drill.CoreFiles:      "of the machine, not of the data directory",
 	drill.KeysForCentral: "the same octets as the site's keys",
+	drill.FromCentral:    "on sticks alone",
 }
 
 // disagree says where the drill and the search do not say the same, in both directions: class by class, and file by file.

@@ -31,6 +31,7 @@ type looker struct {
 	box      record.BoxID
 	site     record.SiteID
 	identity *vault.Peeked // nil: none, or unknown
+	brought  bool          // a stick holds what central sent to this box
 	strange  bool          // an identity or a file of site keys could not be understood
 	rings    []vault.Lies
 	unlock   string // by the rule in force
@@ -88,6 +89,9 @@ var names = []rowOf{
 	row(`desired\.db`+aside, KindVerdicts, (*file).lookVerdicts),
 	row(`(?:journal|sitebook|desired)\.db(?:\.new)?(?:`+asideT+`|`+aside+`)-(?:wal|shm)`, KindBeside, (*file).lookBeside),
 	row(`(?:kazashi|journal\.db)\.lock`, KindLock, (*file).lookEmpty),
+	row(`unseen\.cbor`, KindUnseen, (*file).lookUnseen),
+	row(`courier\.cbor`, KindCourier, (*file).lookCourier),
+	row(`join\.pending`, KindPending, (*file).lookPending),
 	row(`journal\.reserve`, KindReserve, (*file).lookNoughts),
 	row(`lists/(?:inbox/)?[a-z]+-[a-z]+-\d+-\d+\.set`, KindSet, (*file).lookSet),
 	row(`lists/(?:inbox/)?[a-z]+-[a-z]+-\d+-\d+\.(?:set|delta)(?:\.part|\.load)?(?:\.new)?`, KindSetPart, (*file).lookSetPart),

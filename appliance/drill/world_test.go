@@ -13,8 +13,10 @@ import (
 	"testing"
 	"time"
 
+	boxes "kazashi.example/appliance/box"
 	"kazashi.example/appliance/clock"
 	"kazashi.example/appliance/closing"
+	"kazashi.example/appliance/config"
 	"kazashi.example/appliance/desired"
 	"kazashi.example/appliance/journal"
 	"kazashi.example/appliance/orders"
@@ -25,6 +27,7 @@ import (
 	"kazashi.example/appliance/sitebook"
 	"kazashi.example/appliance/vault"
 	"kazashi.example/localapi"
+	"kazashi.example/sync/canon"
 	"kazashi.example/sync/certid"
 	"kazashi.example/sync/epoch"
 	"kazashi.example/sync/erasure"
@@ -52,6 +55,7 @@ const (
 	staffGone   = "planted-staff-who-left"
 	closer      = "planted-staff-who-closed"
 	number      = "N-7744110022"
+	joinSecret  = "planted-join-1!!"
 )
 
 var (
@@ -91,6 +95,7 @@ func plant(t testing.TB, where string, way rule.Unlock) *box {
 	b.people()
 	b.lists()
 	b.ends(id)
+	b.joins()
 	return b
 }
 
@@ -325,6 +330,26 @@ func (b *box) ends(id *vault.Identity) {
 	must(b.t, k.End())
 }
 
+// joins asks for a place by stick once more, and leaves what the courier and the counter's page keep.
+func (b *box) joins() {
+	b.t.Helper()
+	var secret wire.JoinCode
+	copy(secret.Secret[:], joinSecret)
+	stick := b.t.TempDir()
+	must(b.t, os.Rename(filepath.Join(b.dir, "place.cbor"), filepath.Join(stick, "place.cbor")))
+	if _, joined, err := boxes.JoinByStick(b.t.Context(), config.Config{DataDir: b.dir, TPM: b.where}, stick, secret, "v1.2.3"); err != nil || joined {
+		b.t.Fatalf("JoinByStick = joined %v, %v", joined, err)
+	}
+	must(b.t, os.Rename(filepath.Join(stick, "place.cbor"), filepath.Join(b.dir, "place.cbor")))
+	for name, what := range map[string]any{
+		"courier.cbor": map[uint64]any{1: 1, 2: noon.Unix()},
+		"unseen.cbor":  map[uint64]any{1: []any{map[uint64]any{1: make([]byte, 16), 2: 1}}, 2: []any{}},
+	} {
+		octets, err := canon.Encode(what)
+		must(b.t, err, os.WriteFile(filepath.Join(b.dir, name), octets, 0o600))
+	}
+}
+
 type done struct{}
 
 func (done) Order(context.Context, order.Order) ([]byte, error) { return nil, nil }
@@ -351,4 +376,11 @@ func must(t testing.TB, errs ...error) {
 			t.Fatal(err)
 		}
 	}
+}
+
+func mkdir(t testing.TB, parts ...string) string {
+	t.Helper()
+	dir := filepath.Join(parts...)
+	must(t, os.MkdirAll(dir, 0o700))
+	return dir
 }

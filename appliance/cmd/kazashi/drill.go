@@ -121,7 +121,7 @@ func drillOptions(ctx context.Context, s *settings) (o drill.Options, err error)
 		return o, fmt.Errorf("%s: %w", s.config, err)
 	}
 	own := err == nil
-	o = drill.Options{Dir: conf.DataDir, Config: s.config, AllowSwap: conf.AllowSwap, Measure: true, Now: time.Now()}
+	o = drill.Options{Dir: conf.DataDir, Config: s.config, AllowSwap: conf.AllowSwap, Sticks: conf.Courier.Sticks, Measure: true, Now: time.Now()}
 	if s.dataDir != "" {
 		if o.Dir, err = filepath.Abs(s.dataDir); err != nil {
 			return o, fmt.Errorf("reading --data-dir: %w", err)
@@ -129,7 +129,7 @@ func drillOptions(ctx context.Context, s *settings) (o drill.Options, err error)
 	}
 	o.Copy = !own || filepath.Clean(o.Dir) != filepath.Clean(conf.DataDir)
 	if o.Copy {
-		o.Config, o.AllowSwap = "", false
+		o.Config, o.Sticks, o.AllowSwap = "", "", false
 		return o, nil
 	}
 	o.Open = keysOf(ctx, conf.Socket())
