@@ -57,11 +57,20 @@ func (l *Line) Lacks(ctx context.Context, b store.Box, s Said, yield func(wire.P
 		if r.central, err = tx.CentralEpoch(); err != nil {
 			return err
 		}
-		r.last, err = tx.LastVerdict(b.ID)
+		if r.last, err = tx.LastVerdict(b.ID); err != nil || b.State != store.BoxReplaced {
+			return err
+		}
+		by, err := tx.Replacement(b.ID)
+		r.by = by.ID
 		return err
 	})
 	if err != nil {
 		return err
+	}
+	if !r.by.IsZero() {
+		if err := r.tell(wire.Polled{}); err != nil {
+			return err
+		}
 	}
 	if b.State != store.BoxRevoked && b.State != store.BoxReplaced {
 		if err := r.wanted(ctx); err != nil {
@@ -87,12 +96,13 @@ type row struct {
 	box     store.Box
 	said    Said
 	central uint64
-	last    uint64 // number of the newest verdict when it began
+	last    uint64       // number of the newest verdict when it began
+	by      record.BoxID // who took the box's place; zero: nobody did
 	yield   func(wire.Polled) error
 }
 
 func (r *row) tell(p wire.Polled) error {
-	p.CentralEpoch = r.central
+	p.CentralEpoch, p.ReplacedBy = r.central, r.by
 	return r.yield(p)
 }
 

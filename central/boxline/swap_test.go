@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"kazashi.example/central/boxline/simcentral"
+	"kazashi.example/central/intake"
 	"kazashi.example/central/intake/simbox"
 	"kazashi.example/central/registry"
 	"kazashi.example/central/store"
@@ -167,5 +168,28 @@ func TestSwapRefusals(t *testing.T) {
 	c.Check(errors.Join(c.Boxes.Revoke(t.Context(), dead.ID), c.Boxes.Reinstate(t.Context(), dead.ID)))
 	if s := c.State(dead); s != store.BoxReplaced {
 		t.Errorf("a replaced box, revoked and reinstated, is %s, want replaced", s)
+	}
+}
+
+// By stick a replaced box is told what it is told by its line.
+func TestAReplacedBoxHearsOfItByStick(t *testing.T) {
+	c, dead, spare, taps := swapped(t)
+	row, err := c.Boxes.Box(t.Context(), dead.ID)
+	c.Check(err)
+	said, err := c.Line.Assumed(t.Context(), row)
+	c.Check(err)
+	said.Ends = []intake.End{{Epoch: taps.Signed.Header.Epoch, Last: 3}}
+	var acks int
+	c.Check(c.Line.Lacks(t.Context(), row, said, func(p wire.Polled) error {
+		if p.ReplacedBy != spare.ID || p.Grant != nil || p.Verdicts != nil || p.Rules != nil || p.Bundle != nil || p.RosterOffer.Version.N != 0 {
+			t.Errorf("told %+v, want who replaced it and ranges alone", p)
+		}
+		if p.Ack != nil {
+			acks++
+		}
+		return nil
+	}))
+	if acks != 1 {
+		t.Errorf("%d acknowledgements, want 1", acks)
 	}
 }

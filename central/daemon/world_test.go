@@ -139,7 +139,13 @@ func (p *place) join(t *testing.T) *uplink.Client {
 	t.Helper()
 	n, err := p.operator().NewCode(t.Context(), admin.Code{Site: "branch-1", Name: "one"})
 	must(t, err)
-	code, err := wire.ParseJoinCode(n.Code)
+	return p.joinBy(t, n.Code)
+}
+
+// joinBy lets a new box in by a code.
+func (p *place) joinBy(t *testing.T, text string) *uplink.Client {
+	t.Helper()
+	code, err := wire.ParseJoinCode(text)
 	must(t, err)
 	device, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	must(t, err)
