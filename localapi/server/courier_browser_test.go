@@ -119,6 +119,7 @@ func TestBrowserCarriesByStick(t *testing.T) {
 			moved(box, way, finish(localapi.CourierSummary{Files: 1, Records: 90}, localapi.CodeStickGone))
 			b.Wait(hasText("courier-did", lang.gone), "true")
 			b.Wait(`document.getElementById("courier-did").dataset.kind`, "partly")
+			b.Wait(hasText("courier-did", lang.where), "false")
 			shot("pulled")
 			if asked := way.Asked(); len(asked) != 3 || asked[0] != (localapi.CourierOrder{Stick: hostileName}) {
 				t.Errorf("asked for %+v, want three jobs on the first stick, by its name", asked)
@@ -173,13 +174,14 @@ func TestBrowserShowsWhatPerhapsNobodySaw(t *testing.T) {
 				s.Journal = localapi.Journal{Disk: localapi.DiskFull, Checked: 134, ToCheck: 134, SetAside: []localapi.Aside{{File: "journal.db.set-aside-1", Records: 130}}}
 			})
 			b.Wait(panelKind, "failure")
-			b.Wait(`document.querySelectorAll("#storage-list li").length`, "1")
+			b.Wait(`document.getElementById("storage").hidden`, "true") // the panel says it
 			b.Wait(overflowed, "false")
 			screenshot(b, fmt.Sprintf("%s-%s-disk-full", lang.tag, at.name))
 			box.Change(func(s *localapi.Status) {
 				s.Mode, s.Problem, s.Journal = localapi.ModeOnline, "", localapi.Journal{Disk: localapi.DiskOK}
 			})
-			b.Wait(`document.getElementById("storage").hidden`, "true")
+			b.Wait(panelKind, "idle")
+			b.Wait(`document.getElementById("box-journal").hasAttribute("data-warn")`, "false")
 		}
 	}
 	for _, fault := range b.Faults() {

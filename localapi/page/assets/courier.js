@@ -130,7 +130,8 @@ export function courierWay({ done }) {
     const all = [j.failed ? joined(book.labels["courier_" + j.what + "_failed"], message(j.failed)) : book.labels["courier_" + j.what + "_done"]];
     if (j.what === "export") {
       all.push(count("courier_wrote", s.records, { m: s.files }) || (s.files && book.labels.courier_wrote_state), count("courier_known", s.known));
-      if (s.files || s.known) all.push(book.labels.courier_holds, book.labels.courier_stays, book.labels.courier_take);
+      if (s.files || s.known) all.push(book.labels.courier_holds, book.labels.courier_stays);
+      if ((s.files || s.known) && (!j.failed || j.failed.code === "stick_full")) all.push(book.labels.courier_take); // the rest goes on another
     } else {
       all.push(count("courier_received", s.records), count("courier_verdicts", s.verdicts, { m: s.work || 0 }), s.work ? book.labels.courier_work : null,
         updated(s.updated || []), count("courier_old", s.known), count("courier_removed", s.removed));

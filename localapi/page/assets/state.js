@@ -40,7 +40,7 @@ export function drawState(s) {
 }
 
 function drawJournal(s) {
-  storageNotices(s.journal);
+  storageNotices(s.journal, s.problem);
   $("box-journal").hidden = !s.journal;
   if (!s.journal) return;
   const f = storageFact(s.journal, s.waiting.unsafe || 0);

@@ -3,9 +3,9 @@ import { $, book, el, fill, inBoth, joined, label, lang, other } from "/assets/w
 
 let drawn = ""; // what was drawn last; the same again would be spoken again
 
-// storageNotices draws what somebody should act on, or wait for.
-export function storageNotices(journal) {
-  const all = notices(journal || { disk: "ok", set_aside: [] });
+// storageNotices draws what somebody should act on, or wait for. problem is what the panel says already.
+export function storageNotices(journal, problem) {
+  const all = notices(journal || { disk: "ok", set_aside: [] }, problem);
   const now = JSON.stringify(all);
   if (now === drawn) return;
   drawn = now;
@@ -15,10 +15,10 @@ export function storageNotices(journal) {
     el("p", { lang: other }, el("strong", {}, t.name[other]), " ", t.say[other]))));
 }
 
-function notices(j) {
+function notices(j, problem) {
   const all = [];
   const told = (name, values = {}) => ({ name: book.labels[name], say: inBoth(book.labels[name + "_say"], values) });
-  if (j.disk === "low" || j.disk === "full") all.push(told("disk_" + j.disk));
+  if (j.disk === "low" || (j.disk === "full" && problem !== "disk_full")) all.push(told("disk_" + j.disk));
   for (const a of j.set_aside || []) {
     if (a.reading) all.push(told("aside_reading"));
     else if (a.damaged > 0) all.push(told("aside_damaged", { n: a.records, m: a.damaged }));
