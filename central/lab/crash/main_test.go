@@ -15,6 +15,9 @@ const (
 	envDir   = "CRASH_TEST_DIR"
 )
 
+// atLast is done after the tests.
+var atLast []func()
+
 // atEnd is printed after the tests when they print what they found, if it is not empty.
 var atEnd = func() string { return "" }
 
@@ -29,6 +32,9 @@ func TestMain(m *testing.M) {
 	}
 	flag.Parse()
 	code := m.Run()
+	for _, do := range atLast {
+		do()
+	}
 	if words := atEnd(); words != "" && testing.Verbose() {
 		fmt.Println(words)
 	}
