@@ -75,8 +75,8 @@ type Report struct {
 	Signed    int64 `json:"signed"`          // of the known: inside a chain whose end a later header of the box signs
 	Aside     int64 `json:"aside"`           // envelopes that nobody wrote
 	Rivals    int64 `json:"rivals"`          // envelopes under a number that another record has: a fork
-	Headless  int64 `json:"headless"` // envelopes of any box whose headers never came
-	Locked    int64 `json:"locked"`   // epochs that could not be opened, for want of their key
+	Headless  int64 `json:"headless"`        // envelopes of any box whose headers never came
+	Locked    int64 `json:"locked"`          // epochs that could not be opened, for want of their key
 
 	Gaps       []Gap   `json:"gaps"`
 	MoreGaps   int64   `json:"more_gaps,omitempty"` // beyond those listed

@@ -13,6 +13,7 @@ import (
 	"kazashi.example/central/audit"
 	"kazashi.example/central/boxline/simcentral"
 	"kazashi.example/central/intake/simbox"
+	"kazashi.example/central/opener"
 	"kazashi.example/central/store"
 	"kazashi.example/central/store/sqlite"
 	"kazashi.example/sync/epoch"
@@ -298,6 +299,22 @@ func TestALostJournalExplainsWhatCameBeforeIt(t *testing.T) {
 	look = w.copied(t, "DELETE FROM reports")
 	if r := w.audit(look, w.with()); r.Whole {
 		t.Errorf("audit = %+v, want the report that is gone found", r)
+	}
+}
+
+// A record that lost its attributes alone has a content of its own, and no octets of an envelope.
+func TestARecordWithoutItsAttributesIsWhole(t *testing.T) {
+	w := newTown(t)
+	id := w.first.Records[3].ID
+	w.Check(w.Store.Update(t.Context(), func(tx store.Tx) error {
+		return tx.EraseAttributes(id, w.Keys.Rows.Seal("records.content", opener.RowOf(id), []byte("less")))
+	}))
+	if r := w.audit(w.Store, w.with()); !r.Whole || r.Erased != 2 {
+		t.Errorf("audit = %+v, want whole with 2 erased", r)
+	}
+	look := w.copied(t, "UPDATE records SET content_sealed = x'00' WHERE epoch = ? AND seq = ?", id.Epoch.ID128[:], int64(id.Seq)) //nolint:gosec // 4
+	if r := w.audit(look, w.with()); r.Whole || len(r.Faults) != 1 || r.Faults[0].Seq != id.Seq {
+		t.Errorf("audit = %+v, want the content that does not open found", r)
 	}
 }
 

@@ -88,6 +88,8 @@ func (r *reader) examine(e store.FiledEnvelope) item {
 			r.fault(id, "its octets are gone, and it was not applied")
 			i.foreign = true
 		}
+		r.kept(id, i)
+		i.Content = nil
 		return i
 	}
 	v, err := epoch.DecodeEnvelope(e.Bytes)
@@ -138,6 +140,18 @@ func (r *reader) unseal(i *item, v epoch.Envelope) {
 		r.fault(id, "its record's content is not what the box wrote")
 	}
 	clear(kept)
+	clear(plain)
+}
+
+// kept looks whether the content of a record opens that lost its envelope's octets alone, as one does that lost attributes.
+func (r *reader) kept(id record.ID, i item) {
+	if r.Rows == nil || i.Envelope != i.Row || i.Erased {
+		return
+	}
+	plain, err := opener.Content(r.Rows, id, i.Content)
+	if err != nil {
+		r.fault(id, "its record's content does not open")
+	}
 	clear(plain)
 }
 
