@@ -34,6 +34,7 @@ type central struct {
 	bundle  uint64
 	level   ack.Level
 	n       uint64
+	epoch   uint64
 	boxes   map[record.BoxID]*registered
 	orders  [][]byte
 }
@@ -52,7 +53,7 @@ type registered struct {
 
 func newCentral(t testing.TB) *central {
 	t.Helper()
-	c := &central{t: t, root: newKey(t), sign: newKey(t), bundle: 1, level: ack.Safe, n: 5_000, boxes: map[record.BoxID]*registered{}, sets: newSets(t)}
+	c := &central{t: t, root: newKey(t), sign: newKey(t), bundle: 1, level: ack.Safe, n: 5_000, epoch: 1, boxes: map[record.BoxID]*registered{}, sets: newSets(t)}
 	var err error
 	c.seal, err = seal.GenerateKey()
 	must(t, err)
@@ -168,7 +169,7 @@ func (c *central) give(dir string, boxes ...*box) {
 	for _, b := range boxes {
 		r := c.boxes[b.id]
 		w, err := s.Writer(parcel.Config{
-			Kind: parcel.Down, Box: b.id, Signer: c.sign, To: r.sealing, CentralEpoch: 1, Heard: r.saidN,
+			Kind: parcel.Down, Box: b.id, Signer: c.sign, To: r.sealing, CentralEpoch: c.epoch, Heard: r.saidN,
 			Next: func() (uint64, error) { c.n++; return c.n, nil },
 		})
 		must(c.t, err)
@@ -181,7 +182,7 @@ func (c *central) give(dir string, boxes ...*box) {
 
 // lacking is what a box lacks by what it said last.
 func (c *central) lacking(id record.BoxID, r *registered) (all []wire.Polled) {
-	first := wire.Polled{CentralEpoch: 1, Ack: c.acknowledge(id, r), Orders: c.orders, Time: start.UnixMilli()}
+	first := wire.Polled{CentralEpoch: c.epoch, Ack: c.acknowledge(id, r), Orders: c.orders, Time: start.UnixMilli()}
 	if c.bundle > r.said.Poll.Trust {
 		first.Bundle = c.trust()
 	}
@@ -189,7 +190,11 @@ func (c *central) lacking(id record.BoxID, r *registered) (all []wire.Polled) {
 		first.Sets = []wire.SetOffer{c.sets.Offer(0)}
 	}
 	all = append(all, first)
-	for at := r.said.Poll.Verdicts.N; at < uint64(len(r.order)); {
+	held := r.said.Poll.Verdicts
+	if held.CentralEpoch != c.epoch {
+		held.N = 0
+	}
+	for at := held.N; at < uint64(len(r.order)); {
 		v := wire.Verdicts{Box: id, After: at}
 		for _, rec := range r.order[at:min(at+wire.MaxVerdicts, uint64(len(r.order)))] {
 			v.Verdicts = append(v.Verdicts, wire.Verdict{
@@ -198,17 +203,17 @@ func (c *central) lacking(id record.BoxID, r *registered) (all []wire.Polled) {
 			})
 		}
 		at += uint64(len(v.Verdicts))
-		v.Version = rule.Version{CentralEpoch: 1, N: at}
+		v.Version = rule.Version{CentralEpoch: c.epoch, N: at}
 		msg, err := v.Sign(c.sign)
 		must(c.t, err)
-		all = append(all, wire.Polled{CentralEpoch: 1, Verdicts: msg})
+		all = append(all, wire.Polled{CentralEpoch: c.epoch, Verdicts: msg})
 	}
 	return all
 }
 
 func (c *central) acknowledge(id record.BoxID, r *registered) []byte {
 	r.acks++
-	a := ack.Ack{Version: rule.Version{CentralEpoch: 1, N: r.acks}, Box: id, Issued: start.UnixMilli(), Ranges: []ack.Range{}}
+	a := ack.Ack{Version: rule.Version{CentralEpoch: c.epoch, N: r.acks}, Box: id, Issued: start.UnixMilli(), Ranges: []ack.Range{}}
 	for e, records := range r.held {
 		var held []ack.Held
 		for _, seq := range slices.SortedFunc(maps.Keys(records), cmp.Compare[record.Seq]) {

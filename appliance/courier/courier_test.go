@@ -170,6 +170,39 @@ func TestP2ReceivedIsNotSafe(t *testing.T) {
 	}
 }
 
+// P2: central was restored and lacks what it had acknowledged: by stick the box hears it, brings all that is still here once more, and an older
+// stick changes nothing any more.
+func TestP2ARestoredCentralByStick(t *testing.T) {
+	c := newCentral(t)
+	c.level = ack.Received
+	b := newBox(t, c)
+	old, stick := t.TempDir(), t.TempDir()
+	b.tap(6)
+	b.export(old)
+	c.take(old)
+	c.give(old, b)
+	b.take(old)
+	r := c.boxes[b.id]
+	r.held, r.order = nil, nil
+	c.epoch = 2
+	c.give(stick, b)
+	if sum := b.take(stick); len(sum.Refused) != 0 || b.waiting() != 6 {
+		t.Errorf("Import = %+v, %d wait, want 6", sum, b.waiting())
+	}
+	if sum := b.take(old); len(sum.Refused) != 0 || b.waiting() != 6 {
+		t.Errorf("Import(from before) = %+v, %d wait, want 6", sum, b.waiting())
+	}
+	if sum := b.export(stick); sum.Records != 6 {
+		t.Errorf("Export = %+v, want 6 records", sum)
+	}
+	c.level = ack.Safe
+	c.take(stick)
+	c.give(stick, b)
+	if sum := b.take(stick); sum.Safe != 6 || len(r.order) != 6 {
+		t.Errorf("Import = %+v, central has %d", sum, len(r.order))
+	}
+}
+
 // P8: a box that knows no key of today's central takes the bundle on the stick, which proves itself, and then the rest.
 func TestP8AnOldBoxComesBackByStick(t *testing.T) {
 	c := newCentral(t)

@@ -143,7 +143,7 @@ func (c *Courier) survey(ctx context.Context, s *courier.Stick) (own, error) {
 	}
 	for _, n := range names {
 		c.above(n.N)
-		covers, err := c.judge(ctx, s, n)
+		covers, err := c.judge(ctx, s, n, true)
 		switch {
 		case err == nil && len(covers) == 0:
 			o.states = append(o.states, n)
@@ -164,15 +164,15 @@ func (c *Courier) survey(ctx context.Context, s *courier.Stick) (own, error) {
 	return o, nil
 }
 
-// judge reads one parcel of this box, and returns what it carries.
-func (c *Courier) judge(ctx context.Context, s *courier.Stick, n courier.Name) (_ []courier.Cover, err error) {
+// judge returns what one parcel of this box carries; wholly reads it to the last octet.
+func (c *Courier) judge(ctx context.Context, s *courier.Stick, n courier.Name, wholly bool) (_ []courier.Cover, err error) {
 	p, err := s.Open(n)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, p.Close()) }()
-	if _, err := p.Verify(c.keys); err != nil {
-		return nil, err
+	if _, err := p.Verify(c.keys); err != nil || !wholly {
+		return p.Covers, err
 	}
 	for _, err := range p.Parts() {
 		if err = errors.Join(err, ctx.Err()); err != nil {

@@ -172,7 +172,7 @@ func (c *Courier) sweep(ctx context.Context, stick *courier.Stick, sum *Summary)
 		return err
 	}
 	for _, n := range names {
-		covers, err := c.judge(ctx, stick, n)
+		covers, err := c.judge(ctx, stick, n, false)
 		if errors.Is(err, courier.ErrGone) || ctx.Err() != nil {
 			return err
 		}

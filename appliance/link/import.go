@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"kazashi.example/appliance/fetch"
+	"kazashi.example/appliance/journal"
 	"kazashi.example/appliance/roster"
 	"kazashi.example/sync/wire"
 )
@@ -15,7 +16,7 @@ import (
 // Import waits for that. What is not news changes nothing. No time in it counts as the time of now, and PPIDs do not come that way. One part at fault
 // does not keep the others out: News says what came, the error what did not. It may run beside Run.
 func (l *Link) Import(ctx context.Context, got wire.Polled, from fetch.Remote) (News, error) {
-	news, err := l.take(ctx, got)
+	news, err := l.take(ctx, got, journal.ErrCentralBehind) // a stick may be from before central was restored
 	faults := []error{err}
 	if len(got.Sets) > 0 {
 		before := l.Sets.Held()

@@ -176,8 +176,9 @@ func (l *Link) apply(ctx context.Context, got wire.Polled) (news bool, err error
 	return news, err
 }
 
-// take applies what came, by whatever way. Trust goes first, because the others are verified against it.
-func (l *Link) take(ctx context.Context, got wire.Polled) (news News, err error) {
+// take applies what came, by whatever way. Trust goes first, because the others are verified against it. An acknowledgement that is refused for
+// being old is no fault.
+func (l *Link) take(ctx context.Context, got wire.Polled, old ...error) (news News, err error) {
 	l.applying.Lock()
 	defer l.applying.Unlock()
 	var faults []error
@@ -218,7 +219,8 @@ func (l *Link) take(ctx context.Context, got wire.Polled) (news News, err error)
 		}
 	}
 	if len(got.Ack) > 0 {
-		if err := l.applyAck(ctx, got.Ack); err != nil {
+		err := l.applyAck(ctx, got.Ack)
+		if err != nil && !slices.ContainsFunc(old, func(o error) bool { return errors.Is(err, o) }) {
 			faults = append(faults, fmt.Errorf("applying an acknowledgement: %w", err))
 		}
 	}
