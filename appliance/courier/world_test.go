@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"kazashi.example/appliance/courier"
 	"kazashi.example/appliance/desired"
 	"kazashi.example/appliance/journal"
@@ -132,16 +134,21 @@ func (b *box) restart() {
 
 func (b *box) clock() time.Time { return b.now }
 
-// tap records n taps.
+// tap records n taps. Those that come together share a commit.
 func (b *box) tap(n int) {
 	b.t.Helper()
+	var readers errgroup.Group
+	readers.SetLimit(16)
 	for range n {
-		_, err := b.journal.Append(context.Background(), []byte(planted), journal.Clear{
-			Tap: record.NewTapID(), Time: b.now, Desk: "desk-1", Service: "kiyose.library",
-			Verdict: record.VerdictProvisional, Reason: record.ReasonListOld, Code: "2K7M",
+		readers.Go(func() error {
+			_, err := b.journal.Append(context.Background(), []byte(planted), journal.Clear{
+				Tap: record.NewTapID(), Time: b.now, Desk: "desk-1", Service: "kiyose.library",
+				Verdict: record.VerdictProvisional, Reason: record.ReasonListOld, Code: "2K7M",
+			})
+			return err
 		})
-		must(b.t, err)
 	}
+	must(b.t, readers.Wait())
 }
 
 // planted stands for what a record says of a person.
