@@ -159,6 +159,8 @@ func give(w http.ResponseWriter, r *http.Request, o Carrier, box record.BoxID, l
 	case !begun:
 		answer(r.Context(), log, w, nil, err)
 		return
+	case r.Context().Err() != nil:
+		// Nobody is there to be told, and nothing is at fault.
 	default:
 		log.ErrorContext(r.Context(), "parcels for a box could not be made to their end", slog.String("box", box.String()), slog.Any("error", err))
 		err = tell(partFailure, failure{"central could not do it; its log says why"})

@@ -252,6 +252,13 @@ func (o *office) standing(b, stranger *simbox.Box) {
 	if out, _, err := o.run("status", o.stick); !errors.Is(err, errUnreadable) || !strings.Contains(out, "parcel is damaged") {
 		t.Errorf("status of a stick with rubbish = %q, %v, want %v", out, err, errUnreadable)
 	}
+	for i := range courier.MaxEntries {
+		check(t, os.WriteFile(filepath.Join(o.stick, "KAZASHI", "up", b.ID.String(), fmt.Sprint(i)), nil, 0o600))
+	}
+	out, bad, err := o.run("import", o.stick)
+	if !errors.Is(err, errCourier) || !strings.Contains(bad, "too many files") || !strings.Contains(out, "2 records, 0 new, 2 known") {
+		t.Errorf("import of a crowded folder = %q, %q, %v, want it refused and the other box's taken", out, bad, err)
+	}
 	if _, _, err := o.run("import", filepath.Join(o.stick, "gone")); err == nil {
 		t.Error("import of nothing = nil, want an error")
 	}
