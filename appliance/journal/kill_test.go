@@ -12,6 +12,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"sync"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -26,11 +27,12 @@ import (
 
 // The environment by which the test program runs itself as a box that is going to be killed.
 const (
-	envPath   = "KAZASHI_TEST_JOURNAL"
-	envKey    = "KAZASHI_TEST_RECIPIENT"
-	envDevice = "KAZASHI_TEST_DEVICE"
-	envBox    = "KAZASHI_TEST_BOX"
-	envCount  = "KAZASHI_TEST_RECORDS" // after how many it ends by itself; empty: never
+	envPath    = "KAZASHI_TEST_JOURNAL"
+	envKey     = "KAZASHI_TEST_RECIPIENT"
+	envDevice  = "KAZASHI_TEST_DEVICE"
+	envBox     = "KAZASHI_TEST_BOX"
+	envCount   = "KAZASHI_TEST_RECORDS" // after how many it ends by itself; empty: never
+	envReaders = "KAZASHI_TEST_READERS" // how many append; empty: one
 )
 
 // kills is how often the box is killed.
@@ -66,8 +68,30 @@ func victim(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
-	for n := 0; fmt.Sprint(n) != os.Getenv(envCount); n++ {
-		if n%5 == 4 {
+	readers := max(1, number(envReaders))
+	faults := make([]error, readers)
+	var wg sync.WaitGroup
+	for r := range readers {
+		wg.Go(func() { faults[r] = speak(ctx, j, r, readers) })
+	}
+	wg.Wait()
+	if err := errors.Join(faults...); err != nil {
+		return err
+	}
+	return j.Close()
+}
+
+// number is that of a variable of the environment; 0 if it is empty.
+func number(variable string) (n int) {
+	_, _ = fmt.Sscan(os.Getenv(variable), &n)
+	return n
+}
+
+// speak appends what falls to one of several readers. A single one turns epochs as it goes.
+func speak(ctx context.Context, j *journal.Journal, reader, readers int) error {
+	count := number(envCount)
+	for n := reader; count == 0 || n < count; n += readers {
+		if readers == 1 && n%5 == 4 {
 			j.Renew(epoch.CauseClock)
 		}
 		id, err := j.Append(ctx, text(n), clearOf(n))
@@ -76,7 +100,7 @@ func victim(ctx context.Context, path string) error {
 		}
 		fmt.Println(id, n)
 	}
-	return j.Close()
+	return nil
 }
 
 // environment makes the test program the box of a journal.

@@ -242,6 +242,7 @@ func TestAdoptRefuses(t *testing.T) {
 			if err != nil || got != tc.want {
 				t.Errorf("Adopt() = %+v, %v, want %+v", got, err, tc.want)
 			}
+			shut(t, j)
 		})
 	}
 }
