@@ -56,7 +56,7 @@ func leaks(t *testing.T) (found []leak.Found) {
 	var s, sealed leak.Search // everything; what may not even be under a seal
 	collect(t, r, &s, &sealed, planted...)
 	must(t, deskSecrets(&s), codes(&sealed))
-	cut := act(t, r, b, answers)
+	cut, stick := act(t, r, b, answers)
 	collect(t, r, &s, &sealed, "hanako", "taro") // with what their renewals brought
 	ask(t, answers, "tcp", b.Counter(), boxPaths(200))
 	ask(t, answers, "unix", filepath.Join(b.Dir, "kazashi.sock"), boxPaths(200))
@@ -66,7 +66,8 @@ func leaks(t *testing.T) (found []leak.Found) {
 	ask(t, answers, "unix", central, centralPaths)
 	ask(t, answers, "unix", central, map[string]int{"/v1/boxes/" + b.ID.String(): 200})
 	live := stop()
-	dirs := []string{cut, b.Dir, b.Image("running"), r.Central.Dir, r.Central.Image("central-running")} // with write-ahead logs as they are
+	dirs := []string{cut, b.Dir, b.Image("running"), r.Central.Dir, r.Central.Image("central-running"), stick} // with write-ahead logs as they are
+	drilled(t, dirs[:3]...)
 	names := pseudonyms(t, r, 3)
 	for key, n := range names {
 		must(t, s.Text(key+"'s PPID", n.ppid), s.Text(key+"'s handle in hex", n.handle))
@@ -101,8 +102,8 @@ func collect(t *testing.T, r *rig.Rig, s, sealed *leak.Search, people ...string)
 	}
 }
 
-// act is a day at the counter. It returns an image of the box's disk at a power cut.
-func act(t *testing.T, r *rig.Rig, b *rig.Box, answers map[string][]byte) (cut string) {
+// act is a day at the counter. It returns an image of the box's disk at a power cut, and a stick that went to central and back.
+func act(t *testing.T, r *rig.Rig, b *rig.Box, answers map[string][]byte) (cut, stick string) {
 	t.Helper()
 	b.SetCode()
 	b.SignIn()
@@ -116,6 +117,7 @@ func act(t *testing.T, r *rig.Rig, b *rig.Box, answers map[string][]byte) (cut s
 	taps(b, "enrol mirai", "mirai", "hanako", "pin taro", "ren")
 	b.Torn("taro", 1)
 	b.Relay("hanako", "nao")
+	stick = carried(t, r, b)
 	cut = powerCut(t, b, answers)
 	b.Line.Restore()
 	b.Synced()
@@ -141,7 +143,7 @@ func act(t *testing.T, r *rig.Rig, b *rig.Box, answers map[string][]byte) (cut s
 	b.Synced()
 	r.EachOnce()
 	b.Settled()
-	return cut
+	return cut, stick
 }
 
 // mistype types in a wrong PIN and what has no form at all, and looks at the box's answers while it waits for a card.
