@@ -112,8 +112,15 @@ func (p pacedTo) Write(b []byte) (int, error) {
 	if err := p.c.SetWriteDeadline(time.Now().Add(stall)); err != nil {
 		return 0, err
 	}
-	return p.w.Write(b)
+	n, err := p.w.Write(b)
+	if err != nil {
+		err = fmt.Errorf("%w: %w", errLeft, err)
+	}
+	return n, err
 }
+
+// errLeft says that nobody takes a stream any more.
+var errLeft = errors.New("the operator left")
 
 // give answers with a row of parcels. What fails after the first octet is told as the last part.
 func give(w http.ResponseWriter, r *http.Request, o Carrier, box record.BoxID, log *slog.Logger) {
@@ -159,7 +166,7 @@ func give(w http.ResponseWriter, r *http.Request, o Carrier, box record.BoxID, l
 	case !begun:
 		answer(r.Context(), log, w, nil, err)
 		return
-	case r.Context().Err() != nil:
+	case errors.Is(err, errLeft), r.Context().Err() != nil:
 		// Nobody is there to be told, and nothing is at fault.
 	default:
 		log.ErrorContext(r.Context(), "parcels for a box could not be made to their end", slog.String("box", box.String()), slog.Any("error", err))

@@ -132,7 +132,9 @@ func TestRule5AboutManyRanges(t *testing.T) {
 	taps(t, late, 4)
 	b.push(box, late.Push())
 	ends := []intake.End{
-		{Epoch: record.NewEpochID()}, {Epoch: e.Signed.Header.Epoch, Last: 2 * odd}, {Epoch: theirs.Signed.Header.Epoch},
+		{Epoch: record.NewEpochID()},
+		{Epoch: e.Signed.Header.Epoch, Last: 2 * odd},
+		{Epoch: theirs.Signed.Header.Epoch},
 		{Epoch: late.Signed.Header.Epoch, Last: 2},
 	}
 	pub, err := sign.PublicKeyOf(b.sign.Public())
