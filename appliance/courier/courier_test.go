@@ -305,6 +305,8 @@ func TestImportRefusals(t *testing.T) {
 	if _, err := b.courier.Import(ctx, filepath.Join(stick, "none"), nil); !errors.Is(err, parcel.ErrGone) {
 		t.Errorf("Import(no folder) = %v, want ErrGone", err)
 	}
+	foreign, err := os.ReadFile(filepath.Join(stick, other.names(stick, parcel.Down)[0].String()))
+	must(t, err)
 	c.give(stick, b)
 	from := filepath.Join(stick, b.names(stick, parcel.Down)[0].String())
 	octets, err := os.ReadFile(from)
@@ -313,6 +315,7 @@ func TestImportRefusals(t *testing.T) {
 		octets []byte
 		want   error
 	}{
+		"0000005001.kzd": {foreign, parcel.ErrOtherBox}, // of another box, under its own number
 		"0000000001.kzd": {octets[:len(octets)/2], parcel.ErrHalf},
 		"0000000002.kzd": {octets, parcel.ErrOtherBox}, // another number than it says
 		"0000000003.kzd": {[]byte("a letter to the library, in a file of the wrong name"), parcel.ErrDamaged},

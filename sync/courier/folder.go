@@ -182,14 +182,18 @@ const partial = ".part"
 
 // tidy removes what a writer left half written for a box and kind.
 func (s *Stick) tidy(k Kind, box record.BoxID) error {
-	dir := path.Dir(Name{k, box, 0}.String())
-	names, err := s.list(dir)
-	if err != nil {
-		return err
-	}
 	begins := ""
 	if k == Joining || k == Joined {
 		begins = box.String()
+	}
+	return s.tidyAt(path.Dir(Name{k, box, 0}.String()), begins)
+}
+
+// tidyAt removes the half written files of a folder whose names begin so.
+func (s *Stick) tidyAt(dir, begins string) error {
+	names, err := s.list(dir)
+	if err != nil {
+		return err
 	}
 	for _, n := range names {
 		if lower := strings.ToLower(n); strings.HasSuffix(lower, partial) && strings.HasPrefix(lower, begins) {
@@ -230,7 +234,11 @@ func (s *Stick) syncAt(there string) error {
 	if err != nil {
 		return gone(err)
 	}
-	return fault(errors.Join(d.Sync(), d.Close()))
+	err = d.Sync()
+	if is(err, syscall.EINVAL, syscall.ENOTSUP) {
+		err = nil // a file system that has no such thing for folders
+	}
+	return fault(errors.Join(err, d.Close()))
 }
 
 // file is a file that is being written beside its name.

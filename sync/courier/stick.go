@@ -194,13 +194,17 @@ func (b blob) Read(p []byte) (int, error) {
 	return n, fault(err)
 }
 
-// PutBlob puts a file beside the parcels, durably, unless it lies there with the very octets that source gives. It reports whether it wrote.
+// PutBlob puts a file beside the parcels, durably, unless it lies there with the very octets that source gives. It reports whether it wrote. One
+// is put at a time: what another call left half written is removed.
 // ErrReadOnly, ErrFull, ErrGone, or what source said.
 func (s *Stick) PutBlob(ctx context.Context, b wire.Blob, source func() (io.ReadCloser, error)) (wrote bool, err error) {
 	if same, err := s.same(ctx, b, source); same || err != nil {
 		return false, err
 	}
 	if _, err := s.folder(blobs); err != nil {
+		return false, err
+	}
+	if err := s.tidyAt(blobs, ""); err != nil {
 		return false, err
 	}
 	from, err := source()

@@ -269,10 +269,16 @@ func TestBlobs(t *testing.T) {
 	octets := bytes.Repeat([]byte("set "), 100_000)
 	b := wire.Blob{ID: wire.BlobID(epoch.Hash{7}), Size: uint64(len(octets))}
 	source := func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(octets)), nil }
+	half := filepath.Join(dir, "KAZASHI", "blobs", "aa.part")
+	must(t, os.Mkdir(filepath.Dir(half), 0o700))
+	must(t, os.WriteFile(half, octets, 0o600))
 	for i, want := range []bool{true, false} {
 		if wrote, err := s.PutBlob(t.Context(), b, source); err != nil || wrote != want {
 			t.Errorf("PutBlob(time %d) = %v, %v, want %v", i+1, wrote, err, want)
 		}
+	}
+	if _, err := os.Stat(half); !os.IsNotExist(err) {
+		t.Errorf("a half written file is still there: %v", err)
 	}
 	path := filepath.Join(dir, "KAZASHI", "blobs", b.ID.String())
 	spoilt := bytes.Clone(octets)
