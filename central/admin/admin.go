@@ -61,6 +61,20 @@ type Detail struct {
 	Orders   []Order `json:"orders"` // newest first
 	Gaps     []Gap   `json:"gaps"`
 	MoreGaps bool    `json:"more_gaps,omitempty"` // there are more than are listed
+	// Untold are taps that were settled otherwise than was said, of a box that hears no verdicts any more.
+	Untold     []Untold `json:"untold,omitempty"`
+	MoreUntold bool     `json:"more_untold,omitempty"`
+}
+
+// Untold is a tap that needs a second look, and of which nobody at the counter knows.
+type Untold struct {
+	Record  string           `json:"record"`
+	Tapped  time.Time        `json:"tapped"` // by the box's clock
+	Desk    record.DeskID    `json:"desk"`
+	Service record.ServiceID `json:"service"`
+	Said    string           `json:"said"`
+	Final   string           `json:"final"`
+	Reason  string           `json:"reason"`
 }
 
 // Gap is a run of records, or the beginning of an epoch, that the box must have written and central lacks.

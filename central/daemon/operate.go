@@ -115,6 +115,9 @@ func (d *Daemon) Box(ctx context.Context, id record.BoxID) (out admin.Detail, er
 	if out.Orders, err = d.orders(ctx, id); err != nil {
 		return out, err
 	}
+	if err := d.untold(ctx, b, &out); err != nil {
+		return out, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, gapsTimeout)
 	defer cancel()
 	done, err := d.look.take(ctx)

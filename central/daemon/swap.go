@@ -103,3 +103,19 @@ func lasting(name string, hours int) (time.Duration, error) {
 	}
 	return time.Duration(hours) * time.Hour, nil
 }
+
+// untold adds the taps of which a box that is gone tells nobody.
+func (d *Daemon) untold(ctx context.Context, b store.Box, out *admin.Detail) error {
+	all, err := d.registry.Untold(ctx, b)
+	out.MoreUntold = len(all) == registry.MaxUntold
+	for _, u := range all {
+		out.Untold = append(out.Untold, admin.Untold{
+			Record: u.ID.String(), Tapped: u.Tapped, Desk: u.Desk, Service: u.Service, Said: u.Said.String(), Final: u.Final.String(),
+			Reason: u.Reason.String(),
+		})
+	}
+	if err != nil {
+		return fmt.Errorf("looking for taps that need a second look: %w", err)
+	}
+	return nil
+}

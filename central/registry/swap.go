@@ -71,3 +71,16 @@ func (r *Registry) Replacement(ctx context.Context, id record.BoxID) (b store.Bo
 	err = r.Store.View(ctx, func(tx store.Tx) error { b, err = tx.Replacement(id); return err })
 	return b, unknown(err)
 }
+
+// MaxUntold caps what Untold lists.
+const MaxUntold = 1000
+
+// Untold lists the records of a box that hears no verdicts any more which were settled otherwise than was said at the counter, the first
+// MaxUntold by time: somebody there has to be told. A box in service hears of them by itself.
+func (r *Registry) Untold(ctx context.Context, b store.Box) (all []store.Untold, err error) {
+	if b.State != store.BoxReplaced && b.State != store.BoxRevoked {
+		return nil, nil
+	}
+	err = r.Store.View(ctx, func(tx store.Tx) error { all, err = tx.Untold(b.ID, MaxUntold); return err })
+	return all, err
+}

@@ -7,8 +7,10 @@ import (
 	"kazashi.example/sync/sitekey"
 )
 
-// Losses are the boxes that were lost, and whom that concerns.
+// Losses are the boxes that were lost or replaced, and whom that concerns.
 type Losses interface {
+	// Untold lists a box's records that were settled otherwise than it said at the counter, and of which it does not know, by time of tap.
+	Untold(box record.BoxID, limit int) ([]Untold, error)
 	// Loss finds when a box was said to be lost; ErrNone.
 	Loss(box record.BoxID) (Loss, error)
 	// AddLoss keeps that a box was lost; ErrTaken if that is known.
@@ -42,4 +44,15 @@ type HeldOf struct {
 	Unsafe  int64     `json:"unsafe"`          // envelopes in no backup
 	Newest  time.Time `json:"newest,omitzero"` // when the newest came; zero: none did
 	Tapped  time.Time `json:"tapped,omitzero"` // of the newest tap among the applied, by the box's clock; zero: none
+}
+
+// Untold is a record that was settled otherwise than was said, and nobody knows.
+type Untold struct {
+	ID      record.ID
+	Tapped  time.Time // by the box's clock
+	Desk    record.DeskID
+	Service record.ServiceID
+	Said    record.Verdict
+	Final   record.Verdict
+	Reason  record.Reason // of the final one
 }

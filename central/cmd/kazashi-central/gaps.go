@@ -18,7 +18,8 @@ func newShow(s *settings) *cobra.Command {
 		Long: `show prints what "box list" says of a box, its orders, newest first, and its gaps: records that it must have written, because
 later ones are here or a later epoch names them, and epochs that never came. The box still has them
 and will send them, or they are lost: after the restore of an old backup a box may have deleted
-what only a newer one held. What a box wrote since the newest that is here, nobody can know here.`,
+what only a newer one held. Of a box that was replaced or taken out of service it lists the taps that were settled otherwise than was said at the
+counter, as no box tells anybody of them. What a box wrote since the newest that is here, nobody can know here.`,
 		Example: `  kazashi-central box show 0123456789abcdef0123456789abcdef
   kazashi-central box show 0123456789abcdef0123456789abcdef --json | jq .gaps`,
 		Args: cobra.ExactArgs(1),
@@ -44,11 +45,30 @@ what only a newer one held. What a box wrote since the newest that is here, nobo
 			if err := printOrders(c.OutOrStdout(), b.Orders); err != nil {
 				return err
 			}
+			if err := printUntold(c.OutOrStdout(), b); err != nil {
+				return err
+			}
 			return printGaps(c.OutOrStdout(), b)
 		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return c
+}
+
+// printUntold names no person: who keeps the counter's own records knows who it was.
+func printUntold(w io.Writer, b admin.Detail) error {
+	for _, u := range b.Untold {
+		_, err := fmt.Fprintf(w, "needs a second look: tap of %s at desk %s, service %s: said %s, settled as %s (%s)\n", command.Stamp(u.Tapped),
+			command.Plain(string(u.Desk)), command.Plain(string(u.Service)), u.Said, u.Final, u.Reason)
+		if err != nil {
+			return err
+		}
+	}
+	if b.MoreUntold {
+		_, err := fmt.Fprintf(w, "these are the first %d; there may be more\n", len(b.Untold))
+		return err
+	}
+	return nil
 }
 
 func printGaps(w io.Writer, b admin.Detail) error {

@@ -92,6 +92,12 @@ func join(c *simcentral.Central, j wire.JoinCode) (*simbox.Box, wire.JoinAnswer)
 	return b, a
 }
 
+func row(c *simcentral.Central, id record.BoxID) store.Box {
+	b, err := c.Boxes.Box(c.TB.Context(), id)
+	c.Check(err)
+	return b
+}
+
 // take hands everything on a stick to central, as an operator does.
 func take(t *testing.T, c *simcentral.Central, stick string) {
 	t.Helper()
@@ -127,6 +133,8 @@ func TestP2ADeadBoxIsReplacedAndNothingOfItIsLost(t *testing.T) {
 	}
 	applied("its life", 3)
 
+	c.World.Answer(record.AnswerRevoked, 0x31, 5) // of a card that was accepted there, meanwhile
+
 	code, err := c.Boxes.SwapCode(t.Context(), dead.ID, "", 0)
 	must(t, err)
 	spare, a := join(c, code)
@@ -160,6 +168,9 @@ func TestP2ADeadBoxIsReplacedAndNothingOfItIsLost(t *testing.T) {
 	applied("its second life", 10)
 	if reports := c.Reports(dead.Box); len(reports) != 0 {
 		t.Errorf("reports = %+v, want none: it is one box", reports)
+	}
+	if all, err := c.Boxes.Untold(t.Context(), row(c, dead.ID)); err != nil || len(all) != 1 || all[0].Desk != "desk-1" || all[0].Final != record.VerdictRefused {
+		t.Errorf("Untold = %+v, %v, want the tap that waited in the dead box and was refused since", all, err)
 	}
 	for b, want := range map[record.BoxID]int64{dead.ID: 9, spare.ID: 1} {
 		r, err := audit.Box(t.Context(), c.Store, b, audit.Options{Seal: c.Keys, Rows: c.Keys.Rows})

@@ -57,3 +57,14 @@ func (t *tx) HeldOf(box record.BoxID) (store.HeldOf, error) {
 			coalesce(sum(state IN (1, 2, 3) AND (v.row > (SELECT safe_envelope FROM meta) OR e.row > (SELECT safe_epoch FROM meta))), 0) AS unsafe
 			FROM epochs e JOIN envelopes v ON v.epoch = e.epoch WHERE e.box = ?1) v`, box.ID128[:]), scanHeldOf)
 }
+
+func scanUntold(s scanner) (u store.Untold, err error) {
+	err = s.Scan(octets(u.ID.Epoch.ID128[:]), &u.ID.Seq, millis{&u.Tapped}, &u.Desk, &u.Service, &u.Said, &u.Final, &u.Reason)
+	return u, err
+}
+
+func (t *tx) Untold(box record.BoxID, limit int) ([]store.Untold, error) {
+	return each(t, scanUntold, `SELECT epoch, seq, tapped, desk, service, first_verdict, final_verdict, final_reason FROM records
+		WHERE box = ?1 AND verdict > (SELECT holds FROM boxes WHERE box = ?1) AND (first_verdict = 3) <> (final_verdict = 3)
+		ORDER BY tapped, epoch, seq LIMIT ?2`, box.ID128[:], limit)
+}
