@@ -2,6 +2,8 @@ package courier_test
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"os"
@@ -9,9 +11,12 @@ import (
 	"reflect"
 	"testing"
 
+	"kazashi.example/sync/canon"
 	"kazashi.example/sync/courier"
+	"kazashi.example/sync/epoch"
 	"kazashi.example/sync/internal/testkey"
 	"kazashi.example/sync/record"
+	"kazashi.example/sync/sign"
 )
 
 // recorded are the parcels of the golden vectors.
@@ -62,6 +67,65 @@ func FuzzParcel(f *testing.F) {
 			_, _ = part.JoinAnswer()
 		}
 		_, _, _ = p.State()
+	})
+}
+
+// Whatever the manifest says under a digest that holds: no panic, and nothing outside the caps is believed.
+func FuzzTrailer(f *testing.F) {
+	for _, b := range recorded(f) {
+		n := int(binary.BigEndian.Uint32(b[len(b)-44:]))
+		f.Add(b[len(b)-44-n:len(b)-44], b[8:len(b)-44-n])
+	}
+	f.Fuzz(func(t *testing.T, trailer, parts []byte) {
+		b := around(trailer, parts)
+		p, err := courier.Read(bytes.NewReader(b), int64(len(b)))
+		if err != nil {
+			return
+		}
+		if !p.Kind.Valid() || p.Box.IsZero() || len(p.Types()) == 0 || len(p.Types()) > courier.MaxCount || len(p.Covers) > courier.MaxCount {
+			t.Fatalf("Read(%x) = %+v", b, p)
+		}
+		for range p.Parts() {
+		}
+		_, _, _ = p.State()
+	})
+}
+
+// Whatever stands for a state and its ends: no panic, and never more ends than there may be.
+func FuzzState(f *testing.F) {
+	for _, b := range recorded(f)[:1] {
+		p, err := courier.Read(bytes.NewReader(b), int64(len(b)))
+		if err != nil {
+			f.Fatal(err)
+		}
+		for part, err := range p.Parts() {
+			if err == nil && part.Type == courier.TypeState {
+				f.Add(part.Octets, []byte{0xa1, 1, 0x80})
+			}
+		}
+	}
+	w := newWorld(f)
+	f.Fuzz(func(t *testing.T, state, ends []byte) {
+		list := func(kind courier.Type, b []byte) any {
+			return map[int]any{1: kind, 2: len(b), 3: epoch.Hash(sha256.Sum256(b))}
+		}
+		m, err := canon.Encode(map[int]any{
+			1: 1, 2: courier.Up, 3: w.box, 4: 1, 5: 1, 6: []any{list(courier.TypeState, state), list(courier.TypeEnds, ends)},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m, err = sign.Sign(w.device, sign.PurposeCourierUp, m); err != nil {
+			t.Fatal(err)
+		}
+		b := around(m, state, ends)
+		p, err := courier.Read(bytes.NewReader(b), int64(len(b)))
+		if err != nil {
+			return
+		}
+		if s, ok, err := p.State(); err == nil && (!ok || len(s.Ends) > courier.MaxEnds) {
+			t.Fatalf("State(%x, %x) = %d ends, %v", state, ends, len(s.Ends), ok)
+		}
 	})
 }
 

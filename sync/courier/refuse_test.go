@@ -180,6 +180,11 @@ func frame(t testing.TB, manifest any, parts ...[]byte) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return around(m, parts...)
+}
+
+// around is a parcel around a trailer, as it is.
+func around(m []byte, parts ...[]byte) []byte {
 	sum := sha256.Sum256(m)
 	b := append([]byte("KZPARCEL"), bytes.Join(parts, nil)...)
 	b = binary.BigEndian.AppendUint32(append(b, m...), uint32(len(m))) //nolint:gosec // short
