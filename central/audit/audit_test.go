@@ -254,10 +254,8 @@ func found(t *testing.T, d deed, r audit.Report) {
 	if d.gap == (audit.Gap{}) {
 		return
 	}
-	for _, g := range r.Gaps {
-		if g == d.gap {
-			return
-		}
+	if slices.Contains(r.Gaps, d.gap) {
+		return
 	}
 	t.Errorf("opened %v: gaps %+v, want %+v", r.Opened, r.Gaps, d.gap)
 }
