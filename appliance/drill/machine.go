@@ -34,6 +34,10 @@ func (l *looker) machine() {
 	for _, dir := range coreFolders(corePattern) {
 		l.cores(dir)
 	}
+	left, _ := filepath.Glob(filepath.Join(os.TempDir(), copyPrefix+"*")) // the pattern is right
+	for _, dir := range left {
+		l.add(Item{Path: dir + "/", Kind: KindUnknown, Problems: []Problem{{ID: UnknownFile}}})
+	}
 }
 
 // config looks at the configuration, unless it lies in the data directory and was looked at there.

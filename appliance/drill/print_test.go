@@ -52,6 +52,7 @@ func everything(r drill.Report) drill.Report {
 	for _, id := range drill.Findings() {
 		r.Findings = append(r.Findings, drill.Finding{ID: id, Level: drill.Red, Facts: map[string]int64{
 			"passes": 3, "memory_kib": 65536, "try_ms": 123, "tries_a_day": 1_000_000, "problems": 7, "places": 2, "taps": 1_000_000,
+			"groups": 1_000, "at_once": 10, "a_day": 144,
 		}})
 	}
 	return r

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"kazashi.example/appliance/vault"
+	"kazashi.example/appliance/vault/tpm"
 )
 
 // How the site keys lie, and what a rule lets them lie under, as Keys says it.
@@ -23,31 +24,36 @@ type FindingID string
 
 // Findings.
 const (
-	LiesTPM        FindingID = "lies_tpm_alone"      // the keys lie under the TPM alone
-	LiesFile       FindingID = "lies_file_alone"     // the keys lie in a file that opens by itself
-	RuleTPM        FindingID = "rule_tpm_alone"      // the signed rule lets them
-	RuleFile       FindingID = "rule_file_alone"     // likewise
-	GuessOffLine   FindingID = "guess_off_line"      // codes can be tried on other machines
-	CountOpen      FindingID = "count_can_be_reset"  // somebody may know how to reset the TPM's count
-	IdentityFile   FindingID = "identity_file"       // who copies the disk can pose as the box
-	CentralOpens   FindingID = "central_opens"       // a line to central opens the keys, until central is told
-	HeldBySoftware FindingID = "held_by_software"    // a lock on purpose binds this program alone
-	OldRing        FindingID = "old_ring"            // an older file of site keys lies here, under its own code
-	KeysAssumed    FindingID = "keys_assumed_open"   // no running box was asked
-	SwapOpen       FindingID = "swap_unencrypted"    //
-	SwapAllowed    FindingID = "swap_allowed"        // by the configuration
-	CoreHere       FindingID = "core_file"           //
-	StaffIDClear   FindingID = "staff_id_in_clear"   // of who had the site closed
-	Unknowns       FindingID = "unknown_things"      // see problems
-	MachineUnseen  FindingID = "machine_not_seen"    // a copy: swap, core files and sticks were not looked at
-	LogElsewhere   FindingID = "log_elsewhere"       // logs are the service manager's
-	TimesTell      FindingID = "times_tell"          // who saw somebody come knows which tap was theirs
-	PageOpen       FindingID = "page_open"           // whoever sits at the running box uses its page
-	ClearTextHere  FindingID = "clear_text_found"    // text or a certificate where none belongs
-	JoinPending    FindingID = "join_pending"        // a join code that still works lies here
-	StickOpens     FindingID = "stick_from_central"  // with the box it may open the site's keys
-	NoBox          FindingID = "no_box"              // no identity lies here: is it a box's data directory?
-	StaffGuess     FindingID = "staff_codes_guessed" // who has the site keys tries the codes of staff
+	LiesTPM        FindingID = "lies_tpm_alone"       // the keys lie under the TPM alone
+	LiesFile       FindingID = "lies_file_alone"      // the keys lie in a file that opens by itself
+	RuleTPM        FindingID = "rule_tpm_alone"       // the signed rule lets them
+	RuleFile       FindingID = "rule_file_alone"      // likewise
+	GuessOffLine   FindingID = "guess_off_line"       // codes can be tried on other machines
+	CountOpen      FindingID = "count_can_be_reset"   // somebody may know how to reset the TPM's count
+	IdentityFile   FindingID = "identity_file"        // who copies the disk can pose as the box
+	CentralOpens   FindingID = "central_opens"        // a line to central opens the keys, until central is told
+	HeldBySoftware FindingID = "held_by_software"     // a lock on purpose binds this program alone
+	OldRing        FindingID = "old_ring"             // an older file of site keys lies here, under its own code
+	KeysAssumed    FindingID = "keys_assumed_open"    // no running box was asked
+	SwapOpen       FindingID = "swap_unencrypted"     //
+	SwapAllowed    FindingID = "swap_allowed"         // by the configuration
+	CoreHere       FindingID = "core_file"            //
+	StaffIDClear   FindingID = "staff_id_in_clear"    // of who had the site closed
+	Unknowns       FindingID = "unknown_things"       // see problems
+	MachineUnseen  FindingID = "machine_not_seen"     // a copy: swap, core files and sticks were not looked at
+	LogElsewhere   FindingID = "log_elsewhere"        // logs are the service manager's
+	TimesTell      FindingID = "times_tell"           // who saw somebody come knows which tap was theirs
+	PageOpen       FindingID = "page_open"            // whoever sits at the running box uses its page
+	ClearTextHere  FindingID = "clear_text_found"     // text or a certificate where none belongs
+	JoinPending    FindingID = "join_pending"         // a join code that still works lies here
+	StickOpens     FindingID = "stick_from_central"   // with the box it may open the site's keys
+	VisitsLink     FindingID = "visits_can_be_linked" // entries of one person at one service, without saying whose
+	TPMTries       FindingID = "tpm_tries"            // how long a short code lasts
+	Forges         FindingID = "records_can_be_made"  // in the box's name, until central is told
+	FormerFiles    FindingID = "former_files"         // what a disk keeps of files that were replaced
+	Elsewhere      FindingID = "elsewhere"            // files that people keep beside
+	NoBox          FindingID = "no_box"               // no identity lies here: is it a box's data directory?
+	StaffGuess     FindingID = "staff_codes_guessed"  // who has the site keys tries the codes of staff
 )
 
 func (l *looker) found(id FindingID, level Level, facts map[string]int64) {
@@ -266,7 +272,11 @@ func (l *looker) tell(k Keys, r Report) {
 	when(k.Identity == LieTPM && !k.Counts, CountOpen, Warn, nil)
 	when(k.Identity == LieFile, IdentityFile, Warn, nil)
 	when(k.Identity != LieNone, CentralOpens, Warn, nil)
+	when(k.Identity != LieNone, Forges, Warn, nil)
+	when(k.Lie == LieCodeTPM, TPMTries, Info, map[string]int64{"at_once": tpm.MaxTries, "a_day": int64(24 * time.Hour / tpm.RecoverEach)})
 	when(k.Held != "", HeldBySoftware, Warn, nil)
+	when(len(l.rings) > 0, FormerFiles, Info, nil)
+	when(!l.o.Copy, Elsewhere, Info, nil)
 	when(r.here(Staff), StaffGuess, Info, nil)
 	when(r.here(TapTimes), TimesTell, Info, map[string]int64{"taps": r.count(TapTimes)})
 	when(k.Open == "assumed", KeysAssumed, Info, nil)

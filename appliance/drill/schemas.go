@@ -204,21 +204,28 @@ func (f *file) lookJournal() {
 }
 
 // lastEpoch is the number of the journal's last epoch: no other can be open. 0 if there is none.
-func (f *file) lastEpoch() (n int64) {
+func (f *file) lastEpoch() int64 { return f.number("SELECT coalesce(max(n), 0) FROM epoch") }
+
+// number asks the database for one; 0 where it does not answer, which reading its tables reports.
+func (f *file) number(query string) (n int64) {
 	db, done, err := openDatabase(f.path, f.running)
 	if err != nil {
 		return 0
 	}
 	defer done()
-	if err := db.QueryRowContext(f.ctx, "SELECT coalesce(max(n), 0) FROM epoch").Scan(&n); err != nil {
-		return 0 // reading the tables reports it
+	if err := db.QueryRowContext(f.ctx, query).Scan(&n); err != nil {
+		return 0
 	}
 	return n
 }
 
-// lookBook also parts the codes of staff from their names: both are sealed in one entry.
+// lookBook also parts the codes of staff from their names, which are sealed in one entry, and counts which entries anybody can tell to be of one
+// person: those that are found by the same reference.
 func (f *file) lookBook() {
 	f.database(bookTables)
+	if n := f.number("SELECT count(*) FROM (SELECT ref FROM ref GROUP BY ref HAVING count(*) > 1)"); n > 0 {
+		f.found(VisitsLink, Warn, map[string]int64{"groups": n})
+	}
 	for _, h := range f.Holds {
 		if h.Class == Staff {
 			f.Holds = append(f.Holds, Holding{Class: StaffCodes, Table: h.Table, Columns: h.Columns, Count: h.Count})

@@ -73,9 +73,12 @@ func openDatabase(path string, running bool) (db *sql.DB, done func(), err error
 	return db, func() { _ = db.Close(); remove() }, nil
 }
 
+// copyPrefix begins the name of the folder of a copy. One that a killed drill left behind is found by the next.
+const copyPrefix = "kazashi-drill-"
+
 // copied copies a database and its log into a folder of this user's alone.
 func copied(path string) (to string, done func(), err error) {
-	dir, err := os.MkdirTemp("", "kazashi-drill-")
+	dir, err := os.MkdirTemp("", copyPrefix)
 	if err != nil {
 		return "", nil, fmt.Errorf("making room to read a database: %w", err)
 	}

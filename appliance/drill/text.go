@@ -217,6 +217,27 @@ var findingTexts = map[FindingID]both{
 		"A stick with what central wrote for this box is in it. Site keys may be among that: stolen together they open without the code. " +
 			"Take the stick out after the import, keep it elsewhere, erase it.",
 	},
+	VisitsLink: {
+		"拠点台帳の項目のうち {groups} 組は、鍵がなくても、同じ業務での同じ人のものだと分かる(誰かは分からない)。一度その人を見た者は、その業務での他の来訪も知る。",
+		"{groups} groups of entries of the site book can be told to be of one person at one service, though not of whom: " +
+			"who saw that person once knows of the other visits there.",
+	},
+	TPMTries: {
+		"TPM は {at_once} 回まで、その後は 1 日 {a_day} 回だけコードを試させる。無作為な 6 桁の数字なら約 19 年、生年月日なら 1 年以内に破られる。",
+		"The TPM takes {at_once} wrong codes, then {a_day} a day: six random digits last 19 years, somebody's birthday less than one.",
+	},
+	Forges: {
+		"紛失をセンターに届けるまでは、盗んだ者がこの端末の名で記録を作り、送ることができる。PIN の証拠だけは作れない。",
+		"Until central is told, a thief can make records in this box's name and send them; but for the proof of a PIN, which he cannot make.",
+	},
+	FormerFiles: {
+		"置き換えられたファイルは、ディスクの空き領域やフラッシュに残ることがある。以前にファイルのみ、または別のコードで鍵を置いていたなら、それで開ける。拠点の鍵を更新すること。",
+		"What was replaced may stay where a disk or flash keeps it: if the site's keys ever lay under a file alone, or another code, that opens them. Rotate them then.",
+	},
+	Elsewhere: {
+		"この端末のほかのフォルダー(取り込んだ番号の一覧、書き出した報告、写真など)は見ていない。",
+		"Other folders of this machine were not looked at: lists of numbers that were imported, reports, photographs.",
+	},
 	NoBox: {
 		"端末の鍵がここにない。端末のデータ領域ではないか、一部が欠けている。",
 		"No identity lies here: this is no box's data directory, or not all of it.",

@@ -241,6 +241,26 @@ func count(r drill.Report, id drill.ClassID) int64 {
 	return -1
 }
 
+// Who uses a service twice leaves entries that anybody can tell to be of one person: the drill says of how many, and of nobody who came once.
+func TestP3SaysWhoseVisitsCanBeLinked(t *testing.T) {
+	b := plant(t, "", rule.UnlockFile)
+	linked := func(r drill.Report) int64 {
+		for _, f := range r.Findings {
+			if f.ID == drill.VisitsLink {
+				return f.Facts["groups"]
+			}
+		}
+		return 0
+	}
+	if n := linked(look(t, b.dir)); n != 0 {
+		t.Fatalf("%d groups before anybody came twice", n)
+	}
+	changes("sitebook.db", "INSERT INTO ref SELECT ref, entry + 1000 FROM ref LIMIT 1")(t, b)
+	if n := linked(look(t, b.dir)); n != 1 {
+		t.Errorf("%d groups, want the one of who came twice", n)
+	}
+}
+
 // What a lock on purpose and a running box with locked keys change, and what not.
 func TestHeldKeys(t *testing.T) {
 	b := plant(t, "", rule.UnlockCode)
