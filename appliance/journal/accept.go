@@ -39,6 +39,7 @@ func (j *Journal) Accept(ctx context.Context, a ack.Ack) error {
 	restored := known.CentralEpoch != 0 && a.Version.CentralEpoch > known.CentralEpoch
 	changed, err := j.apply(ctx, a, restored)
 	if err != nil {
+		j.suspicious(err)
 		return fmt.Errorf("applying acknowledgement: %w", err)
 	}
 	version := known

@@ -89,6 +89,7 @@ func (j *Journal) append(group []*request) error {
 	}
 	head, err := j.turn(j.o.Now())
 	if err != nil {
+		j.failed(err)
 		return notDurable(err)
 	}
 	rows := make([]sealedRow, 0, len(group))

@@ -39,6 +39,7 @@ func (j *Journal) Has(ctx context.Context, tap record.TapID, after int64) (bool,
 	case errors.Is(err, sql.ErrNoRows):
 		return false, nil
 	case err != nil:
+		j.suspicious(err)
 		return false, fmt.Errorf("looking for the record of a tap: %w", err)
 	default:
 		return true, nil

@@ -300,6 +300,9 @@ func (j *Journal) reopen(ctx context.Context, why error) error {
 		}
 	}
 	j.broken = nil
+	j.mu.Lock()
+	j.restored = idRange{} // numbers begin anew in another database
+	j.mu.Unlock()
 	err := j.begin(ctx)
 	if full(err) && j.giveReserve() {
 		err = j.begin(ctx)

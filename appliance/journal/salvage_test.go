@@ -295,3 +295,34 @@ func size(t *testing.T, path string) int64 {
 	must(t, err)
 	return i.Size()
 }
+
+// TestDamageMetByAReader: whoever reads for the line or the courier and meets it has the journal set aside, without a tap or a restart.
+func TestDamageMetByAReader(t *testing.T) {
+	for name, read := range map[string]func(*testing.T, *journal.Journal){
+		"line": func(t *testing.T, j *journal.Journal) { _, _ = j.Unsent(t.Context(), journal.Limits{}) },
+		"courier": func(t *testing.T, j *journal.Journal) {
+			for range j.Runs(t.Context(), 0) {
+				continue
+			}
+		},
+		"counter": func(t *testing.T, j *journal.Journal) { _, _ = j.Taps(t.Context(), 10) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c, path := newCentral(t), newPath(t)
+				j := c.open(path)
+				add(t, j, 1)
+				time.Sleep(time.Minute) // until it was verified
+				change(t, path, `PRAGMA wal_checkpoint(TRUNCATE)`)
+				overwrite(t, path, 4096, noise(int(size(t, path)-4096)))
+				read(t, j)
+				time.Sleep(time.Hour)
+				if aside := j.SetAside(); len(aside) != 1 || !aside[0].Read {
+					t.Errorf("SetAside() = %+v, want one that was read", aside)
+				}
+				add(t, j, 2)
+				shut(t, j)
+			})
+		})
+	}
+}

@@ -14,7 +14,7 @@ import (
 // Pace of what is done in the background: so many rows in one statement, and after it a rest of so many times what it took.
 const (
 	rowsAStep = 256
-	restTimes = 4
+	restTimes = 3
 )
 
 // Verified says how many of the records that were here at the start have been hashed again since, and how many there were.
@@ -224,6 +224,13 @@ func (j *Journal) failed(err error) {
 		j.broken = err
 		st := j.store()
 		j.spawn(func(ctx context.Context) { j.suspect(ctx, st, err) })
+	}
+}
+
+// suspicious follows anything else that failed under the write lock: an error that means damage is treated as such.
+func (j *Journal) suspicious(err error) {
+	if damaged(err) {
+		j.failed(err)
 	}
 }
 

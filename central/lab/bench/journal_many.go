@@ -128,11 +128,14 @@ type compaction struct {
 	done        bool
 }
 
-// tapsARound is how many taps are timed with and without maintenance before it is the other's turn.
-const tapsARound = 400
+// Taps that are timed before it is the other's turn: more with maintenance, so that it comes to its end.
+const (
+	quietTaps = 150
+	busyTaps  = 600
+)
 
 func (c *compaction) round(ctx context.Context) error {
-	quiet, err := c.taps(ctx, tapsARound)
+	quiet, err := c.taps(ctx, quietTaps)
 	if err != nil {
 		return err
 	}
@@ -142,7 +145,7 @@ func (c *compaction) round(ctx context.Context) error {
 	var fault error
 	start := time.Now()
 	wg.Go(func() { c.done, fault = c.prune(working) })
-	busy, err := c.taps(ctx, tapsARound)
+	busy, err := c.taps(ctx, busyTaps)
 	stop()
 	wg.Wait()
 	c.took += time.Since(start)
