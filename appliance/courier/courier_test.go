@@ -6,14 +6,18 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"kazashi.example/appliance/courier"
 	"kazashi.example/appliance/revocation/settest"
 	"kazashi.example/sync/ack"
 	parcel "kazashi.example/sync/courier"
 	"kazashi.example/sync/order"
+	"kazashi.example/sync/sign"
+	"kazashi.example/sync/wire"
 )
 
 // P2: a box without a line settles by one stick: everything goes over, is settled and safe, and the stick is empty of it.
@@ -257,6 +261,36 @@ func TestOrdersByStickAreDoneOnceAndTold(t *testing.T) {
 	b.take(other)
 	if done := b.orders.Done(); len(done) != 0 || b.wiped != 1 {
 		t.Errorf("still to be told: %v; done %d times", done, b.wiped)
+	}
+}
+
+// How wrong the clock was goes with the records, and what the box has goes last.
+func TestAnExportCarriesCorrectionsAndTheState(t *testing.T) {
+	c := newCentral(t)
+	b := newBox(t, c)
+	b.tap(2)
+	_, err := b.journal.Correct(t.Context(), "one", time.Hour, start)
+	must(t, err)
+	stick := t.TempDir()
+	b.export(stick)
+	p, err := parcel.Open(filepath.Join(stick, b.names(stick, parcel.Up)[0].String()))
+	must(t, err)
+	defer p.Close()
+	if got, want := p.Types(), []parcel.Type{parcel.TypeRun, parcel.TypeCorrection, parcel.TypeState}; !slices.Equal(got, want) {
+		t.Fatalf("Types = %v, want %v", got, want)
+	}
+	for part, err := range p.Parts() {
+		must(t, err)
+		if part.Type == parcel.TypeCorrection {
+			got, err := wire.OpenCorrection(sign.One{Key: publicOf(t, b.device)}, part.Octets)
+			if err != nil || got.Offset != time.Hour.Milliseconds() || got.Box != b.id {
+				t.Errorf("Correction = %+v, %v", got, err)
+			}
+		}
+	}
+	s, _, err := p.State()
+	if err != nil || s.Poll.Waiting != 2 || s.Poll.Time != start.UnixMilli() || len(s.Ends) != 1 || s.Ends[0].Last != 2 || s.Ends[0].Safe {
+		t.Errorf("State = %+v, %v", s, err)
 	}
 }
 

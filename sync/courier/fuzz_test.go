@@ -85,7 +85,10 @@ func FuzzTrailer(f *testing.F) {
 		if !p.Kind.Valid() || p.Box.IsZero() || len(p.Types()) == 0 || len(p.Types()) > courier.MaxCount || len(p.Covers) > courier.MaxCount {
 			t.Fatalf("Read(%x) = %+v", b, p)
 		}
-		for range p.Parts() {
+		for part, err := range p.Parts() {
+			if err == nil && len(part.Octets) > courier.MaxPolled {
+				t.Fatalf("part %d has %d octets", part.Index, len(part.Octets))
+			}
 		}
 		_, _, _ = p.State()
 	})
