@@ -75,7 +75,8 @@ type alone struct{}
 
 var errNoLine = errors.New("there is no line")
 
-func (alone) Push(context.Context, wire.Push) (wire.Pushed, error)         { return wire.Pushed{}, errNoLine }
+func (alone) Push(context.Context, wire.Push) (wire.Pushed, error) { return wire.Pushed{}, errNoLine }
+
 func (alone) Poll(context.Context, wire.Poll) (wire.Polled, error)         { return wire.Polled{}, errNoLine }
 func (alone) Close()                                                       {}
 func (alone) LineChanged(context.Context, bool)                            {}
@@ -190,8 +191,10 @@ func theVoyage(t *testing.T) voyage {
 	must(t, children["export"](onBox))
 	must(t, os.Rename(filepath.Join(onBox, "box"), filepath.Join(dir, "own")))
 	must(t, rig.CopyDir(filepath.Join(onBox, "stick"), stick))
+	configure(t, r, dir)
 	b.Dir = filepath.Join(dir, "own")
 	keep("exported")
+	replaced(t, r, b.ID, dir)
 	takeParcels(t, r.Central.Operator(), stick)
 	r.EachOnce()
 	r.Central.Backup("carried")
