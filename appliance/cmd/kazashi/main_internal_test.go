@@ -54,7 +54,7 @@ func TestScripts(t *testing.T) {
 		anchors = append(anchors, path)
 	}
 	commands := commandtest.Commands()
-	commands["expire"], commands["impostor"] = expire, impostor
+	commands["expire"], commands["impostor"], commands["records"] = expire, impostor, records
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(e *testscript.Env) error {

@@ -28,8 +28,9 @@ what is whole in it. The dead box's disk is not written to; mount it read-only.
 Bring the stick to central ("kazashi-central courier import"). Records that central has already, be it from the box itself, count once.
 The same command again goes on with a recovery that was cut short.
 
-It says of each journal and epoch how many records are whole, were deleted as safe at central, and are damaged. Exit status 1 if any is
-damaged or a journal could not be read to its end; what was found is on the stick all the same.`,
+It says of each journal and epoch how many records are whole, were deleted as safe at central, and are damaged. Of the first ones of the oldest
+epoch a disk cannot tell whether they were deleted long ago or lost: they are said to be gone, and "kazashi-central audit box" knows. Exit status
+1 if any is damaged or a journal could not be read to its end; what was found is on the stick all the same.`,
 		Example: `  mount -o ro /dev/sdb2 /mnt
   kazashi recover /mnt/var/lib/kazashi --to /media/usb
   kazashi recover /mnt/var/lib/kazashi --to /media/usb --json | jq .records`,
@@ -81,6 +82,7 @@ type recoveredEpoch struct {
 	Last    record.Seq     `json:"last"`
 	Whole   uint64         `json:"whole"`
 	Deleted uint64         `json:"deleted"` // by the box, as safe at central
+	Gone    uint64         `json:"gone"`    // before the oldest that is left: deleted long ago as safe, or lost; central's audit knows
 	Damaged uint64         `json:"damaged"`
 	Header  bool           `json:"header"`
 }
@@ -95,7 +97,8 @@ func recoveredOf(r recovery.Report) recovered {
 			one.Fault = j.Err.Error()
 		}
 		for _, e := range j.Epochs {
-			one.Epochs = append(one.Epochs, recoveredEpoch{e.Epoch, e.Last, e.Whole, e.Deleted, e.Damaged, e.Header})
+			gone := uint64(e.Last) - min(uint64(e.Last), e.Whole+e.Deleted+e.Damaged)
+			one.Epochs = append(one.Epochs, recoveredEpoch{e.Epoch, e.Last, e.Whole, e.Deleted, gone, e.Damaged, e.Header})
 		}
 		shown.Journals = append(shown.Journals, one)
 	}
@@ -115,7 +118,11 @@ func (r recovered) print(w io.Writer) {
 			if !e.Header {
 				name = "(no header)"
 			}
-			fmt.Fprintf(w, "  epoch    %s: %d of %d whole, %d deleted as safe, %d damaged\n", name, e.Whole, e.Last, e.Deleted, e.Damaged)
+			fmt.Fprintf(w, "  epoch    %s: %d of %d whole, %d deleted as safe, %d damaged", name, e.Whole, e.Last, e.Deleted, e.Damaged)
+			if e.Gone > 0 {
+				fmt.Fprintf(w, ", the first %d gone", e.Gone)
+			}
+			fmt.Fprintln(w)
 		}
 		if j.Fault != "" {
 			fmt.Fprintf(w, "  fault    %s\n", command.Plain(j.Fault))
