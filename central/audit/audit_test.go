@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"database/sql"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -373,3 +374,26 @@ func rewrite(id record.EpochID, seq record.Seq, b []byte, chain epoch.Hash) stri
 }
 
 func hashOf(b []byte) epoch.Hash { return sha256.Sum256(b) }
+
+// A database is audited as whoever had it left it: closed in order, or killed, with what stands in the write-ahead log alone.
+func TestADatabaseThatNobodyHasOpen(t *testing.T) {
+	w := newTown(t)
+	killed := t.TempDir()
+	check(t, os.CopyFS(killed, os.DirFS(w.Dir)))
+	closed := t.TempDir()
+	check(t, os.CopyFS(closed, os.DirFS(killed)))
+	db, err := sqlite.Open(t.Context(), closed, simcentral.Start)
+	check(t, err)
+	check(t, db.Close())
+	for name, dir := range map[string]string{"killed": killed, "closed": closed} {
+		look, err := sqlite.OpenLook(t.Context(), filepath.Join(dir, sqlite.FileDatabase), false)
+		check(t, err)
+		if r := w.audit(look, w.with()); !r.Whole || r.Known != 11 {
+			t.Errorf("%s: audit = %+v, want 11 records whole", name, r)
+		}
+		check(t, look.Close())
+	}
+	if _, err := sqlite.OpenLook(t.Context(), filepath.Join(t.TempDir(), "none.db"), false); err == nil {
+		t.Error("OpenLook(nothing) = nil, want an error")
+	}
+}
