@@ -15,17 +15,50 @@ type tx struct {
 	ctx     context.Context
 	sql     *sql.Tx
 	changes map[record.EpochID]bool // epochs whose change is counted already: once a transaction is enough
+	again   map[string]*sql.Stmt    // what was run before in it; nil: once
 }
 
 var _ store.Tx = (*tx)(nil)
 
+// prepared is a statement that this transaction runs again, so that SQLite parses it no third time; nil for the first time.
+func (t *tx) prepared(q string) (*sql.Stmt, error) {
+	s, before := t.again[q]
+	if s != nil {
+		return s, nil
+	}
+	if t.again == nil {
+		t.again = map[string]*sql.Stmt{}
+	}
+	if t.again[q] = nil; !before {
+		return nil, nil //nolint:nilnil // nothing is prepared, and nothing is wrong
+	}
+	s, err := t.sql.PrepareContext(t.ctx, q) // closed with the transaction
+	if err != nil {
+		return nil, err
+	}
+	t.again[q] = s
+	return s, nil
+}
+
+func (t *tx) run(q string, args []any) (sql.Result, error) {
+	s, err := t.prepared(q) //nolint:sqlclosecheck // it is closed with the transaction
+	switch {
+	case err != nil:
+		return nil, err
+	case s != nil:
+		return s.ExecContext(t.ctx, args...)
+	default:
+		return t.sql.ExecContext(t.ctx, q, args...)
+	}
+}
+
 func (t *tx) exec(q string, args ...any) error {
-	_, err := t.sql.ExecContext(t.ctx, q, args...)
+	_, err := t.run(q, args)
 	return explain(err)
 }
 
 func (t *tx) changed(q string, args ...any) (int64, error) {
-	r, err := t.sql.ExecContext(t.ctx, q, args...)
+	r, err := t.run(q, args)
 	if err != nil {
 		return 0, explain(err)
 	}
@@ -33,14 +66,19 @@ func (t *tx) changed(q string, args ...any) (int64, error) {
 }
 
 func (t *tx) insert(q string, args ...any) (int64, error) {
-	r, err := t.sql.ExecContext(t.ctx, q, args...)
+	r, err := t.run(q, args)
 	if err != nil {
 		return 0, explain(err)
 	}
 	return r.LastInsertId()
 }
 
-func (t *tx) row(q string, args ...any) scanner { return t.sql.QueryRowContext(t.ctx, q, args...) }
+func (t *tx) row(q string, args ...any) scanner {
+	if s, err := t.prepared(q); s != nil && err == nil { //nolint:sqlclosecheck // as above
+		return s.QueryRowContext(t.ctx, args...)
+	}
+	return t.sql.QueryRowContext(t.ctx, q, args...) // which says what is wrong
+}
 
 // scanner is a *sql.Row or *sql.Rows.
 type scanner interface{ Scan(dst ...any) error }
