@@ -138,10 +138,10 @@ func (s *store) append(n int64, o opening, rows []sealedRow) error {
 			string(c.Desk), string(c.Service), int64(c.Verdict), int64(c.Reason), c.Code)
 	}
 	if o.head == nil {
-		insert, err := s.inserting(ctx, len(rows))
-		if err == nil {
-			_, err = insert.ExecContext(ctx, args...)
+		if err := s.prepare(ctx, len(rows)); err != nil {
+			return err
 		}
+		_, err := s.inserts[len(rows)].ExecContext(ctx, args...)
 		return err
 	}
 	return s.transact(ctx, func(tx *sql.Tx) error {
@@ -153,16 +153,12 @@ func (s *store) append(n int64, o opening, rows []sealedRow) error {
 	})
 }
 
-// inserting is the statement that inserts so many records, prepared when it is first needed.
-func (s *store) inserting(ctx context.Context, n int) (*sql.Stmt, error) {
+// prepare has the statement ready that inserts so many records.
+func (s *store) prepare(ctx context.Context, n int) (err error) {
 	if s.inserts[n] == nil {
-		stmt, err := s.w.PrepareContext(ctx, insertRecords(n))
-		if err != nil {
-			return nil, err
-		}
-		s.inserts[n] = stmt
+		s.inserts[n], err = s.w.PrepareContext(ctx, insertRecords(n)) //nolint:sqlclosecheck // close does
 	}
-	return s.inserts[n], nil
+	return err
 }
 
 func insertRecords(n int) string { return insertRecord + strings.Repeat(", "+recordValues, n-1) }

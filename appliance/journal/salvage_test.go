@@ -148,13 +148,17 @@ func TestDamageInOldRecordsIsFoundInTheBackground(t *testing.T) {
 				l := original.copy(t)
 				change(t, l.path, statement)
 				j, id, aside := l.readAgain(t)
-				if aside.Whole != records || aside.Damaged != 1 { // the one appended after the start was in it, too
-					t.Errorf("%d whole, %d damaged, want %d and 1", aside.Whole, aside.Damaged, records)
-				}
 				next := add(t, j, 9001)
 				l.c.settle(j, ack.Received)
-				if id.Epoch == next.Epoch || l.c.header(next.Epoch).Predecessor.Lineage != epoch.LineageUnknown {
-					t.Errorf("the epoch after the damage was found is %s after %s", next.Epoch, id.Epoch)
+				want := uint64(records) // the one appended after the start was in it, too
+				if id.Epoch == next.Epoch {
+					want-- // the damage was found before that
+				}
+				if aside.Whole != want || aside.Damaged != 1 {
+					t.Errorf("%d whole, %d damaged, want %d and 1", aside.Whole, aside.Damaged, want)
+				}
+				if l.c.header(next.Epoch).Predecessor.Lineage != epoch.LineageUnknown {
+					t.Errorf("the epoch after the damage was found knows its predecessor")
 				}
 				if l.c.held[id.Epoch][id.Seq] == nil {
 					t.Error("the record taken before the damage was found is lost")
@@ -301,8 +305,8 @@ func TestDamageMetByAReader(t *testing.T) {
 	for name, read := range map[string]func(*testing.T, *journal.Journal){
 		"line": func(t *testing.T, j *journal.Journal) { _, _ = j.Unsent(t.Context(), journal.Limits{}) },
 		"courier": func(t *testing.T, j *journal.Journal) {
-			for range j.Runs(t.Context(), 0) {
-				continue
+			for _, err := range j.Runs(t.Context(), 0) {
+				_ = err // the journal hears of it by itself
 			}
 		},
 		"counter": func(t *testing.T, j *journal.Journal) { _, _ = j.Taps(t.Context(), 10) },

@@ -204,7 +204,7 @@ func connect(ctx context.Context, path string, o Options) (*store, book, error) 
 	st := &store{w: w, r: r}
 	b, err := st.check(ctx, o)
 	if err == nil {
-		_, err = st.inserting(ctx, 1)
+		err = st.prepare(ctx, 1)
 	}
 	if err == nil {
 		err = st.count(ctx)
