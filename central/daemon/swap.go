@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"kazashi.example/central/admin"
+	"kazashi.example/central/courier"
 	"kazashi.example/central/loss"
 	"kazashi.example/central/opener"
 	"kazashi.example/central/registry"
@@ -40,9 +41,11 @@ func (d *Daemon) Swap(ctx context.Context, q admin.Swap) (admin.NewCode, error) 
 
 // Lost says what the loss of a box means, and takes it out of service if asked to.
 func (d *Daemon) Lost(ctx context.Context, q admin.Lose) (out admin.Lost, err error) {
-	peer := d.line.Peer(q.Box)
-	if q.Do {
-		if _, out.Known, err = d.registry.Lose(ctx, q.Box, peer.Seen, peer.Waiting); err == nil {
+	var seen time.Time
+	var waiting uint64
+	err = d.db.View(ctx, func(tx store.Tx) error { seen, waiting, err = d.heard(tx, q.Box); return err })
+	if err == nil && q.Do {
+		if _, out.Known, err = d.registry.Lose(ctx, q.Box, seen, waiting); err == nil {
 			d.log.WarnContext(ctx, "an operator said that a box is lost; it is out of service", slog.String("box", q.Box.String()))
 			d.bells.RingAll() // a held poll hears of it at once, and so do the others of the site, whose keys change with it
 		}
@@ -53,7 +56,7 @@ func (d *Daemon) Lost(ctx context.Context, q admin.Lose) (out admin.Lost, err er
 			if err != nil {
 				return err
 			}
-			ask.Seen, ask.Waiting = peer.Seen, peer.Waiting
+			ask.Seen, ask.Waiting = seen, waiting
 			out.Facts, out.People, err = loss.Assess(tx, ask, d.now().UTC())
 			return err
 		})
@@ -65,6 +68,26 @@ func (d *Daemon) Lost(ctx context.Context, q admin.Lose) (out admin.Lost, err er
 		return admin.Lost{}, fmt.Errorf("looking what the loss of box %s means: %w", q.Box, err)
 	}
 	return out, nil
+}
+
+// heard is when something was heard of a box last, by its line or by a stick, and how many records it said then it had not delivered.
+func (d *Daemon) heard(tx store.Tx, id record.BoxID) (seen time.Time, waiting uint64, err error) {
+	peer := d.line.Peer(id)
+	row, err := tx.CourierState(id)
+	if errors.Is(err, store.ErrNone) || err == nil && !row.Made.After(peer.Seen) {
+		return peer.Seen, peer.Waiting, nil
+	}
+	if err != nil {
+		return peer.Seen, peer.Waiting, err
+	}
+	said, err := courier.DecodeState(row.State)
+	if errors.Is(err, courier.ErrState) { // that a stick came is known all the same
+		err = nil
+	}
+	if seen = row.Made; row.Received.Before(seen) { // by the box's clock, which may be wrong
+		seen = row.Received
+	}
+	return seen, said.Poll.Waiting, err
 }
 
 // question is what is asked of a box's loss: by what its site's boxes open, and how its people are named.
