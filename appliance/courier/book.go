@@ -69,20 +69,25 @@ func (c *Courier) keep(k book) error {
 	return nil
 }
 
-// next gives a number above all before: the clock's, so that a box that was restored, or lost its file, reuses none.
+// next gives a number above all before: the clock's, so that a box that was restored, or lost its file, reuses none. Where the box's disk takes
+// nothing any more, a stick may be the last way out for its records, and the clock alone must do.
 func (c *Courier) next() (uint64, error) {
 	k := c.book
 	k.Last = max(k.Last+1, uint64(max(0, c.Now().Unix()))) //nolint:gosec // not negative
-	return k.Last, c.keep(k)
+	if err := c.keep(k); err != nil {
+		c.Log.Error("the number of a parcel could not be kept; the clock stands in for it", slog.Any("error", err))
+		c.book = k
+	}
+	return k.Last, nil
 }
 
 // above sees to it that the next number is above one that was seen.
 func (c *Courier) above(n uint64) { c.book.Last = max(c.book.Last, n) }
 
-// stated keeps what the state of a parcel said of orders, until central is known to have it.
-func (c *Courier) stated(n uint64, done []wire.OrderDone) error {
+// stated keeps what the state of a parcel said of orders, until central is known to have it. Should that fail, it is said again.
+func (c *Courier) stated(n uint64, done []wire.OrderDone) {
 	if len(done) == 0 {
-		return nil
+		return
 	}
 	s := said{N: n}
 	for _, d := range done {
@@ -91,7 +96,9 @@ func (c *Courier) stated(n uint64, done []wire.OrderDone) error {
 	k := c.book
 	k.States = append(slices.Clone(k.States), s)
 	k.States = k.States[max(0, len(k.States)-maxStates):]
-	return c.keep(k)
+	if err := c.keep(k); err != nil {
+		c.Log.Error("what was said of orders could not be kept; it is said again", slog.Any("error", err))
+	}
 }
 
 // heard notes that central had the state of a parcel.

@@ -6,8 +6,8 @@
 // signed all their records as safe, or where they are of no use to anybody. A stick may be pulled at any moment.
 //
 // A [Courier] may be used from any goroutine; it does one thing with a stick at a time. The number of the last parcel is durable before the
-// parcel is begun, in a small file of the data directory; where that was lost, the clock takes its place. The package decides nothing about
-// what it carries, and knows nothing of mounts.
+// parcel is begun, in a small file of the data directory; where that was lost, or the disk takes nothing, the clock takes its place. The
+// package decides nothing about what it carries, and knows nothing of mounts.
 package courier
 
 import (

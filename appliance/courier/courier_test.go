@@ -146,6 +146,27 @@ func TestP2NumbersRise(t *testing.T) {
 	}
 }
 
+// P2: a box whose disk takes nothing any more gives its records to a stick all the same.
+func TestP2ABoxThatCannotWriteExports(t *testing.T) {
+	c := newCentral(t)
+	b := newBox(t, c)
+	b.tap(3)
+	c.order(b.id, order.KindLock)
+	stick := t.TempDir()
+	c.give(stick, b)
+	b.take(stick)
+	must(t, os.MkdirAll(filepath.Join(b.dir, courier.FileBook, "in its place"), 0o700)) // root writes to what is read-only
+	for i := range 2 {
+		if sum := b.export(stick); sum.Records != uint64(3*(1-i)) {
+			t.Errorf("Export(time %d) = %+v", i+1, sum)
+		}
+	}
+	if n := c.take(stick); n != 3 {
+		t.Errorf("central took %d records, want 3", n)
+	}
+	must(t, os.RemoveAll(filepath.Join(b.dir, courier.FileBook)))
+}
+
 // P2: what central has received and not yet in a backup is not sent again, and stays on the stick.
 func TestP2ReceivedIsNotSafe(t *testing.T) {
 	c := newCentral(t)

@@ -111,9 +111,7 @@ func (e *export) state(ctx context.Context) error {
 	if err := e.w.State(s); err != nil {
 		return err
 	}
-	if err := e.stated(e.book.Last, s.Poll.Done); err != nil {
-		return err
-	}
+	e.stated(e.book.Last, s.Poll.Done)
 	return e.w.Close()
 }
 
