@@ -4,8 +4,11 @@ import (
 	"errors"
 	"path/filepath"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"kazashi.example/appliance/journal"
+	"kazashi.example/sync/epoch"
 	"kazashi.example/sync/record"
 )
 
@@ -48,4 +51,33 @@ func TestP2HasFindsTheRecordOfATap(t *testing.T) {
 		t.Fatal(err)
 	}
 	has("in a new epoch", j, last.Tap, mark, true)
+}
+
+// TestP2HasFindsARecordInAJournalSetAside: a mark of that journal means nothing in the new one, and what is whole may not have been read yet.
+func TestP2HasFindsARecordInAJournalSetAside(t *testing.T) {
+	c, path := newCentral(t), newPath(t)
+	j := c.open(path)
+	for range 3 {
+		add(t, j, 1)
+		j.Renew(epoch.CauseClock)
+	}
+	mark, last := j.Mark(), clearOf(10)
+	if _, err := j.Append(t.Context(), text(10), last); err != nil {
+		t.Fatal(err)
+	}
+	shut(t, j)
+	overwrite(t, path, 0, noise(100))
+	synctest.Test(t, func(t *testing.T) {
+		j := c.open(path)
+		for range 2 { // before it was read, and after
+			if got, err := j.Has(t.Context(), last.Tap, mark); !got || err != nil {
+				t.Errorf("Has() = %t, %v, want true", got, err)
+			}
+			if got, err := j.Has(t.Context(), record.NewTapID(), mark); got || err != nil {
+				t.Errorf("Has(another tap) = %t, %v, want false", got, err)
+			}
+			time.Sleep(time.Hour)
+		}
+		shut(t, j)
+	})
 }
