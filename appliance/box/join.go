@@ -47,7 +47,10 @@ func Join(ctx context.Context, conf config.Config, code wire.JoinCode, release s
 		return desired.Place{}, err
 	}
 	place := desired.Place{Box: id.Box, Site: answer.Site, Name: answer.Name, Root: code.Root, Replaces: answer.Replaces}
-	return place, desired.Create(conf.DataDir, place, answer.Bundle)
+	if err := desired.Create(conf.DataDir, place, answer.Bundle); err != nil {
+		return desired.Place{}, err
+	}
+	return place, forgetRequest(conf.DataDir)
 }
 
 // vouched refuses a central whose TLS key is not in the bundle that it gave.

@@ -193,10 +193,19 @@ func (a *applicant) answered(folder string) (desired.Place, error) {
 	if err := desired.Create(a.dir, place, answer.Bundle); err != nil {
 		return desired.Place{}, err
 	}
-	if err := os.Remove(a.path()); err != nil {
-		return desired.Place{}, fmt.Errorf("removing the request to join: %w", err)
+	return place, forgetRequest(a.dir)
+}
+
+// forgetRequest removes the request that is answered, or overtaken by a join over the line, and with it the code's secret.
+func forgetRequest(dir string) error {
+	err := os.Remove(filepath.Join(dir, FilePending))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
 	}
-	return place, durable.SyncDir(a.dir)
+	if err != nil {
+		return fmt.Errorf("removing the request to join by stick: %w", err)
+	}
+	return durable.SyncDir(dir)
 }
 
 func (a *applicant) read(folder string) (answer wire.JoinAnswer, err error) {

@@ -141,6 +141,17 @@ func TestJoinByStickWithAnotherCode(t *testing.T) {
 	}
 }
 
+// P3: a join over the line leaves no code of an earlier request on the disk.
+func TestP3JoinByLineForgetsTheRequest(t *testing.T) {
+	c, k := newCentral(t, nil), newCounter(t)
+	_, _, err := box.JoinByStick(t.Context(), k.conf, t.TempDir(), c.code, "v1")
+	must(t, err)
+	c.listen(t, k.conf.Central.Address)
+	if _, err := box.Join(t.Context(), k.conf, c.code, "v1"); err != nil || box.Asked(k.conf.DataDir) {
+		t.Errorf("Join = %v, and the request is there: %v", err, box.Asked(k.conf.DataDir))
+	}
+}
+
 // P2: a crash between place and request leaves a box that joins once more, to the same.
 func TestP2JoinByStickAfterACrash(t *testing.T) {
 	c, k := newCentral(t, nil), newCounter(t)
