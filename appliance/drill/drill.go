@@ -180,8 +180,11 @@ type Options struct {
 	Sticks string // the folder whose folders are sticks; "" for none
 	// Copy says that Dir is not where a box of this machine works: swap and core files of this machine are none of its.
 	Copy bool
-	// AllowSwap is the configuration's.
+	// Swap is what vault.Swaps says of this machine; nil where there is none that is not encrypted. AllowSwap is the configuration's.
+	Swap      error
 	AllowSwap bool
+	// Cores are folders in which memory of programs that crashed may lie: see CoreFolders.
+	Cores []string
 	// Open is what the running box said of its keys: "open" or "locked"; "" where none was asked.
 	Open string
 	// Measure has one try of a code timed on this machine, which takes as long as one.
@@ -204,10 +207,7 @@ func Look(ctx context.Context, o Options) (Report, error) {
 	if err := l.walk(); err != nil {
 		return Report{}, fmt.Errorf("reading the data directory: %w", err)
 	}
-	l.sticks()
-	if !o.Copy {
-		l.machine()
-	}
+	l.machine()
 	if err := ctx.Err(); err != nil {
 		return Report{}, err
 	}

@@ -29,6 +29,9 @@ func Texts() map[string]map[Lang]string {
 	return all
 }
 
+// CoreFoldersOf is CoreFolders for a made-up kernel.
+var CoreFoldersOf = coreFolders
+
 func put[K ~string](all map[string]map[Lang]string, what string, texts map[K]both) {
 	for id, b := range texts {
 		all[what+string(id)] = map[Lang]string{Japanese: b.ja, English: b.en}

@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"kazashi.example/appliance/config"
-	"kazashi.example/appliance/vault"
 )
 
 // Where the kernel and systemd say, or keep, what becomes of the memory of a program that crashed (core(5), systemd-coredump(8)).
@@ -21,21 +20,29 @@ const (
 // maxLooked bounds how many names of a folder of the machine are looked at.
 const maxLooked = 4096
 
-// machine looks at the places around the data directory that memory could have been written to, and at the configuration.
+// machine looks at the places around the data directory: the configuration, sticks, and where memory could have been written to.
 func (l *looker) machine() {
 	l.config()
-	if err := vault.Swaps(); err != nil {
+	l.sticks()
+	if l.o.Swap != nil {
 		l.found(SwapOpen, Red, nil)
 		l.add(Item{Path: "/proc/swaps", Kind: KindSwap, Holds: []Holding{{Class: SwappedMemory, Count: 1}}})
 	}
 	if l.o.AllowSwap {
 		l.found(SwapAllowed, Warn, nil)
 	}
-	for _, dir := range coreFolders(corePattern) {
+	for _, dir := range l.o.Cores {
 		l.cores(dir)
 	}
-	left, _ := filepath.Glob(filepath.Join(os.TempDir(), copyPrefix+"*")) // the pattern is right
-	for _, dir := range left {
+	if !l.o.Copy {
+		l.left()
+	}
+}
+
+// left finds copies of databases that a killed drill left behind.
+func (l *looker) left() {
+	dirs, _ := filepath.Glob(filepath.Join(os.TempDir(), copyPrefix+"*")) // the pattern is right
+	for _, dir := range dirs {
 		l.add(Item{Path: dir + "/", Kind: KindUnknown, Problems: []Problem{{ID: UnknownFile}}})
 	}
 }
@@ -69,7 +76,9 @@ func (f *file) isConfig() bool {
 	return f.o.Config != "" && err == nil && path == f.path
 }
 
-// coreFolders is where core files lie: the folder of the pattern, if it names one, and systemd's.
+// CoreFolders is where core files of this machine lie: the folder that the kernel's pattern names, if it does, and systemd's.
+func CoreFolders() []string { return coreFolders(corePattern) }
+
 func coreFolders(pattern string) []string {
 	dirs := []string{systemdCore}
 	b, err := os.ReadFile(pattern)

@@ -16,6 +16,7 @@ import (
 
 	"kazashi.example/appliance/config"
 	"kazashi.example/appliance/drill"
+	"kazashi.example/appliance/vault"
 	"kazashi.example/firmware/command"
 	"kazashi.example/localapi"
 )
@@ -132,7 +133,7 @@ func drillOptions(ctx context.Context, s *settings) (o drill.Options, err error)
 		o.Config, o.Sticks, o.AllowSwap = "", "", false
 		return o, nil
 	}
-	o.Open = keysOf(ctx, conf.Socket())
+	o.Open, o.Swap, o.Cores = keysOf(ctx, conf.Socket()), vault.Swaps(), drill.CoreFolders()
 	return o, nil
 }
 
