@@ -15,29 +15,38 @@ type tx struct {
 	ctx     context.Context
 	sql     *sql.Tx
 	changes map[record.EpochID]bool // epochs whose change is counted already: once a transaction is enough
-	again   map[string]*sql.Stmt    // what was run before in it; nil: once
+	again   map[string]*repeated    // by the statement
 }
 
 var _ store.Tx = (*tx)(nil)
 
-// prepared is a statement that this transaction runs again, so that SQLite parses it no third time; nil for the first time.
+// often is from when on a statement is worth preparing: what a transaction runs once or twice is not.
+const often = 4
+
+// repeated is what a transaction runs, how often it did, and how it is run from then on.
+type repeated struct {
+	times int
+	stmt  *sql.Stmt
+}
+
+// prepared is a statement that this transaction runs often, so that SQLite parses it no more; nil before that.
 func (t *tx) prepared(q string) (*sql.Stmt, error) {
-	s, before := t.again[q]
-	if s != nil {
-		return s, nil
+	r := t.again[q]
+	if r == nil {
+		if t.again == nil {
+			t.again = map[string]*repeated{}
+		}
+		r = &repeated{}
+		t.again[q] = r
 	}
-	if t.again == nil {
-		t.again = map[string]*sql.Stmt{}
-	}
-	if t.again[q] = nil; !before {
-		return nil, nil //nolint:nilnil // nothing is prepared, and nothing is wrong
+	if r.times++; r.times < often || r.stmt != nil {
+		return r.stmt, nil
 	}
 	s, err := t.sql.PrepareContext(t.ctx, q) // closed with the transaction
-	if err != nil {
-		return nil, err
+	if err == nil {
+		r.stmt = s
 	}
-	t.again[q] = s
-	return s, nil
+	return s, err
 }
 
 func (t *tx) run(q string, args []any) (sql.Result, error) {
