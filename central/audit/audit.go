@@ -65,10 +65,12 @@ type Report struct {
 	Opened       bool          `json:"opened"` // envelopes were opened, and contents compared
 
 	Epochs    int64 `json:"epochs"`
-	Known     int64 `json:"known"`   // numbers that the box is known to have given to records
-	Applied   int64 `json:"applied"` // each has one record with a verdict
-	Erased    int64 `json:"erased"`  // of the applied: their octets were erased when their days were over
-	Waiting   int64 `json:"waiting"` // stored, and to be settled
+	Known     int64 `json:"known"`    // numbers that the box is known to have given to records
+	Applied   int64 `json:"applied"`  // each has one record with a verdict
+	Erased    int64 `json:"erased"`   // of the applied: their octets were erased when their days were over
+	Waiting   int64 `json:"waiting"`  // stored, and to be settled
+	Held      int64 `json:"held"`     // of those: not to be opened, as the box is out of service or its header never came
+	Awaiting  int64 `json:"awaiting"` // of those: for an enrolment or a renewal
 	Explained int64 `json:"explained"`
 	Missing   int64 `json:"missing"`
 	Headers   int64 `json:"missing_headers"` // epochs that are known, and whose beginning never came; not those that are explained

@@ -359,7 +359,7 @@ func TestRecordsOfARevokedBoxWait(t *testing.T) {
 	w.Push(w.box, w.third.Push())
 	w.World.Pass(time.Minute)
 	w.Drain()
-	if r := w.audit(w.Store, w.with()); !r.Whole || r.Waiting != 2 || r.State != "revoked" {
+	if r := w.audit(w.Store, w.with()); !r.Whole || r.Waiting != 2 || r.Held != 2 || r.State != "revoked" {
 		t.Errorf("audit = %+v, want 2 waiting and whole", r)
 	}
 	if _, err := audit.Box(t.Context(), w.Store, record.NewBoxID(), w.with()); err == nil || err.Error() != audit.ErrUnknown.Error() {

@@ -227,6 +227,12 @@ func (r *reader) judge(i item) {
 		r.r.Missing++
 	default:
 		r.r.Waiting++
+		if i.Awaits && i.State == store.EnvelopeReady {
+			r.r.Awaiting++
+		}
+		if i.State == store.EnvelopeHeld {
+			r.r.Held++
+		}
 		if i.State == store.EnvelopeHeld && !r.c.headless && r.box.State != store.BoxRevoked {
 			r.fault(id, "it is held, though its header is here and its box in service: nobody opens it")
 		}

@@ -1,10 +1,16 @@
 package daemon_test
 
 import (
+	"database/sql"
 	"errors"
+	"path/filepath"
 	"testing"
+	"time"
 
 	"kazashi.example/central/admin"
+	"kazashi.example/central/courier"
+	"kazashi.example/central/store/sqlite"
+	parcel "kazashi.example/sync/courier"
 	"kazashi.example/sync/record"
 	"kazashi.example/sync/uplink"
 	"kazashi.example/sync/wire"
@@ -62,5 +68,29 @@ func TestASwapAndALoss(t *testing.T) {
 	}
 	if _, err := op.Lost(t.Context(), admin.Lose{Box: record.NewBoxID(), Do: true}); !errors.As(err, &refused) {
 		t.Errorf("Lost(no such box) = %v, want a refusal", err)
+	}
+}
+
+// What a box without a line said by stick is what was heard of it last.
+func TestALostBoxWithoutALineWasHeardByStick(t *testing.T) {
+	p := setUp(t)
+	p.run(t)
+	p.join(t)
+	boxes, err := p.operator().Boxes(t.Context())
+	must(t, err)
+	id := boxes[0].ID
+	state, err := courier.EncodeState(parcel.State{Poll: wire.Poll{Waiting: 12}})
+	must(t, err)
+	db, err := sql.Open("sqlite", filepath.Join(p.conf.DataDir, sqlite.FileDatabase))
+	must(t, err)
+	made := time.Now().Add(-time.Hour).UTC().Truncate(time.Millisecond)
+	_, err = db.ExecContext(t.Context(), "INSERT INTO courier_states (box, n, made, received, state) VALUES (?, 1, ?, ?, ?)",
+		id.ID128[:], made.UnixMilli(), made.Add(time.Minute).UnixMilli(), state)
+	must(t, errors.Join(err, db.Close()))
+	for range 2 {
+		l, err := p.operator().Lost(t.Context(), admin.Lose{Box: id, Do: true})
+		if err != nil || !l.Facts.Seen.Equal(made) || l.Facts.Waiting != 12 {
+			t.Errorf("Lost() = heard %s with %d waiting, %v, want %s with 12", l.Facts.Seen, l.Facts.Waiting, err, made)
+		}
 	}
 }

@@ -38,12 +38,15 @@ func (e Envelope) Encode() ([]byte, error) { return canon.Encode(e) }
 // DecodeEnvelope is the inverse of Encode; ErrNewer, ErrEnvelope or an error of package canon otherwise. An envelope has these five
 // fields and no other: whoever carries it could add one, the tag would still hold, and one record would have two chain values.
 func DecodeEnvelope(b []byte) (Envelope, error) {
-	if err := newer(b, MaxEnvelope); err != nil {
-		return Envelope{}, err
-	}
 	var e Envelope
-	if err := canon.Decode(b, &e, MaxEnvelope); err != nil {
-		return Envelope{}, err
+	if err := canon.Decode(b, &e, MaxEnvelope); err != nil || e.Version != Version {
+		// Whatever a later version changes must not hide that it is one; read twice is only what cannot be read at once.
+		if later := newer(b, MaxEnvelope); later != nil {
+			return Envelope{}, later
+		}
+		if err != nil {
+			return Envelope{}, err
+		}
 	}
 	switch {
 	case e.Version != Version:

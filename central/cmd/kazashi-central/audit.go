@@ -143,7 +143,7 @@ func printAudit(w io.Writer, r audit.Report) error {
 	}
 	fmt.Fprintf(&b, "known      %d records in %d epochs, %d of them up to an end that the box signed\n", r.Known, r.Epochs, r.Signed)
 	fmt.Fprintf(&b, "applied    %d, of which %d have been erased and are shown by their place in the chain alone\n", r.Applied, r.Erased)
-	fmt.Fprintf(&b, "waiting    %d\n", r.Waiting)
+	fmt.Fprintf(&b, "waiting    %d: %d held, %d for another tap or a renewal\n", r.Waiting, r.Held, r.Awaiting)
 	fmt.Fprintf(&b, "explained  %d\n", r.Explained)
 	fmt.Fprintf(&b, "missing    %d records, and the beginning of %d epochs\n", r.Missing, r.Headers)
 	fmt.Fprintf(&b, "beside     %d envelopes that no box wrote, %d second ones of a number\n", r.Aside, r.Rivals)
