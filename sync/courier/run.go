@@ -52,14 +52,6 @@ func (r Run) Epoch() (epoch.Signed, error) { return epoch.Read(r.Header) }
 // Last is the number of the last record; First-1 for a header alone.
 func (r Run) Last() record.Seq { return r.First + record.Seq(len(r.Sealed)) - 1 }
 
-// Octets is how many octets of sealed content the run has.
-func (r Run) Octets() (n int) {
-	for _, s := range r.Sealed {
-		n += len(s)
-	}
-	return n
-}
-
 // Envelopes makes the envelopes again, in their one form. ErrDamaged unless they lead from Previous to After.
 func (r Run) Envelopes() ([][]byte, error) {
 	s, err := r.check()
