@@ -344,3 +344,30 @@ func TestP10JoinByStick(t *testing.T) {
 		t.Errorf("Take(not proved) = %v, want a word about the code", err)
 	}
 }
+
+// P6: what a box says of its clock is known before its records are opened, wherever it lies in the parcel.
+func TestP6CorrectionsComeFirst(t *testing.T) {
+	t.Parallel()
+	k := simcentral.NewKeys(t)
+	f := &failing{at: 3} // registers, keeps corrections, and stops at the records
+	c := simcentral.Open(t, t.TempDir(), k, simcentral.NewWorld(t, k), func(db store.Store) store.Store { f.Store = db; return f })
+	defer func() { check(t, c.DB.Close()) }()
+	b := newBox(t, c, c.Box())
+	b.taps(20)
+	id := b.Epochs[0].Signed.Header.Epoch
+	said, err := wire.Correction{Box: b.ID, Epochs: []record.EpochID{id}, Offset: 60_000, Measured: 1}.Sign(b.Device)
+	check(t, err)
+	files := write(t, t.TempDir(), parcel.Config{Kind: parcel.Up, Box: b.ID, Next: next, Signer: b.Device}, func(w *parcel.Writer) {
+		for _, r := range b.runs(50) {
+			check(t, w.Run(r))
+		}
+		check(t, w.Correction(said))
+	})
+	if _, err := take(t, c, files...); !errors.Is(err, errCrash) {
+		t.Fatalf("Take = %v, want the stop", err)
+	}
+	check(t, c.DB.View(t.Context(), func(tx store.Tx) error { _, err := tx.Correction(b.ID, id); return err }))
+	if n := c.Counts(); n.Ready != 0 {
+		t.Errorf("%d records are ready before the correction", n.Ready)
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"time"
 
 	"kazashi.example/central/intake"
@@ -126,10 +127,24 @@ func vouch(p *parcel.Parcel, row store.Box) (sign.KeyID, error) {
 	return id, nil
 }
 
-// parts takes runs and corrections, and names what cannot be taken.
+// parts takes corrections and then runs, and names what cannot be taken: a record is opened as soon as it is here, and is judged by what is
+// known of its box's clock by then.
 func (b *batch) parts(ctx context.Context, p *parcel.Parcel) error {
+	if slices.Contains(p.Types(), parcel.TypeCorrection) {
+		if err := b.only(ctx, p, parcel.TypeCorrection); err != nil {
+			return err
+		}
+	}
+	return b.only(ctx, p, parcel.TypeRun)
+}
+
+// only takes the parts of one type.
+func (b *batch) only(ctx context.Context, p *parcel.Parcel, t parcel.Type) error {
 	types := p.Types()
 	for part, err := range p.Parts() {
+		if part.Type != t {
+			continue
+		}
 		if err == nil {
 			err = b.part(ctx, part)
 		}

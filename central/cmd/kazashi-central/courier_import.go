@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"time"
 
 	"kazashi.example/central/admin"
@@ -114,7 +115,8 @@ func (t *taking) folder(ctx context.Context, dir string) (err error) {
 	return nil
 }
 
-// names lists what there is to take, in the order in which it is taken.
+// names lists what there is to take, in the order in which it is taken. Of a box's parcels the newest comes first: it has what the box says
+// of its clock, by which the records in the others are judged.
 func (t *taking) names(s *courier.Stick) (all []courier.Name, err error) {
 	for _, k := range []courier.Kind{courier.Joining, courier.Up} {
 		boxes, err := s.Boxes(k)
@@ -138,6 +140,7 @@ func (t *taking) names(s *courier.Stick) (all []courier.Name, err error) {
 				if err != nil {
 					t.refuse(courier.Name{Kind: kind, Box: b}.String(), err)
 				}
+				slices.Reverse(names)
 				all = append(all, names...)
 			}
 		}
