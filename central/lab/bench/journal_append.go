@@ -10,9 +10,6 @@ import (
 	"kazashi.example/central/lab/bench/stats"
 )
 
-// warmAppends are made before any is timed: until the write-ahead logs have stopped growing, which costs more than writing over them.
-const warmAppends = 1200
-
 // measureAppend times an append beside a bare insert, in turn.
 func (r *journalRun) measureAppend(ctx context.Context) (err error) {
 	j, err := r.open(ctx, "append.db")
@@ -38,7 +35,7 @@ func (r *journalRun) measureAppend(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, b.close()) }()
 	theirs := func() (time.Duration, error) { return b.insertOnly(ctx) }
-	if _, err := stats.Alternate(ctx, warmAppends, ours, theirs); err != nil {
+	if _, err := stats.Alternate(ctx, r.warm, ours, theirs); err != nil {
 		return err
 	}
 	p, err := stats.Alternate(ctx, r.pairs*r.blocks, ours, theirs)
@@ -100,7 +97,7 @@ func (r *journalRun) measureGroup(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, b.close()) }()
-	if _, err := rate(ctx, j, readers, warmAppends); err != nil {
+	if _, err := rate(ctx, j, readers, r.warm); err != nil {
 		return err
 	}
 	var one, eight, bare, gain []float64

@@ -106,7 +106,7 @@ func (r *journalRun) compact(ctx context.Context, all ack.Ack) (err error) {
 		return err
 	}
 	c := compaction{r: r, j: j}
-	if _, err := c.taps(ctx, warmAppends/4); err != nil {
+	if _, err := c.taps(ctx, r.warm/4); err != nil {
 		return err
 	}
 	for !c.done {
