@@ -11,7 +11,7 @@ import (
 // What is text for certain: in random octets five such characters in a row, or such a run of letters, stand once in 10^12 octets or more.
 const (
 	wideRun  = 5
-	plainRun = 24
+	plainRun = 32
 )
 
 // sweep reads a file as it lies on the disk, freed pages and old frames of a log included, and reports Japanese text and certificates: there

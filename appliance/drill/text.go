@@ -83,7 +83,7 @@ var situationTexts = map[Situation]both{
 // legend says what the words of the table mean.
 var legend = []both{
 	{"読める = 内容を読み取れる  恐れ = あるかもしれない  使用 = 端末が手元にある間だけ使える", "READS: he reads it. MAYBE: it may be there. use: while he has the box, and cannot copy it."},
-	{"総当り = 自分の計算機でコードを何度でも試せる  制限 = TPM が回数を数える", "guess: he may try codes on machines of his own. tries: the TPM counts codes, 10 and then 144 a day."},
+	{"総当り = 自分の計算機でコードを何度でも試せる  制限 = TPM が回数を数える", "guess: he may try codes on machines of his own. tries: at the TPM, 10 codes, then 144 a day."},
 }
 
 var lieTexts = map[string]both{
