@@ -1,0 +1,66 @@
+package sqlite_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"kazashi.example/central/intake/simbox"
+	"kazashi.example/central/store"
+	"kazashi.example/sync/record"
+	"kazashi.example/sync/seal"
+)
+
+// What a box says by courier is replaced by what is newer alone, and numbers of parcels rise whatever the clock does.
+func TestCourierRows(t *testing.T) {
+	h := newHome(t)
+	k, err := seal.GenerateKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	box := simbox.New(t, k.Public()).Row(t)
+	h.do(func(tx store.Tx) error { return tx.AddBox(box) })
+	state := func(n uint64) store.CourierState {
+		return store.CourierState{Box: box.ID, N: n, Made: now, Received: now.Add(time.Second), State: []byte{byte(n)}}
+	}
+	h.do(func(tx store.Tx) error {
+		if _, err := tx.CourierState(box.ID); !errors.Is(err, store.ErrNone) {
+			t.Errorf("CourierState(none) = %v, want ErrNone", err)
+		}
+		for _, c := range []struct {
+			n    uint64
+			news bool
+		}{{5, true}, {5, false}, {4, false}, {9, true}} {
+			if news, err := tx.SetCourierState(state(c.n)); err != nil || news != c.news {
+				t.Errorf("SetCourierState(%d) = %v, %v, want %v", c.n, news, err, c.news)
+			}
+		}
+		got, err := tx.CourierState(box.ID)
+		if err != nil || got.N != 9 || !got.Made.Equal(now) || !got.Received.Equal(now.Add(time.Second)) || len(got.State) != 1 || got.State[0] != 9 {
+			t.Errorf("CourierState = %+v, %v, want the ninth", got, err)
+		}
+		for i, floor := range []uint64{100, 100, 99, 200, 150} {
+			want := []uint64{100, 101, 102, 200, 201}[i]
+			if n, err := tx.NumberParcel(box.ID, floor); err != nil || n != want {
+				t.Errorf("NumberParcel(%d) = %d, %v, want %d", floor, n, err, want)
+			}
+		}
+		if _, err := tx.EpochStamp(record.NewEpochID()); !errors.Is(err, store.ErrNone) {
+			t.Errorf("EpochStamp(none) = %v, want ErrNone", err)
+		}
+		return nil
+	})
+	h.do(func(tx store.Tx) error {
+		if err := tx.SetBoxHolds(box.ID, 7); err != nil {
+			return err
+		}
+		central, err := tx.CentralEpoch()
+		if err != nil {
+			return err
+		}
+		if got, err := tx.Box(box.ID); err != nil || got.Holds != 7 || got.HoldsEpoch != central {
+			t.Errorf("Box = holds %d of %d, %v, want 7 of central epoch %d", got.Holds, got.HoldsEpoch, err, central)
+		}
+		return nil
+	})
+}
