@@ -145,7 +145,7 @@ bench-journal: build ## print the journal's figures, with a bare SQLite insert a
 	@bin/kazashi-lab bench journal $(JOURNALFLAGS)
 
 # Every state of every scenario, which takes minutes; the lane of tests tries a sample at each point.
-crash: deps ## print what kills and power cuts at every point, each fsync left out in turn, leave of lists, trust, rules, rosters, keys, site book, closing
+crash: deps ## print what kills and power cuts at every point, each fsync left out in turn, leave of journal, sticks, swap, lists, trust, rules, rosters, keys, site book, closing
 	@CRASH_TEST_THOROUGH=1 $(GO) test -tags integration -count 1 -timeout 30m -v -parallel 1 ./central/lab/crash | \
 	    sed -nE 's/^ +[a-z_]+_test\.go:[0-9]+: //p; /^ *--- FAIL|^(FAIL|ok|panic|total)/p'
 

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"kazashi.example/central/lab/count/tamper"
+	"kazashi.example/central/lab/invariant"
 )
 
 // What a smoke must at least have seen.
@@ -28,6 +29,9 @@ func (s *story) prove(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	if status == 0 {
+		if err := s.exactlyOnce(ctx); err != nil {
+			return err
+		}
 		if err := s.tryCounter(ctx); err != nil {
 			return err
 		}
@@ -37,6 +41,21 @@ func (s *story) prove(ctx context.Context, out io.Writer) error {
 	if status != 0 {
 		return errCount
 	}
+	return nil
+}
+
+// exactlyOnce holds both boxes and central against every invariant.
+func (s *story) exactlyOnce(ctx context.Context) error {
+	r, err := invariant.CheckAll(ctx, invariant.Places{
+		Boxes: []invariant.Box{{Dir: s.path("box")}, {Dir: s.path("box" + withoutLine)}}, Central: s.path("central"),
+	})
+	if err = errors.Join(err, r.Err()); err != nil {
+		return fmt.Errorf("holding what lies on the disks against the invariants: %w", err)
+	}
+	if r.Waiting+r.Aside+r.Lost+r.Unseen > 0 {
+		return fmt.Errorf("%w: not everything is applied: %v", errStory, r)
+	}
+	s.say("invariants: %v", r)
 	return nil
 }
 
