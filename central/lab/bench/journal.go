@@ -49,6 +49,8 @@ type journalRun struct {
 	warm    int // appends before any is timed: until the write-ahead logs have stopped growing, which costs more than writing over them
 	pairs   int // of an append and a bare insert, in each block
 	blocks  int
+	quiet   int // taps without maintenance before it is the other's turn
+	busy    int // taps with it; more, so that it comes to its end
 	box     writingBox
 }
 
@@ -56,9 +58,9 @@ type journalRun struct {
 // eight, opening with a million records that wait, taps while they are compacted, and the parcels that a courier carries. No other program is
 // started. Like [Run] it goes on after a measurement that failed, and its error names what is missing. ErrMemoryDisk before anything is done.
 func RunJournal(ctx context.Context, c JournalConfig) (err error) {
-	r := &journalRun{run: &run{Config: c.Config, owed: JournalFigures()}, records: cmp.Or(c.Records, fullRecords), warm: 1200, pairs: 200, blocks: 15}
+	r := &journalRun{run: &run{Config: c.Config, owed: JournalFigures()}, records: cmp.Or(c.Records, fullRecords), warm: 1200, pairs: 200, blocks: 15, quiet: 150, busy: 600}
 	if c.Quick {
-		r.records, r.warm, r.pairs, r.blocks = cmp.Or(c.Records, quickRecords), 200, 50, 5
+		r.records, r.warm, r.pairs, r.blocks, r.quiet, r.busy = cmp.Or(c.Records, quickRecords), 200, 50, 5, 30, 60
 	}
 	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
 		return fmt.Errorf("making the folder to measure in: %w", err)

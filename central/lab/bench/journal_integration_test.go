@@ -15,7 +15,7 @@ import (
 func TestP1JournalFigures(t *testing.T) {
 	var out bytes.Buffer
 	c := bench.Config{Dir: t.TempDir(), Quick: true, Out: &out, Log: slog.New(slog.DiscardHandler)}
-	if err := bench.RunJournal(t.Context(), bench.JournalConfig{Config: c, Records: 30_000}); err != nil {
+	if err := bench.RunJournal(t.Context(), bench.JournalConfig{Config: c, Records: 20_000}); err != nil {
 		t.Fatalf("RunJournal = %v", err) // ErrMissing names what was not printed
 	}
 	got := figures(t, out.String())

@@ -128,14 +128,8 @@ type compaction struct {
 	done        bool
 }
 
-// Taps that are timed before it is the other's turn: more with maintenance, so that it comes to its end.
-const (
-	quietTaps = 150
-	busyTaps  = 600
-)
-
 func (c *compaction) round(ctx context.Context) error {
-	quiet, err := c.taps(ctx, quietTaps)
+	quiet, err := c.taps(ctx, c.r.quiet)
 	if err != nil {
 		return err
 	}
@@ -145,7 +139,7 @@ func (c *compaction) round(ctx context.Context) error {
 	var fault error
 	start := time.Now()
 	wg.Go(func() { c.done, fault = c.prune(working) })
-	busy, err := c.taps(ctx, busyTaps)
+	busy, err := c.taps(ctx, c.r.busy)
 	stop()
 	wg.Wait()
 	c.took += time.Since(start)
