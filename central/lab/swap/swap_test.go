@@ -1,4 +1,4 @@
-// Package swap_test replaces a dead box by a spare with the real parts of both ends: journal, recovery from the disk, parcels, registry, intake,
+// Package swap replaces a dead box by a spare with the real parts of both ends: journal, recovery from the disk, parcels, registry, intake,
 // opener, and the audit that says at the end what became of every record.
 package swap_test
 
