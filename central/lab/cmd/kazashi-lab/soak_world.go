@@ -12,6 +12,7 @@ import (
 	"kazashi.example/central/daemon"
 	"kazashi.example/central/lab/pcscd"
 	"kazashi.example/central/lab/soak"
+	"kazashi.example/central/lab/stage"
 	"kazashi.example/central/lab/tray"
 	"kazashi.example/central/lab/tray/cast"
 	"kazashi.example/central/lab/tray/hands"
@@ -132,17 +133,25 @@ func (s *soaking) run(ctx context.Context) (soak.Result, error) {
 }
 
 func (s *soaking) killBox(ctx context.Context) (err error) {
-	spec := s.box.Spec()
-	s.stage.Kill(s.box)
-	s.box, err = s.stage.Start(ctx, spec)
+	s.box, err = s.again(ctx, s.box)
 	return err
 }
 
 func (s *soaking) killCentral(ctx context.Context) (err error) {
-	spec := s.service.Spec()
-	s.stage.Kill(s.service)
-	s.service, err = s.stage.Start(ctx, spec)
+	s.service, err = s.again(ctx, s.service)
 	return err
+}
+
+// again kills a program and starts it again, as a service manager does: once more where it ends at once. A process that was being made when its
+// parent was killed holds the parent's locks for some milliseconds.
+func (s *soaking) again(ctx context.Context, p *stage.Process) (*stage.Process, error) {
+	s.stage.Kill(p)
+	next, err := s.stage.Start(ctx, p.Spec())
+	if _, ended := errors.AsType[*stage.ExitError](err); ended {
+		s.say("%v; starting it once more", err)
+		next, err = s.stage.Start(ctx, p.Spec())
+	}
+	return next, err
 }
 
 // enrolAll enrols everybody with the PIN, one after the other: what the next card is laid for is asked of the box as a whole.
