@@ -46,7 +46,8 @@ type Box struct {
 	Joined  time.Time     `json:"joined"`
 	Release string        `json:"release"`
 	Seen    time.Time     `json:"seen,omitzero"`
-	Waiting uint64        `json:"waiting"` // records that the box says it has not delivered
+	Stick   time.Time     `json:"stick,omitzero"` // when its word came last by stick
+	Waiting uint64        `json:"waiting"`        // records that the box says it has not delivered
 	// Withheld says that the box gets no site keys until it is reinstated: it was ordered to wipe or lock itself.
 	Withheld bool `json:"withheld,omitempty"`
 	// Replaces and ReplacedBy are whose place it took, and who took its place.

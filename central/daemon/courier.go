@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"path/filepath"
+	"time"
 
 	"kazashi.example/central/admin"
 	"kazashi.example/central/courier"
@@ -130,4 +131,13 @@ func (d *Daemon) Courier(ctx context.Context) (out admin.CourierStatus, err erro
 
 func held(h store.WaitingBox) admin.CourierHeld {
 	return admin.CourierHeld{Box: h.Box, Epochs: h.Headers, Records: h.Envelopes}
+}
+
+// byStick is when a box's word came last by stick; zero: never.
+func (d *Daemon) byStick(ctx context.Context, id record.BoxID) (at time.Time, err error) {
+	err = d.db.View(ctx, func(tx store.Tx) error { at, err = tx.CourierHeard(id); return err })
+	if errors.Is(err, store.ErrNone) {
+		return time.Time{}, nil
+	}
+	return at, err
 }

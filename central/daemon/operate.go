@@ -76,6 +76,10 @@ func (d *Daemon) Boxes(ctx context.Context) ([]admin.Box, error) {
 func (d *Daemon) box(ctx context.Context, b store.Box) (admin.Box, error) {
 	peer := d.line.Peer(b.ID)
 	reports, err := d.registry.Reports(ctx, b.ID)
+	if err != nil {
+		return admin.Box{}, err
+	}
+	stick, err := d.byStick(ctx, b.ID)
 	var by store.Box
 	if err == nil && b.State != store.BoxActive {
 		if by, err = d.registry.Replacement(ctx, b.ID); errors.Is(err, registry.ErrUnknown) {
@@ -84,7 +88,7 @@ func (d *Daemon) box(ctx context.Context, b store.Box) (admin.Box, error) {
 	}
 	return admin.Box{
 		ID: b.ID, Site: b.Site, Name: b.Name, State: b.State.String(), Joined: b.Joined, Release: b.Release,
-		Seen: peer.Seen, Waiting: peer.Waiting, Reports: shown(reports), Withheld: b.Withheld,
+		Seen: peer.Seen, Stick: stick, Waiting: peer.Waiting, Reports: shown(reports), Withheld: b.Withheld,
 		Replaces: idOf(b.Replaces), ReplacedBy: idOf(by.ID),
 	}, err
 }

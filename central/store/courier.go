@@ -10,6 +10,8 @@ import (
 type Couriers interface {
 	// CourierState finds what a box said last by courier; ErrNone.
 	CourierState(box record.BoxID) (CourierState, error)
+	// CourierHeard is when a box's word came last by courier; ErrNone.
+	CourierHeard(box record.BoxID) (time.Time, error)
 	// SetCourierState keeps what a box said unless the same or something newer is here, and reports whether it is news.
 	SetCourierState(s CourierState) (bool, error)
 	// NumberParcel takes the next number of a parcel to a box, at least floor, that no other parcel to it has.

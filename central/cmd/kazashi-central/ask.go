@@ -151,6 +151,9 @@ func printBoxes(w io.Writer, boxes []admin.Box) error {
 		if !b.Seen.IsZero() {
 			seen = command.Stamp(b.Seen)
 		}
+		if b.Stick.After(b.Seen) {
+			seen = command.Stamp(b.Stick) + " by stick"
+		}
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%d\t%s\n", b.ID, b.Site, command.Plain(b.Name), b.State, seen, b.Waiting, command.Plain(b.Release))
 		if b.ReplacedBy != "" {
 			fmt.Fprintf(t, "\treplaced by box %s\n", b.ReplacedBy)

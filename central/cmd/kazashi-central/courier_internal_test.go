@@ -244,6 +244,10 @@ func (o *office) standing(b, stranger *simbox.Box) {
 	if err != nil || !strings.Contains(out, b.ID.String()+"  branch-1") || !strings.Contains(out, "held for box "+stranger.ID.String()) {
 		t.Errorf("status = %q, %v", out, err)
 	}
+	all, err := o.client.Boxes(t.Context())
+	if err != nil || all[0].Stick.IsZero() || !all[0].Seen.IsZero() {
+		t.Errorf("Boxes = %+v, %v, want that the box came by stick alone", all, err)
+	}
 	out, _, err = o.run("status", o.stick)
 	if err != nil || strings.Count(out, ".kzu") != 2 || strings.Count(out, ".kzd") != 1 || strings.Count(out, ".kzj") != 1 || strings.Count(out, ".kza") != 1 {
 		t.Errorf("status DIR = %q, %v, want five parcels", out, err)

@@ -1,6 +1,8 @@
 package sqlite
 
 import (
+	"time"
+
 	"kazashi.example/central/store"
 	"kazashi.example/sync/record"
 )
@@ -27,6 +29,11 @@ func scanCourierState(s scanner) (c store.CourierState, err error) {
 
 func (t *tx) CourierState(box record.BoxID) (store.CourierState, error) {
 	return one(t.row("SELECT box, n, made, received, state FROM courier_states WHERE box = ?", box.ID128[:]), scanCourierState)
+}
+
+func (t *tx) CourierHeard(box record.BoxID) (time.Time, error) {
+	return one(t.row("SELECT received FROM courier_states WHERE box = ?", box.ID128[:]),
+		func(s scanner) (at time.Time, err error) { return at, s.Scan(millis{&at}) })
 }
 
 func (t *tx) SetCourierState(c store.CourierState) (bool, error) {

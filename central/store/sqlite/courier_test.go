@@ -39,6 +39,9 @@ func TestCourierRows(t *testing.T) {
 		if err != nil || got.N != 9 || !got.Made.Equal(now) || !got.Received.Equal(now.Add(time.Second)) || len(got.State) != 1 || got.State[0] != 9 {
 			t.Errorf("CourierState = %+v, %v, want the ninth", got, err)
 		}
+		if at, err := tx.CourierHeard(box.ID); err != nil || !at.Equal(now.Add(time.Second)) {
+			t.Errorf("CourierHeard = %v, %v", at, err)
+		}
 		for i, floor := range []uint64{100, 100, 99, 200, 150} {
 			want := []uint64{100, 101, 102, 200, 201}[i]
 			if n, err := tx.NumberParcel(box.ID, floor); err != nil || n != want {
