@@ -106,14 +106,19 @@ func (p *slowPlan) block(out []told, r slowRegion, b uint, octets []byte) []told
 	n, plain := head&0x7fff+1, head>>15 == 1
 	q := new(big.Int).Lsh(big.NewInt(123), r.Shift)
 	k := uint(q.Div(q, big.NewInt(int64(256*n))).BitLen())
-	size, high, highs := uint(len(octets))*8, int64(0), make([]int64, n)
-	for i := range n {
-		for s.at < size && s.take(1).Sign() == 0 {
-			high++
-		}
-		highs[i] = high
+	each := p.each(plain)
+	zeros := int64(uint64(1) << r.Shift >> k)
+	if want := (16 + int64(n) + zeros + int64(n*(k+r.Tail+each)) + 7) / 8; int64(len(octets)) != want {
+		panic("a block is not as long as its head says")
 	}
-	s.at = size - p.room(n, k+r.Tail, plain)
+	highs, high := make([]int64, 0, n), int64(0)
+	for high < zeros {
+		if s.take(1).Sign() == 0 {
+			high++
+		} else {
+			highs = append(highs, high)
+		}
+	}
 	lows, tails := make([]*big.Int, n), make([]*big.Int, n)
 	for i := range n {
 		lows[i] = s.take(k)
@@ -121,7 +126,10 @@ func (p *slowPlan) block(out []told, r slowRegion, b uint, octets []byte) []told
 	for i := range n {
 		tails[i] = s.take(r.Tail)
 	}
-	reasons, dates := p.payload(s, n, plain)
+	reasons, dates := make([]uint8, n), make([]int64, n)
+	for i := range n {
+		reasons[i], dates[i] = p.told(s.take(each), plain)
+	}
 	first := new(big.Int).Lsh(big.NewInt(int64(b)), r.Shift)
 	for i := range n {
 		hi := new(big.Int).Lsh(big.NewInt(highs[i]), k)
@@ -133,75 +141,38 @@ func (p *slowPlan) block(out []told, r slowRegion, b uint, octets []byte) []told
 	return out
 }
 
-// room is the number of bits from the lows to the end; an entry's low and tail have each bits.
-func (p *slowPlan) room(n, each uint, plain bool) uint {
-	s := &stream{bits: new(big.Int)}
-	p.payload(s, n, plain)
-	return s.at + n*each
-}
-
-// payload reads reasons and dates of n entries.
-func (p *slowPlan) payload(s *stream, n uint, plain bool) (reasons []uint8, dates []int64) {
-	reasons, dates = make([]uint8, n), make([]int64, n)
-	if plain {
-		for i := range n {
-			if p.hasReasons() {
-				reasons[i] = uint8(s.take(4).Uint64())
-			} else {
-				reasons[i] = uint8(6 * s.take(1).Uint64())
-			}
-		}
-		for i := range n {
-			if p.hasDates() {
-				dates[i] = s.take(40).Int64() - 1<<39
-			}
-		}
-		return reasons, dates
+// each is the number of bits of a field.
+func (p *slowPlan) each(plain bool) uint {
+	switch {
+	case plain && p.hasReasons() && p.hasDates():
+		return 44
+	case plain && p.hasDates():
+		return 41
+	case plain && p.hasReasons():
+		return 4
+	case plain:
+		return 1
 	}
-	low, h := uint(0), int64(1)
+	facts := big.NewInt(int64(len(p.Reasons)))
 	if p.hasDates() {
-		for h = p.Span; h*int64(len(p.Reasons)) > 1024; {
-			low++
-			h = (p.Span + 1<<low - 1) >> low
-		}
+		facts.Mul(facts, big.NewInt(p.Span))
 	}
-	radix := h * int64(len(p.Reasons))
-	digits := slowDigits(s, n, radix)
-	for i := range n {
-		reasons[i] = p.Reasons[digits[i]%int64(len(p.Reasons))]
-		if p.hasDates() {
-			dates[i] = p.Base + digits[i]/int64(len(p.Reasons))<<low
-		}
-	}
-	for i := range n {
-		dates[i] += s.take(low).Int64()
-	}
-	return reasons, dates
+	return uint(facts.Sub(facts, big.NewInt(1)).BitLen())
 }
 
-// slowDigits reads n digits of a radix from words of as many as fit 64 bits.
-func slowDigits(s *stream, n uint, radix int64) []int64 {
-	out := make([]int64, 0, n)
-	if radix == 1 {
-		return make([]int64, n)
+// told takes reason and date out of a field.
+func (p *slowPlan) told(field *big.Int, plain bool) (reason uint8, date int64) {
+	v := field.Int64()
+	switch {
+	case plain && p.hasReasons():
+		reason, date = uint8(v%16), v/16-1<<39
+	case plain:
+		reason, date = uint8(v%2*6), v/2-1<<39
+	default:
+		reason, date = p.Reasons[v%int64(len(p.Reasons))], v/int64(len(p.Reasons))+p.Base
 	}
-	power := func(n uint) *big.Int {
-		return new(big.Int).Exp(big.NewInt(radix), new(big.Int).SetUint64(uint64(n)), nil)
+	if !p.hasDates() {
+		date = 0
 	}
-	top := new(big.Int).Lsh(big.NewInt(1), 64)
-	m := uint(1)
-	for power(m+1).Cmp(top) <= 0 {
-		m++
-	}
-	for uint(len(out)) < n {
-		here := min(m, n-uint(len(out)))
-		most := power(here)
-		word := s.take(uint(most.Sub(most, big.NewInt(1)).BitLen()))
-		for range here {
-			digit := new(big.Int)
-			word.DivMod(word, big.NewInt(radix), digit)
-			out = append(out, digit.Int64())
-		}
-	}
-	return out
+	return reason, date
 }

@@ -43,8 +43,8 @@ func (r *region) decode(dst []Entry, base Key, b []byte) ([]Entry, error) {
 		return nil, fmt.Errorf("%w: block without a head", ErrFormat)
 	}
 	var f frame
-	if !r.measure(&f, binary.LittleEndian.Uint16(b), uint(len(b))) {
-		return nil, fmt.Errorf("%w: block too short", ErrFormat)
+	if r.measure(&f, binary.LittleEndian.Uint16(b)); !f.fills(uint(len(b))) {
+		return nil, fmt.Errorf("%w: block of another length", ErrFormat)
 	}
 	scratch := copies.Get().(*[]byte)
 	defer copies.Put(scratch)
@@ -54,7 +54,7 @@ func (r *region) decode(dst []Entry, base Key, b []byte) ([]Entry, error) {
 	at := len(dst)
 	dst = slices.Grow(dst, n)[:at+n]
 	out := dst[at:]
-	if !r.keys(out, s, base, &f) || !r.told(out, s, &f) {
+	if !r.keys(out, s, base, &f) || !r.told(out, s, &f) || pack.Get(s, f.end, -f.end&7) != 0 {
 		return nil, fmt.Errorf("%w: block contradicts itself", ErrFormat)
 	}
 	return dst, nil
@@ -62,10 +62,10 @@ func (r *region) decode(dst []Entry, base Key, b []byte) ([]Entry, error) {
 
 // keys fills the keys of a block.
 func (r *region) keys(out []Entry, s []byte, base Key, f *frame) bool {
-	place, low, i, before := uint(0), f.lows, uint(0), uint64(0)
+	low, i, before := f.lows, uint(0), uint64(0)
 	for at := uint(0); highsAt+at < f.lows; at += 64 {
 		for word := f.word(s, at); word != 0; word &= word - 1 {
-			place = at + uint(bits.TrailingZeros64(word))
+			place := at + uint(bits.TrailingZeros64(word))
 			if i == f.n {
 				return false
 			}
@@ -77,7 +77,7 @@ func (r *region) keys(out []Entry, s []byte, base Key, f *frame) bool {
 			before, low, i = offset, low+f.k, i+1
 		}
 	}
-	return i == f.n && f.lows-highsAt-place <= 8 && (r.tail == 0 || r.tails(out, s, f)) &&
+	return i == f.n && (r.tail == 0 || r.tails(out, s, f)) &&
 		out[i-1].Key.Compare(base) >= 0 && !r.ends(out[i-1].Key) // below base: beyond 160 bits
 }
 
@@ -118,12 +118,20 @@ func (r *region) tailAt(s []byte, f *frame, i uint) Key {
 	return Key{C: pack.Get(s, at, 64), B: pack.Get(s, at+64, t-64)}
 }
 
-// told fills reasons and dates.
+// told fills reasons and dates; false if they are none that the form of the block tells.
 func (r *region) told(out []Entry, s []byte, f *frame) bool {
 	if f.plain {
 		return r.code.plain(out, s, f)
 	}
-	return r.code.split(out, s, f)
+	for i := range out {
+		v := pack.Get(s, f.fields+uint(i)*f.field, f.field)
+		if v >= r.code.facts {
+			return false
+		}
+		t := r.code.fact(v)
+		out[i].Reason, out[i].Date = t.Reason, t.Date
+	}
+	return true
 }
 
 // plain reads the plain form; false if the block had no need of it.
@@ -143,58 +151,13 @@ func (c *code) plain(out []Entry, s []byte, f *frame) bool {
 // plainAt is what the plain form tells of entry i.
 func (c *code) plainAt(s []byte, f *frame, i uint) (reason Reason, date int64) {
 	width := c.plainBits()
-	reason = Reason(pack.Get(s, f.digits+i*width, width))
+	v := pack.Get(s, f.fields+i*f.field, f.field)
+	reason = Reason(v & pack.Mask(width))
 	if width == 1 && reason == 1 {
 		reason = CertificateHold
 	}
-	if f.date > 0 {
-		date = int64(pack.Get(s, f.dates+i*f.date, f.date)) - dateBias
+	if c.columns&Dates != 0 {
+		date = int64(v>>width) - dateBias
 	}
 	return reason, date
-}
-
-// split reads digits and low dates.
-func (c *code) split(out []Entry, s []byte, f *frame) bool {
-	x := c.radix
-	if x.R == 1 {
-		for i := range out {
-			out[i].Reason, out[i].Date = c.reasons[0], c.base
-		}
-	}
-	for at, i := f.digits, uint(0); x.R > 1 && i < f.n; i += x.PerMax {
-		n := min(f.n-i, x.PerMax)
-		word := pack.Get(s, at, uint(x.Width[n]))
-		if !x.Fits(word, n) {
-			return false
-		}
-		for j := i; j < i+n; j++ {
-			var digit uint64
-			word, digit = x.Split(word)
-			out[j].Reason, out[j].Date = c.undigit(digit)
-		}
-		at += uint(x.Width[n])
-	}
-	return c.columns&Dates == 0 || c.lowDates(out, s, f)
-}
-
-// undigit is the reason and the high part of the date that a digit tells.
-func (c *code) undigit(digit uint64) (Reason, int64) {
-	if c.columns&Dates == 0 {
-		return c.reasons[digit], 0
-	}
-	h := digit / uint64(len(c.reasons))
-	return c.reasons[digit-h*uint64(len(c.reasons))], c.base + int64(h<<c.low)
-}
-
-// lowDates adds the low dates; false if a date is outside the range.
-func (c *code) lowDates(out []Entry, s []byte, f *frame) bool {
-	for i := range out {
-		if f.date > 0 {
-			out[i].Date += int64(pack.Get(s, f.dates+uint(i)*f.date, f.date))
-		}
-		if uint64(out[i].Date-c.base) >= c.span {
-			return false
-		}
-	}
-	return true
 }

@@ -14,38 +14,37 @@ const plainFlag = 1 << 15
 
 // frame is where the parts of a block are, in bits from its first octet.
 type frame struct {
-	n, k                       uint
-	plain                      bool
-	lows, tails, digits, dates uint
-	date                       uint // bits of a low date
-	room                       uint // bits from the lows to the end
+	n, k                     uint
+	plain                    bool
+	zeros                    uint // among the highs
+	lows, tails, fields, end uint
+	field                    uint // bits of each
 }
 
-// highsAt is where the highs begin; they end before the lows.
+// highsAt is where the highs begin; they end where the lows begin.
 const highsAt = 16
 
-// measure reads a block's head; size is in octets. False if the parts need more.
-func (r *region) measure(f *frame, head uint16, size uint) bool {
+// measure reads a block's head.
+func (r *region) measure(f *frame, head uint16) {
 	f.n, f.plain = uint(head&^plainFlag)+1, head&plainFlag != 0
 	f.k = pack.LowBits(uint64(f.n), r.share)
-	var digits uint
+	f.field = uint(r.code.field)
 	if f.plain {
-		f.date, digits = r.code.plainDates(), f.n*r.code.plainBits()
-	} else {
-		f.date, digits = uint(r.code.low), r.code.radix.Bits(f.n)
+		f.field = r.code.plainField()
 	}
-	f.room = f.n*(f.k+uint(r.tail)+f.date) + digits
-	f.lows = size*8 - f.room
+	f.zeros = uint(1<<(r.shift&63)) >> (f.k & 63)
+	f.lows = highsAt + f.n + f.zeros
 	f.tails = f.lows + f.n*f.k
-	f.digits = f.tails + f.n*uint(r.tail)
-	f.dates = f.digits + digits
-	return highsAt+f.n+f.room <= size*8
+	f.fields = f.tails + f.n*uint(r.tail)
+	f.end = f.fields + f.n*f.field
 }
+
+// fills reports whether a block of so many octets is as long as its head says.
+func (f *frame) fills(size uint) bool { return size == (f.end+7)/8 }
 
 // scratch is room to encode a block.
 type scratch struct {
-	offsets, dates [MaxBlock]uint64
-	digits         [MaxBlock]uint16
+	offsets, fields [MaxBlock]uint64
 }
 
 var scratches = sync.Pool{New: func() any { return new(scratch) }}
@@ -131,11 +130,11 @@ func (r *region) put(dst []byte, s *scratch, base Key, entries []Entry) ([]byte,
 		head |= plainFlag
 	}
 	var f frame
-	r.measure(&f, head, 0)
+	r.measure(&f, head)
 	w := pack.NewWriter(binary.LittleEndian.AppendUint16(dst, head))
 	offsets := s.offsets[:len(entries)]
 	w.PutHighs(offsets, f.k)
-	w.Pad(f.room)
+	w.Zeros(f.zeros - uint(offsets[len(offsets)-1]>>f.k))
 	w.PutAll(offsets, f.k)
 	if r.tail > 0 {
 		r.putTails(&w, base, entries)
@@ -143,8 +142,7 @@ func (r *region) put(dst []byte, s *scratch, base Key, entries []Entry) ([]byte,
 	if f.plain {
 		r.code.putPlain(&w, entries)
 	} else {
-		r.code.putDigits(&w, s.digits[:len(entries)])
-		w.PutAll(s.dates[:len(entries)], uint(r.code.low))
+		w.PutAll(s.fields[:len(entries)], f.field)
 	}
 	return w.Bytes(), nil
 }
@@ -161,59 +159,36 @@ func (r *region) putTails(w *pack.Writer, base Key, entries []Entry) {
 }
 
 func (c *code) putPlain(w *pack.Writer, entries []Entry) {
+	width := c.plainBits()
 	for i := range entries {
-		if c.columns&Reasons != 0 {
-			w.Put(uint64(entries[i].Reason), 4)
-		} else if entries[i].OnHold() {
-			w.Put(1, 1)
-		} else {
-			w.Put(0, 1)
+		v := uint64(entries[i].Reason)
+		if c.columns&Reasons == 0 {
+			v = 0
+			if entries[i].OnHold() {
+				v = 1
+			}
 		}
-	}
-	if c.columns&Dates == 0 {
-		return
-	}
-	for i := range entries {
-		w.Put(uint64(entries[i].Date+dateBias), dateBits)
+		if c.columns&Dates != 0 {
+			v |= uint64(entries[i].Date+dateBias) << width //nolint:gosec // not below 0
+		}
+		w.Put(v, c.plainField())
 	}
 }
 
-// tell makes digits and dates; false if they cannot tell an entry, and the block must be plain.
+// tell makes fields; false if they cannot tell an entry, and the block must be plain.
 func (c *code) tell(s *scratch, entries []Entry) bool {
-	a, low, base, odd := uint64(len(c.reasons)), c.low&63, c.base, uint64(0)
+	a, base, odd := uint64(len(c.reasons)), c.base, uint64(0)
 	end := c.span - 1 // without dates the span is 0, and none is past its end
 	if c.columns&Dates == 0 {
 		a = 0
 	}
-	dates, digits := s.dates[:len(entries)], s.digits[:len(entries)]
+	fields := s.fields[:len(entries)]
 	for i := range entries {
 		date, reason := uint64(entries[i].Date-base), entries[i].Reason
 		index := uint64(c.index[reason&15])
 		_, late := bits.Sub64(end, date, 0)
 		odd |= late | index>>63 | uint64(reason>>4)
-		dates[i], digits[i] = date, uint16(date>>low*a+index)
+		fields[i] = date*a + index
 	}
 	return odd == 0
-}
-
-// putDigits writes digits in words.
-func (c *code) putDigits(w *pack.Writer, digits []uint16) {
-	x := c.radix
-	if x.R < 2 {
-		return
-	}
-	per, width, r := int(x.PerMax), uint(x.Width[x.PerMax]), x.R
-	for ; len(digits) >= per; digits = digits[per:] {
-		w.Put(word(digits[:per], r), width)
-	}
-	w.Put(word(digits, r), uint(x.Width[len(digits)]))
-}
-
-// word is digits in one number, the first least significant.
-func word(digits []uint16, radix uint64) uint64 {
-	v := uint64(0)
-	for i := len(digits) - 1; i >= 0; i-- {
-		v = v*radix + uint64(digits[i])
-	}
-	return v
 }

@@ -1,6 +1,9 @@
 package crlset
 
-import "math"
+import (
+	"math"
+	"math/bits"
+)
 
 // expectedReasons are those seen more than once in the look-ahead: one that is rarer costs less in plain blocks.
 func expectedReasons(window []Entry, c Columns) []Reason {
@@ -9,7 +12,7 @@ func expectedReasons(window []Entry, c Columns) []Reason {
 		seen[window[i].Reason&15]++
 	}
 	if c == 0 || c == Dates && seen[CertificateHold] < 2 {
-		return []Reason{Unspecified} // without dates, the plain form has a hold flag at no more than the digits would cost
+		return []Reason{Unspecified} // without dates, the plain form has a hold flag at no more than fields would cost
 	}
 	if c == Dates {
 		return []Reason{Unspecified, CertificateHold}
@@ -36,8 +39,8 @@ func expectedDates(window []Entry, reasons int) (base int64, span uint64) {
 	first = max(first-seen/512, -dateBias)
 	last = min(last+seen/64, dateBias-1)
 	span = uint64(last - first + 1)
-	low := lowBits(span, reasons)
-	return first, min(((span-1)>>low+1)<<low, uint64(dateBias-first)) // up to here digits cost no more
+	most := uint64(1) << bits.Len64(span*uint64(reasons)-1) / uint64(reasons) // up to here fields cost no more
+	return first, min(most, uint64(dateBias-first))
 }
 
 // usualDates is the range of dates without the few that would cost all others more than the plain form costs their blocks.

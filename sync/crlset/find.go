@@ -13,8 +13,11 @@ import (
 // d is the key's distance from the region's start, for its tail.
 func (r *region) find(e *Entry, b []byte, size uint, offset uint64, d Key) (bool, error) {
 	var f frame
-	if size < 3 || r.touch(b, size, offset) == 0 || !r.measure(&f, binary.LittleEndian.Uint16(b), size) {
-		return false, fmt.Errorf("%w: block too short", ErrFormat)
+	if size >= 2 {
+		r.measure(&f, binary.LittleEndian.Uint16(b))
+	}
+	if size < 2 || !f.fills(size) {
+		return false, fmt.Errorf("%w: block of another length", ErrFormat)
 	}
 	k := f.k & 63
 	high, want := uint(offset>>k), offset&(1<<k-1)
@@ -42,19 +45,6 @@ func (r *region) find(e *Entry, b []byte, size uint, offset uint64, d Key) (bool
 
 // isZero has the lowest bit set if x, which must be below 2^63, is 0; of the others nothing is said.
 func isZero(x uint64) uint64 { return (x - 1) >> 63 }
-
-// touch reads an octet of each line in which low, digit and date are if keys lie evenly, so that all are on the way at once and not
-// one after the other. Its result, which is never 0, is worth nothing; asking for it keeps the reads.
-func (r *region) touch(b []byte, size uint, offset uint64) byte {
-	c := r.code
-	part := uint(offset << ((63 - r.shift) & 63) >> 47) // of the block before the entry, times 2^16
-	t := b[min(size-1, 64)] | b[size*c.highPart>>16+(size*c.lowPart>>16*part)>>16]
-	if c.digitPart > 0 {
-		dates, digits, rest := size*c.datePart>>16, size*c.digitPart>>16, 1<<16-part
-		t |= b[size-1-dates*rest>>16] | b[size-1-dates-digits*rest>>16]
-	}
-	return t | 1
-}
 
 // seek finds the place of the first entry whose high is at least high; its number is the place less high. False if there is none.
 func (f *frame) seek(b []byte, high uint) (place uint, ok bool) {
@@ -140,12 +130,10 @@ func (c *code) read(e *Entry, b []byte, f *frame, i uint) {
 		e.Reason, e.Date = c.plainAt(b, f, i)
 		return
 	}
-	e.Reason, e.Date = c.reasons[0], c.base
-	if x := c.radix; x.R > 1 {
-		at, width, below := x.Place(i, f.n)
-		e.Reason, e.Date = c.undigit(x.Digit(pack.Get(b, f.digits+at, width), below))
+	v := pack.Get(b, f.fields+i*f.field, f.field)
+	if v >= c.facts {
+		v = 0 // of octets that Decode refuses
 	}
-	if f.date > 0 {
-		e.Date += int64(pack.Get(b, f.dates+i*f.date, f.date))
-	}
+	t := c.fact(v)
+	e.Reason, e.Date = t.Reason, t.Date
 }

@@ -17,7 +17,6 @@ const (
 
 	maxTail  = 96
 	maxShift = 63
-	maxRadix = 1024
 	dateBias = 1 << 39 // a date is at least −2^39 and below 2^39 seconds
 	dateBits = 40
 )
@@ -150,31 +149,14 @@ type code struct {
 	index   [16]int8 // of what is told of a reason in reasons, or −1
 	base    int64
 	span    uint64
-	low     uint8 // bits of a date that stand apart
-	radix   *pack.Radix
-
-	perReason uint64 // 2^16 / reasons, rounded up: what a digit below 2^10 is divided by
-
-	highPart, lowPart, digitPart, datePart uint // about which part each has of a block's octets, times 2^16; 0 where nobody knows
-}
-
-// weigh estimates the parts of a block from the octets and entries of all.
-func (c *code) weigh(octets, entries uint64) {
-	const head, highs = 0.1, 2.5 // bits an entry
-	each := float64(octets) * 8 / (float64(entries) + 1)
-	date, digit := float64(c.low), 0.0
-	if c.radix.R > 1 {
-		digit = float64(c.radix.Width[c.radix.PerMax]) / float64(c.radix.PerMax)
-	}
-	if low := each - head - highs - digit - date; low > 0 {
-		part := func(bits float64) uint { return uint(bits / each * (1 << 16)) }
-		c.highPart, c.lowPart, c.digitPart, c.datePart = part(head+highs), part(low), part(digit), part(date)
-	}
+	facts   uint64 // so many can be told of an entry
+	field   uint8  // bits that tell them apart
+	inverse uint64 // 2^63 / reasons, rounded up
 }
 
 // newCode checks what a plan says of reasons and dates.
 func newCode(columns Columns, reasons []Reason, base int64, span uint64) (*code, error) {
-	c := &code{columns: columns, reasons: reasons, base: base, span: span, perReason: 1<<16/uint64(max(len(reasons), 1)) + 1}
+	c := &code{columns: columns, reasons: reasons, base: base, span: span, facts: uint64(len(reasons))}
 	for i := range c.index {
 		c.index[i] = -1
 	}
@@ -194,23 +176,35 @@ func newCode(columns Columns, reasons []Reason, base int64, span uint64) (*code,
 		if base != 0 || span != 0 {
 			return nil, fmt.Errorf("%w: dates without their column", ErrPlan)
 		}
-		c.radix = pack.NewRadix(uint64(len(reasons)))
-		return c, nil
+		return c.ready(), nil
 	}
 	if base < -dateBias || base >= dateBias || span == 0 || span > uint64(dateBias-base) {
 		return nil, fmt.Errorf("%w: range of dates", ErrPlan)
 	}
-	c.low = lowBits(span, len(reasons))
-	c.radix = pack.NewRadix(((span-1)>>c.low + 1) * uint64(len(reasons)))
-	return c, nil
+	c.facts *= span
+	return c.ready(), nil
 }
 
-// lowBits is the least s with ceil(span / 2^s) · reasons ≤ maxRadix.
-func lowBits(span uint64, reasons int) (s uint8) {
-	for ((span-1)>>s+1)*uint64(reasons) > maxRadix {
-		s++
+// ready computes what follows from the facts and the reasons, of which there is one at least.
+func (c *code) ready() *code {
+	c.field = uint8(bits.Len64(c.facts - 1)) //nolint:gosec // below 2^44
+	c.inverse = (1<<63-1)/uint64(len(c.reasons)) + 1
+	return c
+}
+
+// number is what a field has for an entry that the code covers.
+func (c *code) number(e *Entry) uint64 {
+	v := uint64(c.index[c.told(e.Reason)]) //nolint:gosec // not below 0
+	if c.columns&Dates != 0 {
+		v += uint64(e.Date-c.base) * uint64(len(c.reasons)) //nolint:gosec // within the span
 	}
-	return s
+	return v
+}
+
+// fact is what a number tells that is below facts.
+func (c *code) fact(v uint64) Fact {
+	date, _ := bits.Mul64(2*v, c.inverse)                                       // v / reasons, right for numbers below 2^59
+	return Fact{c.base + int64(date), c.reasons[v-date*uint64(len(c.reasons))]} //nolint:gosec // below 2^40
 }
 
 // covers reports whether the code can tell e without the plain form.
@@ -242,12 +236,12 @@ func (c *code) plainBits() uint {
 	return 1
 }
 
-// plainDates is the room of a date in the plain form.
-func (c *code) plainDates() uint {
+// plainField is the room of reason and date in the plain form.
+func (c *code) plainField() uint {
 	if c.columns&Dates != 0 {
-		return dateBits
+		return c.plainBits() + dateBits
 	}
-	return 0
+	return c.plainBits()
 }
 
 // keyOf takes at most 20 octets, big-endian.

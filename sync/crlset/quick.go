@@ -9,24 +9,30 @@ import (
 )
 
 // quick is what a lookup needs to know of a region as planners make them: no tails, in each block about as many entries as on average,
-// a directory of two octets a block. Then the places of everything follow by few instructions, and no branch hangs on what they
-// read, so that a processor has the next lookup's lines on the way before it is done with this one. What is otherwise is unclear, and is
-// looked up the long way (find.go).
+// a directory of two octets a block. Then the places of everything follow by few steps that wait for one another, all lines that an answer
+// hangs on are asked for at once, and no branch is guessed wrong. What is otherwise is unclear, and is looked up the long way (find.go).
 type quick struct {
 	b         []byte // the file
 	keys      uint64 // a key that is less above the start may be looked up quickly; 0 if none
 	dir       []byte // the file from the directory on
 	directory uint64 // its offset
 	first     uint64 // number of the region's first block
-	least     uint64 // entries of a block less one: not below least, and below least + spread
+	smallest  uint64 // octets of a block
+	second    uint64 // octets from the first highs that are looked through to those of a block's second half
+	halves    uint64 // all ones if there are such
+	least     uint64 // entries of a block: not below least, and below least + spread
 	spread    uint64
-	narrow    uint64 // below that, lows are those of widths[1]
-	widths    [2]lanes
+	zeros     uint64 // among the highs
+	each      uint64 // bits of an entry behind the highs
+	lanes     lanes
+	lowsAt    uint64 // in an average block
+	lowPart   uint64 // of what is behind the highs, times 2^16
+	fieldPart uint64
 	code      *code
-	fact      Fact // of all entries, if there are no digits
+	fact      Fact   // of all entries, if there are no fields
+	other     *quick // for blocks whose lows have one bit more or less
 	shift     uint8
-	low       uint8 // bits of a low date
-	digits    bool
+	field     uint8
 	nothing   byte // 0, which the compiler does not know
 }
 
@@ -61,19 +67,34 @@ func (s *Set) quicken() {
 		r := &s.layout.regions[i]
 		each := r.share / max(s.t.entries/uint64(s.layout.blocks), 1)
 		width := uint(bits.Len64(each)) // of lows in an average block; one more or less is usual as well
-		if r.tail > 0 || r.blocks < 2 || r.start.A == math.MaxUint32 || width < narrowest || width > widest {
+		if r.tail > 0 || r.blocks < 2 || r.start.A == math.MaxUint32 || width <= narrowest || width >= widest {
 			continue
 		}
+		r.quick = s.quick(r, width)
+		other := s.quick(r, width+1)
 		if each < 3<<(width-2) {
-			width--
+			other = s.quick(r, width-1)
 		}
-		least, below := min(r.share>>(width+1), MaxBlock), min(r.share>>(width-1), MaxBlock)
-		r.quick = quick{
-			b: s.b, keys: uint64(r.blocks-1) << r.shift, dir: s.b[s.t.directory:], directory: s.t.directory, first: uint64(r.first),
-			least: least, spread: below - least, narrow: r.share >> width, widths: [2]lanes{lanesOf(width), lanesOf(width + 1)},
-			code: r.code, fact: Fact{r.code.base, r.code.reasons[0]}, shift: r.shift & 63, low: r.code.low & 63, digits: r.code.radix.R > 1,
-		}
+		r.quick.other = &other
 	}
+}
+
+// quick prepares for a region's blocks with lows of so many bits.
+func (s *Set) quick(r *region, width uint) quick {
+	least, below := min(r.share>>width, MaxBlock)+1, min(r.share>>(width-1), MaxBlock)+1
+	q := quick{
+		b: s.b, keys: uint64(r.blocks-1) << r.shift, dir: s.b[s.t.directory:], directory: s.t.directory, first: uint64(r.first),
+		least: least, spread: below - least, zeros: uint64(1) << r.shift >> width, lanes: lanesOf(width), each: uint64(width) + uint64(r.code.field),
+		code: r.code, fact: Fact{r.code.base, r.code.reasons[0]}, shift: r.shift & 63, field: r.code.field & 63,
+	}
+	average := min(max(s.t.entries/uint64(s.layout.blocks), least), below-1)
+	q.lowsAt = (highsAt + q.zeros + average) / 8
+	q.lowPart, q.fieldPart = uint64(width)<<16/q.each, uint64(q.field)<<16/q.each
+	if q.lowsAt > highsAt/8+window-spare {
+		q.second, q.halves = q.lowsAt+spare-highsAt/8-window, ^uint64(0)
+	}
+	q.smallest = highsAt/8 + q.second + window
+	return q
 }
 
 // load64 is the 64 bits from octet i of b on.
@@ -92,107 +113,104 @@ func (q *quick) find(d uint64) (f Fact, ok, clear bool) {
 	last := -((block%groupBlocks + 1) / groupBlocks) // all ones for a group's last block
 	size := uint64(uint16(pair>>16 - pair&0xffff - uint32(from&last)))
 	from += uint64(pair & 0xffff)
-	if from-1 >= q.directory || from+size > q.directory || size == 0 || (binary.LittleEndian.Uint64(group[groupSize2:])^(from+size))&last != 0 {
+	if from-1 >= q.directory || from+size > q.directory || (binary.LittleEndian.Uint64(group[groupSize2:])^(from+size))&last != 0 {
 		return f, false, false
 	}
-	if q.digits && q.code.touch(b[from:], uint(size), uint(offset<<((63-q.shift)&63)>>47))&q.nothing != 0 {
-		return f, false, false
+	if size < q.smallest {
+		return q.again(d)
+	}
+	// Everything is on the way at once: the head, the highs of the first or the second half, and, if keys lie evenly, low and field. A
+	// block without fields is short enough to come whole, which serves whoever asks for its other keys.
+	late := -(offset >> ((q.shift - 1) & 63)) & q.halves
+	part := offset << ((63 - q.shift) & 63) >> 47 // of the block before the entry, times 2^16
+	touched := b[from+size-1-((size-q.lowsAt)*q.fieldPart>>16)*(1<<16-part)>>16]
+	if q.field > 0 {
+		touched |= b[from+q.lowsAt+((size-q.lowsAt)*q.lowPart>>16)*part>>16]
+	} else {
+		touched |= b[from+size/4] | b[from+size/2] | b[from+size/4*3]
 	}
 	n := uint64(binary.LittleEndian.Uint16(b[from:from+2:from+2])) + 1
-	if n-1-q.least >= q.spread {
-		return f, false, false // or the plain form
+	lows := highsAt + q.zeros + n
+	at = highsAt/8 + q.second&late
+	cut := ((at+window)*8 - lows) & late
+	if n-q.least >= q.spread || (lows+n*q.each+7)/8 != size || cut >= 2*64 || touched&q.nothing != 0 {
+		return q.again(d) // or the plain form
 	}
-	x := &q.widths[(n-1-q.narrow)>>63]
-	k := x.width & 31
-	room, digits := n*(k+uint64(q.low)), uint64(0)
-	if q.digits {
-		digits = uint64(q.code.radix.Bits(uint(n)))
-		room += digits
-	}
-	lows := size*8 - room
+	k := q.lanes.width & 31
 	high, want := offset>>k, offset&(1<<k-1)
-	zeros := lows - highsAt - n // and padding
-	if zeros >= size*8 {
-		return f, false, false
-	}
-	// Highs are looked through from the start or from the end: eight words, more than half of them.
-	late := uint64(int64(zeros-2*high)>>63) & uint64(int64(highsAt+512-lows)>>63)
-	at = highsAt/8 + ((lows+7)/8-highsAt/8-64)&late
-	place, clear := selectZero64(b[from+at:from+at+64:from+at+64], high-1, late, ^uint64(0)>>(-lows&late&7), at*8-highsAt-n)
+	place, clear := pickZero((*[window]byte)(b[from+at:from+at+window:from+at+window]), high-1, late, cut, at*8-highsAt-n)
 	place += at*8 - highsAt + 1
 	i := place - high
-	if !clear || i > n || highsAt+place >= lows {
+	if !clear || i > n {
 		return f, false, false
 	}
 	at = from*8 + highsAt + place
-	streak := min(uint64(bits.TrailingZeros64(^(load64(b, at/8) >> (at & 7)))), n-i)
-	if streak > x.most {
+	streak := uint64(bits.TrailingZeros64(^(load64(b, at/8) >> (at & 7))))
+	if streak > q.lanes.most {
 		return f, false, false
 	}
 	// The lows of all entries that share the high are compared at once: lanes with the wanted one become 0, those of others all ones.
 	at = from*8 + lows + i*k
-	differ := (load64(b, at/8)>>(at&7) ^ want*x.ones) | ^uint64(0)<<(streak*k&63)
-	zero := (differ - x.ones) &^ differ & x.tops
+	differ := (load64(b, at/8)>>(at&7) ^ want*q.lanes.ones) | ^uint64(0)<<(streak*k&63)
+	zero := (differ - q.lanes.ones) &^ differ & q.lanes.tops
 	ok = zero != 0
-	if !q.digits {
+	if q.field == 0 {
 		return q.fact.where(zero), ok, true
 	}
-	i = min(i+uint64(bits.OnesCount64((zero-1)&^zero&x.tops)), n-1)
-	f = q.code.fact(q.code.radix.At(b[from:], uint(lows+n*k), uint(i), uint(n)))
-	if q.low > 0 {
-		f.Date += int64(pack.Get(b[from:], uint(lows+n*k+digits+i*uint64(q.low)), uint(q.low)))
+	i = min(i+uint64(bits.OnesCount64((zero-1)&^zero&q.lanes.tops)), n-1)
+	at = from*8 + lows + n*k + i*uint64(q.field)
+	v := load64(b, at/8) >> (at & 7) & (1<<(q.field&63) - 1)
+	if v >= q.code.facts {
+		return f, false, false
 	}
-	return f.where(zero), ok, true
+	return q.code.fact(v).where(zero), ok, true
 }
 
-// Lanes of 16 bits.
+// again is find for blocks with other lows.
+func (q *quick) again(d uint64) (f Fact, ok, clear bool) {
+	if q.other == nil {
+		return f, false, false
+	}
+	return q.other.find(d)
+}
+
 const (
-	laneOnes  = 0x0001000100010001
-	laneTops  = 0x8000800080008000
-	firstBits = 64 | 128<<16 | 192<<32 | 256<<48 // up to the ends of eight words
-	lastBits  = 320 | 384<<16 | 448<<32 | 512<<48
+	window = 64 // octets of highs that are looked through
+	spare  = 8  // octets that a block's highs may be longer or shorter than in an average block
+
+	// Lanes of 16 bits.
+	laneOnes = 0x0001000100010001
+	laneTops = 0x8000800080008000
+	laneEnds = 64 | 128<<16 | 192<<32 | 256<<48 // bits up to the end of each of four words
 )
 
-// selectZero64 is the place of the n-th zero of b; clear is false if it is not there. If late is all ones, n counts from where there are
-// fewer zeros: as many as skipped and the one bits of b together; last is what counts of the last word.
-func selectZero64(octets []byte, n, late, last, skipped uint64) (place uint64, clear bool) {
-	b := (*[64]byte)(octets)
+// pickZero is the place of the n-th zero of b; clear is false if it is not there. If late is all ones, n counts from where there are
+// fewer zeros: as many as skipped and the one bits of b together, without its last cut bits, which count as zeros.
+func pickZero(b *[window]byte, n, late, cut, skipped uint64) (place uint64, clear bool) {
 	p := uint64(bits.OnesCount64(binary.LittleEndian.Uint64(b[0:])))
 	p += uint64(bits.OnesCount64(binary.LittleEndian.Uint64(b[8:]))) << 16
 	p += uint64(bits.OnesCount64(binary.LittleEndian.Uint64(b[16:]))) << 32
 	p += uint64(bits.OnesCount64(binary.LittleEndian.Uint64(b[24:]))) << 48
 	q := uint64(bits.OnesCount64(binary.LittleEndian.Uint64(b[32:])))
 	q += uint64(bits.OnesCount64(binary.LittleEndian.Uint64(b[40:]))) << 16
-	q += uint64(bits.OnesCount64(binary.LittleEndian.Uint64(b[48:]))) << 32
-	q += uint64(bits.OnesCount64(binary.LittleEndian.Uint64(b[56:])&last)) << 48
-	p *= laneOnes // the one bits up to the end of each word
-	q = (q + p>>48) * laneOnes
-	n -= (skipped + q>>48) & late
-	p, q = firstBits-p, lastBits-q // the zeros
-	if n >= q>>48 {
+	q += uint64(bits.OnesCount64(binary.LittleEndian.Uint64(b[48:])&(^uint64(0)>>(max(cut, 64)-64)))) << 32
+	q += uint64(bits.OnesCount64(binary.LittleEndian.Uint64(b[56:])&(^uint64(0)>>cut))) << 48
+	p, q = p*laneOnes, q*laneOnes // the one bits up to the end of each word of a half
+	n -= (skipped + p>>48 + q>>48) & late
+	p, q = laneEnds-p, laneEnds-q // the zeros
+	second := ^uint64(int64(n-p>>48) >> 63)
+	n -= p >> 48 & second
+	if p ^= (p ^ q) & second; n >= p>>48 {
 		return 0, false
 	}
-	i := uint64(bits.OnesCount64((n*laneOnes+laneTops-p)&laneTops) + bits.OnesCount64((n*laneOnes+laneTops-q)&laneTops))
-	before := p<<16 ^ (p<<16^(q<<16|p>>48))&-(i>>2) // the zeros up to the start of each word of i's half
-	n -= before >> (i & 3 * 16) & 0xffff
+	i := uint64(bits.OnesCount64((n*laneOnes + laneTops - p) & laneTops))
+	n -= p << 16 >> (i & 3 * 16) & 0xffff // those before the word
+	i += 4 & second
 	return i*64 + uint64(pack.Select(^binary.LittleEndian.Uint64(b[i&7*8:]), uint(n))), true
-}
-
-// fact is what a digit tells.
-func (c *code) fact(digit uint64) Fact {
-	h := digit * c.perReason >> 16
-	return Fact{c.base + int64(h<<(c.low&63)), c.reasons[digit-h*uint64(len(c.reasons))]}
 }
 
 // where is f if zero is not 0, and nothing otherwise.
 func (f Fact) where(zero uint64) Fact {
 	yes := uint64(int64(zero|-zero) >> 63)
 	return Fact{f.Date & int64(yes), f.Reason & Reason(yes)}
-}
-
-// touch reads an octet of each line in which low, digit and date are if keys lie evenly, so that all are on the way at once and not
-// one after the other; part is how much of the block's keys are before the entry, times 2^16.
-func (c *code) touch(b []byte, size, part uint) byte {
-	dates, digits, rest := size*c.datePart>>16, size*c.digitPart>>16, 1<<16-part
-	return b[64] | b[size*c.highPart>>16+(size*c.lowPart>>16*part)>>16] | b[size-1-dates*rest>>16] | b[size-1-dates-digits*rest>>16]
 }

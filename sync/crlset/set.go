@@ -73,7 +73,6 @@ func (s *Set) plan(b []byte) error {
 		return fmt.Errorf("%w: directory does not fit the plan", ErrFormat)
 	}
 	if s.layout = l; len(l.regions) > 0 {
-		l.regions[0].code.weigh(s.t.directory-uint64(len(magic)), s.t.entries)
 		s.quicken()
 	}
 	return nil
@@ -143,32 +142,39 @@ func (s *Set) Find(k Key) (e Entry, ok bool, err error) {
 
 // Lookup reports whether a key is on the set, and what it tells of it. Columns that the set does not have are zero; a reason that is told
 // only as on hold or not is CertificateHold or Unspecified. Errors are ErrFormat, ErrDigest, ErrUnreadable and os.ErrClosed.
-func (s *Set) Lookup(k Key) (f Fact, ok bool, err error) {
-	if !s.mapped.Whole() {
-		return s.lookup(k)
-	}
-	old, done := debug.SetPanicOnFault(true), false
-	defer func() {
-		if debug.SetPanicOnFault(old); !done {
-			err = s.mapped.Fault(recover())
+func (s *Set) Lookup(k Key) (Fact, bool, error) {
+	if s.mapped.Whole() {
+		if f, ok, clear := s.quickly(k); clear {
+			return f, ok, nil
 		}
-	}()
+	}
+	return s.lookup(k)
+}
+
+// quickly is Lookup the short way, of a set whose chunks are all known to be right. Where the disk fails it has found nothing either, and
+// the long way meets the same failure.
+func (s *Set) quickly(k Key) (f Fact, ok, clear bool) {
 	r := s.layout.sole
 	if r == nil {
-		r = s.layout.region(k)
-	}
-	clear := false
-	if r != nil {
-		if d := k.Sub(r.start); uint64(d.A)|d.B == 0 && d.C < r.quick.keys {
-			f, ok, clear = r.quick.find(d.C)
+		if r = s.layout.region(k); r == nil {
+			return f, false, false
 		}
 	}
-	if !clear {
-		f, ok, err = s.lookup(k)
+	d := k.Sub(r.start)
+	if uint64(d.A)|d.B != 0 || d.C >= r.quick.keys {
+		return f, false, false
 	}
+	old := debug.SetPanicOnFault(true)
+	defer func() {
+		if debug.SetPanicOnFault(old); !clear {
+			if fault := recover(); fault != nil {
+				_ = s.mapped.Fault(fault)
+			}
+		}
+	}()
+	f, ok, clear = r.quick.find(d.C)
 	runtime.KeepAlive(s)
-	done = true
-	return f, ok, err
+	return f, ok, clear
 }
 
 // lookup is Lookup the long way.

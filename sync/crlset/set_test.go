@@ -235,7 +235,7 @@ func TestPlanExtendGrowsAndGivesUp(t *testing.T) {
 	}{
 		{"close behind: the region grows", behind(3000, 40, 0), true, len(sum.Plan.Regions)},
 		{"far behind: a region of its own", behind(3000, 1<<50, 0), true, len(sum.Plan.Regions) + 1},
-		{"too many too late", behind(3000, 40, 1<<38), false, len(sum.Plan.Regions)},
+		{"too many too late", behind(3000, 40, 3<<37), false, len(sum.Plan.Regions)},
 		{"crowded", inside, false, len(sum.Plan.Regions)},
 		{"nothing", nil, true, len(sum.Plan.Regions)},
 	} {

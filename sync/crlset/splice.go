@@ -7,8 +7,8 @@ import (
 	"kazashi.example/sync/crlset/internal/pack"
 )
 
-// splicer makes the octets of a revised block out of those of the block before, without its entries: highs, lows, digits and dates of
-// entries that stay are moved as bits, and only what stands next to a change is computed. It gives up where the block must be coded
+// splicer makes the octets of a revised block out of those of the block before, without its entries: highs, lows and fields of entries
+// that stay are moved as bits, and only what stands next to a change is computed. It gives up where the block must be coded
 // whole: width of lows or plain form change, or there are tails. What it makes is what Encode makes.
 type splicer struct {
 	first   int      // entry from which offsets are read
@@ -17,8 +17,6 @@ type splicer struct {
 	changes []change
 	steps   []run
 	payload []run
-	digits  []uint16
-	spliced []uint16
 }
 
 // change is one edit or addition, in the order of the new block.
@@ -33,8 +31,7 @@ type change struct {
 type run struct {
 	from, to int
 	zeros    uint64 // of the high before its one bit
-	digit    uint16
-	low      uint64 // of the offset, or of the date
+	part     uint64 // the low of the offset, or the field
 }
 
 // splice appends the revised block to dst. b begins with a block of size octets and goes on for slack octets; ok is false where
@@ -44,7 +41,7 @@ func (s *splicer) splice(dst []byte, r *region, base Key, b []byte, size uint, v
 		return dst, false
 	}
 	var f frame
-	if !r.measure(&f, binary.LittleEndian.Uint16(b), size) || f.plain || f.end(b) == 0 || !s.order(r, base, b, &f, v) {
+	if r.measure(&f, binary.LittleEndian.Uint16(b)); !f.fills(size) || f.plain || !s.order(r, base, b, &f, v) {
 		return dst, false
 	}
 	n := int(f.n) + len(v.Added)
@@ -57,16 +54,16 @@ func (s *splicer) splice(dst []byte, r *region, base Key, b []byte, size uint, v
 		return dst, false
 	}
 	var g frame
-	r.measure(&g, uint16(n-1), 0)
+	r.measure(&g, uint16(n-1))
 	if g.k != f.k || !s.plan(r.code, b, &f, v) {
 		return dst, false
 	}
 	w := pack.NewWriter(binary.LittleEndian.AppendUint16(dst, uint16(n-1)))
-	s.putHighs(&w, b, &f)
-	w.Pad(g.room)
-	s.putLows(&w, b, &f)
-	s.putDigits(&w, r.code, b, &f)
-	s.putDates(&w, r.code, b, &f)
+	if !s.putHighs(&w, b, &f, &g) {
+		return dst, false
+	}
+	move(&w, s.steps, b, f.lows, f.k)
+	move(&w, s.payload, b, f.fields, f.field)
 	return w.Bytes(), true
 }
 
@@ -116,7 +113,7 @@ func (s *splicer) scan(b []byte, f *frame, v *Revision, from, until uint64) bool
 	if len(v.Added) > 0 {
 		if p, ok := f.seek(b, uint(from>>f.k)); !ok {
 			if len(v.Edits) == 0 {
-				i, place = f.n, f.end(b)
+				i, place = f.n, f.n+f.zeros
 			}
 		} else if j := p - uint(from>>f.k); len(v.Edits) == 0 || j < i {
 			i, place = j, p
@@ -147,16 +144,6 @@ func (s *splicer) read(b []byte, f *frame, i, place uint, last int, until uint64
 		}
 	}
 	return i == f.n
-}
-
-// end is the place behind the last one bit of the highs; 0 if it is not where Encode puts it.
-func (f *frame) end(b []byte) uint {
-	n := min(8, f.lows-highsAt)
-	last := pack.Get(b, f.lows-n, n)
-	if last == 0 {
-		return 0
-	}
-	return f.lows - highsAt - n + uint(bits.Len64(last))
 }
 
 // skip finds a place among the highs, a multiple of 64, with at most n entries before it.
@@ -190,7 +177,7 @@ func (s *splicer) plan(c *code, b []byte, f *frame, v *Revision) bool {
 	next, told := 0, 0              // entries of the block before that are still to come
 	last, stale := uint64(0), false // offset of the entry before, and whether the next one's step must be computed
 	step := func(offset uint64) {
-		s.steps = append(s.steps, run{from: -1, zeros: offset>>f.k - last>>f.k, low: offset & pack.Mask(f.k)})
+		s.steps = append(s.steps, run{from: -1, zeros: offset>>f.k - last>>f.k, part: offset & pack.Mask(f.k)})
 	}
 	keep := func(to int) {
 		if next < to && stale {
@@ -234,7 +221,7 @@ func (s *splicer) plan(c *code, b []byte, f *frame, v *Revision) bool {
 		if !c.covers(&e) {
 			return false
 		}
-		s.payload = append(s.payload, c.part(&e))
+		s.payload = append(s.payload, run{from: -1, part: c.number(&e)})
 	}
 	keep(n)
 	if told < n {
@@ -243,93 +230,42 @@ func (s *splicer) plan(c *code, b []byte, f *frame, v *Revision) bool {
 	return true
 }
 
-// part is the digit and low date of an entry that the code covers.
-func (c *code) part(e *Entry) run {
-	p := run{from: -1, digit: uint16(c.index[c.told(e.Reason)])}
-	if c.columns&Dates != 0 {
-		d := uint64(e.Date - c.base)
-		p.digit += uint16(d >> c.low * uint64(len(c.reasons)))
-		p.low = d & pack.Mask(uint(c.low))
-	}
-	return p
-}
-
-func (s *splicer) putLows(w *pack.Writer, b []byte, f *frame) {
-	for i := range s.steps {
-		if x := &s.steps[i]; x.from >= 0 {
-			w.Move(b, f.lows+uint(x.from)*f.k, uint(x.to-x.from)*f.k)
+// move writes the parts of all runs, each so many bits wide; those that stay are at bit position at of b.
+func move(w *pack.Writer, runs []run, b []byte, at, width uint) {
+	for i := range runs {
+		if x := &runs[i]; x.from >= 0 {
+			w.Move(b, at+uint(x.from)*width, uint(x.to-x.from)*width)
 		} else {
-			w.Put(x.low, f.k)
+			w.Put(x.part, width)
 		}
 	}
 }
 
-func (s *splicer) putDates(w *pack.Writer, c *code, b []byte, f *frame) {
-	if f.date == 0 {
-		return
-	}
-	for i := range s.payload {
-		if x := &s.payload[i]; x.from >= 0 {
-			w.Move(b, f.dates+uint(x.from)*f.date, uint(x.to-x.from)*f.date)
-		} else {
-			w.Put(x.low, f.date)
-		}
-	}
-}
-
-// putDigits moves the words before the first change and codes those from there on anew.
-func (s *splicer) putDigits(w *pack.Writer, c *code, b []byte, f *frame) {
-	x := c.radix
-	if x.R < 2 {
-		return
-	}
-	whole := uint(s.changes[0].at) / x.PerMax
-	begin := whole * x.PerMax
-	w.Move(b, f.digits, whole*uint(x.Width[x.PerMax]))
-	s.digits = s.digits[:0]
-	for i, at := begin, f.digits+whole*uint(x.Width[x.PerMax]); i < f.n; i += x.PerMax {
-		n := min(f.n-i, x.PerMax)
-		word := pack.Get(b, at, uint(x.Width[n]))
-		at += uint(x.Width[n])
-		for range n {
-			var digit uint64
-			word, digit = x.Split(word)
-			s.digits = append(s.digits, uint16(digit))
-		}
-	}
-	s.spliced = s.spliced[:0]
-	for i := range s.payload {
-		if p := &s.payload[i]; p.from < 0 {
-			s.spliced = append(s.spliced, p.digit)
-		} else if to := uint(p.to); to > begin {
-			s.spliced = append(s.spliced, s.digits[max(uint(p.from), begin)-begin:to-begin]...)
-		}
-	}
-	for rest := s.spliced; len(rest) > 0; {
-		n := min(len(rest), int(x.PerMax))
-		word := uint64(0)
-		for i := n - 1; i >= 0; i-- {
-			word = word*x.R + uint64(rest[i])
-		}
-		w.Put(word, uint(x.Width[n]))
-		rest = rest[n:]
-	}
-}
-
-func (s *splicer) putHighs(w *pack.Writer, b []byte, f *frame) {
+// putHighs writes the highs of g; false if those of f are none.
+func (s *splicer) putHighs(w *pack.Writer, b []byte, f, g *frame) bool {
+	left := g.n + g.zeros
 	for i := range s.steps {
 		x := &s.steps[i]
-		if x.from < 0 {
-			w.Unary(x.zeros)
-			continue
-		}
-		from, to := uint(0), f.end(b)
-		if x.from > 0 {
+		from, to := uint(0), f.n+f.zeros
+		switch {
+		case x.from < 0:
+			to = uint(x.zeros) + 1
+		case x.from > 0:
 			from = s.ones[x.from-1-s.first] + 1
 		}
-		if x.to <= s.first+len(s.ones) {
+		if x.from >= 0 && x.to <= s.first+len(s.ones) {
 			to = s.ones[x.to-1-s.first] + 1
 		}
-		w.Move(b, highsAt+from, to-from)
+		if to < from || to-from > left {
+			return false
+		}
+		left -= to - from
+		if x.from < 0 {
+			w.Unary(x.zeros)
+		} else {
+			w.Move(b, highsAt+from, to-from)
+		}
 	}
+	w.Zeros(left)
+	return true
 }

@@ -39,42 +39,6 @@ func TestLowBits(t *testing.T) {
 	}
 }
 
-func TestRadix(t *testing.T) {
-	rng := rand.New(rand.NewPCG(3, 4))
-	for r := uint64(2); r <= 1024; r++ {
-		x := pack.NewRadix(r)
-		for _, w := range []uint64{0, 1, r - 1, r, r + 1, 1<<64 - 1, 1<<64 - 2, (1<<64 - 1) / r * r, (1<<64-1)/r*r - 1, rng.Uint64()} {
-			if q, d := x.Split(w); q != w/r || d != w%r {
-				t.Fatalf("radix %d: Split(%d) = %d, %d", r, w, q, d)
-			}
-		}
-		for n := uint(1); n < 200; n++ {
-			at, width, below := x.Place(n-1, n)
-			if room := x.Bits(n); at+width != room || below != (n-1)%x.PerMax {
-				t.Fatalf("radix %d: digit %d of %d is at %d, %d wide, %d below; all have %d bits", r, n-1, n, at, width, below, room)
-			}
-		}
-		sameDigits(t, rng, x)
-	}
-}
-
-// sameDigits reads every digit of words with any bits.
-func sameDigits(t *testing.T, rng *rand.Rand, x *pack.Radix) {
-	t.Helper()
-	b := make([]byte, 64+pack.Slack)
-	for i := range b {
-		b[i] = byte(rng.Uint64() | -(x.R & 1)) // of odd radices, the greatest words
-	}
-	for n := uint(1); x.Bits(n)+3 <= 64*8; n++ {
-		for i := range n {
-			at, width, below := x.Place(i, n)
-			if got, want := x.At(b, 3, i, n), x.Digit(pack.Get(b, 3+at, width), below); got != want {
-				t.Fatalf("radix %d: At(%d of %d) = %d, want %d", x.R, i, n, got, want)
-			}
-		}
-	}
-}
-
 func TestPutAndMove(t *testing.T) {
 	rng := rand.New(rand.NewPCG(5, 6))
 	for range 200 {

@@ -35,6 +35,10 @@ func TestRuns(t *testing.T) {
 			each.Unary(v>>k - high)
 			high = v >> k
 		}
+		all.Zeros(3 * width)
+		for range 3 {
+			each.Put(0, width)
+		}
 		all.PutAll(values, width)
 		for _, v := range values {
 			each.Put(v&pack.Mask(width), width)
