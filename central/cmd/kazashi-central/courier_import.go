@@ -177,6 +177,9 @@ func (t *taking) take(ctx context.Context, file string, p *courier.Parcel) (admi
 		t.refuse(file, refused)
 		return got, nil
 	}
+	if errors.Is(err, courier.ErrGone) {
+		return got, fmt.Errorf("reading %s: %w", file, courier.ErrGone)
+	}
 	if err != nil {
 		return got, fmt.Errorf("handing in %s: %w", file, err)
 	}

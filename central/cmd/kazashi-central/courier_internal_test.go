@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http/httptest"
 	"os"
@@ -35,6 +36,7 @@ type office struct {
 	t      *testing.T
 	config string
 	stick  string
+	spool  string
 	client *admin.Client
 	keys   *keys.Keys
 	n      uint64
@@ -68,6 +70,7 @@ func newOffice(t *testing.T) *office {
 	check(t, keys.Create(conf.KeysDir))
 	o.keys, err = keys.Open(conf.KeysDir)
 	check(t, err)
+	o.spool = filepath.Join(conf.DataDir, "courier")
 	o.client = admin.NewClient(filepath.Join(conf.DataDir, daemon.Socket))
 	d, err := daemon.Open(t.Context(), conf, "v1", slog.New(slog.DiscardHandler))
 	check(t, err)
@@ -184,8 +187,33 @@ func TestCourierByHand(t *testing.T) {
 		}
 	}
 	check(t, os.Remove(half))
+	o.pulled(o.taps(b, 5))
 	o.exports(b, stranger)
 	o.standing(b, stranger)
+}
+
+// gone is a stick that is pulled out.
+type gone struct{}
+
+func (gone) Read([]byte) (int, error) { return 0, courier.ErrGone }
+
+// pulled pulls the stick in the middle of a parcel: the reason is told, nothing of it is taken, and nothing lies about.
+func (o *office) pulled(file string) {
+	t := o.t
+	t.Helper()
+	b, err := os.ReadFile(file)
+	check(t, err)
+	half := io.MultiReader(bytes.NewReader(b[:len(b)/2]), gone{})
+	if _, err := o.client.TakeParcel(t.Context(), half, int64(len(b))); !errors.Is(err, courier.ErrGone) {
+		t.Errorf("TakeParcel from a stick that is pulled = %v, want %v", err, courier.ErrGone)
+	}
+	o.until("nothing of it lies about", func() bool {
+		left, err := os.ReadDir(o.spool)
+		return err == nil && len(left) == 0
+	})
+	if got, err := o.client.TakeParcel(t.Context(), bytes.NewReader(b), int64(len(b))); err != nil || got.New != 5 || got.Known != 0 {
+		t.Errorf("TakeParcel(again) = %+v, %v, want all five new", got, err)
+	}
 }
 
 // exports writes answers, again where a file beside them was spoilt, and once more where nothing is to be copied.
@@ -206,7 +234,7 @@ func (o *office) exports(b, stranger *simbox.Box) {
 	}
 	o.until("a revocation set is there, and the records are judged", func() bool {
 		export()
-		return got.Boxes[0].Sets > 0 && got.Boxes[0].Verdicts == 3
+		return got.Boxes[0].Sets > 0 && got.Boxes[0].Verdicts == 8
 	})
 	if g := got.Boxes[0]; len(got.Boxes) != 1 || !g.Bundle || !g.Rules || !g.Grant || g.Acks != 1 || g.Copied == 0 && len(g.Blobs) == 0 {
 		t.Errorf("export = %+v, want trust, rules, keys and acknowledgements for one box", got)
@@ -231,7 +259,7 @@ func (o *office) exports(b, stranger *simbox.Box) {
 	if _, _, err := o.run("export", t.TempDir()); !errors.Is(err, courier.ErrNotStick) {
 		t.Errorf("export to a folder without anything of ours = %v, want %v", err, courier.ErrNotStick)
 	}
-	if out, _, err := o.run("export", t.TempDir(), "--all"); err != nil || !strings.Contains(out, "1 parcel: 3 verdicts") {
+	if out, _, err := o.run("export", t.TempDir(), "--all"); err != nil || !strings.Contains(out, "1 parcel: 8 verdicts") {
 		t.Errorf("export --all = %q, %v, want the one box that joined", out, err)
 	}
 }
@@ -249,8 +277,8 @@ func (o *office) standing(b, stranger *simbox.Box) {
 		t.Errorf("Boxes = %+v, %v, want that the box came by stick alone", all, err)
 	}
 	out, _, err = o.run("status", o.stick)
-	if err != nil || strings.Count(out, ".kzu") != 2 || strings.Count(out, ".kzd") != 1 || strings.Count(out, ".kzj") != 1 || strings.Count(out, ".kza") != 1 {
-		t.Errorf("status DIR = %q, %v, want five parcels", out, err)
+	if err != nil || strings.Count(out, ".kzu") != 3 || strings.Count(out, ".kzd") != 1 || strings.Count(out, ".kzj") != 1 || strings.Count(out, ".kza") != 1 {
+		t.Errorf("status DIR = %q, %v, want six parcels", out, err)
 	}
 	check(t, os.WriteFile(filepath.Join(o.stick, "KAZASHI", "up", b.ID.String(), "1790000099.kzu"), []byte("rubbish"), 0o600))
 	if out, _, err := o.run("status", o.stick); !errors.Is(err, errUnreadable) || !strings.Contains(out, "parcel is damaged") {
