@@ -336,18 +336,25 @@ func (j *Journal) checkpoint(st *store) {
 	})
 }
 
-// moveLog moves the log into the database. Under a stream of taps or of housekeeping the log never ends, and goes on growing; then the rest of it, which
-// is short by now, is moved while no write comes in between, and the log begins anew.
+// moveLog moves the log into the database. It begins anew with the next write if nothing was written meanwhile; under a stream of taps it never would,
+// and go on growing. So the rest of a long one, once it is short, is moved while no write comes in between.
 func (j *Journal) moveLog(ctx context.Context, st *store) error {
-	left, err := st.checkpoint(ctx)
-	if err != nil || left < longLog {
-		return err
+	before := 0
+	for range checkpointTries {
+		log, err := st.checkpoint(ctx)
+		if err != nil || log < longLog {
+			return err
+		}
+		if log-before < shortRest {
+			break
+		}
+		before = log
 	}
 	j.write.Lock()
 	defer j.write.Unlock()
 	if j.closed || j.store() != st {
 		return nil
 	}
-	_, err = st.checkpoint(ctx)
+	_, err := st.checkpoint(ctx)
 	return err
 }

@@ -26,8 +26,13 @@ const (
 // checkpointEvery is the number of commits between two checkpoints: about 2 MiB of write-ahead log.
 const checkpointEvery = 256
 
-// longLog is how many pages of a write-ahead log that does not end are too many: 16 MiB, of which the file is cut to that size again.
-const longLog = 4096
+// Pages of a write-ahead log: longLog are too many for one that does not begin anew (8 MiB), shortRest few enough to be moved while taps wait, after
+// so many tries to come that far.
+const (
+	longLog         = 2048
+	shortRest       = 256
+	checkpointTries = 4
+)
 
 // pageSize is SQLite's own, in octets.
 const pageSize = 4096
@@ -280,14 +285,11 @@ func hashOf(b []byte) (h epoch.Hash, err error) {
 	return h, nil
 }
 
-// checkpoint moves what it can of the log without waiting for anybody, and returns the pages of the log if some are left in it, else 0.
+// checkpoint moves what it can of the log without waiting for anybody, and returns how many pages the log had when it began.
 func (s *store) checkpoint(ctx context.Context) (log int, err error) {
 	var busy, moved int64
 	if err := s.r.QueryRowContext(ctx, `PRAGMA wal_checkpoint(PASSIVE)`).Scan(&busy, &log, &moved); err != nil {
 		return 0, fmt.Errorf("checkpointing: %w", err)
-	}
-	if int64(log) == moved {
-		log = 0
 	}
 	return log, s.count(ctx)
 }

@@ -71,6 +71,7 @@ type Source struct {
 	epochs    map[int64]*Epoch
 	found     map[int64]*finding
 	scanned   bool
+	spilled   int // cells of the page being read that flow over to others
 }
 
 // finding is what is known of one epoch's records.

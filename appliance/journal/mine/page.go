@@ -22,6 +22,10 @@ const (
 	frameHeader = 24   // §4.1
 )
 
+// maxSpilled bounds the cells of one page that flow over to others: each has nearly 500 octets on its own. A page that says otherwise would have
+// other pages read thousands of times.
+const maxSpilled = pageSize / 480
+
 // maxPayload bounds a row, in octets: an envelope or a header and small things.
 const maxPayload = 2*epoch.MaxEnvelope + pageSize
 
@@ -154,6 +158,7 @@ func (s *Source) leaf(page []byte, first bool, visit func(row) bool) error {
 	if page[begin] != leafTable {
 		return nil
 	}
+	s.spilled = 0
 	cells := int(binary.BigEndian.Uint16(page[begin+3:]))
 	pointers := page[begin+leafHeader:]
 	for i := range min(cells, len(pointers)/2) {
@@ -202,7 +207,7 @@ func (s *Source) payload(b []byte, length int) ([]byte, bool) {
 		}
 		return b[:length], true
 	}
-	if local+4 > len(b) {
+	if s.spilled++; local+4 > len(b) || s.spilled > maxSpilled {
 		return nil, false
 	}
 	out := append(make([]byte, 0, length), b[:local]...)
