@@ -101,7 +101,7 @@ type CourierSummary struct {
 	Verdicts int             `json:"verdicts"`          // final verdicts that were taken in
 	Work     int             `json:"work"`              // of them, those that need a second look
 	Updated  []CourierUpdate `json:"updated,omitempty"` // what else is newer now, in the order of [CourierUpdates]
-	Removed  int             `json:"removed,omitempty"` // files taken off the stick, since central has all that is in them safe
+	Removed  int             `json:"removed,omitempty"` // files of this box taken off the stick, since they have served
 	Joined   bool            `json:"joined,omitempty"`  // a join was completed
 	Refused  []CourierFile   `json:"refused,omitempty"` // files that were not taken; the rest was
 }

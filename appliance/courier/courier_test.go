@@ -259,6 +259,23 @@ func TestP9AStrangersParcelIsRefused(t *testing.T) {
 	}
 }
 
+// P3: a stick that is forgotten in the box holds no keys of the site.
+func TestP3AParcelWithKeysLeavesTheStick(t *testing.T) {
+	c := newCentral(t)
+	b := newBox(t, c)
+	stick := t.TempDir()
+	b.export(stick)
+	c.give(stick, b)
+	c.grant = []byte("a grant")
+	c.give(stick, b)
+	if sum := b.take(stick); sum.Removed != 1 || len(sum.Refused) != 0 {
+		t.Errorf("Import = %+v", sum)
+	}
+	if left := b.names(stick, parcel.Down); len(left) != 1 || left[0].N != c.n-1 {
+		t.Errorf("%v are on the stick, want the one without keys", left)
+	}
+}
+
 // An order that came by stick is done once, and central hears of it by the next stick; then it is said no more.
 func TestOrdersByStickAreDoneOnceAndTold(t *testing.T) {
 	c := newCentral(t)

@@ -12,8 +12,9 @@ import (
 	"kazashi.example/sync/wire"
 )
 
-// Import takes in every parcel on a stick that central made for this box, in rising order; what is no news changes nothing. Then it takes parcels of
-// this box off the stick whose records are all safe at central. What is at fault is listed in Summary and keeps nothing else out.
+// Import takes in every parcel on a stick that central made for this box, in rising order; what is no news changes nothing. One that
+// brought site keys goes off the stick at once, for stolen with the box it would open them; and then parcels of this box whose records are
+// all safe at central. What is at fault is listed in Summary and keeps nothing else out.
 // Errors: courier.ErrNotStick, ErrNothing, courier.ErrGone, courier.ErrCrowded, ctx's; what was taken in by then stays.
 func (c *Courier) Import(ctx context.Context, folder string, progress Progress) (sum Summary, err error) {
 	c.working.Lock()
@@ -32,7 +33,7 @@ func (c *Courier) Import(ctx context.Context, folder string, progress Progress) 
 	}
 	for i, n := range names {
 		tell(progress, i, len(names))
-		news, err := c.take(ctx, stick, n, &sum)
+		news, keys, err := c.take(ctx, stick, n, &sum)
 		switch {
 		case ctx.Err() != nil:
 			return sum, ctx.Err()
@@ -48,6 +49,11 @@ func (c *Courier) Import(ctx context.Context, folder string, progress Progress) 
 			sum.Known++
 		}
 		sum.add(news)
+		if keys && err == nil {
+			if err := c.takeOff(ctx, stick, n, &sum); err != nil {
+				return sum, err
+			}
+		}
 	}
 	tell(progress, len(names), len(names))
 	return sum, c.sweep(ctx, stick, &sum)
@@ -59,42 +65,56 @@ func tell(p Progress, done, total int) {
 	}
 }
 
-// take takes one parcel in.
-func (c *Courier) take(ctx context.Context, stick *courier.Stick, n courier.Name, sum *Summary) (news link.News, err error) {
+// takeOff takes a parcel off the stick that has served. On a stick that cannot be written to it stays.
+func (c *Courier) takeOff(ctx context.Context, stick *courier.Stick, n courier.Name, sum *Summary) error {
+	err := stick.Remove(n)
+	if errors.Is(err, courier.ErrReadOnly) {
+		c.Log.WarnContext(ctx, "a parcel that has served stays on a read-only stick", slog.String("file", n.String()))
+		return nil
+	}
+	if err == nil {
+		sum.Removed++
+	}
+	return err
+}
+
+// take takes one parcel in, and reports whether it brings site keys.
+func (c *Courier) take(ctx context.Context, stick *courier.Stick, n courier.Name, sum *Summary) (news link.News, keys bool, err error) {
 	p, err := stick.Open(n)
 	if err != nil {
-		return news, err
+		return news, false, err
 	}
 	defer func() { err = errors.Join(err, p.Close()) }()
 	if err := p.Unseal(c.Sealing); err != nil {
-		return news, err
+		return news, false, err
 	}
 	trusted, err := c.believe(ctx, p)
 	news.Trust = trusted
 	if err != nil {
-		return news, err
+		return news, false, err
 	}
 	var faults []error
 	for part, err := range p.Parts() {
 		if err != nil {
-			return news, errors.Join(append(faults, opened(err))...)
+			return news, false, errors.Join(append(faults, opened(err))...)
 		}
 		got, err := part.Polled()
 		if err != nil {
-			return news, errors.Join(append(faults, err)...)
+			return news, false, errors.Join(append(faults, err)...)
 		}
 		got.Subjects = nil // never by a stick
+		keys = keys || len(got.Grant) > 0
 		came, err := c.apply(ctx, got, stick, sum)
 		news = joined(news, came)
 		if errors.Is(err, courier.ErrGone) || ctx.Err() != nil {
-			return news, err
+			return news, false, err
 		}
 		faults = append(faults, err)
 	}
 	if p.Heard > 0 {
 		faults = append(faults, c.heard(p.Heard))
 	}
-	return news, errors.Join(faults...)
+	return news, keys, errors.Join(faults...)
 }
 
 // opened says of what does not open that it is another box's.
@@ -179,12 +199,9 @@ func (c *Courier) sweep(ctx context.Context, stick *courier.Stick, sum *Summary)
 		if err != nil || len(covers) == 0 || !c.safe(covers) {
 			continue
 		}
-		if err := stick.Remove(n); errors.Is(err, courier.ErrReadOnly) {
-			return nil
-		} else if err != nil {
+		if err := c.takeOff(ctx, stick, n, sum); err != nil {
 			return err
 		}
-		sum.Removed++
 	}
 	return nil
 }

@@ -242,7 +242,7 @@ func printSummary(w io.Writer, what localapi.CourierWhat, s localapi.CourierSumm
 		row(s.Safe > 0, "safe", "records that are safe at central now: %d", s.Safe)
 		row(s.Verdicts > 0, "verdicts", "%d final, %d need a second look%s", s.Verdicts, s.Work, map[bool]string{true: `: "kazashi work list"`}[s.Work > 0])
 		row(len(s.Updated) > 0, "newer now", "%s", commas(s.Updated))
-		row(s.Removed > 0, "removed", "files of this box, since all in them is safe at central: %d", s.Removed)
+		row(s.Removed > 0, "removed", "files of this box that have served: %d", s.Removed)
 		row(s.Files == 0 && len(s.Refused) == 0, "nothing", "there was nothing new for this box")
 	}
 	for _, r := range s.Refused {

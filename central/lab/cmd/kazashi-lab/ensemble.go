@@ -187,6 +187,9 @@ func (e *ensemble) prepare(ctx context.Context) error {
 			return fmt.Errorf("%w: %w", errFolder, err)
 		}
 	}
+	if err := os.WriteFile(filepath.Join(e.stick(), ".kazashi-stick"), nil, 0o600); err != nil { // a folder that the page takes for a stick
+		return fmt.Errorf("%w: %w", errFolder, err)
+	}
 	f, err := os.OpenFile(e.path("log", "lab.log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errFolder, err)
