@@ -11,8 +11,8 @@ import (
 
 // Caps of what is remembered: epochs, and ranges of one.
 const (
-	maxStood     = 8192
-	maxStoodRuns = 64
+	maxStood     = 1 << 15 // a thousand boxes with a day of hours that are not safe
+	maxStoodRuns = 16
 )
 
 // stand remembers how epochs stood, so that a box that asks about twenty epochs of a thousand records each costs twenty rows a look.
