@@ -34,7 +34,7 @@ func checkLog(ctx context.Context, path string) error {
 	return nil // what cannot be read without the log may be in it
 }
 
-// newest is the number of the newest row, read by a connection that writes nothing, not even at its end (https://www.sqlite.org/uri.html).
+// newest is the number of the newest row of this journal's own, 0 for none, read by a connection that writes nothing, not even at its end (https://www.sqlite.org/uri.html).
 func newest(ctx context.Context, path, option, value string) (id int64, err error) {
 	uri, err := uriOf(path, map[string][]string{option: {value}})
 	if err != nil {
@@ -46,7 +46,6 @@ func newest(ctx context.Context, path, option, value string) (id int64, err erro
 	}
 	db.SetMaxOpenConns(1)
 	defer func() { err = errors.Join(err, db.Close()) }()
-	var most sql.NullInt64
-	err = db.QueryRowContext(ctx, `SELECT max(id) FROM record`).Scan(&most)
-	return most.Int64, err
+	err = db.QueryRowContext(ctx, `SELECT coalesce(max(id), 0) FROM record WHERE id > 0`).Scan(&id) // below 0 stand records of past epochs
+	return id, err
 }

@@ -129,3 +129,26 @@ func TestP2LogFromAnotherTime(t *testing.T) {
 		}
 	})
 }
+
+// P2: a crash after records were taken over, and before the first of the journal's own, leaves a log that is of this time.
+func TestP2ALogWithPastRecordsAlone(t *testing.T) {
+	c := newCentral(t)
+	from := c.open(newPath(t))
+	add(t, from, 1)
+	p, err := from.Unsent(t.Context(), journal.Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	path, image := newPath(t), newPath(t)
+	if _, err := c.open(path).Adopt(t.Context(), p.Headers, p.Envelopes); err != nil {
+		t.Fatal(err)
+	}
+	copyFiles(t, path, image) // as a kill leaves it
+	j := c.open(image)
+	if got := j.SetAside(); len(got) != 0 {
+		t.Errorf("SetAside() = %+v, want nothing", got)
+	}
+	if got := waiting(t, j); got != 1 {
+		t.Errorf("waiting = %d, want the one that was taken over", got)
+	}
+}
