@@ -17,7 +17,7 @@ const (
 
 // Log is what a write-ahead log holds that SQLite would not read: frames after the first whose checksum is wrong.
 type Log struct {
-	// Lost is the newest whole record in them, by the number of its row; 0 for none, or if it stands in what SQLite reads as well.
+	// Lost is the newest whole record in them, by the number of its row; 0 for none. It may stand in what SQLite reads as well.
 	Lost int64
 	// Torn says that they can be the rest of one commit that was under way when the power went, which nobody was told of.
 	Torn bool
@@ -34,9 +34,6 @@ func ReadLog(ctx context.Context, path string) (l Log, err error) {
 	if err := r.read(ctx); err != nil {
 		return Log{}, fmt.Errorf("reading the write-ahead log: %w", err)
 	}
-	if r.lost <= r.kept {
-		r.lost = 0
-	}
 	return Log{Lost: r.lost, Torn: r.valid && r.transactions <= 1}, nil
 }
 
@@ -50,8 +47,7 @@ type logReader struct {
 
 	valid        bool  // the header is
 	broken       bool  // a frame was not
-	pending      int64 // newest record since the last commit
-	kept, lost   int64 // newest records of what SQLite reads, and of the rest
+	lost         int64 // newest record of the rest
 	transactions int   // begun in the rest
 	inside       bool  // one of them
 }
@@ -73,7 +69,6 @@ func (r *logReader) read(ctx context.Context) error {
 		case n == len(r.frame):
 			r.next()
 		case errors.Is(err, io.EOF):
-			r.lost = max(r.lost, r.pending) // a commit without an end
 			return nil
 		default:
 			return err
@@ -99,23 +94,15 @@ func (r *logReader) next() {
 	ours := string(head[8:16]) == r.salts
 	r.add(head[:8])
 	r.add(page)
-	if !r.valid || !ours || r.sum != words(head[16:]) {
-		r.broken = true
+	r.broken = r.broken || !r.valid || !ours || r.sum != words(head[16:])
+	if !r.broken || r.valid && !ours {
+		return // SQLite reads it, or it is of the log's time before
 	}
-	newest := newestOf(page, binary.BigEndian.Uint32(head) == 1)
-	commit := binary.BigEndian.Uint32(head[4:]) != 0
-	switch {
-	case !r.broken && commit:
-		r.kept, r.pending = max(r.kept, r.pending, newest), 0
-	case !r.broken:
-		r.pending = max(r.pending, newest)
-	case ours || !r.valid:
-		if !r.inside {
-			r.transactions++
-		}
-		r.inside = !commit
-		r.lost = max(r.lost, r.pending, newest)
+	if !r.inside {
+		r.transactions++
 	}
+	r.inside = binary.BigEndian.Uint32(head[4:]) == 0 // else it ends a commit
+	r.lost = max(r.lost, newestOf(page, binary.BigEndian.Uint32(head) == 1))
 }
 
 // add goes on with the checksum (§4.2).
