@@ -34,7 +34,7 @@ func init() {
 }
 
 // laden is how many records a journal has before it is damaged.
-const laden = 40
+const laden = 100
 
 var errUnread = errors.New("the journal that was set aside is not read")
 
@@ -85,7 +85,7 @@ func TestP2MiningIsInterruptible(t *testing.T) {
 	s := crash.Scenario{
 		Name: "mining a journal set aside",
 		Before: func(dir string) error {
-			if err := appendTogether(dir, false, visitors(1, laden)...); err != nil {
+			if err := appendTogether(dir, false, visitors(101, laden)...); err != nil {
 				return err
 			}
 			n, err := spoilEnd(dir)
@@ -105,7 +105,7 @@ func TestP2MiningIsInterruptible(t *testing.T) {
 						return err
 					}
 					n, err := j.Waiting(ctx)
-					if err != nil || int(n) < least || int(n) > laden+2 { //nolint:gosec // a few
+					if err != nil || int(n) < least || int(n) > laden+1 { //nolint:gosec // a few
 						return fmt.Errorf("%d records wait, want %d at least: %w", n, least, err)
 					}
 					return nil
