@@ -93,6 +93,7 @@ type CourierWord struct {
 	Waiting  uint64        `json:"waiting"`  // records that it had not delivered
 	Open     int           `json:"open"`     // epochs that were not wholly safe
 	Verdicts uint64        `json:"verdicts"` // that it had not got
+	Due      uint64        `json:"due"`      // records that came and are being opened
 }
 
 // CourierHeld is what is held of a box that has not joined.

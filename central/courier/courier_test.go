@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"kazashi.example/central/boxline/simcentral"
 	central "kazashi.example/central/courier"
@@ -160,7 +161,9 @@ func TestP2HeldUntilTheBoxJoins(t *testing.T) {
 		t.Errorf("Standing = %+v, %v, want 50 records of 2 epochs held for the box", s, err)
 	}
 	c.Register(b.Box)
+	dueOf(t, c, b.ID, 50)
 	c.Drain()
+	dueOf(t, c, b.ID, 0)
 	if n := c.Counts(); n.Records != 50 || n.Held != 0 {
 		t.Errorf("after the box joined: %d records, %d held", n.Records, n.Held)
 	}
@@ -171,6 +174,18 @@ func TestP2HeldUntilTheBoxJoins(t *testing.T) {
 	if err != nil || len(s.Held.Boxes) != 0 || len(s.Boxes) != 1 || s.Boxes[0].Open != 2 {
 		t.Errorf("Standing = %+v, %v, want the box's word and nothing held", s, err)
 	}
+}
+
+// dueOf says how many records of a box must be waiting for nothing but being opened.
+func dueOf(t *testing.T, c *simcentral.Central, box record.BoxID, want uint64) {
+	t.Helper()
+	c.Check(c.Store.View(t.Context(), func(tx store.Tx) error {
+		n, err := tx.DueOf(box, time.Now())
+		if err == nil && n != want {
+			t.Errorf("DueOf = %d, want %d", n, want)
+		}
+		return err
+	}))
 }
 
 // P2: parcels made from a dead box's disk carry no signature, and are applied once beside what the box sent itself.

@@ -23,6 +23,7 @@ type Word struct {
 	Waiting  uint64 // records that it had not delivered
 	Open     int    // epochs that were not wholly safe
 	Verdicts uint64 // that were not on the box then
+	Due      uint64 // records that came and are being opened
 }
 
 // Standing says what came, and for whom central holds records that it may not open yet.
@@ -33,7 +34,7 @@ func (c *Courier) Standing(ctx context.Context) (s Standing, err error) {
 			return err
 		}
 		for _, b := range boxes {
-			w, err := word(tx, b)
+			w, err := word(tx, b, c.Now())
 			if errors.Is(err, store.ErrNone) {
 				continue
 			}
@@ -48,7 +49,7 @@ func (c *Courier) Standing(ctx context.Context) (s Standing, err error) {
 	return s, err
 }
 
-func word(tx store.Tx, b store.Box) (w Word, err error) {
+func word(tx store.Tx, b store.Box, now time.Time) (w Word, err error) {
 	kept, err := tx.CourierState(b.ID)
 	if err != nil {
 		return w, err
@@ -58,6 +59,9 @@ func word(tx store.Tx, b store.Box) (w Word, err error) {
 		return w, err
 	}
 	w = Word{Box: b, N: kept.N, Made: kept.Made, Received: kept.Received, Waiting: s.Poll.Waiting, Open: len(s.Ends)}
+	if w.Due, err = tx.DueOf(b.ID, now); err != nil {
+		return w, err
+	}
 	central, err := tx.CentralEpoch()
 	if err != nil {
 		return w, err

@@ -120,7 +120,7 @@ func (d *Daemon) Courier(ctx context.Context) (out admin.CourierStatus, err erro
 	for _, w := range s.Boxes {
 		out.Boxes = append(out.Boxes, admin.CourierWord{
 			Box: w.Box.ID, Site: w.Box.Site, Name: w.Box.Name, State: w.Box.State.String(), N: w.N, Made: w.Made, Received: w.Received,
-			Waiting: w.Waiting, Open: w.Open, Verdicts: w.Verdicts,
+			Waiting: w.Waiting, Open: w.Open, Verdicts: w.Verdicts, Due: w.Due,
 		})
 	}
 	for _, h := range s.Held.Boxes {

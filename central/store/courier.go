@@ -18,6 +18,8 @@ type Couriers interface {
 	NumberParcel(box record.BoxID, floor uint64) (uint64, error)
 	// HeldFor counts what is kept of boxes that never joined, by box, and of epochs of which nobody knows the box.
 	HeldFor() (Waiting, error)
+	// DueOf counts the envelopes of a box that are to be opened now; not those that wait for something else to come.
+	DueOf(box record.BoxID, now time.Time) (uint64, error)
 	// EpochStamp is whose an epoch is, and changes with everything that Links and Successors tell of it; ErrNone.
 	EpochStamp(id record.EpochID) (EpochStamp, error)
 }

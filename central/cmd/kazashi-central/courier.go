@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -78,7 +79,7 @@ func newCourierExport(s *settings) *cobra.Command {
 rules, trust, site keys, orders, rosters and revocation sets. It is for the boxes that have something on the stick; --box names others,
 and --all is every box that has joined. A box that never said what it has gets everything. Each box reads its own part alone.
 
-Room is looked for before anything is written; a file that lies there already and is right is not written again. Parcels for
+It waits until what the stick brought is opened (--wait), so that the verdicts go along. Room is looked for before anything is written; a file that lies there already and is right is not written again. Parcels for
 the same box from before, which the new ones take the place of, are removed at the end, and so are files that no parcel names any more.
 Pseudonyms never go by stick. What a broken-off export wrote is whole; do it again for the rest.`,
 		Example: `  kazashi-central courier export /media/stick
@@ -104,6 +105,7 @@ Pseudonyms never go by stick. What a broken-off export wrote is whole; do it aga
 		ValidArgsFunction: directories,
 	}
 	c.Flags().StringArrayVar(&boxes, "box", nil, "a box that is to have its part, by its id; again for each")
+	c.Flags().DurationVar(&g.wait, "wait", time.Minute, "how long to wait at most until the records that came are opened")
 	c.Flags().BoolVar(&g.all, "all", false, "every box that has joined and is in service")
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	_ = c.RegisterFlagCompletionFunc("box", func(c *cobra.Command, _ []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -33,6 +34,7 @@ type giving struct {
 	at       *progress
 	named    []record.BoxID
 	all      bool
+	wait     time.Duration // for records to be opened
 
 	stick   *courier.Stick
 	boxes   []givenBox
@@ -79,6 +81,9 @@ func (g *giving) onto(ctx context.Context, dir string) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := g.settled(ctx, boxes); err != nil {
+		return err
+	}
 	for i, b := range boxes {
 		g.at.say("box %d of %d", i+1, len(boxes))
 		err := g.box(ctx, b)
@@ -93,6 +98,40 @@ func (g *giving) onto(ctx context.Context, dir string) (err error) {
 		return g.tidy()
 	}
 	return nil
+}
+
+// settleAgain is the pause between two looks at what is being opened.
+const settleAgain = 100 * time.Millisecond
+
+// settled waits until what sticks brought of the boxes was opened, so that its verdicts go along, but no longer than it was asked to.
+func (g *giving) settled(ctx context.Context, boxes []record.BoxID) error {
+	limit := time.NewTimer(g.wait)
+	defer limit.Stop()
+	for {
+		s, err := g.client.Courier(ctx)
+		if err != nil {
+			return err
+		}
+		var due uint64
+		for _, b := range s.Boxes {
+			if slices.Contains(boxes, b.Box) {
+				due += b.Due
+			}
+		}
+		if due == 0 {
+			return nil
+		}
+		g.at.say("waiting until %d records are opened", due)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-limit.C:
+			g.at.done()
+			fmt.Fprintf(g.err, "%d records are not opened yet: their verdicts go with the next stick\n", due)
+			return nil
+		case <-time.After(settleAgain):
+		}
+	}
 }
 
 // ends reports whether an error ends everything: nobody is there to go on with.

@@ -71,6 +71,12 @@ func (t *tx) Ready(now time.Time, limit int) ([]store.Envelope, error) {
 		FROM envelopes WHERE state = 2 AND due <= ? ORDER BY due, row LIMIT ?`, ms(now), limit)
 }
 
+func (t *tx) DueOf(box record.BoxID, now time.Time) (uint64, error) {
+	n, err := one(t.row(`SELECT count(*) FROM envelopes WHERE state = 2 AND due <= ? AND epoch IN (SELECT epoch FROM epochs WHERE box = ?)`,
+		ms(now), box.ID128[:]), scanInt)
+	return uint64(n), err //nolint:gosec // a count
+}
+
 func (t *tx) NextReady() (time.Time, error) {
 	due, err := one(t.row("SELECT due FROM envelopes WHERE state = 2 ORDER BY due LIMIT 1"), scanInt)
 	return time.UnixMilli(due).UTC(), err

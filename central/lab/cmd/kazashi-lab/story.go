@@ -79,7 +79,6 @@ type story struct {
 	numbers    map[string]string // library numbers that the counter must tell, by card
 	corrected  record.TapID      // that central must correct
 	counts     tally
-	before     int64  // records of other counters that central had already
 	cut        uint64 // octets that had passed the line when it was cut
 	sets       int    // revocation sets that came to the box
 	deltas     int    // of them, those that came as deltas
