@@ -156,6 +156,42 @@ func TestP2RestoredCentralIsCompletedByTheBox(t *testing.T) {
 	}
 }
 
+// TestP2WhatWasDeletedHereIsSafeOnlyByTodaysCentral: after a restoration a copy elsewhere may be the last one.
+func TestP2WhatWasDeletedHereIsSafeOnlyByTodaysCentral(t *testing.T) {
+	c, path := newCentral(t), newPath(t)
+	j := c.open(path)
+	var id record.ID
+	for n := range 5 {
+		id = add(t, j, n)
+	}
+	c.settle(j, ack.Safe)
+	if n, err := j.Prune(t.Context(), 0); err != nil || n != 5 {
+		t.Fatalf("Prune() = %d, %v, want 5", n, err)
+	}
+	held := c.held
+	for _, s := range []struct {
+		name  string
+		epoch uint64
+		held  map[record.EpochID]map[record.Seq][]byte
+		want  bool
+	}{
+		{"before", 1, held, true},
+		{"restored to before it had them", 2, nil, false},
+		{"a copy was brought", 2, held, true},
+	} {
+		c.epoch, c.held = s.epoch, s.held
+		c.accept(j, c.acknowledge(ack.Safe))
+		for range 2 { // as it is, and as read from the disk
+			n, err := j.Unsafe(t.Context())
+			if got := j.Safe(id.Epoch, 1, 5); got != s.want || waiting(t, j) != 0 || n != 0 || err != nil {
+				t.Errorf("%s: Safe() = %t, want %t; %d wait, %d unsafe, %v", s.name, got, s.want, waiting(t, j), n, err)
+			}
+			shut(t, j)
+			j = c.open(path)
+		}
+	}
+}
+
 func TestPruneDeletesOnlyWhatIsSafe(t *testing.T) {
 	c, path := newCentral(t), newPath(t)
 	j := c.open(path)

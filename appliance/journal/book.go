@@ -44,23 +44,23 @@ type kept struct {
 	known uint64     // central epoch under which central is known to have the header; 0 for none
 
 	received, safe spans // what central has acknowledged under the central epoch of the book; safe is part of received
-	gone           spans // envelopes deleted here
+	gone           spans // envelopes deleted here: they were safe, maybe by the word of a central before this one
 	missing        spans // of a past epoch: records that never came here
 }
 
-// settled are the records that need not be sent.
-func (k *kept) settled() spans { return k.received.and(k.missing) }
+// settled are the records that need not, or cannot, be sent.
+func (k *kept) settled() spans { return k.received.and(k.gone).and(k.missing) }
 
 // waiting counts the records that are left to send.
 func (k *kept) waiting() uint64 { return uint64(k.last) - k.settled().len() }
 
 // atRisk counts the records that would be lost with this disk.
-func (k *kept) atRisk() uint64 { return uint64(k.last) - k.safe.and(k.missing).len() }
+func (k *kept) atRisk() uint64 { return uint64(k.last) - k.safe.and(k.gone).and(k.missing).len() }
 
 func (k *kept) unsafe() bool { return k.atRisk() > 0 }
 
-// void forgets what central said before it was restored. What is deleted here cannot be sent again.
-func (k *kept) void() { k.received, k.safe, k.known = k.gone, k.gone, 0 }
+// void forgets what central said before it was restored. What is deleted here cannot be sent again, and is not known to be safe any more.
+func (k *kept) void() { k.received, k.safe, k.known = nil, nil, 0 }
 
 // book is what the journal knows without looking: which epochs there are, how far they go and what central said of them. It is
 // read from the database at the start and changed only after a commit returned.

@@ -17,8 +17,8 @@ func (j *Journal) Unsafe(context.Context) (uint64, error) {
 	return n, nil
 }
 
-// Safe reports whether central has signed every record from first to last of an epoch as safe. False for an epoch that is not known here, or
-// no longer: whoever deletes a copy asks this first.
+// Safe reports whether central has signed every record from first to last of an epoch as safe, and was not restored since. False for an epoch
+// that is not known here, or no longer: whoever deletes a copy asks this first.
 func (j *Journal) Safe(id record.EpochID, first, last record.Seq) bool {
 	j.mu.RLock()
 	defer j.mu.RUnlock()

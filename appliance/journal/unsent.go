@@ -207,7 +207,7 @@ func (b *book) state(n int64, s record.Seq) State {
 	switch {
 	case k == nil:
 		return Safe
-	case k.safe.has(s):
+	case k.safe.has(s), k.gone.has(s):
 		return Safe
 	case k.received.has(s):
 		return Received
