@@ -16,9 +16,8 @@ import (
 	"time"
 )
 
-// How much earlier than its laying a record may be dated, for ledger and box round to milliseconds; and how much later than its taking. The
-// box's clock was set by one look at two clocks, between which a busy machine does something else. A card that is laid again is not seen
-// before 600 ms have passed (reader/vcard/vpcd).
+// How much earlier than its laying a record may be dated, for ledger and box round to milliseconds; and how much later than its taking, if
+// the card was not laid again by then. The box's clock was set by one look at two clocks, between which a busy machine does something else.
 const (
 	slack = 2 * time.Millisecond
 	late  = 250 * time.Millisecond
@@ -78,6 +77,7 @@ func Count(ctx context.Context, p Paths) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
+	untilAgain(lays)
 	var r Result
 	for _, l := range lays {
 		r.add(l, match(l, records), held)
@@ -107,10 +107,17 @@ func (p Paths) counters(ctx context.Context) (lays []laid, held map[string]strin
 
 // match finds the records of a laying: the same card, dated while it lay there.
 func match(l laid, records []found) []*found {
+	end := l.until.Add(late)
+	if !l.again.IsZero() && end.After(l.again) {
+		end = l.again
+	}
+	if least := l.until.Add(slack); end.Before(least) {
+		end = least
+	}
 	var own []*found
 	for i := range records {
 		f := &records[i]
-		if f.fault == "" && f.serial == l.Serial && !f.at.Before(l.At.Add(-slack)) && !f.at.After(l.until.Add(late)) {
+		if f.fault == "" && f.serial == l.Serial && !f.at.Before(l.At.Add(-slack)) && !f.at.After(end) {
 			f.taken = true
 			own = append(own, f)
 		}

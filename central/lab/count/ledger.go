@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 )
 
@@ -25,6 +26,7 @@ type line struct {
 type laid struct {
 	line
 	until   time.Time // when the card was gone
+	again   time.Time // when it was laid next, anywhere; zero: never
 	offline bool
 	record  bool // a record is expected of it
 	failed  bool // whether the box saw the card is unknown
@@ -71,5 +73,21 @@ func readLedger(path string, whose humans) ([]laid, error) {
 func ended(all []laid, open int, at time.Time) {
 	if open >= 0 {
 		all[open].until = at
+	}
+}
+
+// untilAgain notes of each laying when the same card was laid next.
+func untilAgain(all []laid) {
+	order := make([]int, len(all))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return all[a].At.Compare(all[b].At) })
+	last := map[string]int{}
+	for _, i := range order {
+		if before, ok := last[all[i].Serial]; ok {
+			all[before].again = all[i].At
+		}
+		last[all[i].Serial] = i
 	}
 }
