@@ -211,9 +211,7 @@ func TestCount(t *testing.T) {
 		"a record of the right card at another time": {func(s *scene) {
 			s.records[1].at = at(6.5)
 		}, numbers{4, 2, 3, 1, 0, 1}, "no card was laid for it", false},
-		"a record by a clock that is a little ahead": {func(s *scene) {
-			s.records[1].at = at(6.2)
-		}, fine, "", true},
+		"a record by a clock that is a little ahead": {func(s *scene) { s.records[1].at = at(6.2) }, fine, "", true},
 		"a content in another's place": {func(s *scene) {
 			s.records[0].sealedAs = 2
 		}, numbers{4, 2, 3, 1, 0, 1}, "does not open in its place", false},
