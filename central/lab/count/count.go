@@ -108,8 +108,8 @@ func (p Paths) counters(ctx context.Context) (lays []laid, held map[string]strin
 // match finds the records of a laying: the same card, dated while it lay there.
 func match(l laid, records []found) []*found {
 	end := l.until.Add(late)
-	if !l.again.IsZero() && end.After(l.again) {
-		end = l.again
+	if again := l.again.Add(-slack - 1); !l.again.IsZero() && end.After(again) {
+		end = again // what is dated there is the next one's
 	}
 	if least := l.until.Add(slack); end.Before(least) {
 		end = least
