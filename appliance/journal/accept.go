@@ -24,6 +24,7 @@ func (j *Journal) Accept(ctx context.Context, a ack.Ack) error {
 	if a.Version.CentralEpoch > math.MaxInt64 || a.Version.N > math.MaxInt64 {
 		return fmt.Errorf("%w: version", ack.ErrAck)
 	}
+	least := j.o.CentralEpoch()
 	j.write.Lock()
 	defer j.write.Unlock()
 	if j.closed {
@@ -33,8 +34,8 @@ func (j *Journal) Accept(ctx context.Context, a ack.Ack) error {
 		return err
 	}
 	known := j.book.version
-	if a.Version.CentralEpoch < known.CentralEpoch {
-		return fmt.Errorf("%w: %d, known %d", ErrCentralBehind, a.Version.CentralEpoch, known.CentralEpoch)
+	if least = max(least, known.CentralEpoch); a.Version.CentralEpoch < least {
+		return fmt.Errorf("%w: %d, known %d", ErrCentralBehind, a.Version.CentralEpoch, least)
 	}
 	restored := known.CentralEpoch != 0 && a.Version.CentralEpoch > known.CentralEpoch
 	changed, err := j.apply(ctx, a, restored)

@@ -7,10 +7,12 @@ import (
 	"database/sql"
 	"fmt"
 	"slices"
+	"unicode/utf8"
 
 	"kazashi.example/sync/epoch"
 	"kazashi.example/sync/record"
 	"kazashi.example/sync/sign"
+	"kazashi.example/sync/wire"
 )
 
 // Adopted is what became of records handed to Adopt.
@@ -203,7 +205,7 @@ func (a *adoption) record(ctx context.Context, tx *sql.Tx, k *kept, r *pastRecor
 		a.count.Refused++
 		return nil
 	}
-	c := r.clear
+	c := r.clear.orNothing()
 	_, err = tx.ExecContext(ctx, insertRecord, pack(k.n, r.Seq), r.chain[:], r.bytes, c.Tap.ID128[:], c.Time.UnixMilli(),
 		string(c.Desk), string(c.Service), int64(c.Verdict), int64(c.Reason), c.Code)
 	if err != nil {
@@ -219,6 +221,14 @@ func (a *adoption) record(ctx context.Context, tx *sql.Tx, k *kept, r *pastRecor
 	}
 	a.count.New++
 	return nil
+}
+
+// orNothing is what is shown of a record where all of it can be right, else nothing at all: no chain value covers it.
+func (c Clear) orNothing() Clear {
+	if year := c.Time.Year(); c.check() != nil || !utf8.ValidString(c.Code) || year < 1970 || year > 9999 {
+		return Clear{}
+	}
+	return c
 }
 
 // neighbours compares a record with those at its place, before and after it.
@@ -263,4 +273,17 @@ func keepCorrection(ctx context.Context, tx *sql.Tx, n int64, message []byte) er
 	}
 	_, err = tx.ExecContext(ctx, `UPDATE epoch SET correction = (SELECT n FROM correction WHERE message = ?) WHERE n = ?`, message, n)
 	return err
+}
+
+// ownCorrection is a correction if this box signed it for the epoch, else nil.
+func (j *Journal) ownCorrection(message []byte, id record.EpochID) []byte {
+	public, err := sign.PublicKeyOf(j.o.Device.Public())
+	if err != nil {
+		return nil
+	}
+	c, err := wire.OpenCorrection(sign.One{Key: public}, message)
+	if err != nil || c.Box != j.o.Box || !slices.Contains(c.Epochs, id) {
+		return nil
+	}
+	return message
 }

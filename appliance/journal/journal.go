@@ -65,11 +65,14 @@ type Options struct {
 	Fresh bool
 	// Stretch names the stretch of the box's time that is under way: one measurement corrects all times said in it, and an epoch belongs to
 	// one alone. It does not block. Nil: this run of the program is one.
-	Stretch     func() string
-	Now         func() time.Time // the box's clock; nil for time.Now
-	Log         *slog.Logger     // nil discards
-	MaxEpochAge time.Duration    // 0 means DefaultMaxEpochAge
-	Room        Room
+	Stretch func() string
+	// CentralEpoch is the highest central epoch that the box has heard of otherwise: a journal that begins anew must not believe what central said
+	// before it was restored. It is asked at each acknowledgement. Nil: none.
+	CentralEpoch func() uint64
+	Now          func() time.Time // the box's clock; nil for time.Now
+	Log          *slog.Logger     // nil discards
+	MaxEpochAge  time.Duration    // 0 means DefaultMaxEpochAge
+	Room         Room
 }
 
 func (o Options) withDefaults() Options {
@@ -82,6 +85,9 @@ func (o Options) withDefaults() Options {
 	if o.Stretch == nil {
 		run := rand.Text()
 		o.Stretch = func() string { return run }
+	}
+	if o.CentralEpoch == nil {
+		o.CentralEpoch = func() uint64 { return 0 }
 	}
 	if o.MaxEpochAge <= 0 {
 		o.MaxEpochAge = DefaultMaxEpochAge
@@ -122,7 +128,7 @@ type Journal struct {
 	spawn func(func(context.Context)) // does something in the background; its context ends with the journal
 	end   func()                      // ends all of these and waits for them
 
-	salvaging sync.Mutex // held by whoever reads what was set aside
+	another chan struct{} // tells whoever reads what was set aside that there is more
 
 	forming sync.Mutex // guards group; held for moments only
 	group   *group     // the next to be committed, to which whoever comes now is added; nil for none
@@ -156,7 +162,8 @@ func Open(ctx context.Context, path string, o Options) (*Journal, error) {
 	if err != nil {
 		return nil, err
 	}
-	j := &Journal{o: o, path: path, lock: lock, cause: epoch.CauseStart, next: make(chan prepared, 1), forks: map[record.EpochID]bool{}}
+	j := &Journal{o: o, path: path, lock: lock, cause: epoch.CauseStart, next: make(chan prepared, 1), forks: map[record.EpochID]bool{},
+		another: make(chan struct{}, 1)}
 	j.spawn, j.end = background()
 	crashed := nonEmpty(path + "-wal") // a clean end leaves none behind
 	err = j.begin(ctx)
@@ -169,6 +176,7 @@ func Open(ctx context.Context, path string, o Options) (*Journal, error) {
 		return nil, errors.Join(fmt.Errorf("opening journal: %w", err), lock.Close())
 	}
 	j.prepare()
+	j.spawn(j.salvage)
 	j.spawn(j.verify)
 	j.spawn(j.keepReserve)
 	return j, nil
@@ -207,7 +215,10 @@ func (j *Journal) begin(ctx context.Context) error {
 	j.mu.Lock()
 	j.st, j.book = st, b
 	j.mu.Unlock()
-	j.spawn(j.salvage)
+	select {
+	case j.another <- struct{}{}:
+	default: // is told already
+	}
 	return nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"time"
+	"unicode/utf8"
 
 	"kazashi.example/appliance/journal/mine"
 	"kazashi.example/sync/record"
@@ -38,35 +39,55 @@ func (j *Journal) SetAside() []Aside {
 	return all
 }
 
-// retrySalvage is when a database set aside is looked at again after its disk failed or there was no room.
-const retrySalvage = time.Minute
+// retrySalvage is when a database set aside is looked at again after its disk failed or there was no room, the first time, and at most after later ones.
+const (
+	retrySalvage     = time.Minute
+	mostRetrySalvage = time.Hour
+)
 
-// salvage takes over what is whole in the databases set aside. Killed at any moment it begins again with the one that it was at, and whatever is
-// here already is known again by its chain value.
+// salvage takes over what is whole in the databases set aside, now and later. One that cannot be read keeps no other from being read, and is tried
+// again. Killed at any moment it begins again with those that it had not read, and whatever is here already is known again by its chain value.
 func (j *Journal) salvage(ctx context.Context) {
-	j.salvaging.Lock()
-	defer j.salvaging.Unlock()
-	for _, a := range j.SetAside() {
-		for !a.Read && ctx.Err() == nil {
-			st := j.store()
-			found, err := j.salvageOne(ctx, a.Path)
-			if err == nil {
-				err = j.salvaged(ctx, st, found)
-			}
-			switch {
-			case err == nil:
-				a.Read = true
-				j.o.Log.WarnContext(ctx, "journal set aside was read", slog.String("path", a.Path), slog.Uint64("whole", found.Whole),
-					slog.Uint64("damaged", found.Damaged))
-			case errors.Is(err, errElsewhere):
-			default:
-				j.o.Log.ErrorContext(ctx, "reading the journal set aside failed; it is tried again", slog.String("path", a.Path), slog.Any("error", err))
-				if pause(ctx, retrySalvage) != nil {
-					return
-				}
-			}
+	for wait := retrySalvage; ctx.Err() == nil; {
+		var again <-chan time.Time // never, if nothing is left
+		if j.salvageAll(ctx) {
+			wait = retrySalvage
+		} else {
+			again = time.After(wait)
+			wait = min(2*wait, mostRetrySalvage)
+		}
+		select {
+		case <-ctx.Done():
+		case <-again:
+		case <-j.another:
+			wait = retrySalvage
 		}
 	}
+}
+
+// salvageAll reads every database set aside that was not read; false if there are some left.
+func (j *Journal) salvageAll(ctx context.Context) bool {
+	all := true
+	for _, a := range j.SetAside() {
+		if a.Read || ctx.Err() != nil {
+			continue
+		}
+		st := j.store()
+		found, err := j.salvageOne(ctx, a.Path)
+		if err == nil {
+			err = j.salvaged(ctx, st, found)
+		}
+		switch {
+		case err == nil:
+			j.o.Log.WarnContext(ctx, "journal set aside was read", slog.String("path", a.Path), slog.Uint64("whole", found.Whole),
+				slog.Uint64("damaged", found.Damaged))
+			continue
+		case !errors.Is(err, errElsewhere) && ctx.Err() == nil:
+			j.o.Log.ErrorContext(ctx, "reading the journal set aside failed; it is tried again", slog.String("path", a.Path), slog.Any("error", err))
+		}
+		all = false
+	}
+	return all
 }
 
 // errElsewhere says that this journal was itself set aside, with some of what was taken over.
@@ -150,16 +171,16 @@ func (s *salvager) run(ctx context.Context, src *mine.Source) error {
 	}
 	for _, e := range epochs {
 		if signed, err := s.j.ownHeader(e.Signed.Message); err == nil {
-			s.past[signed.Header.Epoch] = pastEpoch{signed: signed, stretch: e.Stretch, correction: e.Correction}
+			s.past[signed.Header.Epoch] = pastEpoch{
+				signed: signed, stretch: e.Stretch, correction: s.j.ownCorrection(e.Correction, signed.Header.Epoch),
+			}
 		}
 	}
 	for r, err := range src.Records(ctx) {
 		if err != nil {
 			return err
 		}
-		s.list = append(s.list, pastRecord{Envelope: r.Envelope, bytes: r.Bytes, chain: r.Chain, clear: Clear{
-			Tap: r.Tap, Time: r.Time, Desk: r.Desk, Service: r.Service, Verdict: r.Verdict, Reason: r.Reason, Code: r.Code,
-		}})
+		s.list = append(s.list, pastRecord{Envelope: r.Envelope, bytes: r.Bytes, chain: r.Chain, clear: shown(r)})
 		if len(s.list) == maintenanceRows {
 			if err := s.flush(ctx); err != nil {
 				return err
@@ -167,6 +188,15 @@ func (s *salvager) run(ctx context.Context, src *mine.Source) error {
 		}
 	}
 	return s.flush(ctx)
+}
+
+// shown is what stood in clear beside a record. Unlike the record it proves nothing of itself: where it cannot have been written here nothing is shown.
+func shown(r mine.Record) Clear {
+	c := Clear{Tap: r.Tap, Time: r.Time, Desk: r.Desk, Service: r.Service, Verdict: r.Verdict, Reason: r.Reason, Code: r.Code}
+	if c.check() != nil || !utf8.ValidString(c.Code) || c.Time.Year() < 1 || c.Time.Year() > 9999 { // RFC 3339 has no other years
+		return Clear{}
+	}
+	return c
 }
 
 func (s *salvager) flush(ctx context.Context) error {

@@ -43,17 +43,19 @@ type row struct {
 }
 
 // index finds the newest place of each page in the log, and which pages are free. Frames are taken without regard to their checksums: what
-// counts is what a row proves. Those of the log's time before have other salts (§4.1).
+// counts is what a row proves. Those of the log's time before have other salts (§4.1). Where the log's header cannot be read, the first frame's count.
 func (s *Source) index(ctx context.Context) error {
 	var log [logHeader]byte
-	var head [frameHeader]byte
-	err := s.frames(ctx, func(at int64) error {
-		_, err1 := s.log.ReadAt(log[:], 0)
-		_, err2 := s.log.ReadAt(head[:], at)
-		if bytes.Equal(log[16:24], head[8:16]) {
-			s.newest[binary.BigEndian.Uint32(head[:])] = at + frameHeader
+	known := s.log != nil && reads(s.log, log[:], 0)
+	err := s.frames(ctx, func(head []byte, at int64) error {
+		if !known {
+			copy(log[16:24], head[8:16])
+			known = true
 		}
-		return errors.Join(err1, err2)
+		if bytes.Equal(log[16:24], head[8:16]) {
+			s.newest[binary.BigEndian.Uint32(head)] = at
+		}
+		return nil
 	})
 	if err != nil {
 		return err
@@ -79,24 +81,34 @@ func (s *Source) freelist() {
 	}
 }
 
-// frames calls do with the place of each frame of the log.
-func (s *Source) frames(ctx context.Context, do func(at int64) error) error {
+// frames calls do with the header of each frame of the log, and the place of its page. What the disk does not give is passed over.
+func (s *Source) frames(ctx context.Context, do func(head []byte, page int64) error) error {
 	if s.log == nil {
 		return nil
 	}
 	info, err := s.log.Stat()
 	if err != nil {
-		return err
+		return fmt.Errorf("reading the write-ahead log: %w", err)
 	}
+	head := make([]byte, frameHeader)
 	for at := int64(logHeader); at+frameHeader+pageSize <= info.Size(); at += frameHeader + pageSize {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := do(at); err != nil {
-			return fmt.Errorf("reading the write-ahead log: %w", err)
+		if !reads(s.log, head, at) {
+			continue
+		}
+		if err := do(head, at+frameHeader); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// reads fills b from a place, if the disk gives all of it.
+func reads(f *os.File, b []byte, at int64) bool {
+	_, err := f.ReadAt(b, at)
+	return err == nil
 }
 
 // pages calls visit with every row of every leaf, in the database first, until it returns false: errEnough.
@@ -134,7 +146,7 @@ func (s *Source) pages(ctx context.Context, visit func(row) bool) error {
 	var head [4]byte
 	return s.frames(ctx, func(at int64) error {
 		if _, err := s.log.ReadAt(head[:], at); err != nil {
-			return err
+			clear(head[:]) // the page behind it may be well all the same
 		}
 		number, at := binary.BigEndian.Uint32(head[:]), at+frameHeader
 		return look(s.log, at, s.newest[number] == at && !s.free[number])
@@ -232,6 +244,5 @@ func (s *Source) page(number uint32, into []byte) bool {
 	if f == nil {
 		return false
 	}
-	_, err := f.ReadAt(into, at)
-	return err == nil
+	return reads(f, into, at)
 }
