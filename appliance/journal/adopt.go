@@ -7,7 +7,6 @@ import (
 	"database/sql"
 	"fmt"
 	"slices"
-	"unicode/utf8"
 
 	"kazashi.example/sync/epoch"
 	"kazashi.example/sync/record"
@@ -205,7 +204,7 @@ func (a *adoption) record(ctx context.Context, tx *sql.Tx, k *kept, r *pastRecor
 		a.count.Refused++
 		return nil
 	}
-	c := r.clear.orNothing()
+	c := r.clear
 	_, err = tx.ExecContext(ctx, insertRecord, pack(k.n, r.Seq), r.chain[:], r.bytes, c.Tap.ID128[:], c.Time.UnixMilli(),
 		string(c.Desk), string(c.Service), int64(c.Verdict), int64(c.Reason), c.Code)
 	if err != nil {
@@ -221,14 +220,6 @@ func (a *adoption) record(ctx context.Context, tx *sql.Tx, k *kept, r *pastRecor
 	}
 	a.count.New++
 	return nil
-}
-
-// orNothing is what is shown of a record where all of it can be right, else nothing at all: no chain value covers it.
-func (c Clear) orNothing() Clear {
-	if year := c.Time.Year(); c.check() != nil || !utf8.ValidString(c.Code) || year < 1970 || year > 9999 {
-		return Clear{}
-	}
-	return c
 }
 
 // neighbours compares a record with those at its place, before and after it.

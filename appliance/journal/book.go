@@ -69,7 +69,6 @@ type book struct {
 	version rule.Version // newest acknowledgement
 	epochs  []*kept      // ascending
 	byID    map[record.EpochID]*kept
-	aside   map[string]Aside // what was found in databases set aside, by file name
 }
 
 // last is the newest epoch of this journal's own; nil if there is none.

@@ -56,7 +56,7 @@ func (s *store) checkMarks(ctx context.Context) error {
 		return fmt.Errorf("%w: not a journal", errDamaged)
 	case version > schemaVersion:
 		return fmt.Errorf("%w (its version is %d)", ErrNewer, version)
-	case tables != "aside correction epoch header held meta record":
+	case tables != "correction epoch header held meta record":
 		return fmt.Errorf("%w: its tables are %q", errDamaged, tables)
 	case mode != "wal":
 		return fmt.Errorf("opening the database: journal mode is %s", mode)
@@ -77,9 +77,6 @@ func (s *store) readBook(ctx context.Context) (book, error) {
 	}
 	if err := s.readHeld(ctx, &b); err != nil {
 		return book{}, fmt.Errorf("reading what is acknowledged: %w", err)
-	}
-	if err := s.readAside(ctx, &b); err != nil {
-		return book{}, fmt.Errorf("reading what was set aside: %w", err)
 	}
 	var most sql.NullInt64
 	if err := s.w.QueryRowContext(ctx, `SELECT max(id) FROM record`).Scan(&most); err != nil {

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math"
 
 	"kazashi.example/appliance/journal/mine"
@@ -25,8 +26,8 @@ func (j *Journal) Mark() int64 {
 // Has reports whether the record of a tap, appended after a mark, is on the disk, also after an append whose outcome was not known: whoever
 // keeps something that belongs to a record took the mark before it was appended, and asks once, at the start and after such an append. There is no
 // index of taps. The record lies right behind its mark, if anywhere, and nothing else behind that of a tap at which the power was cut. Where a
-// journal was set aside marks mean little: then everything is looked at, what was not read of it yet included, which takes seconds. A record
-// that was deleted here long ago is not there.
+// journal was set aside marks mean little: then everything is looked at, what was not read of it yet included, which takes seconds;
+// one that cannot be read may hold it, so that whoever asks keeps what it has. A record that was deleted here long ago is not there.
 func (j *Journal) Has(ctx context.Context, tap record.TapID, after int64) (bool, error) {
 	known, err := j.hasAfter(ctx, tap, after)
 	aside := j.SetAside()
@@ -34,8 +35,13 @@ func (j *Journal) Has(ctx context.Context, tap record.TapID, after int64) (bool,
 		known, err = hasRow(ctx, j.store().r, tap, math.MinInt64)
 	}
 	for _, a := range aside {
-		if !known && err == nil && !a.Read {
-			known, err = hasAside(ctx, a.Path, tap)
+		if known || err != nil || a.Read {
+			continue
+		}
+		var failed error
+		if known, failed = hasAside(ctx, a.Path, tap); failed != nil {
+			known, err = true, ctx.Err() // it may be there
+			j.o.Log.WarnContext(ctx, "looking for a record in a journal set aside failed", slog.String("path", a.Path), slog.Any("error", failed))
 		}
 	}
 	if err != nil {

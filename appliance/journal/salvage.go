@@ -2,15 +2,17 @@ package journal
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
+	"slices"
 	"time"
 	"unicode/utf8"
 
 	"kazashi.example/appliance/journal/mine"
+	"kazashi.example/sync/durable"
 	"kazashi.example/sync/record"
 )
 
@@ -26,17 +28,48 @@ type Aside struct {
 // background; the files themselves are never changed or deleted by this program. What was found is kept over restarts.
 func (j *Journal) SetAside() []Aside {
 	var all []Aside
-	j.mu.RLock()
-	defer j.mu.RUnlock()
 	for _, path := range asideOf(j.path) {
-		a := Aside{Path: path}
-		if found, ok := j.book.aside[filepath.Base(path)]; ok {
-			a = found
-			a.Path, a.Read = path, true
-		}
-		all = append(all, a)
+		all = append(all, readMark(path))
 	}
 	return all
+}
+
+// readMark is what is known of a database set aside.
+func readMark(path string) Aside {
+	a := Aside{Path: path}
+	b, err := os.ReadFile(path + markTail)
+	if err != nil {
+		return a
+	}
+	_, err = fmt.Sscanf(string(b), "whole %d damaged %d\n", &a.Whole, &a.Damaged)
+	a.Read = err == nil
+	return a
+}
+
+// markTail ends the name of the file that says that a database set aside was read, and what was found. It outlives the journal that took it over.
+const markTail = ".read"
+
+// mark keeps what was found. Where this one is not whole, neither may be what it had taken over from older ones: they are read once more.
+func (j *Journal) mark(found Aside) error {
+	if found.Damaged > 0 {
+		if err := forgetMarks(j.path, found.Path); err != nil {
+			return err
+		}
+	}
+	return durable.WriteFile(found.Path+markTail, fmt.Appendf(nil, "whole %d damaged %d\n", found.Whole, found.Damaged), 0o600)
+}
+
+// forgetMarks has the databases read again that were set aside before one; all of them where that is empty.
+func forgetMarks(path, before string) error {
+	for _, a := range asideOf(path) {
+		if before != "" && a >= before {
+			break
+		}
+		if err := os.Remove(a + markTail); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return fmt.Errorf("having a journal set aside read again: %w", err)
+		}
+	}
+	return syncFile(filepath.Dir(path))
 }
 
 // retrySalvage is when a database set aside is looked at again after its disk failed or there was no room, the first time, and at most after later ones.
@@ -46,7 +79,8 @@ const (
 )
 
 // salvage takes over what is whole in the databases set aside, now and later. One that cannot be read keeps no other from being read, and is tried
-// again. Killed at any moment it begins again with those that it had not read, and whatever is here already is known again by its chain value.
+// again. Killed at any moment it begins again with those that it had not read: whatever is here is known by its chain value, and nothing is forgotten
+// here meanwhile.
 func (j *Journal) salvage(ctx context.Context) {
 	for wait := retrySalvage; ctx.Err() == nil; {
 		var again <-chan time.Time // never, if nothing is left
@@ -65,25 +99,28 @@ func (j *Journal) salvage(ctx context.Context) {
 	}
 }
 
-// salvageAll reads every database set aside that was not read; false if there are some left.
+// salvageAll reads every database set aside that was not read, the newest first: what it lacks has the older ones read again. False if some are left.
 func (j *Journal) salvageAll(ctx context.Context) bool {
 	all := true
-	for _, a := range j.SetAside() {
-		if a.Read || ctx.Err() != nil {
+	for _, path := range slices.Backward(asideOf(j.path)) {
+		if readMark(path).Read || ctx.Err() != nil {
 			continue
 		}
 		st := j.store()
-		found, err := j.salvageOne(ctx, a.Path)
+		found, err := j.salvageOne(ctx, path)
+		if err == nil && j.store() != st {
+			err = errElsewhere
+		}
 		if err == nil {
-			err = j.salvaged(ctx, st, found)
+			err = j.mark(found)
 		}
 		switch {
 		case err == nil:
-			j.o.Log.WarnContext(ctx, "journal set aside was read", slog.String("path", a.Path), slog.Uint64("whole", found.Whole),
+			j.o.Log.WarnContext(ctx, "journal set aside was read", slog.String("path", path), slog.Uint64("whole", found.Whole),
 				slog.Uint64("damaged", found.Damaged))
 			continue
 		case !errors.Is(err, errElsewhere) && ctx.Err() == nil:
-			j.o.Log.ErrorContext(ctx, "reading the journal set aside failed; it is tried again", slog.String("path", a.Path), slog.Any("error", err))
+			j.o.Log.ErrorContext(ctx, "reading the journal set aside failed; it is tried again", slog.String("path", path), slog.Any("error", err))
 		}
 		all = false
 	}
@@ -92,33 +129,6 @@ func (j *Journal) salvageAll(ctx context.Context) bool {
 
 // errElsewhere says that this journal was itself set aside, with some of what was taken over.
 var errElsewhere = errors.New("another database is in use by now")
-
-// salvaged keeps what was found, so that the file is not read again.
-func (j *Journal) salvaged(ctx context.Context, st *store, found Aside) error {
-	j.write.Lock()
-	defer j.write.Unlock()
-	if j.closed {
-		return ErrClosed
-	}
-	if err := j.settle(); err != nil {
-		return err
-	}
-	if j.store() != st {
-		return errElsewhere
-	}
-	name := filepath.Base(found.Path)
-	err := j.transact(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `INSERT OR REPLACE INTO aside (name, whole, damaged) VALUES (?, ?, ?)`, name, int64(found.Whole), int64(found.Damaged))
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("keeping what was found: %w", err)
-	}
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	j.book.aside[name] = found
-	return nil
-}
 
 // salvageOne takes over what is whole in one database.
 func (j *Journal) salvageOne(ctx context.Context, path string) (found Aside, err error) {
@@ -208,23 +218,4 @@ func (s *salvager) flush(ctx context.Context) error {
 	s.refused += uint64(a.Refused)
 	s.list = s.list[:0]
 	return pause(ctx, restTimes*time.Since(began))
-}
-
-// readAside reads what was found in databases set aside.
-func (s *store) readAside(ctx context.Context, b *book) error {
-	rows, err := s.w.QueryContext(ctx, `SELECT name, whole, damaged FROM aside`)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	b.aside = map[string]Aside{}
-	for rows.Next() {
-		var name string
-		var a Aside
-		if err := rows.Scan(&name, &a.Whole, &a.Damaged); err != nil {
-			return err
-		}
-		b.aside[name] = a
-	}
-	return rows.Err()
 }

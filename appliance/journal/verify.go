@@ -54,7 +54,7 @@ func (j *Journal) verifyStore(ctx context.Context, st *store) error {
 	}
 	j.verified.Store(0)
 	j.toVerify.Store(total)
-	for at, more := first, total > 0; more; {
+	for at, more := first, first != 0; more; {
 		began := time.Now()
 		var n int
 		if at, n, more, err = w.step(ctx, at); err != nil {
@@ -104,7 +104,7 @@ type walker struct {
 	at     tail
 }
 
-// extent finds the first row and how many there are, by their numbers.
+// extent finds the first row, 0 if there is none, and how many there are, by their numbers.
 func (w *walker) extent(ctx context.Context) (first int64, total uint64, err error) {
 	first, err = w.st.first(ctx)
 	if err != nil || first == 0 {
@@ -112,11 +112,15 @@ func (w *walker) extent(ctx context.Context) (first int64, total uint64, err err
 	}
 	n, seq := unpack(first)
 	for _, k := range w.epochs {
+		from := record.Seq(1)
 		switch {
-		case k.n > n:
-			total += uint64(k.last) - k.missing.len()
+		case k.n < n:
+			continue
 		case k.n == n:
-			total += uint64(k.last-seq) + 1 - k.missing.len()
+			from = seq
+		}
+		for h := range k.missing.holes(from, k.last) {
+			total += h.len()
 		}
 	}
 	return first, total, nil

@@ -48,12 +48,13 @@ func (s *Source) index(ctx context.Context) error {
 	var log [logHeader]byte
 	known := s.log != nil && reads(s.log, log[:], 0)
 	err := s.frames(ctx, func(head []byte, at int64) error {
-		if !known {
-			copy(log[16:24], head[8:16])
+		number := binary.BigEndian.Uint32(head)
+		if !known && number != 0 {
 			known = true
+			copy(log[16:24], head[8:16])
 		}
-		if bytes.Equal(log[16:24], head[8:16]) {
-			s.newest[binary.BigEndian.Uint32(head)] = at
+		if number != 0 && bytes.Equal(log[16:24], head[8:16]) {
+			s.newest[number] = at
 		}
 		return nil
 	})
@@ -81,7 +82,8 @@ func (s *Source) freelist() {
 	}
 }
 
-// frames calls do with the header of each frame of the log, and the place of its page. What the disk does not give is passed over.
+// frames calls do with the header of each frame of the log, and the place of its page. A header that the disk does not give is noughts: the page
+// behind it may be well all the same.
 func (s *Source) frames(ctx context.Context, do func(head []byte, page int64) error) error {
 	if s.log == nil {
 		return nil
@@ -96,7 +98,7 @@ func (s *Source) frames(ctx context.Context, do func(head []byte, page int64) er
 			return err
 		}
 		if !reads(s.log, head, at) {
-			continue
+			clear(head)
 		}
 		if err := do(head, at+frameHeader); err != nil {
 			return err
@@ -143,12 +145,8 @@ func (s *Source) pages(ctx context.Context, visit func(row) bool) error {
 			}
 		}
 	}
-	var head [4]byte
-	return s.frames(ctx, func(at int64) error {
-		if _, err := s.log.ReadAt(head[:], at); err != nil {
-			clear(head[:]) // the page behind it may be well all the same
-		}
-		number, at := binary.BigEndian.Uint32(head[:]), at+frameHeader
+	return s.frames(ctx, func(head []byte, at int64) error {
+		number := binary.BigEndian.Uint32(head)
 		return look(s.log, at, s.newest[number] == at && !s.free[number])
 	})
 }
