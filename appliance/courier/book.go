@@ -23,6 +23,9 @@ const (
 	maxStates = 16
 )
 
+// latest bounds what counts as a clock's seconds, and so as a number that was ever given: 2200-01-01. A parcel's number has ten digits.
+const latest = 7_258_118_400
+
 // book is what outlives a restart.
 type book struct {
 	Version uint8  `cbor:"1,keyasint"`
@@ -50,7 +53,7 @@ func readBook(dir string, log *slog.Logger) (book, error) {
 		return empty, fmt.Errorf("reading the courier's file: %w", err)
 	}
 	var k book
-	if err := canon.Decode(b, &k, maxBook); err != nil || k.Version != 1 {
+	if err := canon.Decode(b, &k, maxBook); err != nil || k.Version != 1 || k.Last > latest {
 		log.Error("the courier's file is damaged; parcels are numbered by the clock", slog.Any("error", err))
 		return empty, nil
 	}
@@ -69,11 +72,17 @@ func (c *Courier) keep(k book) error {
 	return nil
 }
 
-// next gives a number above all before: the clock's, so that a box that was restored, or lost its file, reuses none. Where the box's disk takes
-// nothing any more, a stick may be the last way out for its records, and the clock alone must do.
-func (c *Courier) next() (uint64, error) {
+// next gives a number above all before: the clock's, so that a box that was restored, or lost its file, reuses none, and none that a file on the
+// stick bears. Where the box's disk takes nothing any more, a stick may be the last way out for its records, and the clock alone must do.
+func (c *Courier) next(there map[uint64]bool) (uint64, error) {
 	k := c.book
-	k.Last = max(k.Last+1, uint64(max(0, c.Now().Unix()))) //nolint:gosec // not negative
+	k.Last++
+	if now := c.Now().Unix(); now > 0 && now <= latest {
+		k.Last = max(k.Last, uint64(now))
+	}
+	for there[k.Last] {
+		k.Last++
+	}
 	if err := c.keep(k); err != nil {
 		c.Log.Error("the number of a parcel could not be kept; the clock stands in for it", slog.Any("error", err))
 		c.book = k
@@ -81,8 +90,12 @@ func (c *Courier) next() (uint64, error) {
 	return k.Last, nil
 }
 
-// above sees to it that the next number is above one that was seen.
-func (c *Courier) above(n uint64) { c.book.Last = max(c.book.Last, n) }
+// above sees to it that the next number is above one that the box gave. Whoever calls it has seen a signature: anybody can name a file.
+func (c *Courier) above(n uint64) {
+	if n <= latest {
+		c.book.Last = max(c.book.Last, n)
+	}
+}
 
 // stated keeps what the state of a parcel said of orders, until central is known to have it. Should that fail, it is said again.
 func (c *Courier) stated(n uint64, done []wire.OrderDone) {

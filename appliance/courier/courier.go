@@ -110,8 +110,8 @@ type Summary struct {
 	Safe     uint64    // of an import: records that are safe at central now
 	Verdicts int       // final verdicts that came
 	News     link.News // what else came; its Verdicts are those above
-	Removed  int       // parcels of this box taken off the stick
-	Refused  []Refused // files that were not taken, or not wholly; the rest was
+	Removed  int       // parcels taken off the stick: of this box, or with site keys for it, that serve nobody there any more
+	Refused  []Refused // files that were not taken, or not wholly; of an export: damaged ones, left since records in them may be nowhere else
 }
 
 // Refused is a file of a stick and why it was not taken: an error of package courier of the format, or what applying it said.

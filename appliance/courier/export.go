@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 
 	"kazashi.example/sync/courier"
 	"kazashi.example/sync/record"
@@ -21,7 +22,7 @@ func (c *Courier) Export(ctx context.Context, folder string, progress Progress) 
 		return sum, fmt.Errorf("opening the stick: %w", err)
 	}
 	defer func() { err = errors.Join(err, stick.Close()) }()
-	e := export{Courier: c, stick: stick, progress: progress, sum: &sum}
+	e := export{Courier: c, stick: stick, progress: progress, sum: &sum, written: covered{}}
 	return sum, e.do(ctx)
 }
 
@@ -32,6 +33,7 @@ type export struct {
 	progress Progress
 	sum      *Summary
 	w        *courier.Writer
+	written  covered
 	done     uint64
 	total    uint64
 }
@@ -45,7 +47,9 @@ func (e *export) do(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	e.w, err = e.stick.Writer(courier.Config{Kind: courier.Up, Box: e.Box, Next: e.next, Now: e.Now, Signer: e.Device})
+	there.covers.merge()
+	next := func() (uint64, error) { return e.next(there.numbers) }
+	e.w, err = e.stick.Writer(courier.Config{Kind: courier.Up, Box: e.Box, Next: next, Now: e.Now, Signer: e.Device})
 	if err != nil {
 		return err
 	}
@@ -59,7 +63,7 @@ func (e *export) do(ctx context.Context) (err error) {
 	if err := e.state(ctx); err != nil {
 		return err
 	}
-	return e.tidy(there)
+	return e.tidy(ctx, there)
 }
 
 // runs writes what waits.
@@ -79,6 +83,7 @@ func (e *export) runs(ctx context.Context, there covered) error {
 			if err := e.w.Run(p); err != nil {
 				return err
 			}
+			e.written.add([]courier.Cover{{Epoch: r.Epoch, First: p.First, Last: p.Last()}})
 			e.sum.Records += uint64(len(p.Sealed))
 		}
 		e.advance(uint64(len(r.Sealed)))
@@ -125,59 +130,83 @@ func (e *export) advance(n uint64) {
 
 // own is what a stick has of this box.
 type own struct {
-	covers covered
-	good   int            // parcels that serve
-	states []courier.Name // parcels of a state alone: the newest says all
-	safe   []courier.Name // central has all of them in a backup
-	spoilt []courier.Name // half, or damaged
+	numbers map[uint64]bool // of all files, whosever they are
+	covers  covered         // by parcels that are whole
+	good    int             // parcels that serve
+	states  []courier.Name  // parcels of a state alone: the newest says all
+	safe    []courier.Name  // central has all of them in a backup
+	half    []courier.Name  // they have no end, so that nobody can read any of them
+	spoilt  []spoilt
+}
+
+// spoilt is a damaged parcel. Central takes those of its parts that are whole.
+type spoilt struct {
+	parcel
+	err error
+}
+
+// parcel is what is known of a file that bears the name of a parcel of this box.
+type parcel struct {
+	courier.Name
+	signed bool            // by this box; else nothing is known of it
+	covers []courier.Cover // records that it carried when it was written
 }
 
 // survey reads the parcels of this box on a stick through, to the last octet: what is counted as carried must be there.
 func (c *Courier) survey(ctx context.Context, s *courier.Stick) (own, error) {
-	o := own{covers: covered{}}
+	o := own{numbers: map[uint64]bool{}, covers: covered{}}
 	names, err := s.Parcels(courier.Up, c.Box)
 	if err != nil {
 		return o, err
 	}
 	for _, n := range names {
-		c.above(n.N)
-		covers, err := c.judge(ctx, s, n, true)
+		o.numbers[n.N] = true
+		p, err := c.judge(ctx, s, n, true)
+		if p.signed {
+			c.above(n.N)
+		}
 		switch {
-		case err == nil && len(covers) == 0:
+		case err == nil && len(p.covers) == 0:
 			o.states = append(o.states, n)
-		case err == nil && c.safe(covers):
+		case err == nil && c.safe(p.covers):
 			o.safe = append(o.safe, n)
 		case err == nil:
-			o.covers.add(covers)
+			o.covers.add(p.covers)
 			o.good++
+		case errors.Is(err, courier.ErrHalf) && !p.signed:
+			o.half = append(o.half, n)
 		case errors.Is(err, courier.ErrHalf), errors.Is(err, courier.ErrDamaged):
-			o.spoilt = append(o.spoilt, n)
+			o.spoilt = append(o.spoilt, spoilt{p, err})
 		case errors.Is(err, courier.ErrGone), ctx.Err() != nil:
 			return o, err
 		default:
 			c.Log.WarnContext(ctx, "a parcel under this box's name is not its own", slog.String("file", n.String()), slog.Any("error", err))
 		}
 	}
-	o.covers.merge()
 	return o, nil
 }
 
-// judge returns what one parcel of this box carries; wholly reads it to the last octet.
-func (c *Courier) judge(ctx context.Context, s *courier.Stick, n courier.Name, wholly bool) (_ []courier.Cover, err error) {
+// judge returns what one parcel of this box carries, also where a part of it is at fault; wholly reads it to the last octet.
+func (c *Courier) judge(ctx context.Context, s *courier.Stick, n courier.Name, wholly bool) (_ parcel, err error) {
+	found := parcel{Name: n}
 	p, err := s.Open(n)
 	if err != nil {
-		return nil, err
+		return found, err
 	}
 	defer func() { err = errors.Join(err, p.Close()) }()
-	if _, err := p.Verify(c.keys); err != nil || !wholly {
-		return p.Covers, err
+	if _, err := p.Verify(c.keys); err != nil {
+		return found, err
+	}
+	found.signed, found.covers = true, p.Covers
+	if !wholly {
+		return found, nil
 	}
 	for _, err := range p.Parts() {
 		if err = errors.Join(err, ctx.Err()); err != nil {
-			return nil, err
+			return found, err
 		}
 	}
-	return p.Covers, nil
+	return found, nil
 }
 
 // safe reports whether central signed all of it as safe.
@@ -190,15 +219,38 @@ func (c *Courier) safe(covers []courier.Cover) bool {
 	return true
 }
 
-// tidy takes off the stick what is of no use once the new row is whole: states that are overtaken, what is safe, and what was spoilt, whose
-// records the new row has.
-func (e *export) tidy(there own) error {
+// tidy takes off the stick what is of no use once the new row is whole: states that are overtaken, what is safe, what has no end, and what is
+// damaged, if each of its records is elsewhere.
+func (e *export) tidy(ctx context.Context, there own) error {
 	e.sum.Known = there.good
-	for _, names := range [][]courier.Name{there.states, there.safe, there.spoilt} {
-		if err := e.stick.Remove(names...); err != nil {
-			return err
-		}
-		e.sum.Removed += len(names)
+	carried := there.covers
+	for _, covers := range e.written {
+		carried.add(covers)
 	}
+	carried.merge()
+	useless := slices.Concat(there.states, there.safe, there.half)
+	for _, p := range there.spoilt {
+		if p.signed && e.elsewhere(carried, p.covers) {
+			useless = append(useless, p.Name)
+			continue
+		}
+		e.sum.refuse(p.Name, p.err)
+		e.Log.WarnContext(ctx, "a damaged parcel stays: what is whole of it may be nowhere else",
+			slog.String("file", p.String()), slog.Any("error", p.err))
+	}
+	if err := e.stick.Remove(useless...); err != nil {
+		return err
+	}
+	e.sum.Removed += len(useless)
 	return nil
+}
+
+// elsewhere reports whether every record is carried by a parcel that is whole, or safe.
+func (c *Courier) elsewhere(carried covered, covers []courier.Cover) bool {
+	for _, r := range covers {
+		if !c.safe(carried.lacking(r.Epoch, r.First, r.Last)) {
+			return false
+		}
+	}
+	return true
 }

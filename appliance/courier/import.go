@@ -192,11 +192,11 @@ func (c *Courier) sweep(ctx context.Context, stick *courier.Stick, sum *Summary)
 		return err
 	}
 	for _, n := range names {
-		covers, err := c.judge(ctx, stick, n, false)
+		p, err := c.judge(ctx, stick, n, false)
 		if errors.Is(err, courier.ErrGone) || ctx.Err() != nil {
 			return err
 		}
-		if err != nil || len(covers) == 0 || !c.safe(covers) {
+		if err != nil || len(p.covers) == 0 || !c.safe(p.covers) {
 			continue
 		}
 		if err := c.takeOff(ctx, stick, n, sum); err != nil {

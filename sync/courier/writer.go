@@ -182,7 +182,7 @@ func (w *Writer) begin() (err error) {
 	if w.open != nil {
 		return nil
 	}
-	w.m = manifest{Version: Version, Kind: w.c.Kind, Box: w.c.Box, Made: w.c.Now().UnixMilli(), CentralEpoch: w.c.CentralEpoch, Heard: w.c.Heard}
+	w.m = manifest{Version: Version, Kind: w.c.Kind, Box: w.c.Box, Made: max(0, w.c.Now().UnixMilli()), CentralEpoch: w.c.CentralEpoch, Heard: w.c.Heard}
 	w.size, w.key = 0, nil
 	if w.c.Next != nil {
 		if w.m.N, err = w.c.Next(); err != nil {
