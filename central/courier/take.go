@@ -205,7 +205,20 @@ func (c *Courier) state(ctx context.Context, p *parcel.Parcel, row store.Box, sa
 		return err
 	}
 	t.Waiting = s.Poll.Waiting
-	if t.State = StateOlder; said.N >= p.N {
+	kept, err := EncodeState(s)
+	if err != nil {
+		return err
+	}
+	keep := func() (news bool, err error) {
+		state := store.CourierState{Box: row.ID, N: p.N, Made: p.Made, Received: c.Now(), State: kept}
+		err = c.Store.Update(ctx, func(tx store.Tx) (err error) { news, err = tx.SetCourierState(state, endsOf(s)); return err })
+		return news, err
+	}
+	switch t.State = StateOlder; {
+	case said.N > p.N: // what it said then of how far its epochs go counts all the same
+		_, err = keep()
+		return err
+	case said.N == p.N:
 		return nil
 	}
 	var refused *uplink.Refusal
@@ -218,19 +231,19 @@ func (c *Courier) state(ctx context.Context, p *parcel.Parcel, row store.Box, sa
 	if err != nil {
 		return fmt.Errorf("taking up what box %s says by courier: %w", row.ID, err)
 	}
-	kept, err := EncodeState(s)
-	if err != nil {
-		return err
-	}
-	news := false
-	err = c.Store.Update(ctx, func(tx store.Tx) (err error) {
-		news, err = tx.SetCourierState(store.CourierState{Box: row.ID, N: p.N, Made: p.Made, Received: c.Now(), State: kept})
-		return err
-	})
+	news, err := keep()
 	if err == nil && news {
 		t.State = StateTaken
 	}
 	return err
+}
+
+func endsOf(s parcel.State) []store.CourierEnd {
+	ends := make([]store.CourierEnd, 0, len(s.Ends))
+	for _, e := range s.Ends {
+		ends = append(ends, store.CourierEnd{Epoch: e.Epoch, Last: e.Last, Head: e.Head})
+	}
+	return ends
 }
 
 // isForm reports whether an error is the parcel's fault.

@@ -234,7 +234,7 @@ func tables(t *testing.T, c *simcentral.Central) map[string]string {
 	all := map[string]string{}
 	for _, name := range names {
 		switch name {
-		case "courier_states", "courier_parcels", "meta":
+		case "courier_states", "courier_ends", "courier_parcels", "meta":
 		default:
 			all[name] = fmt.Sprint(rowsOf(t, db, name))
 		}

@@ -3,6 +3,7 @@ package store
 import (
 	"time"
 
+	"kazashi.example/sync/epoch"
 	"kazashi.example/sync/record"
 )
 
@@ -12,8 +13,11 @@ type Couriers interface {
 	CourierState(box record.BoxID) (CourierState, error)
 	// CourierHeard is when a box's word came last by courier; ErrNone.
 	CourierHeard(box record.BoxID) (time.Time, error)
-	// SetCourierState keeps what a box said unless the same or something newer is here, and reports whether it is news.
-	SetCourierState(s CourierState) (bool, error)
+	// SetCourierState keeps what a box said unless the same or something newer is here, and reports whether it is news. Of how far its epochs
+	// go the greatest that it ever said is kept, whichever word it came with: what a box wrote once is not taken back by a later word.
+	SetCourierState(s CourierState, ends []CourierEnd) (bool, error)
+	// CourierEnds are how far the epochs of a box go by its own word, the greatest ever said of each.
+	CourierEnds(box record.BoxID) ([]CourierEnd, error)
 	// NumberParcel takes the next number of a parcel to a box, at least floor, that no other parcel to it has.
 	NumberParcel(box record.BoxID, floor uint64) (uint64, error)
 	// HeldFor counts what is kept of boxes that never joined, by box, and of epochs of which nobody knows the box.
@@ -31,6 +35,13 @@ type CourierState struct {
 	Made     time.Time // by the box's clock
 	Received time.Time
 	State    []byte // package courier's own form
+}
+
+// CourierEnd is how far an epoch goes by its box's word.
+type CourierEnd struct {
+	Epoch record.EpochID
+	Last  record.Seq // kept up to 1<<62
+	Head  epoch.Hash // chain value after it; zero: not said
 }
 
 // Waiting is what is kept for boxes that never joined.

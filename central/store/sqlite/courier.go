@@ -7,7 +7,7 @@ import (
 	"kazashi.example/sync/record"
 )
 
-// schemaCourier keeps what boxes said by courier, and the number of the last parcel to each.
+// schemaCourier keeps what boxes said by courier, the greatest end that they ever said of each epoch, and the number of the last parcel to each.
 const schemaCourier = `
 CREATE TABLE courier_states (
 	box BLOB PRIMARY KEY REFERENCES boxes (box),
@@ -16,6 +16,13 @@ CREATE TABLE courier_states (
 	received INTEGER NOT NULL,
 	state BLOB NOT NULL
 ) STRICT;
+CREATE TABLE courier_ends (
+	box BLOB NOT NULL REFERENCES boxes (box),
+	epoch BLOB NOT NULL,
+	last INTEGER NOT NULL,
+	head BLOB NOT NULL,
+	PRIMARY KEY (box, epoch)
+) STRICT, WITHOUT ROWID;
 CREATE TABLE courier_parcels (
 	box BLOB PRIMARY KEY REFERENCES boxes (box),
 	n INTEGER NOT NULL
@@ -36,11 +43,27 @@ func (t *tx) CourierHeard(box record.BoxID) (time.Time, error) {
 		func(s scanner) (at time.Time, err error) { return at, s.Scan(millis{&at}) })
 }
 
-func (t *tx) SetCourierState(c store.CourierState) (bool, error) {
+func (t *tx) SetCourierState(c store.CourierState, ends []store.CourierEnd) (bool, error) {
+	for _, e := range ends {
+		err := t.exec(`INSERT INTO courier_ends (box, epoch, last, head) VALUES (?, ?, ?, ?)
+			ON CONFLICT (box, epoch) DO UPDATE SET last = excluded.last, head = excluded.head WHERE excluded.last > last`,
+			c.Box.ID128[:], e.Epoch.ID128[:], int64(min(e.Last, greatest)), e.Head[:]) //nolint:gosec // below 1<<63
+		if err != nil {
+			return false, err
+		}
+	}
 	n, err := t.changed(`INSERT INTO courier_states (box, n, made, received, state) VALUES (?, ?, ?, ?, ?)
 		ON CONFLICT (box) DO UPDATE SET n = excluded.n, made = excluded.made, received = excluded.received, state = excluded.state
 		WHERE excluded.n > n`, c.Box.ID128[:], c.N, ms(c.Made), ms(c.Received), c.State)
 	return n > 0, err
+}
+
+func scanCourierEnd(s scanner) (e store.CourierEnd, err error) {
+	return e, s.Scan(octets(e.Epoch.ID128[:]), &e.Last, octets(e.Head[:]))
+}
+
+func (t *tx) CourierEnds(box record.BoxID) ([]store.CourierEnd, error) {
+	return each(t, scanCourierEnd, "SELECT epoch, last, head FROM courier_ends WHERE box = ? ORDER BY epoch", box.ID128[:])
 }
 
 func (t *tx) NumberParcel(box record.BoxID, floor uint64) (uint64, error) {

@@ -2,11 +2,13 @@ package sqlite_test
 
 import (
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
 	"kazashi.example/central/intake/simbox"
 	"kazashi.example/central/store"
+	"kazashi.example/sync/epoch"
 	"kazashi.example/sync/record"
 	"kazashi.example/sync/seal"
 )
@@ -31,7 +33,7 @@ func TestCourierRows(t *testing.T) {
 			n    uint64
 			news bool
 		}{{5, true}, {5, false}, {4, false}, {9, true}} {
-			if news, err := tx.SetCourierState(state(c.n)); err != nil || news != c.news {
+			if news, err := tx.SetCourierState(state(c.n), nil); err != nil || news != c.news {
 				t.Errorf("SetCourierState(%d) = %v, %v, want %v", c.n, news, err, c.news)
 			}
 		}
@@ -66,4 +68,43 @@ func TestCourierRows(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+// P2: of how far an epoch goes the greatest that its box ever said is kept, whichever word it came with and in whatever order; a later word that
+// names the epoch no more takes nothing back.
+func TestP2TheGreatestEndEverSaidIsKept(t *testing.T) {
+	h := newHome(t)
+	k, err := seal.GenerateKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	box := simbox.New(t, k.Public()).Row(t)
+	h.do(func(tx store.Tx) error { return tx.AddBox(box) })
+	a, b := record.EpochID{ID128: record.ID128{1}}, record.EpochID{ID128: record.ID128{2}}
+	end := func(id record.EpochID, last record.Seq) store.CourierEnd {
+		return store.CourierEnd{Epoch: id, Last: last, Head: epoch.Hash{byte(last)}}
+	}
+	for _, c := range []struct {
+		n    uint64
+		said []store.CourierEnd
+		want []store.CourierEnd
+	}{
+		{5, []store.CourierEnd{end(a, 7)}, []store.CourierEnd{end(a, 7)}},
+		{9, []store.CourierEnd{end(b, 1)}, []store.CourierEnd{end(a, 7), end(b, 1)}},
+		{6, []store.CourierEnd{end(a, 8), end(b, 0)}, []store.CourierEnd{end(a, 8), end(b, 1)}},
+		{9, []store.CourierEnd{end(a, 3), {Epoch: a, Last: 8, Head: epoch.Hash{99}}}, []store.CourierEnd{end(a, 8), end(b, 1)}},
+		{10, []store.CourierEnd{{Epoch: b, Last: 1<<64 - 1}}, []store.CourierEnd{end(a, 8), {Epoch: b, Last: 1 << 62}}},
+		{11, nil, []store.CourierEnd{end(a, 8), {Epoch: b, Last: 1 << 62}}},
+	} {
+		h.do(func(tx store.Tx) error {
+			_, err := tx.SetCourierState(store.CourierState{Box: box.ID, N: c.n, State: []byte{1}}, c.said)
+			return err
+		})
+		h.do(func(tx store.Tx) error {
+			if got, err := tx.CourierEnds(box.ID); err != nil || !slices.Equal(got, c.want) {
+				t.Errorf("CourierEnds after parcel %d = %v, %v, want %v", c.n, got, err, c.want)
+			}
+			return nil
+		})
+	}
 }
