@@ -127,7 +127,7 @@ func (b *Box) open(ctx context.Context, built time.Time) (err error) {
 	}
 	b.journal, err = journal.Open(ctx, filepath.Join(b.conf.DataDir, fileJournal), journal.Options{
 		Device: b.identity.Device, Box: b.identity.Box, Recipient: b.recipient, Fresh: b.identity.Fresh(), Now: b.now,
-		Stretch: b.clock.Stretch, Log: b.log,
+		Stretch: b.clock.Stretch, CentralEpoch: b.centralEpoch, Log: b.log,
 	})
 	if err != nil {
 		return err
@@ -196,6 +196,15 @@ func (w written) Append(ctx context.Context, plain []byte, c journal.Clear) (rec
 
 // State is the journal's.
 func (w written) State() journal.Space { return w.b.journal.State() }
+
+// centralEpoch is the highest that this box has heard of.
+func (b *Box) centralEpoch() uint64 {
+	held, err := b.desired.Held(context.Background()) // where verdicts cannot be read the rules say it
+	if err != nil {
+		b.log.Warn("which verdicts are held cannot be read", slog.Any("error", err))
+	}
+	return max(held.CentralEpoch, b.desired.Rules().CentralEpoch)
+}
 
 func (b *Box) recipient() (seal.PublicKey, error) { return b.desired.SealKey(), nil }
 
@@ -295,6 +304,9 @@ func (b *Box) keepHouse(ctx context.Context) error {
 		}
 		if _, err := b.journal.Prune(ctx, 0); err != nil && ctx.Err() == nil {
 			b.log.ErrorContext(ctx, "letting go of safe records failed", slog.Any("error", err))
+		}
+		if err := b.unseen.look(ctx, b.journal); err != nil && ctx.Err() == nil {
+			b.log.WarnContext(ctx, "which verdicts perhaps nobody saw cannot be read", slog.Any("error", err))
 		}
 		b.expire(ctx)
 		b.changed()

@@ -59,23 +59,30 @@ func openUnseen(ctx context.Context, dir string, j *journal.Journal, log *slog.L
 		log.WarnContext(ctx, "which verdicts were seen cannot be read", slog.Any("error", err))
 	}
 	u.open, u.seen = kept.Open, kept.Seen
-	rows, err := j.Taps(ctx, maxUnseen)
+	return u, u.look(ctx, j)
+}
+
+// look adds what the journal has marked. It marks more once it has read one that the crash damaged.
+func (u *unseen) look(ctx context.Context, j *journal.Journal) error {
+	rows, err := j.Restored(ctx)
 	if err != nil {
-		return nil, err
+		return err
 	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
 	was := len(u.open)
-	for _, r := range slices.Backward(rows) {
-		if id := numbered(r.ID); r.Restored && !slices.Contains(u.open, id) && !slices.Contains(u.seen, id) {
+	for _, r := range rows {
+		if id := numbered(r.ID); !slices.Contains(u.open, id) && !slices.Contains(u.seen, id) {
 			u.open = append(u.open, id)
 		}
 	}
 	if len(u.open) == was {
-		return u, nil
+		return nil
 	}
 	if u.open, err = u.write(u.open, u.seen); err != nil { // a full disk: in memory the marks are there all the same
-		log.WarnContext(ctx, "which verdicts perhaps nobody saw could not be kept", slog.Any("error", err))
+		u.log.WarnContext(ctx, "which verdicts perhaps nobody saw could not be kept", slog.Any("error", err))
 	}
-	return u, nil
+	return nil
 }
 
 func readUnseen(path string) (f unseenFile, err error) {

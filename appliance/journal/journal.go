@@ -19,6 +19,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -151,7 +152,7 @@ type Journal struct {
 	mu       sync.RWMutex // guards what follows; held for moments only, never across a write to the disk
 	st       *store
 	book     book
-	restored idRange // records of the run before that perhaps nobody saw
+	restored []idRange // records of the run before that perhaps nobody saw
 }
 
 // Open opens the journal at path, or makes it. A damaged one is set aside under another name, reported to the log, and a new
@@ -168,9 +169,11 @@ func Open(ctx context.Context, path string, o Options) (*Journal, error) {
 	crashed := nonEmpty(path + "-wal") // a clean end leaves none behind
 	err = j.begin(ctx)
 	if err == nil && crashed {
-		if j.restored, err = j.st.unseen(ctx); err != nil {
+		var u idRange
+		if u, err = j.st.unseen(ctx, pack(1, 1), math.MaxInt64); err != nil {
 			err = errors.Join(err, j.st.close())
 		}
+		j.restored = append(j.restored, u)
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("opening journal: %w", err), lock.Close())
@@ -312,7 +315,7 @@ func (j *Journal) reopen(ctx context.Context, why error) error {
 	}
 	j.broken = nil
 	j.mu.Lock()
-	j.restored = idRange{} // numbers begin anew in another database
+	j.restored = nil // numbers begin anew in another database
 	j.mu.Unlock()
 	err := j.begin(ctx)
 	if full(err) && j.giveReserve() {

@@ -146,6 +146,9 @@ func (j *Journal) salvageOne(ctx context.Context, path string) (found Aside, err
 	if err := s.run(ctx, src); err != nil {
 		return found, fmt.Errorf("reading %s: %w", path, err)
 	}
+	if nonEmpty(path + "-wal") { // a crash left it
+		j.unseenOf(ctx, s.newest)
+	}
 	report, err := src.Report(ctx)
 	for _, f := range report {
 		found.Whole += f.Whole
@@ -154,6 +157,27 @@ func (j *Journal) salvageOne(ctx context.Context, path string) (found Aside, err
 	found.Whole -= min(found.Whole, s.refused)
 	found.Damaged += s.refused
 	return found, err
+}
+
+// unseenOf marks the last records of a past epoch as perhaps seen by nobody.
+func (j *Journal) unseenOf(ctx context.Context, id record.EpochID) {
+	j.mu.RLock()
+	st := j.st
+	k, ok := j.book.byID[id]
+	var first, last int64
+	if ok {
+		first, last = pack(k.n, 1), pack(k.n, k.last)
+	}
+	j.mu.RUnlock()
+	u, err := st.unseen(ctx, first, last)
+	if err != nil || u.last == 0 {
+		return // nothing to mark, or the next reading says what is wrong
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.st == st && !slices.Contains(j.restored, u) {
+		j.restored = append(j.restored, u)
+	}
 }
 
 // resting paces whoever reads a file.
@@ -172,6 +196,8 @@ type salvager struct {
 	past    map[record.EpochID]pastEpoch
 	list    []pastRecord
 	refused uint64
+	newest  record.EpochID // the last epoch with a record, in the order of that journal
+	n       int64
 }
 
 func (s *salvager) run(ctx context.Context, src *mine.Source) error {
@@ -191,6 +217,9 @@ func (s *salvager) run(ctx context.Context, src *mine.Source) error {
 			return err
 		}
 		s.list = append(s.list, pastRecord{Envelope: r.Envelope, bytes: r.Bytes, chain: r.Chain, clear: shown(r)})
+		if r.N > s.n {
+			s.newest, s.n = r.Epoch, r.N
+		}
 		if len(s.list) == maintenanceRows {
 			if err := s.flush(ctx); err != nil {
 				return err

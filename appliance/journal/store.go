@@ -302,12 +302,12 @@ func (s *store) count(ctx context.Context) error {
 // unseenWithin is how long before the last record of a run that ended by a crash others may stand whose verdict was under way.
 const unseenWithin = 10 * time.Second
 
-// unseen finds the records at the end whose verdict perhaps nobody saw.
-func (s *store) unseen(ctx context.Context) (idRange, error) {
+// unseen finds the records at the end of some whose verdict perhaps nobody saw.
+func (s *store) unseen(ctx context.Context, first, last int64) (idRange, error) {
 	var u idRange
-	err := s.w.QueryRowContext(ctx, `WITH tail AS (SELECT id, time FROM record ORDER BY id DESC LIMIT 16)
+	err := s.r.QueryRowContext(ctx, `WITH tail AS (SELECT id, time FROM record WHERE id BETWEEN ? AND ? ORDER BY id DESC LIMIT 16)
 		SELECT coalesce(min(id), 0), coalesce(max(id), 0) FROM tail WHERE time >= (SELECT max(time) FROM tail) - ?`,
-		unseenWithin.Milliseconds()).Scan(&u.first, &u.last)
+		first, last, unseenWithin.Milliseconds()).Scan(&u.first, &u.last)
 	if err != nil {
 		return idRange{}, fmt.Errorf("finding the last records: %w", err)
 	}

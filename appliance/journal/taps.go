@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"kazashi.example/sync/record"
@@ -38,6 +39,23 @@ const selectRow = `SELECT r.id, e.id, r.tap, r.time, r.desk, r.service, r.verdic
 // Taps lists the newest rows, newest first.
 func (j *Journal) Taps(ctx context.Context, limit int) ([]Row, error) {
 	return j.rows(ctx, selectRow+`ORDER BY r.id DESC LIMIT ?`, limit)
+}
+
+// Restored lists, oldest first, the rows of taps at about which the program before ended in a crash, so that perhaps nobody saw their verdicts. More may
+// come when a journal that the crash damaged was read.
+func (j *Journal) Restored(ctx context.Context) ([]Row, error) {
+	j.mu.RLock()
+	ranges := slices.Clone(j.restored)
+	j.mu.RUnlock()
+	var all []Row
+	for _, r := range ranges {
+		rows, err := j.rows(ctx, selectRow+`AND r.id BETWEEN ? AND ? ORDER BY r.id`, r.first, r.last)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, rows...)
+	}
+	return all, nil
 }
 
 // Row finds one record's row; ErrNoRow if it is not there.
@@ -103,6 +121,7 @@ func (j *Journal) scan(rows *sql.Rows) (Row, error) {
 	r.Tap, r.Time = record.TapID{ID128: [16]byte(tap)}, time.UnixMilli(ms).UTC()
 	j.mu.RLock()
 	defer j.mu.RUnlock()
-	r.State, r.Restored = j.book.state(n, seq), j.restored.has(id)
+	r.State = j.book.state(n, seq)
+	r.Restored = slices.ContainsFunc(j.restored, func(u idRange) bool { return u.has(id) })
 	return r, nil
 }
