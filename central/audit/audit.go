@@ -40,18 +40,10 @@ type SealKeys interface {
 	SealKey(id sign.KeyID) (seal.PrivateKey, error)
 }
 
-// End is what a box said of an epoch otherwise than by a header: that it wrote numbers up to Last.
-type End struct {
-	Epoch record.EpochID
-	Last  record.Seq
-}
-
 // Options are what an audit may have beside the database.
 type Options struct {
 	Seal SealKeys    // nil: envelopes are not opened
 	Rows opener.Rows // nil: contents of records are not compared
-	// Ends are the ends that a box said otherwise than by its headers; nil: those that it said by courier.
-	Ends func(tx store.Tx, box record.BoxID) ([]End, error)
 }
 
 // Report is what an audit found.
@@ -147,6 +139,7 @@ type auditor struct {
 
 	chapters []*chapter // in the order in which headers came; those without one last
 	byID     map[record.EpochID]*chapter
+	lost     []*chapter         // of those, that say in their headers that the journal before was lost or set aside
 	strays   map[record.ID]bool // named by a record or verdict, and not here
 	reports  []store.Report
 	records  int64 // record rows that are filed under the box
@@ -250,8 +243,8 @@ func (a *auditor) explain(c *chapter, first, last record.Seq) string {
 			return ""
 		}
 	}
-	for _, o := range a.chapters {
-		if o.lost && o.row > c.row {
+	for _, o := range a.lost {
+		if c.earlier(o) {
 			return "the box reported that its journal was lost or set aside, in epoch " + o.id.String()
 		}
 	}

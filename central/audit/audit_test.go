@@ -336,21 +336,6 @@ func TestAForkIsToldAndNoGap(t *testing.T) {
 	}
 }
 
-// What the box said by courier of its ends counts, also of an epoch that never came.
-func TestWhatTheBoxSaidByCourierIsKnown(t *testing.T) {
-	w := newTown(t)
-	never := record.NewEpochID()
-	o := w.with()
-	o.Ends = func(store.Tx, record.BoxID) ([]audit.End, error) {
-		return []audit.End{{Epoch: w.third.Signed.Header.Epoch, Last: 7}, {Epoch: never, Last: 2}}, nil
-	}
-	r := w.audit(w.Store, o)
-	want := []audit.Gap{{Epoch: w.third.Signed.Header.Epoch.String(), First: 3, Last: 7}, {Epoch: never.String(), HeaderMissing: true}, {Epoch: never.String(), First: 1, Last: 2}}
-	if r.Whole || r.Missing != 7 || r.Headers != 1 || !slices.Equal(r.Gaps, want) {
-		t.Errorf("audit = %+v, want the gaps %+v", r, want)
-	}
-}
-
 // A revoked box's records are held, and that is no fault.
 func TestRecordsOfARevokedBoxWait(t *testing.T) {
 	w := newTown(t)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"time"
 
 	"kazashi.example/central/courier"
 	"kazashi.example/central/opener"
@@ -13,6 +14,9 @@ import (
 	"kazashi.example/sync/seal"
 	"kazashi.example/sync/sign"
 )
+
+// maxEnd is the greatest end that the tables tell apart from a greater one.
+const maxEnd = 1 << 62
 
 // chapter is what is known of one epoch.
 type chapter struct {
@@ -24,9 +28,14 @@ type chapter struct {
 	root     epoch.Hash
 	before   epoch.Predecessor
 	opener   *epoch.Opener // nil: its envelopes are not opened
+	tapped   time.Time     // of its first record, by the box's clock; zero: not known
 
-	ends []end      // that later headers of the box sign
-	said record.Seq // that the box said by courier
+	first *chapter // where its line of predecessors begins, as far as it is known
+	since *chapter // the nearest that lost a journal, of itself and those before it; nil: none
+	above *chapter // of one that lost a journal: the nearest other one before it
+
+	ends []end // that later headers of the box sign
+	said end   // the greatest that the box ever said by courier; its head is zero where it said none
 
 	highest record.Seq // of what counts here
 	applied record.Seq // greatest that was applied
@@ -43,7 +52,7 @@ type end struct {
 
 // last is the greatest number that the box is known to have given by what it said.
 func (c *chapter) last() record.Seq {
-	n := c.said
+	n := c.said.last
 	for _, e := range c.ends {
 		n = max(n, e.last)
 	}
@@ -73,12 +82,16 @@ func (a *auditor) headers() error {
 			p.ends = append(p.ends, end{c.before.LastSeq, c.before.Head, c})
 		}
 	}
-	return a.courier()
+	if err := a.courier(); err != nil {
+		return err
+	}
+	a.place()
+	return nil
 }
 
 // open verifies a header and begins its chapter.
 func (a *auditor) open(f store.FiledEpoch) (*chapter, error) {
-	c := &chapter{id: f.ID, row: f.Row}
+	c := &chapter{id: f.ID, row: f.Row, tapped: f.Tapped}
 	a.byID[f.ID] = c
 	a.chapters = append(a.chapters, c)
 	signed, ok := a.verify(f)
@@ -91,7 +104,7 @@ func (a *auditor) open(f store.FiledEpoch) (*chapter, error) {
 		a.fault(record.ID{Epoch: f.ID}, "it is filed under box %s, and its header is this box's", f.Box)
 	}
 	p := h.Predecessor
-	if f.Lineage != p.Lineage || f.Predecessor != p.Epoch || f.PredecessorLast != min(p.LastSeq, 1<<62) {
+	if f.Lineage != p.Lineage || f.Predecessor != p.Epoch || f.PredecessorLast != min(p.LastSeq, maxEnd) {
 		a.fault(record.ID{Epoch: f.ID}, "the columns beside its header name another epoch before it, or another end")
 	}
 	c.root, c.before, c.cause = signed.Root, p, h.Cause
@@ -157,17 +170,12 @@ func (a *auditor) named(id record.EpochID) (*chapter, error) {
 
 // courier adds what the box said by stick of how far its epochs went.
 func (a *auditor) courier() error {
-	said := a.Ends
-	if said == nil {
-		said = byStick
-	}
-	ends, err := said(a.tx, a.box.ID)
-	switch {
-	case errors.Is(err, courier.ErrState):
-		a.fault(record.ID{}, "%v", err)
-		return nil
-	case err != nil:
+	ends, err := a.tx.CourierEnds(a.box.ID)
+	if err != nil {
 		return fmt.Errorf("reading what the box said by courier: %w", err)
+	}
+	if err := a.newest(ends); err != nil {
+		return err
 	}
 	for _, e := range ends {
 		if e.Last == 0 && a.byID[e.Epoch] == nil {
@@ -178,25 +186,34 @@ func (a *auditor) courier() error {
 			return err
 		}
 		if c != nil {
-			c.said = max(c.said, e.Last)
+			c.said = end{last: e.Last, head: e.Head}
 		}
 	}
 	return nil
 }
 
-// byStick reads the ends that a box said by courier last.
-func byStick(tx store.Tx, box record.BoxID) ([]End, error) {
-	row, err := tx.CourierState(box)
+// newest compares what the box said last by courier with the greatest that it ever said.
+func (a *auditor) newest(ends []store.CourierEnd) error {
+	row, err := a.tx.CourierState(a.box.ID)
 	if errors.Is(err, store.ErrNone) {
-		return nil, nil
+		return nil
 	}
 	if err != nil {
-		return nil, err
+		return fmt.Errorf("reading what the box said last by courier: %w", err)
 	}
-	said, err := courier.DecodeState(row.State)
-	ends := make([]End, 0, len(said.Ends))
-	for _, e := range said.Ends {
-		ends = append(ends, End{e.Epoch, e.Last})
+	last, err := courier.DecodeState(row.State)
+	if err != nil {
+		a.fault(record.ID{}, "%v", err)
+		return nil
 	}
-	return ends, err
+	kept := make(map[record.EpochID]record.Seq, len(ends))
+	for _, e := range ends {
+		kept[e.Epoch] = e.Last
+	}
+	for _, e := range last.Ends {
+		if n, ok := kept[e.Epoch]; !ok || n < min(e.Last, maxEnd) {
+			a.fault(record.ID{Epoch: e.Epoch}, "the box said last that it goes to %d, and the greatest that it ever said is kept as %d", e.Last, n)
+		}
+	}
+	return nil
 }

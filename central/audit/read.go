@@ -283,6 +283,9 @@ func (r *reader) link(group []item, chosen item) {
 
 // meet compares the chain with the ends that later headers sign.
 func (r *reader) meet(seq record.Seq, applied bool) {
+	if s := r.c.said; seq > 0 && s.last == seq && !s.head.IsZero() && applied && !r.heads[s.head] {
+		r.fault(r.id(seq), "the box said by courier that another record has this number")
+	}
 	for _, e := range r.c.ends {
 		switch {
 		case e.last != seq:

@@ -1,6 +1,8 @@
 package store
 
 import (
+	"time"
+
 	"kazashi.example/sync/epoch"
 	"kazashi.example/sync/record"
 )
@@ -35,6 +37,7 @@ type FiledEpoch struct {
 	Lineage         epoch.Lineage
 	Predecessor     record.EpochID // zero: none
 	PredecessorLast record.Seq
+	Tapped          time.Time // the first tap of its records, by the box's clock; zero: none is applied
 }
 
 // FiledEnvelope is a row of envelopes, with the record of its number, if there is one.

@@ -31,10 +31,11 @@ func walk[T any](t *tx, scan func(scanner, *T) error, yield func(T) error, q str
 	return explain(rows.Err())
 }
 
-const filedColumns = "SELECT row, epoch, box, message, lineage, predecessor, coalesce(predecessor_last, 0) FROM epochs "
+const filedColumns = `SELECT row, epoch, box, message, lineage, predecessor, coalesce(predecessor_last, 0),
+	coalesce((SELECT r.tapped FROM records r WHERE r.epoch = epochs.epoch AND r.tapped <> 0 ORDER BY r.seq LIMIT 1), 0) FROM epochs `
 
 func scanFiledEpoch(s scanner, e *store.FiledEpoch) error {
-	return s.Scan(&e.Row, octets(e.ID.ID128[:]), octets(e.Box.ID128[:]), &e.Message, &e.Lineage, octets(e.Predecessor.ID128[:]), &e.PredecessorLast)
+	return s.Scan(&e.Row, octets(e.ID.ID128[:]), octets(e.Box.ID128[:]), &e.Message, &e.Lineage, octets(e.Predecessor.ID128[:]), &e.PredecessorLast, millis{&e.Tapped})
 }
 
 func (t *tx) FiledEpochs(box record.BoxID, yield func(store.FiledEpoch) error) error {
