@@ -101,9 +101,9 @@ type CourierSummary struct {
 	Verdicts int             `json:"verdicts"`          // final verdicts that were taken in
 	Work     int             `json:"work"`              // of them, those that need a second look
 	Updated  []CourierUpdate `json:"updated,omitempty"` // what else is newer now, in the order of [CourierUpdates]
-	Removed  int             `json:"removed,omitempty"` // files of this box taken off the stick, since they have served
+	Removed  int             `json:"removed,omitempty"` // files of this box, or with keys for it, taken off the stick, since they have served
 	Joined   bool            `json:"joined,omitempty"`  // a join was completed
-	Refused  []CourierFile   `json:"refused,omitempty"` // files that were not taken; the rest was
+	Refused  []CourierFile   `json:"refused,omitempty"` // files that were not taken; of an export: damaged ones that were left; the rest was done
 }
 
 // CourierUpdate names what an import may bring beside verdicts.
@@ -124,7 +124,7 @@ func CourierUpdates() []CourierUpdate {
 	return []CourierUpdate{UpdateTrust, UpdateRules, UpdateLists, UpdateRoster, UpdateKeys, UpdateOrders}
 }
 
-// CourierFile is one file on a stick that was not taken, and why.
+// CourierFile is one file on a stick that was not taken, or is damaged, and why.
 type CourierFile struct {
 	File string `json:"file"` // below the stick's root
 	Why  Error  `json:"why"`

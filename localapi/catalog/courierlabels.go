@@ -57,9 +57,16 @@ var courierLabels = map[string]Text{
 	"courier_work":     {"見直しが必要な受付は、「訂正のお知らせ」にあります。", "What needs a second look stands under “Corrections”."},
 	"courier_updated":  {"新しくなったもの：{t}", "Newer now: {t}"},
 	"courier_old":      {"前に取り込んだファイル：{n} 個", "Files taken in before: {n}"},
-	"courier_removed":  {"センターで保全済みのため、USBメモリーから消したファイル：{n} 個", "Files removed from the stick, since all of it is safe at central: {n}"},
-	"courier_nothing":  {"新しいものはありませんでした。", "There was nothing new."},
-	"courier_refused":  {"取り込めなかったファイル：{n} 個", "Files that were not taken: {n}"},
+	"courier_removed": {
+		"役目を終えた（中身がセンターで保全済み、またはこの装置に取り込み済みの）ため、USBメモリーから消したファイル：{n} 個",
+		"Files removed from the stick, since all that is in them is safe at central, or was taken in here: {n}",
+	},
+	"courier_nothing": {"新しいものはありませんでした。", "There was nothing new."},
+	"courier_refused": {"取り込めなかったファイル：{n} 個", "Files that were not taken: {n}"},
+	"courier_left": {
+		"一部が読めない前のファイル：{n} 個。残りの記録がほかにないかもしれないため、消していません。このままセンターへ届けてください。",
+		"Files from before of which a part cannot be read: {n}. They were left, since the other records in them may be nowhere else. Take them to central as they are.",
+	},
 
 	"update_trust":  {"信頼設定", "trust bundle"},
 	"update_rules":  {"規則", "rules"},

@@ -25,6 +25,7 @@ var (
 	errWhichStick  = errors.New("name the stick's folder: none or several are mounted where courier.sticks says")
 	errNoFolder    = errors.New("not a folder; name the one in which the stick is mounted")
 	errNotAll      = errors.New("some files were not taken; the rest was")
+	errDamaged     = errors.New("all is written; damaged files from before were left on the stick: take them to central, too")
 	errGoesOn      = errors.New("the box goes on with the stick; `kazashi courier status` says how far it has come")
 	errOtherJob    = errors.New("somebody else began another use of a stick in between; `kazashi courier status` tells of it")
 	errCourierWait = errors.New("asking how far it has come")
@@ -56,14 +57,14 @@ The running box does the work, so it needs to reach the folder; the stick is any
 var courierTexts = map[localapi.CourierWhat]struct{ short, long string }{
 	localapi.CourierExport: {"Write onto a stick what central does not have yet", `export writes records that central is not known to have, as files of at most
 32 MiB, each whole by itself, and last what central must know to answer: what this box has. What lies on the stick already is not written
-again, so that an export that was interrupted goes on. With no new records the state alone is written; that is enough to have verdicts, lists
-and rules brought back.
+again, so that an export that was interrupted goes on. A damaged file stays, and is named, while records in it may be nowhere else; the exit
+status is 1 then. With no new records the state alone is written; that is enough to have verdicts, lists and rules brought back.
 
 Without FOLDER it is the only stick that is mounted where courier.sticks says. When the command has ended the stick may be pulled.`},
 	localapi.CourierImport: {"Take in from a stick what central wrote for this box", `import applies, in the order in which central wrote them, the files on the stick that
 are for this box, by the same checks as if all of it had come by the line. What is no news changes nothing. A file that is damaged, half
 copied, another box's or not signed by this box's central is named and keeps nothing else out; the exit status is 1 then. Files of this box
-whose records are all safe at central are taken off the stick.
+whose records are all safe at central are taken off the stick, and so is a file that brought keys of the site, once they are taken in.
 
 A box that asked to join by this stick ("kazashi join --courier") and finds its answer here takes its place by it: run the same command while
 the daemon does not run. Without FOLDER it is the only stick that is mounted where courier.sticks says.`},
@@ -215,6 +216,8 @@ func reported(w io.Writer, j localapi.CourierJob, asJSON bool) error {
 	switch {
 	case j.Failed != nil:
 		return fmt.Errorf("%s: %s", j.Failed.Code, j.Failed.MessageEN)
+	case j.Summary != nil && len(j.Summary.Refused) > 0 && j.What == localapi.CourierExport:
+		return errDamaged
 	case j.Summary != nil && len(j.Summary.Refused) > 0:
 		return errNotAll
 	default:
@@ -242,11 +245,12 @@ func printSummary(w io.Writer, what localapi.CourierWhat, s localapi.CourierSumm
 		row(s.Safe > 0, "safe", "records that are safe at central now: %d", s.Safe)
 		row(s.Verdicts > 0, "verdicts", "%d final, %d need a second look%s", s.Verdicts, s.Work, map[bool]string{true: `: "kazashi work list"`}[s.Work > 0])
 		row(len(s.Updated) > 0, "newer now", "%s", commas(s.Updated))
-		row(s.Removed > 0, "removed", "files of this box that have served: %d", s.Removed)
+		row(s.Removed > 0, "removed", "files whose records are safe, or whose keys were taken in: %d", s.Removed)
 		row(s.Files == 0 && len(s.Refused) == 0, "nothing", "there was nothing new for this box")
 	}
+	word := map[bool]string{true: "damaged", false: "refused"}[what == localapi.CourierExport]
 	for _, r := range s.Refused {
-		row(true, "refused", "%s: %s  %s", command.Plain(r.File), r.Why.Code, r.Why.MessageEN)
+		row(true, word, "%s: %s  %s", command.Plain(r.File), r.Why.Code, r.Why.MessageEN)
 	}
 }
 

@@ -137,7 +137,7 @@ export function courierWay({ done }) {
         updated(s.updated || []), count("courier_old", s.known), count("courier_removed", s.removed));
       if (!j.failed && !s.files && !(s.refused || []).length) all.push(book.labels.courier_nothing);
     }
-    all.push(count("courier_refused", (s.refused || []).length));
+    all.push(count(j.what === "export" ? "courier_left" : "courier_refused", (s.refused || []).length));
     return all.filter(Boolean);
   }
 
