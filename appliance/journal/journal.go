@@ -163,8 +163,10 @@ func Open(ctx context.Context, path string, o Options) (*Journal, error) {
 	if err != nil {
 		return nil, err
 	}
-	j := &Journal{o: o, path: path, lock: lock, cause: epoch.CauseStart, next: make(chan prepared, 1), forks: map[record.EpochID]bool{},
-		another: make(chan struct{}, 1)}
+	j := &Journal{
+		o: o, path: path, lock: lock, cause: epoch.CauseStart, next: make(chan prepared, 1), forks: map[record.EpochID]bool{},
+		another: make(chan struct{}, 1),
+	}
 	j.spawn, j.end = background()
 	crashed := nonEmpty(path + "-wal") // a clean end leaves none behind
 	err = j.begin(ctx)

@@ -77,12 +77,9 @@ func allocate(path string, size int64) error {
 	return nil
 }
 
-// fillWith writes so many octets, for file systems that allocate no other way. They are not zeros: some keep no blocks for those.
+// fillWith writes so many noughts, for file systems that allocate no other way.
 func fillWith(f *os.File, size int64) error {
 	b := make([]byte, 1<<20)
-	for i := range b {
-		b[i] = 0xa5
-	}
 	for ; size > 0; size -= int64(len(b)) {
 		if _, err := f.Write(b[:min(size, int64(len(b)))]); err != nil {
 			return err
