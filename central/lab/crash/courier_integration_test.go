@@ -103,7 +103,7 @@ func inCourierAt(dir string, now func() time.Time, do func(context.Context, part
 		return err
 	}
 	defer func() { err = errors.Join(err, p.desired.Close()) }()
-	p.journal, err = journal.Open(ctx, filepath.Join(dir, "journal.db"), journal.Options{
+	p.journal, err = openJournal(ctx, filepath.Join(dir, "journal.db"), journal.Options{
 		Device: p.id.Device, Box: p.id.Box, Recipient: func() (seal.PublicKey, error) { return p.desired.Trust().SealKey() },
 		Stretch: func() string { return "the only one" }, Room: journal.Room{Low: 2 << 20, Stop: 1 << 20, Reserve: 64 << 10},
 	})
@@ -439,8 +439,9 @@ func TestP2ImportIsInterruptible(t *testing.T) {
 	s := crash.Scenario{
 		Superfluous: map[string]string{
 			"fsync box/desired.db-wal": walTwice, "fsync box/journal.db-wal": walTwice,
-			"fsync dir box":                "SQLite flushes the folder for each of two logs, and either covers both",
-			"fsync dir stick/KAZASHI/up/*": "a parcel that comes back is taken off again by the next import",
+			"fsync dir box":                  "SQLite flushes the folder for each of two logs, and either covers both",
+			"fsync dir stick/KAZASHI/up/*":   back,
+			"fsync dir stick/KAZASHI/down/*": back,
 		},
 		Name: "import at the box", Before: j.before("answered"), Child: again("import"), Ignore: []string{"*-shm", "*.reserve", "*.lock"},
 		Check: func(st crash.State) error {
@@ -463,6 +464,9 @@ func TestP2ImportIsInterruptible(t *testing.T) {
 					}
 				}
 				sum, err := p.way.Import(ctx, filepath.Join(st.Dir, "stick"), nil)
+				if errors.Is(err, courier.ErrNothing) {
+					err = nil // what was taken in is taken off
+				}
 				if err = errors.Join(err, refusedBy(sum)); err != nil {
 					return err
 				}
@@ -480,6 +484,9 @@ func TestP2ImportIsInterruptible(t *testing.T) {
 	}
 	matrices(t, s)
 }
+
+// back is why the flush of a removal is of no use.
+const back = "a parcel that comes back is taken off again by the next import"
 
 // finals wants a final verdict on every record of the journal.
 func finals(ctx context.Context, p parts) error {

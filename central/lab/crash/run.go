@@ -20,6 +20,7 @@ type Run struct {
 	top      *inode
 	ops      []Op
 	verdicts map[string]error
+	slain    int // folders of real kills
 }
 
 // Record runs the scenario's child once, undisturbed, and keeps what it did. The scratch folder must be the caller's own; states
@@ -137,7 +138,8 @@ func (r *Run) compare(dir string, f *follower) error {
 // the folder must be what the trace says, and pass the check. It returns how often a kill came in time.
 func (r *Run) Slay(ctx context.Context, step int) (kills int, err error) {
 	for k := 1; k < len(r.ops); k += step {
-		name := fmt.Sprintf("killed-%d", k)
+		r.slain++
+		name := fmt.Sprintf("killed-%d", r.slain)
 		f, err := r.trace(ctx, name, func(f *follower) {
 			if len(f.ops) == k {
 				_ = syscall.Kill(f.child, syscall.SIGKILL)

@@ -76,7 +76,8 @@ func (c *checker) readBox(ctx context.Context, n int) error {
 	}
 	for _, e := range entries {
 		name := e.Name()
-		if strings.HasPrefix(name, fileJournal+markAside) && !strings.HasSuffix(name, "-wal") && !strings.HasSuffix(name, "-shm") {
+		beside := slices.ContainsFunc([]string{"-wal", "-shm", ".read"}, func(tail string) bool { return strings.HasSuffix(name, tail) })
+		if strings.HasPrefix(name, fileJournal+markAside) && !beside {
 			c.readAside(ctx, b, filepath.Join(dir, name))
 		}
 	}
