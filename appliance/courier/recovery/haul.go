@@ -8,6 +8,7 @@ import (
 	"kazashi.example/sync/courier"
 	"kazashi.example/sync/epoch"
 	"kazashi.example/sync/record"
+	"kazashi.example/sync/wire"
 )
 
 // openRuns is how many runs are built at a time: rows lie in the order of writing but for pages that were moved.
@@ -22,9 +23,9 @@ type haul struct {
 	last     uint64 // number of the last parcel
 	headers  map[record.EpochID]epoch.Signed
 	seen     map[record.EpochID]runs
-	written  map[record.EpochID]runs // on the stick from before
-	told     map[string]bool         // corrections
-	open     []*building             // least lately used first
+	written  map[string]map[epoch.Hash]bool // on the stick from before, whole: by header, chain values of records
+	told     map[string]bool                // corrections
+	open     []*building                    // least lately used first
 	read     uint64
 }
 
@@ -56,54 +57,88 @@ func (h *haul) begin(ctx context.Context, epochs []mine.Epoch) error {
 		}
 	}
 	for _, e := range epochs {
-		if c := string(e.Correction); c != "" && !h.told[c] {
-			h.told[c] = true
-			if err := h.w.Correction(e.Correction); err != nil {
-				return err
-			}
-			h.report.Corrections++
+		c := string(e.Correction)
+		if c == "" || len(c) > wire.MaxCorrection || h.told[c] { // one that is too long is damaged
+			continue
 		}
+		h.told[c] = true
+		if err := h.w.Correction(e.Correction); err != nil {
+			return err
+		}
+		h.report.Corrections++
 	}
 	return nil
 }
 
-// prepare looks at what an earlier recovery left on the stick: whole parcels count, others are written anew.
+// prepare looks at what an earlier recovery left on the stick: whole parcels count, others are written anew. Nobody signed them: neither their
+// names nor their manifests are believed, only what hashes to the very chain values that stand in the journal.
 func (h *haul) prepare(ctx context.Context) error {
 	names, err := h.stick.Parcels(courier.Recovered, h.report.Box)
 	if err != nil {
 		return err
 	}
-	h.written = map[record.EpochID]runs{}
+	h.written = map[string]map[epoch.Hash]bool{}
+	taken := map[uint64]bool{}
 	for _, n := range names {
-		h.last = max(h.last, n.N)
-		covers, err := whole(ctx, h.stick, n)
+		taken[n.N] = true
+		err := h.there(ctx, n)
 		if errors.Is(err, courier.ErrGone) || ctx.Err() != nil {
 			return err
 		}
-		for _, c := range covers {
-			h.written[c.Epoch] = h.written[c.Epoch].with(c.First, c.Last)
-		}
 	}
 	h.w, err = h.stick.Writer(courier.Config{Kind: courier.Recovered, Box: h.report.Box, Next: func() (uint64, error) {
-		h.last = after(h.last)
+		for h.last = after(h.last); taken[h.last]; h.last++ {
+		}
 		return h.last, nil
 	}})
 	return err
 }
 
-// whole is what a parcel carries, if all of it can be read.
-func whole(ctx context.Context, s *courier.Stick, n courier.Name) (_ []courier.Cover, err error) {
-	p, err := s.Open(n)
+// there notes what a parcel carries, if all of it can be read.
+func (h *haul) there(ctx context.Context, n courier.Name) (err error) {
+	p, err := h.stick.Open(n)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer func() { err = errors.Join(err, p.Close()) }()
-	for _, err := range p.Parts() {
+	found := map[string][]epoch.Hash{}
+	for part, err := range p.Parts() {
 		if err = errors.Join(err, ctx.Err()); err != nil {
-			return nil, err
+			return err
+		}
+		if part.Type != courier.TypeRun {
+			continue
+		}
+		header, chain, err := chainOf(part)
+		if err != nil {
+			return err
+		}
+		found[header] = append(found[header], chain...)
+	}
+	for header, chain := range found {
+		if h.written[header] == nil {
+			h.written[header] = map[epoch.Hash]bool{}
+		}
+		for _, c := range chain {
+			h.written[header][c] = true
 		}
 	}
-	return p.Covers, nil
+	return nil
+}
+
+// chainOf is the chain value of each record of a run, as they hash.
+func chainOf(part courier.Part) (header string, chain []epoch.Hash, err error) {
+	r, err := part.Run()
+	if err != nil {
+		return "", nil, err
+	}
+	envelopes, err := r.Envelopes()
+	at := r.Previous
+	for _, b := range envelopes {
+		at = at.Next(b)
+		chain = append(chain, at)
+	}
+	return string(r.Header), chain, err
 }
 
 // record takes one record.
@@ -116,7 +151,7 @@ func (h *haul) record(r mine.Record) error {
 		return nil
 	}
 	h.seen[r.Epoch] = h.seen[r.Epoch].with(r.Seq, r.Seq)
-	if h.written[r.Epoch].has(r.Seq) {
+	if h.written[string(head.Message)][r.Chain] {
 		h.report.Known++
 		return nil
 	}

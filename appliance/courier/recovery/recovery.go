@@ -3,8 +3,8 @@
 // Records are sealed to central and prove themselves, so that anybody may carry them and no key of the box is needed. Every journal in the data
 // directory is read, the one in use and those that were set aside, with their write-ahead logs, page by page (package journal/mine): what is
 // whole is taken also from a damaged database. Nothing in the data directory is written, and it may be mounted read-only. Parcels go
-// to a stick as an export's do, and a recovery that was cut short goes on with the next. Memory is bounded by the number of gaps, not of
-// records. The package does not verify that headers were signed by the box, which central does.
+// to a stick as an export's do, and a recovery that was cut short goes on with the next. Memory is bounded by the number of gaps, and of records
+// that lie on the stick already, some 60 octets each. The package does not verify that headers were signed by the box, which central does.
 package recovery
 
 import (
