@@ -286,7 +286,9 @@ func TestOrdersByStickAreDoneOnceAndTold(t *testing.T) {
 	if sum := b.take(stick); !sum.News.Orders || b.wiped != 1 {
 		t.Errorf("Import = %+v, done %d times", sum, b.wiped)
 	}
-	b.take(stick)
+	if again := b.take(stick); again.News.Orders || again.Files != 0 || again.Known != 1 {
+		t.Errorf("Import(again) = %+v, want no news", again)
+	}
 	b.export(stick)
 	c.take(stick)
 	if done := c.boxes[b.id].said.Poll.Done; len(done) != 1 || done[0].Order != id || done[0].Outcome != order.OutcomeDone {

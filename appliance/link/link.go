@@ -88,7 +88,7 @@ var _ Keys = (*vault.Site)(nil)
 
 // Orders is what the link needs of whoever does what central orders.
 type Orders interface {
-	// Take does those that were not done, and reports whether central has something to hear of it.
+	// Take does those that were not done, and reports whether central has something to hear of it that was not about to be said.
 	Take(ctx context.Context, keys sign.Keys, orders [][]byte) (news bool, err error)
 	// Done lists outcomes that central is not known to have.
 	Done() []wire.OrderDone

@@ -100,19 +100,20 @@ func Open(ctx context.Context, dir string, box record.BoxID, doer Doer, log *slo
 	return b, nil
 }
 
-// Take does those of the signed orders that have no outcome yet, in their order, and reports whether anything is news for central. One
-// at fault does not keep the others from being done; the error names the last fault.
+// Take does those of the signed orders that have no outcome yet, in their order, and reports whether anything is news for central: what
+// was about to be said is none. One at fault does not keep the others from being done; the error names the last fault.
 func (b *Book) Take(ctx context.Context, keys sign.Keys, messages [][]byte) (news bool, err error) {
 	b.doing.Lock()
 	defer b.doing.Unlock()
 	for _, msg := range messages[:min(len(messages), wire.MaxOrders)] {
 		o, fault := order.Open(keys, b.box, msg)
+		came := false
 		if fault == nil {
-			fault = b.one(ctx, o)
+			came, fault = b.one(ctx, o)
 		}
+		news = news || came
 		switch {
 		case fault == nil:
-			news = true
 		case errors.Is(fault, ErrAgain):
 			b.log.InfoContext(ctx, "an order was bound to a nonce that is over; central binds it anew", slog.String("order", o.Kind.String()))
 		default:
@@ -122,23 +123,25 @@ func (b *Book) Take(ctx context.Context, keys sign.Keys, messages [][]byte) (new
 	return news, err
 }
 
-// one does an order unless it has an outcome, which is then said again: who sends it once more does not know that outcome.
-func (b *Book) one(ctx context.Context, o order.Order) error {
+// one does an order unless it has an outcome, which is then said again: who sends it once more does not know that outcome. It is news unless it is
+// about to be said.
+func (b *Book) one(ctx context.Context, o order.Order) (news bool, err error) {
 	was, had := b.find(o.ID)
 	if had && was.Again == 0 {
+		news = was.Told
 		was.Told = false // in memory: should that be lost, central sends the order again
 		b.note(was)
-		return nil
+		return news, nil
 	}
 	e := entry{ID: o.ID, Outcome: order.OutcomeUnknown}
 	if o.Kind.Known() {
 		b.log.WarnContext(ctx, "central gave an order", slog.String("order", o.Kind.String()))
-		var err error
 		if e, err = b.do(ctx, o); err != nil {
-			return err
+			return false, err
 		}
 	}
-	return b.keep(e)
+	err = b.keep(e)
+	return err == nil, err
 }
 
 // do does an order of a known kind. It returns an error if there is no outcome yet.

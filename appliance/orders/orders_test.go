@@ -193,7 +193,7 @@ func TestWhatWasNotDone(t *testing.T) {
 	w.desk.err = errors.New("the disk is gone")
 	failed := w.give(order.KindClock, func(o *order.Order) { o.Nonce.ID128[0], o.Time = 1, 5 })
 	w.take(true, failed)
-	w.take(true, failed)
+	w.take(false, failed) // it is about to be said
 	if news, err := w.book.Retry(t.Context()); news || err != nil {
 		t.Errorf("Retry = %v, %v, want nothing", news, err)
 	}
