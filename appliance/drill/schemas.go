@@ -2,7 +2,6 @@ package drill
 
 import (
 	"math"
-	"regexp"
 	"strings"
 	"time"
 
@@ -90,14 +89,6 @@ func spoken(v any) bool {
 	return ok && (s == "" || len(s) == localapi.SpokenLen)
 }
 
-// asideName is the name of a file that was set aside.
-func asideName(v any) bool {
-	s, ok := v.(string)
-	return ok && setAside.MatchString(s)
-}
-
-var setAside = regexp.MustCompile(`^journal\.db` + asideT + `$`)
-
 // seqBits is how many of a record's row number say which of its epoch's it is; those above number the epoch.
 const seqBits = 40
 
@@ -114,9 +105,6 @@ func journalTables(now int64) schema {
 		}},
 		"header": {columns: map[string]column{
 			"n": {Proofs, whole}, "id": {Proofs, id16}, "header": {Proofs, header}, "stretch": {Settings, stretch},
-		}},
-		"aside": {columns: map[string]column{
-			"name": {Settings, asideName}, "whole": {Settings, any64}, "damaged": {Settings, any64},
 		}},
 		"correction": {columns: map[string]column{
 			"n": {Settings, any64}, "message": {Settings, correction}, "sent": {Settings, small},

@@ -103,6 +103,19 @@ func (f *file) lookBegan() {
 	})
 }
 
+// mined is what was found in journals that were set aside: a name and two counts each.
+var mined = regexp.MustCompile(`^(?:journal\.db` + asideT + ` whole \d{1,20} damaged \d{1,20} safe (?:true|false)\n)*$`)
+
+func (f *file) lookMined() {
+	f.small(func(b []byte) error {
+		f.hold(Settings, 1)
+		if !mined.Match(b) {
+			return errForm
+		}
+		return nil
+	})
+}
+
 func (f *file) lookPlace() {
 	f.small(func(b []byte) error {
 		p, err := exact[desired.Place](b)

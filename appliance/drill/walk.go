@@ -85,6 +85,7 @@ var names = []rowOf{
 	row(`erasure-`+hex32+`\.cbor`, KindErasure, (*file).lookErasure),
 	row(`erasure-`+hex32+`\.(?:json|txt)`, KindErasure, (*file).lookErasureText),
 	row(`journal\.db(?:\.new)?`+asideT, KindJournal, (*file).lookJournal),
+	row(`journal\.aside`, KindNote, (*file).lookMined),
 	row(`sitebook\.db(?:\.new)?`+asideT, KindBook, (*file).lookBook),
 	row(`desired\.db`+aside, KindVerdicts, (*file).lookVerdicts),
 	row(`(?:journal|sitebook|desired)\.db(?:\.new)?(?:`+asideT+`|`+aside+`)-(?:wal|shm)`, KindBeside, (*file).lookBeside),

@@ -179,12 +179,15 @@ func (b *box) says(id *vault.Identity) {
 	must(b.t, s.Close())
 }
 
+// asideJournal is a journal that was set aside.
+const asideJournal = "journal.db.set-aside-20261122T030000Z"
+
 // journals writes records, ends an epoch, sets that journal aside, and writes another with two epochs.
 func (b *box) journals(id *vault.Identity) {
 	b.t.Helper()
 	path := filepath.Join(b.dir, "journal.db")
 	b.records(id, path, [][]byte{serial("records")})
-	must(b.t, os.Rename(path, path+".set-aside-20261122T030000Z"))
+	must(b.t, os.Rename(path, filepath.Join(b.dir, asideJournal)))
 	b.records(id, path, [][]byte{serial("records"), serial("records_now")})
 }
 

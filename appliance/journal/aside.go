@@ -40,11 +40,6 @@ func lockFile(path string) (*os.File, error) {
 func openStore(ctx context.Context, path string, o Options) (*store, book, error) {
 	b := birth{epoch.LineageUnknown, epoch.CauseStart}
 	info, err := os.Lstat(path)
-	if all := asideOf(path); errors.Is(err, os.ErrNotExist) && len(all) > 0 && readMark(all[len(all)-1]).Read {
-		if err := forgetMarks(path, ""); err != nil { // the journal that had taken all of it over is gone
-			return nil, book{}, err
-		}
-	}
 	switch {
 	case err == nil && info.Size() == 0: // SQLite would take it for a new one
 		if err := setAside(ctx, path, o, errDamaged); err != nil {
@@ -73,6 +68,9 @@ func openStore(ctx context.Context, path string, o Options) (*store, book, error
 		b.lineage = epoch.LineageFirst
 	default:
 		o.Log.ErrorContext(ctx, "no journal where this box had one; records may be lost with it", slog.String("path", path))
+	}
+	if err := forgetFound(path); err != nil {
+		return nil, book{}, err
 	}
 	if err := create(ctx, path, o, b); err != nil {
 		return nil, book{}, err
@@ -134,10 +132,7 @@ func asideOf(path string) []string {
 	var names []string
 	for _, e := range entries {
 		name := strings.TrimSuffix(e.Name(), "-wal")
-		if !e.Type().IsRegular() || strings.HasSuffix(name, markTail) {
-			continue
-		}
-		if strings.HasPrefix(name, filepath.Base(path)+asideMark) && !strings.HasSuffix(name, "-shm") {
+		if e.Type().IsRegular() && strings.HasPrefix(name, filepath.Base(path)+asideMark) && !strings.HasSuffix(name, "-shm") {
 			names = append(names, filepath.Join(filepath.Dir(path), name))
 		}
 	}

@@ -62,7 +62,7 @@ func TestWhatWasSafeDoesNotComeBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := lade(t, 50)
 		for n := range 3 {
-			overwrite(t, l.path, 0, noise(4096))
+			change(t, l.path, `DROP TABLE held`)
 			j := l.c.open(l.path)
 			add(t, j, n)
 			time.Sleep(time.Hour)
@@ -77,6 +77,32 @@ func TestWhatWasSafeDoesNotComeBack(t *testing.T) {
 			shut(t, j)
 		}
 	})
+}
+
+// TestP2WhatWasTakenOverIsNotLostWithTheJournalThatHasIt: until central has it safe, a journal set aside earlier is worth another reading.
+func TestP2WhatWasTakenOverIsNotLostWithTheJournalThatHasIt(t *testing.T) {
+	for name, hurt := range map[string]func(*testing.T, string){
+		"overwritten": func(t *testing.T, path string) { overwrite(t, path, 0, noise(int(size(t, path)))) },
+		"emptied":     func(t *testing.T, path string) { must(t, os.Truncate(path, 0)) },
+		"removed":     func(t *testing.T, path string) { must(t, os.Remove(path)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l := lade(t, 50)
+				overwrite(t, l.path, 0, noise(4096))
+				for n := range 2 {
+					j := l.c.open(l.path)
+					add(t, j, n)
+					time.Sleep(time.Hour)
+					if waits, err := j.Waiting(t.Context()); err != nil || waits < 50 {
+						t.Errorf("after damage no. %d: Waiting() = %d, %v, want 50 or more", n+1, waits, err)
+					}
+					shut(t, j)
+					hurt(t, l.path)
+				}
+			})
+		})
+	}
 }
 
 // TestWhatIsShownOfARecordMustBePossible: no chain value covers it, and the lists of the counter must not fail for it. The record itself is taken over.

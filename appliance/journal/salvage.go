@@ -5,14 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"slices"
 	"time"
 	"unicode/utf8"
 
 	"kazashi.example/appliance/journal/mine"
-	"kazashi.example/sync/durable"
 	"kazashi.example/sync/record"
 )
 
@@ -27,49 +25,14 @@ type Aside struct {
 // SetAside lists the databases that were set aside as damaged and are still here, oldest first. Whatever is whole in them is taken over in the
 // background; the files themselves are never changed or deleted by this program. What was found is kept over restarts.
 func (j *Journal) SetAside() []Aside {
+	found := readFound(j.path)
 	var all []Aside
 	for _, path := range asideOf(j.path) {
-		all = append(all, readMark(path))
+		a := found[filepath.Base(path)].Aside
+		a.Path = path
+		all = append(all, a)
 	}
 	return all
-}
-
-// readMark is what is known of a database set aside.
-func readMark(path string) Aside {
-	a := Aside{Path: path}
-	b, err := os.ReadFile(path + markTail)
-	if err != nil {
-		return a
-	}
-	_, err = fmt.Sscanf(string(b), "whole %d damaged %d\n", &a.Whole, &a.Damaged)
-	a.Read = err == nil
-	return a
-}
-
-// markTail ends the name of the file that says that a database set aside was read, and what was found. It outlives the journal that took it over.
-const markTail = ".read"
-
-// mark keeps what was found. Where this one is not whole, neither may be what it had taken over from older ones: they are read once more.
-func (j *Journal) mark(found Aside) error {
-	if found.Damaged > 0 {
-		if err := forgetMarks(j.path, found.Path); err != nil {
-			return err
-		}
-	}
-	return durable.WriteFile(found.Path+markTail, fmt.Appendf(nil, "whole %d damaged %d\n", found.Whole, found.Damaged), 0o600)
-}
-
-// forgetMarks has the databases read again that were set aside before one; all of them where that is empty.
-func forgetMarks(path, before string) error {
-	for _, a := range asideOf(path) {
-		if before != "" && a >= before {
-			break
-		}
-		if err := os.Remove(a + markTail); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return fmt.Errorf("having a journal set aside read again: %w", err)
-		}
-	}
-	return syncFile(filepath.Dir(path))
 }
 
 // retrySalvage is when a database set aside is looked at again after its disk failed or there was no room, the first time, and at most after later ones.
@@ -99,28 +62,25 @@ func (j *Journal) salvage(ctx context.Context) {
 	}
 }
 
-// salvageAll reads every database set aside that was not read, the newest first: what it lacks has the older ones read again. False if some are left.
+// salvageAll reads every database set aside that was not read, the newest first; false if some are left.
 func (j *Journal) salvageAll(ctx context.Context) bool {
 	all := true
-	for _, path := range slices.Backward(asideOf(j.path)) {
-		if readMark(path).Read || ctx.Err() != nil {
+	for _, a := range slices.Backward(j.SetAside()) {
+		if a.Read || ctx.Err() != nil {
 			continue
 		}
 		st := j.store()
-		found, err := j.salvageOne(ctx, path)
-		if err == nil && j.store() != st {
-			err = errElsewhere
-		}
+		found, err := j.salvageOne(ctx, a.Path)
 		if err == nil {
-			err = j.mark(found)
+			err = j.keepFound(st, found)
 		}
 		switch {
 		case err == nil:
-			j.o.Log.WarnContext(ctx, "journal set aside was read", slog.String("path", path), slog.Uint64("whole", found.Whole),
+			j.o.Log.WarnContext(ctx, "journal set aside was read", slog.String("path", a.Path), slog.Uint64("whole", found.Whole),
 				slog.Uint64("damaged", found.Damaged))
 			continue
 		case !errors.Is(err, errElsewhere) && ctx.Err() == nil:
-			j.o.Log.ErrorContext(ctx, "reading the journal set aside failed; it is tried again", slog.String("path", path), slog.Any("error", err))
+			j.o.Log.ErrorContext(ctx, "reading the journal set aside failed; it is tried again", slog.String("path", a.Path), slog.Any("error", err))
 		}
 		all = false
 	}
