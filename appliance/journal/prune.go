@@ -32,6 +32,9 @@ func (j *Journal) Prune(ctx context.Context, keep int) (int, error) {
 	if err != nil {
 		return done, fmt.Errorf("deleting what is safe: %w", err)
 	}
+	if err := j.settleFound(); err != nil {
+		return done, err
+	}
 	if slices.ContainsFunc(j.SetAside(), func(a Aside) bool { return !a.Read }) {
 		keep = math.MaxInt32 // what is forgotten would be taken over anew
 	}
