@@ -115,7 +115,7 @@ func (j *Journal) append(group []*request) error {
 	if head != nil {
 		j.turned(*head)
 	}
-	j.checkpoint(st)
+	j.checkpoint(st, 1)
 	return nil
 }
 

@@ -337,9 +337,9 @@ func (j *Journal) store() *store {
 }
 
 // checkpoint moves the write-ahead log into the database now and then, beside the taps: a passive checkpoint waits for nobody
-// and nobody for it.
-func (j *Journal) checkpoint(st *store) {
-	st.commits++
+// and nobody for it. The caller says how many appends its commit was worth.
+func (j *Journal) checkpoint(st *store, commits int) {
+	st.commits += commits
 	if st.commits < checkpointEvery || !st.checkpointing.CompareAndSwap(false, true) {
 		return
 	}

@@ -27,6 +27,11 @@ func (j *Journal) Prune(ctx context.Context, keep int) (int, error) {
 	if keep <= 0 {
 		keep = DefaultKeep
 	}
+	if j.State() != SpaceOK { // the log as it is serves for what follows
+		if err := j.moveLog(ctx, j.store()); err != nil {
+			return 0, err
+		}
+	}
 	until := time.Now().Add(pruneFor)
 	done, err := paced(ctx, until, func() (int, error) { return j.pruneSome(ctx) })
 	if err != nil {
@@ -108,7 +113,6 @@ func (j *Journal) pruneSome(ctx context.Context) (int, error) {
 	j.mu.Lock()
 	*k = after
 	j.mu.Unlock()
-	j.checkpoint(j.store())
 	return int(run.len()), nil
 }
 

@@ -25,7 +25,9 @@ func (j *Journal) transact(ctx context.Context, do func(*sql.Tx) error) error {
 	if full(err) && j.giveReserve() {
 		err = st.transact(ctx, do)
 	}
-	if err != nil && ctx.Err() == nil {
+	if err == nil {
+		j.checkpoint(st, maintenanceCommits)
+	} else if ctx.Err() == nil {
 		j.failed(err)
 	}
 	return err

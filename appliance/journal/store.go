@@ -23,8 +23,12 @@ const (
 	schemaVersion = 3
 )
 
-// checkpointEvery is the number of commits between two checkpoints: about 2 MiB of write-ahead log.
-const checkpointEvery = 256
+// checkpointEvery is the number of commits between two checkpoints: about 2 MiB of write-ahead log. A transaction of housekeeping writes as much as
+// so many appends.
+const (
+	checkpointEvery    = 256
+	maintenanceCommits = 32
+)
 
 // Pages of a write-ahead log: longLog are too many for one that does not begin anew (8 MiB), shortRest few enough to be moved while taps wait, after
 // so many tries to come that far.
