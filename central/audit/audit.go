@@ -142,8 +142,9 @@ type auditor struct {
 	lost     []*chapter         // of those, that say in their headers that the journal before was lost or set aside
 	strays   map[record.ID]bool // named by a record or verdict, and not here
 	reports  []store.Report
-	records  int64 // record rows that are filed under the box
-	applied  int64 // of those, that an envelope led to
+	days     map[record.ServiceID]uint32 // the fewest for which records of a service were ever to be kept; none: without end
+	records  int64                       // record rows that are filed under the box
+	applied  int64                       // of those, that an envelope led to
 }
 
 func (a *auditor) run(id record.BoxID) (err error) {
@@ -155,6 +156,9 @@ func (a *auditor) run(id record.BoxID) (err error) {
 	}
 	a.r.Box, a.r.Site, a.r.Name, a.r.State, a.r.Opened = id, a.box.Site, a.box.Name, a.box.State.String(), a.Seal != nil
 	if a.reports, err = a.tx.ReportsOf(id); err != nil {
+		return err
+	}
+	if err := a.retained(); err != nil {
 		return err
 	}
 	if err := a.device(); err != nil {

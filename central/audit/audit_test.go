@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -19,6 +20,7 @@ import (
 	"kazashi.example/central/store/sqlite"
 	"kazashi.example/sync/epoch"
 	"kazashi.example/sync/record"
+	"kazashi.example/sync/rule"
 )
 
 // town is a central with a box of three epochs: five records, of which the first is erased; four, of which the last waits for an answer; and
@@ -33,6 +35,7 @@ func newTown(t *testing.T) *town {
 	t.Helper()
 	c := simcentral.New(t)
 	w := &town{Central: c, box: c.Box()}
+	c.World.SetRule(func(r *rule.Rule) { r.Retention.Record = 3 })
 	taps := func(e *simbox.Epoch, n byte) *simbox.Epoch {
 		for i := range n {
 			e.Tap(t, simbox.Card(0x12, i))
@@ -55,9 +58,12 @@ func newTown(t *testing.T) *town {
 	c.Push(w.box, w.box.Push())
 	c.Push(thief, p)
 	c.Drain()
-	c.Check(c.Store.Update(t.Context(), func(tx store.Tx) error { return tx.EraseRecord(w.first.Records[0].ID, simcentral.Start) }))
+	c.Check(c.Store.Update(t.Context(), func(tx store.Tx) error { return tx.EraseRecord(w.first.Records[0].ID, due) }))
 	return w
 }
+
+// due is when records of a town are over.
+var due = simcentral.Start.Add(3 * 24 * time.Hour)
 
 func (w *town) with() audit.Options { return audit.Options{Seal: w.Keys, Rows: w.Keys.Rows} }
 
@@ -221,11 +227,52 @@ func moves(e1, e2 record.EpochID) []deed {
 	}
 }
 
+// repeats change what is said of one thing in two places in one of them, or erase what is not due.
+func repeats() []deed {
+	const disagree, content = "says something else than the record", "than its content"
+	blank := func(at string) string {
+		return "UPDATE records SET content_sealed = x'', serial_index = NULL, subject = NULL, erased = " + at + at2 + "; UPDATE envelopes SET bytes = x''" + at2
+	}
+	ms := func(d time.Duration) string { return strconv.FormatInt(due.Add(d).UnixMilli(), 10) }
+	return []deed{
+		{name: "a record's final verdict changed", change: "UPDATE records SET final_verdict = iif(final_verdict = 1, 3, 1)" + at2, fault: disagree},
+		{name: "a record's final reason changed", change: "UPDATE records SET final_reason = final_reason + 1" + at2, fault: disagree},
+		{name: "a record's final answer changed", change: "UPDATE records SET final_answer = final_answer + 1" + at2, fault: disagree},
+		{name: "a record's source changed", change: "UPDATE records SET source = source + 1" + at2, fault: disagree},
+		{name: "a verdict changed", change: "UPDATE verdicts SET verdict = iif(verdict = 1, 3, 1)" + at2, fault: disagree},
+		{name: "a verdict given to another tap", change: "UPDATE verdicts SET tap = randomblob(16)" + at2, fault: disagree},
+		{name: "a verdict given to another record", change: "UPDATE verdicts SET seq = 99" + at2, fault: "or is another's"},
+		{name: "a tap removed", change: "DELETE FROM taps" + at2, fault: "it could be used again"},
+		{name: "a tap given to another record", change: "UPDATE taps SET seq = 3" + at2, fault: "it could be used again"},
+		{
+			name: "a tap used twice", fault: "who used its tap id first",
+			change: "UPDATE records SET tap = (SELECT tap FROM records WHERE epoch = ?1 AND seq = 3)" + at2 +
+				"; UPDATE verdicts SET tap = (SELECT tap FROM records WHERE epoch = ?1 AND seq = 3)" + at2,
+		},
+		{name: "a record that used its tap first called replayed", change: "UPDATE records SET final_reason = 80" + at2 + "; UPDATE verdicts SET reason = 80" + at2, fault: "who used its tap id first"},
+		{
+			name: "a tap id changed wherever it is", fault: content, keys: true,
+			change: "UPDATE records SET tap = x'00112233445566778899aabbccddeeff'" + at2 + "; UPDATE verdicts SET tap = x'00112233445566778899aabbccddeeff'" + at2 +
+				"; UPDATE taps SET tap = x'00112233445566778899aabbccddeeff'" + at2,
+		},
+		{name: "a record's time changed", change: "UPDATE records SET tapped = tapped + 1" + at2, fault: content, keys: true},
+		{name: "a record's desk changed", change: "UPDATE records SET desk = 'x'" + at2, fault: content, keys: true},
+		{name: "a record's service changed", change: "UPDATE records SET service = 'y'" + at2, fault: content, keys: true},
+		{name: "a record's first verdict changed", change: "UPDATE records SET first_verdict = iif(first_verdict = 1, 3, 1)" + at2, fault: content, keys: true},
+		{name: "a record's first reason changed", change: "UPDATE records SET first_reason = first_reason + 1" + at2, fault: content, keys: true},
+		{name: "a record erased before it was due", change: blank(ms(-30 * time.Hour)), fault: "before its days were over"},
+		{name: "a record erased long ago", change: blank("1"), fault: "before its days were over"},
+		{name: "a record without an end erased", change: "UPDATE records SET due = 0" + at2 + "; " + blank(ms(time.Hour)), fault: "before its days were over"},
+		{name: "a record erased as soon as it was applied", change: "UPDATE records SET due = 1" + at2 + "; " + blank(ms(-50*time.Hour)), fault: "before its days were over"},
+		{name: "a record erased but for its octets", change: "UPDATE records SET content_sealed = x'', erased = " + ms(time.Hour) + at2, fault: "its octets are here"},
+	}
+}
+
 // P2: whatever table is tampered with, it is found.
 func TestP2TamperingIsFound(t *testing.T) {
 	w := newTown(t)
 	e1, e2, e3 := w.first.Signed.Header.Epoch, w.second.Signed.Header.Epoch, w.third.Signed.Header.Epoch
-	for _, d := range slices.Concat(removals(e1, e2), changes(), moves(e1, e2)) {
+	for _, d := range slices.Concat(removals(e1, e2), changes(), moves(e1, e2), repeats()) {
 		t.Run(d.name, func(t *testing.T) {
 			change := d.change
 			if change == recomputed {
@@ -306,7 +353,15 @@ func TestARecordWithoutItsAttributesIsWhole(t *testing.T) {
 	w := newTown(t)
 	id := w.first.Records[3].ID
 	w.Check(w.Store.Update(t.Context(), func(tx store.Tx) error {
-		return tx.EraseAttributes(id, w.Keys.Rows.Seal("records.content", opener.RowOf(id), []byte("less")))
+		r, err := tx.Record(id)
+		if err != nil {
+			return err
+		}
+		less, err := opener.WithoutAttributes(w.Keys.Rows, r)
+		if err != nil {
+			return err
+		}
+		return tx.EraseAttributes(id, less)
 	}))
 	if r := w.audit(w.Store, w.with()); !r.Whole || r.Erased != 2 {
 		t.Errorf("audit = %+v, want whole with 2 erased", r)

@@ -61,8 +61,6 @@ func filled(b *testing.B, n int) (path string, box *simbox.Box, keys *simcentral
 		}
 	}
 	id := box.ID.ID128
-	plain, err := simbox.Card(0x12, 0x34, 0x56, 0x78).Encode()
-	c.Check(err)
 	for row := 0; row < n; {
 		e := box.Start(b, epoch.CauseRotation)
 		h := e.Signed.Header
@@ -74,18 +72,22 @@ func filled(b *testing.B, n int) (path string, box *simbox.Box, keys *simcentral
 			h.Epoch.ID128[:], id[:], e.Signed.Message, int64(h.Predecessor.Lineage), p, last)
 		for i := 0; i < 1000 && row < n; i++ {
 			row++
+			card := simbox.Card(0x12, 0x34, 0x56, 0x78)
+			plain, err := card.Encode()
+			c.Check(err)
 			w := e.Raw(b, plain)
 			v, err := epoch.DecodeEnvelope(w.Bytes)
 			c.Check(err)
 			sum := hashOf(w.Bytes)
-			tap := make([]byte, 16)
-			copy(tap, strconv.Itoa(row))
-			seq := int64(w.ID.Seq) //nolint:gosec // a thousand
+			tap := card.Tap.ID128[:]
+			do("INSERT INTO taps (tap, epoch, seq) VALUES (?, ?, ?)", tap, h.Epoch.ID128[:], int64(w.ID.Seq)) //nolint:gosec // a thousand
+			seq := int64(w.ID.Seq)                                                                            //nolint:gosec // a thousand
 			do(`INSERT INTO envelopes (row, epoch, seq, sum, previous, chain, bytes, carrier, received, state, authentic)
 				VALUES (?, ?, ?, ?, ?, ?, ?, x'01', 1, 3, 1)`, row, h.Epoch.ID128[:], seq, sum[:], v.Previous[:], w.Chain[:], w.Bytes)
 			do(`INSERT INTO records (epoch, seq, box, envelope, tap, service, desk, tapped, arrived, applied, first_verdict, first_reason, first_answer,
 				final_verdict, final_reason, final_answer, proved, source, answered, content_sealed, verdict, since, due, attributes, attributes_due)
-				VALUES (?, ?, ?, ?, ?, 's', 'd', 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, ?, ?, 1, 0, 0, 0)`, h.Epoch.ID128[:], seq, id[:], row, tap,
+				VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1, 1, ?, ?, ?, 1, 1, 1, 1, 1, 1, ?, ?, 1, 0, 0, 0)`, h.Epoch.ID128[:], seq, id[:], row, tap,
+				string(card.Service), string(card.Desk), card.Time, int64(card.Said.Verdict), int64(card.Said.Reason), int64(card.Said.Answer),
 				keys.Rows.Seal("records.content", opener.RowOf(w.ID), plain), row)
 			do(`INSERT INTO verdicts (box, n, epoch, seq, tap, verdict, reason, answer, source, settled) VALUES (?, ?, ?, ?, ?, 1, 1, 1, 1, 1)`,
 				id[:], row, h.Epoch.ID128[:], seq, tap)

@@ -1,10 +1,8 @@
 package audit
 
 import (
-	"bytes"
 	"crypto/sha256"
 
-	"kazashi.example/central/opener"
 	"kazashi.example/central/store"
 	"kazashi.example/sync/epoch"
 	"kazashi.example/sync/record"
@@ -115,46 +113,6 @@ func (r *reader) examine(e store.FiledEnvelope) item {
 	return i
 }
 
-// unseal compares an envelope's tag with what is said of it, and its content with its record's.
-func (r *reader) unseal(i *item, v epoch.Envelope) {
-	plain, err := r.c.opener.Open(v)
-	i.genuine, i.foreign = err == nil, err != nil
-	id := v.ID()
-	switch {
-	case i.foreign && (i.State == store.EnvelopeApplied || i.State == store.EnvelopeRival):
-		r.fault(id, "it was opened, and does not open: the box did not write these octets")
-	case i.genuine && i.State == store.EnvelopeAside:
-		r.fault(id, "it was set aside as nobody's, and it opens")
-	}
-	if r.Rows == nil || i.foreign || i.Envelope != i.Row {
-		return
-	}
-	if i.Erased {
-		r.fault(id, "its record was erased, and its octets are here")
-		return
-	}
-	kept, err := opener.Content(r.Rows, id, i.Content)
-	if err != nil {
-		r.fault(id, "its record's content does not open")
-	} else if !bytes.Equal(kept, plain) {
-		r.fault(id, "its record's content is not what the box wrote")
-	}
-	clear(kept)
-	clear(plain)
-}
-
-// kept looks whether the content of a record opens that lost its envelope's octets alone, as one does that lost attributes.
-func (r *reader) kept(id record.ID, i item) {
-	if r.Rows == nil || i.Envelope != i.Row || i.Erased {
-		return
-	}
-	plain, err := opener.Content(r.Rows, id, i.Content)
-	if err != nil {
-		r.fault(id, "its record's content does not open")
-	}
-	clear(plain)
-}
-
 // flush judges all envelopes of one number.
 func (r *reader) flush() {
 	group := r.group
@@ -236,27 +194,6 @@ func (r *reader) judge(i item) {
 		if i.State == store.EnvelopeHeld && !r.c.headless && r.box.State != store.BoxRevoked {
 			r.fault(id, "it is held, though its header is here and its box in service: nobody opens it")
 		}
-	}
-}
-
-// record looks at the record of an envelope.
-func (r *reader) record(id record.ID, i item) {
-	r.r.Applied++
-	r.c.applied = id.Seq
-	switch {
-	case i.Box != r.box.ID:
-		r.fault(id, "its record is filed under box %s", i.Box)
-	default:
-		r.applied++
-	}
-	if i.State != store.EnvelopeApplied {
-		r.fault(id, "it has a record, and its envelope counts as not applied")
-	}
-	if !i.Verdict {
-		r.fault(id, "the verdict that its record names is not here, or is another's")
-	}
-	if i.Erased || i.octets == 0 {
-		r.r.Erased++
 	}
 }
 

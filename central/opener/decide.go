@@ -2,7 +2,6 @@ package opener
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -13,6 +12,7 @@ import (
 	"kazashi.example/sync/canon"
 	"kazashi.example/sync/certid"
 	"kazashi.example/sync/content"
+	"kazashi.example/sync/epoch"
 	"kazashi.example/sync/gate"
 	"kazashi.example/sync/record"
 	"kazashi.example/sync/rule"
@@ -54,7 +54,7 @@ func (o *Opener) examine(ctx context.Context, e store.Epoch, v store.Envelope, p
 	if err != nil {
 		// Genuine, sealed by the box, and no record: kept as it is, and told to the box by its own tap id if it has one.
 		o.Log.WarnContext(ctx, "a genuine envelope holds no record that can be read here", slog.String("record", v.ID.String()))
-		f = finding{tap: tapOf(plain, v), plain: plain, decision: gate.Decision{Verdict: record.VerdictRefused, Reason: record.ReasonUnreadable}}
+		f = finding{tap: tapOf(plain, v.Sum), plain: plain, decision: gate.Decision{Verdict: record.VerdictRefused, Reason: record.ReasonUnreadable}}
 		return f, true, nil //nolint:nilerr // being unreadable is what was found, and settles it
 	}
 	f = finding{record: r, readable: true, tap: r.Tap, cert: r.CertID()}
@@ -183,14 +183,13 @@ func chainOf(c jpki.ChainStatus) gate.Chain {
 
 // tapOf finds the tap id in content that is otherwise unreadable, as far as there is one. Without one the verdict,
 // which must name a tap, names the envelope: the first octets of its hash.
-func tapOf(plain []byte, v store.Envelope) (tap record.TapID) {
+func tapOf(plain []byte, sum epoch.Hash) (tap record.TapID) {
 	var only struct {
 		Tap record.TapID `cbor:"2,keyasint"`
 	}
 	if err := canon.Decode(plain, &only, content.MaxContent); err == nil && !only.Tap.IsZero() {
 		return only.Tap
 	}
-	sum := sha256.Sum256(v.Bytes)
 	copy(tap.ID128[:], sum[:])
 	return tap
 }

@@ -10,6 +10,8 @@ import (
 
 	"kazashi.example/central/intake/lineage"
 	"kazashi.example/central/store"
+	"kazashi.example/sync/content"
+	"kazashi.example/sync/epoch"
 	"kazashi.example/sync/gate"
 	"kazashi.example/sync/record"
 	"kazashi.example/sync/wire"
@@ -163,13 +165,29 @@ func (o *Opener) row(e store.Epoch, v store.Envelope, f finding, now time.Time) 
 	}
 	o.retain(&r, v, f)
 	if f.readable {
-		said := f.record.Said
-		r.Service, r.Desk, r.Tapped = f.record.Service, f.record.Desk, f.record.At()
-		r.First = store.Said{Verdict: said.Verdict, Reason: said.Reason, Answer: said.Answer}
+		repeat(&r, f.record)
 		if f.record.Evidence != record.EvidenceNone { // without a card there is nothing to find it by
 			r.Index = o.people.Index(f.rule.Verifier, f.cert)
 		}
 	}
+	return r
+}
+
+// repeat fills in what a row says again of its content.
+func repeat(r *store.Record, c content.Record) {
+	r.Tap, r.Service, r.Desk, r.Tapped = c.Tap, c.Service, c.Desk, c.At()
+	r.First = store.Said{Verdict: c.Said.Verdict, Reason: c.Said.Reason, Answer: c.Said.Answer}
+}
+
+// Repeated is what a row says again of its content: tap, service, desk, time, and what the box said; the tap alone of content that cannot be read.
+// sum is the hash of the envelope that it came in.
+func Repeated(plain []byte, sum epoch.Hash) (r store.Record) {
+	c, err := content.Decode(plain)
+	if err != nil {
+		r.Tap = tapOf(plain, sum)
+		return r
+	}
+	repeat(&r, c)
 	return r
 }
 

@@ -137,6 +137,11 @@ func readEdition(ctx context.Context, db store.Store, v rule.Version) (e edition
 	if err := db.View(ctx, func(tx store.Tx) (err error) { body, err = tx.Ruling(v); return err }); err != nil {
 		return e, err
 	}
+	return decodeEdition(v, body)
+}
+
+// decodeEdition reads an edition's form; store.ErrDamaged.
+func decodeEdition(v rule.Version, body []byte) (e edition, err error) {
 	if err := canon.Decode(body, &e, maxEdition); err != nil || e.Version != v {
 		return edition{}, fmt.Errorf("%w: rules %d-%d", store.ErrDamaged, v.CentralEpoch, v.N)
 	}
@@ -150,6 +155,32 @@ func (p *Policy) keep(ctx context.Context) error {
 		return err
 	}
 	return p.db.Update(ctx, func(tx store.Tx) error { return tx.AddRuling(p.rules.Version, body) })
+}
+
+// Retained is for how many days records of each service are kept, by the fewest of all editions that were ever in force; a service that never
+// set an end is not in it. store.ErrDamaged if an edition cannot be read.
+func Retained(tx store.Tx) (map[record.ServiceID]uint32, error) {
+	versions, err := tx.RulingVersions()
+	if err != nil {
+		return nil, err
+	}
+	days := map[record.ServiceID]uint32{}
+	for _, v := range versions {
+		body, err := tx.Ruling(v)
+		if err != nil {
+			return nil, err
+		}
+		e, err := decodeEdition(v, body)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range e.Rules {
+			if n := r.Retention.Record; n > 0 && (days[r.Service] == 0 || n < days[r.Service]) {
+				days[r.Service] = n
+			}
+		}
+	}
+	return days, nil
 }
 
 // Edition is one version of the rules, for an operator.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"kazashi.example/central/config"
+	"kazashi.example/central/policy"
 	"kazashi.example/central/store"
 	"kazashi.example/sync/record"
 	"kazashi.example/sync/rule"
@@ -88,6 +89,29 @@ func TestOldRulesAreFoundAgain(t *testing.T) { // P6
 	all, err := third.Editions(t.Context())
 	if err != nil || len(all) != 3 || all[0].Version != third.Version() || all[2].Version != first.Version() || len(all[2].Sites) != 3 {
 		t.Errorf("Editions = %+v, %v, want three, the newest first", all, err)
+	}
+}
+
+// Records were ever to be kept for the fewest days that any edition said; one that cannot be read leaves it open.
+func TestHowLongRecordsWereToBeKept(t *testing.T) { // P6
+	r := newRig(t)
+	retained := func() (days map[record.ServiceID]uint32, err error) {
+		err = r.db.View(t.Context(), func(tx store.Tx) (err error) { days, err = policy.Retained(tx); return err })
+		return days, err
+	}
+	id := record.ServiceID(r.conf.Service[0].ID)
+	last := rule.Version{}
+	for _, c := range []struct{ days, want uint32 }{{0, 0}, {30, 30}, {90, 30}, {7, 7}, {0, 7}} {
+		r.conf.Service[0].KeepRecords = c.days
+		last = r.make(1).Version()
+		if days, err := retained(); err != nil || days[id] != c.want || len(days) != min(int(c.want), 1) {
+			t.Errorf("Retained after an edition of %d days = %v, %v, want %d days", c.days, days, err, c.want)
+		}
+	}
+	last.N++
+	must(t, r.db.Update(t.Context(), func(tx store.Tx) error { return tx.AddRuling(last, []byte("x")) }))
+	if days, err := retained(); !errors.Is(err, store.ErrDamaged) {
+		t.Errorf("Retained(damaged) = %v, %v, want ErrDamaged", days, err)
 	}
 }
 

@@ -26,10 +26,12 @@ import (
 	"kazashi.example/sync/rule"
 )
 
+// Settling is for how long a record stays after it was applied, so that its box has what it asks of it.
+const Settling = 24 * time.Hour
+
 // How work is done.
 const (
 	batchSize = 64               // records a transaction
-	settling  = 24 * time.Hour   // for which a record stays after it was applied, so that its box has what it asks of it
 	day       = 24 * time.Hour   // of a rule
 	lagging   = 72 * time.Hour   // from which on the clock and the newest list are said to disagree
 	again     = 10 * time.Minute // pause after a round that could not be done
@@ -157,12 +159,12 @@ func (k *Keeper) whole(ctx context.Context, r *Round) error {
 		r.Records++
 		return k.record(ctx, tx, old, r)
 	}
-	if err := k.each(ctx, store.Overdue{At: r.AsOf, Applied: r.AsOf.Add(-settling)}, erase); err != nil {
+	if err := k.each(ctx, store.Overdue{At: r.AsOf, Applied: r.AsOf.Add(-Settling)}, erase); err != nil {
 		return err
 	}
 	for _, now := range k.Rules {
 		if n := now.Retention.Record; n > 0 {
-			o := store.Overdue{Service: now.Service, Since: before(r.AsOf, n), Applied: r.AsOf.Add(-settling)}
+			o := store.Overdue{Service: now.Service, Since: before(r.AsOf, n), Applied: r.AsOf.Add(-Settling)}
 			if err := k.each(ctx, o, erase); err != nil {
 				return err
 			}
@@ -184,12 +186,12 @@ func (k *Keeper) attributes(ctx context.Context, r *Round) error {
 		r.Attributes++
 		return errors.Join(k.forget(ctx, tx, old), tx.EraseAttributes(old.ID, content))
 	}
-	if err := k.each(ctx, store.Overdue{Attributes: true, At: r.AsOf, Applied: r.AsOf.Add(-settling)}, erase); err != nil {
+	if err := k.each(ctx, store.Overdue{Attributes: true, At: r.AsOf, Applied: r.AsOf.Add(-Settling)}, erase); err != nil {
 		return err
 	}
 	for _, now := range k.Rules {
 		if n := now.Retention.Attributes; n > 0 {
-			o := store.Overdue{Attributes: true, Service: now.Service, Since: before(r.AsOf, n), Applied: r.AsOf.Add(-settling)}
+			o := store.Overdue{Attributes: true, Service: now.Service, Since: before(r.AsOf, n), Applied: r.AsOf.Add(-Settling)}
 			if err := k.each(ctx, o, erase); err != nil {
 				return err
 			}

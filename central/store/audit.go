@@ -49,12 +49,42 @@ type FiledEnvelope struct {
 	State                EnvelopeState
 	Awaits               bool
 
-	Envelope int64        // row of the envelope that the record came in; 0: there is no record of this number
-	Box      record.BoxID // of the record
-	Erased   bool         // the record's content was
-	Verdict  bool         // the verdict that the record names is there, and is its own
-	Content  []byte       // sealed
+	Envelope int64 // row of the envelope that the record came in; 0: there is no record of this number, and nothing below is of any
+	Box      record.BoxID
+	Tap      record.TapID
+	Service  record.ServiceID
+	Desk     record.DeskID
+	Tapped   time.Time
+	First    Said
+	Final    Said
+	Applied  time.Time
+	Since    time.Time
+	Due      time.Time
+	Erased   time.Time // the record's content was; zero: it was not
+	Content  []byte    // sealed
+	Verdict  FiledVerdict
+	Used     FiledTap
 }
+
+// FiledVerdict is how the verdict that a record names is filed.
+type FiledVerdict uint8
+
+// How a verdict is filed.
+const (
+	VerdictGone  FiledVerdict = iota // it is not there, or another record's
+	VerdictOther                     // it says something else than the record, or is of another tap
+	VerdictSame
+)
+
+// FiledTap is how a record's tap id is filed.
+type FiledTap uint8
+
+// How a tap id is filed.
+const (
+	TapFree    FiledTap = iota // it is not, so that it could be used again; or where it is filed is no record that brought it
+	TapAnother                 // another record used it first
+	TapOwn                     // this one did
+)
 
 // FiledCounts are how many rows there are of a box. Verdicts are numbered from 1; the box says that it holds those up to Held.
 type FiledCounts struct {

@@ -48,16 +48,29 @@ func (t *tx) FiledEpoch(id record.EpochID) (e store.FiledEpoch, err error) {
 
 func scanFiledEnvelope(s scanner, e *store.FiledEnvelope) error {
 	return s.Scan(&e.Row, &e.Seq, octets(e.Previous[:]), octets(e.Chain[:]), octets(e.Sum[:]), (*sql.RawBytes)(&e.Bytes), &e.State, &e.Awaits,
-		&e.Envelope, octets(e.Box.ID128[:]), &e.Erased, &e.Verdict, (*sql.RawBytes)(&e.Content))
+		&e.Envelope, octets(e.Box.ID128[:]), octets(e.Tap.ID128[:]), &e.Service, &e.Desk, millis{&e.Tapped},
+		&e.First.Verdict, &e.First.Reason, &e.First.Answer, &e.Final.Verdict, &e.Final.Reason, &e.Final.Answer,
+		millis{&e.Applied}, millis{&e.Since}, millis{&e.Due}, millis{&e.Erased}, (*sql.RawBytes)(&e.Content), &e.Verdict, &e.Used)
 }
 
+// filedEnvelopes compares in SQL what two tables say of one thing; the numbers are those of store.FiledVerdict and store.FiledTap.
+const filedEnvelopes = `SELECT v.row, v.seq, v.previous, v.chain, v.sum, v.bytes, v.state, v.awaits IS NOT NULL,
+		coalesce(r.envelope, 0), r.box, r.tap, coalesce(r.service, ''), coalesce(r.desk, ''), coalesce(r.tapped, 0),
+		coalesce(r.first_verdict, 0), coalesce(r.first_reason, 0), coalesce(r.first_answer, 0),
+		coalesce(r.final_verdict, 0), coalesce(r.final_reason, 0), coalesce(r.final_answer, 0),
+		coalesce(r.applied, 0), coalesce(r.since, 0), coalesce(r.due, 0), coalesce(r.erased, 0), iif(?2, r.content_sealed, NULL),
+		CASE WHEN d.n IS NULL OR (d.epoch, d.seq) <> (r.epoch, r.seq) THEN 0
+			WHEN (d.tap, d.verdict, d.reason, d.answer, d.source) <> (r.tap, r.final_verdict, r.final_reason, r.final_answer, r.source) THEN 1
+			ELSE 2 END,
+		CASE WHEN (p.epoch, p.seq) = (r.epoch, r.seq) THEN 2
+			WHEN EXISTS (SELECT 1 FROM records o WHERE o.epoch = p.epoch AND o.seq = p.seq AND o.tap = r.tap) THEN 1
+			ELSE 0 END
+	FROM envelopes v LEFT JOIN records r ON r.epoch = v.epoch AND r.seq = v.seq
+		LEFT JOIN verdicts d ON d.box = r.box AND d.n = r.verdict LEFT JOIN taps p ON p.tap = r.tap
+	WHERE v.epoch = ?1 ORDER BY v.seq`
+
 func (t *tx) FiledEnvelopes(id record.EpochID, contents bool, yield func(store.FiledEnvelope) error) error {
-	return walk(t, scanFiledEnvelope, yield, `SELECT v.row, v.seq, v.previous, v.chain, v.sum, v.bytes, v.state, v.awaits IS NOT NULL,
-			coalesce(r.envelope, 0), r.box, coalesce(r.erased, 0) > 0,
-			EXISTS (SELECT 1 FROM verdicts d WHERE d.box = r.box AND d.n = r.verdict AND d.epoch = r.epoch AND d.seq = r.seq),
-			iif(?2, r.content_sealed, NULL)
-		FROM envelopes v LEFT JOIN records r ON r.epoch = v.epoch AND r.seq = v.seq
-		WHERE v.epoch = ?1 ORDER BY v.seq`, id.ID128[:], contents)
+	return walk(t, scanFiledEnvelope, yield, filedEnvelopes, id.ID128[:], contents)
 }
 
 func scanFiledCounts(s scanner) (c store.FiledCounts, err error) {
