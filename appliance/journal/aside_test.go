@@ -171,3 +171,24 @@ func TestACrashThatDamagesMarksTheLastTaps(t *testing.T) {
 		shut(t, j)
 	})
 }
+
+// TestTheLogNeedNotBeLeft: SQLite may have taken it in by itself before the damage was found, and what the crash cut short is as long ago.
+func TestTheLogNeedNotBeLeft(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, path := newCentral(t), newPath(t)
+		j := c.open(path)
+		var last record.ID
+		for n := range 4 {
+			last = add(t, j, 60*n)
+		}
+		shut(t, j)
+		change(t, path, `UPDATE record SET chain = zeroblob(32) WHERE id & 0xff = 3`)
+		must(t, os.WriteFile(path+"-wal", noise(100), 0o600))
+		j = c.open(path)
+		time.Sleep(time.Hour)
+		if rows, err := j.Restored(t.Context()); err != nil || len(rows) != 1 || rows[0].ID != last {
+			t.Errorf("Restored() = %+v, %v, want %s alone", rows, err, last)
+		}
+		shut(t, j)
+	})
+}

@@ -130,6 +130,7 @@ type Journal struct {
 	end   func()                      // ends all of these and waits for them
 
 	another chan struct{} // tells whoever reads what was set aside that there is more
+	crashed []string      // the databases set aside that were here at the start, if that followed a crash
 
 	forming sync.Mutex // guards group; held for moments only
 	group   *group     // the next to be committed, to which whoever comes now is added; nil for none
@@ -175,7 +176,7 @@ func Open(ctx context.Context, path string, o Options) (*Journal, error) {
 		if u, err = j.st.unseen(ctx, pack(1, 1), math.MaxInt64); err != nil {
 			err = errors.Join(err, j.st.close())
 		}
-		j.restored = append(j.restored, u)
+		j.restored, j.crashed = append(j.restored, u), asideOf(path)
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("opening journal: %w", err), lock.Close())

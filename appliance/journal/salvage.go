@@ -106,8 +106,10 @@ func (j *Journal) salvageOne(ctx context.Context, path string) (found Aside, err
 	if err := s.run(ctx, src); err != nil {
 		return found, fmt.Errorf("reading %s: %w", path, err)
 	}
-	if nonEmpty(path + "-wal") { // a crash left it
-		j.unseenOf(ctx, s.newest)
+	if slices.Contains(j.crashed, path) || nonEmpty(path+"-wal") { // which a crash left
+		if err := j.unseenOf(ctx, s.newest); err != nil {
+			return found, err
+		}
 	}
 	report, err := src.Report(ctx)
 	for _, f := range report {
@@ -120,7 +122,7 @@ func (j *Journal) salvageOne(ctx context.Context, path string) (found Aside, err
 }
 
 // unseenOf marks the last records of a past epoch as perhaps seen by nobody.
-func (j *Journal) unseenOf(ctx context.Context, id record.EpochID) {
+func (j *Journal) unseenOf(ctx context.Context, id record.EpochID) error {
 	j.mu.RLock()
 	st := j.st
 	k, ok := j.book.byID[id]
@@ -130,14 +132,15 @@ func (j *Journal) unseenOf(ctx context.Context, id record.EpochID) {
 	}
 	j.mu.RUnlock()
 	u, err := st.unseen(ctx, first, last)
-	if err != nil || u.last == 0 {
-		return // nothing to mark, or the next reading says what is wrong
+	if err != nil {
+		return j.readFailed(st, err)
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.st == st && !slices.Contains(j.restored, u) {
 		j.restored = append(j.restored, u)
 	}
+	return nil
 }
 
 // resting paces whoever reads a file.
