@@ -9,6 +9,7 @@ import (
 
 	"kazashi.example/sync/courier"
 	"kazashi.example/sync/record"
+	"kazashi.example/sync/wire"
 )
 
 // Export writes to a stick what central is not known to have received, corrections of the clock, and last what the box has, so that central
@@ -55,7 +56,7 @@ func (e *export) do(ctx context.Context) (err error) {
 	}
 	defer func() {
 		e.w.Abort()
-		e.sum.Files = len(e.w.Names())
+		e.sum.Files, e.sum.Records = len(e.w.Names()), e.w.Records()
 	}()
 	if err := e.runs(ctx, there.covers); err != nil {
 		return err
@@ -84,7 +85,6 @@ func (e *export) runs(ctx context.Context, there covered) error {
 				return err
 			}
 			e.written.add([]courier.Cover{{Epoch: r.Epoch, First: p.First, Last: p.Last()}})
-			e.sum.Records += uint64(len(p.Sealed))
 		}
 		e.advance(uint64(len(r.Sealed)))
 	}
@@ -98,6 +98,10 @@ func (e *export) state(ctx context.Context) error {
 		return err
 	}
 	for _, msg := range corrections {
+		if _, err := wire.OpenCorrection(e.keys, msg); err != nil { // central would refuse it, and no part can hold any length
+			e.Log.ErrorContext(ctx, "a correction of the clock is damaged and stays behind", slog.Any("error", err))
+			continue
+		}
 		if err := e.w.Correction(msg); err != nil {
 			return err
 		}

@@ -143,9 +143,11 @@ func (c *Courier) believe(ctx context.Context, p *courier.Parcel) (trusted bool,
 		if len(got.Bundle) == 0 {
 			continue
 		}
-		if trusted, err = c.Link.Trusted(ctx, got.Bundle); err != nil {
+		news, err := c.Link.Trusted(ctx, got.Bundle)
+		if err != nil {
 			return false, errors.Join(unknown, err)
 		}
+		trusted = trusted || news // the same bundle may come in each part
 	}
 	if !trusted {
 		return false, unknown

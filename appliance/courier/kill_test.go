@@ -117,13 +117,13 @@ func TestPulled(t *testing.T) {
 	b := newBox(t, c)
 	b.tap(5)
 	stick := t.TempDir()
-	_, err := b.courier.Export(t.Context(), stick, func(done, _ uint64) {
+	sum, err := b.courier.Export(t.Context(), stick, func(done, _ uint64) {
 		if done == 5 {
 			must(t, os.RemoveAll(stick))
 		}
 	})
-	if !errors.Is(err, parcel.ErrGone) {
-		t.Errorf("Export(pulled) = %v, want ErrGone", err)
+	if !errors.Is(err, parcel.ErrGone) || sum.Records != 0 || sum.Files != 0 {
+		t.Errorf("Export(pulled) = %+v, %v, want ErrGone and nothing written", sum, err)
 	}
 	must(t, os.MkdirAll(stick, 0o700))
 	if sum := b.export(stick); sum.Records != 5 {

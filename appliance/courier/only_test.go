@@ -1,12 +1,16 @@
 package courier_test
 
 import (
+	"database/sql"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"testing"
+	"time"
+
+	_ "modernc.org/sqlite" // damages a journal
 
 	"kazashi.example/appliance/courier"
 	parcel "kazashi.example/sync/courier"
@@ -145,5 +149,36 @@ func TestP2AStickFromBeforeARestorationIsKept(t *testing.T) {
 	c.give(two, b)
 	if sum := b.take(two); sum.Removed == 0 {
 		t.Errorf("Import(once central has them) = %+v, %v are left", sum, b.names(two, parcel.Up))
+	}
+}
+
+// P2: a correction of the clock that is damaged on the box's disk stays there, and keeps no record from the stick.
+func TestP2ADamagedCorrectionStopsNoExport(t *testing.T) {
+	c := newCentral(t)
+	b := newBox(t, c)
+	b.tap(5)
+	_, err := b.journal.Correct(t.Context(), "one", time.Hour, start)
+	must(t, err)
+	for _, damage := range []string{"zeroblob(7000)", "CAST(message || x'00' AS BLOB)"} {
+		b.close()
+		db, err := sql.Open("sqlite", filepath.Join(b.dir, "journal.db"))
+		must(t, err)
+		_, err = db.ExecContext(t.Context(), "INSERT INTO correction (message) SELECT "+damage+" FROM correction LIMIT 1")
+		must(t, err)
+		must(t, db.Close())
+		b.open(false)
+	}
+	if all, err := b.journal.Corrections(t.Context()); err != nil || len(all) != 3 {
+		t.Fatalf("Corrections = %d, %v, want 3", len(all), err)
+	}
+	stick := t.TempDir()
+	if sum := b.export(stick); sum.Records != 5 || sum.Files != 1 {
+		t.Errorf("Export = %+v, want 5 records", sum)
+	}
+	p, err := parcel.Open(filepath.Join(stick, b.names(stick, parcel.Up)[0].String()))
+	must(t, err)
+	defer p.Close()
+	if got, want := p.Types(), []parcel.Type{parcel.TypeRun, parcel.TypeCorrection, parcel.TypeState}; !slices.Equal(got, want) {
+		t.Errorf("Types = %v, want %v", got, want)
 	}
 }

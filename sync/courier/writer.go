@@ -35,6 +35,7 @@ type Writer struct {
 	size  int64    // octets of its parts
 	key   *seal.Key
 	done  []Name
+	whole uint64 // records in done
 }
 
 // Writer begins a row. It removes what an earlier one left half written for the box. ErrReadOnly, ErrGone, ErrCrowded.
@@ -146,6 +147,9 @@ func (w *Writer) Abort() {
 // Names lists the parcels that are whole.
 func (w *Writer) Names() []Name { return w.done }
 
+// Records counts the records in them.
+func (w *Writer) Records() uint64 { return w.whole }
+
 func (w *Writer) add(t Type, b []byte) error { return w.together([]Type{t}, [][]byte{b}) }
 
 // together adds parts that belong into one parcel.
@@ -250,5 +254,8 @@ func (w *Writer) finish() error {
 		return err
 	}
 	w.done = append(w.done, Name{w.m.Kind, w.m.Box, w.m.N})
+	for _, c := range w.m.Covers {
+		w.whole += uint64(c.Last-c.First) + 1
+	}
 	return nil
 }

@@ -58,7 +58,7 @@ func (h *haul) begin(ctx context.Context, epochs []mine.Epoch) error {
 	}
 	for _, e := range epochs {
 		c := string(e.Correction)
-		if c == "" || len(c) > wire.MaxCorrection || h.told[c] { // one that is too long is damaged
+		if h.told[c] || !h.corrects(e.Correction) {
 			continue
 		}
 		h.told[c] = true
@@ -68,6 +68,12 @@ func (h *haul) begin(ctx context.Context, epochs []mine.Epoch) error {
 		h.report.Corrections++
 	}
 	return nil
+}
+
+// corrects reports whether a message is a correction for this box's records, as far as one can know without its key.
+func (h *haul) corrects(message []byte) bool {
+	c, err := wire.PeekCorrection(message)
+	return err == nil && len(message) <= wire.MaxCorrection && c.Box == h.report.Box
 }
 
 // prepare looks at what an earlier recovery left on the stick: whole parcels count, others are written anew. Nobody signed them: neither their
@@ -187,11 +193,7 @@ func (h *haul) grow(i int, r mine.Record) error {
 func (h *haul) flush(i int) error {
 	b := h.open[i]
 	h.open = append(h.open[:i], h.open[i+1:]...)
-	if err := h.w.Run(b.Run); err != nil {
-		return err
-	}
-	h.report.Records += uint64(len(b.Sealed))
-	return nil
+	return h.w.Run(b.Run)
 }
 
 func (h *haul) flushAll() error {
@@ -223,13 +225,13 @@ func (h *haul) end() error {
 		return nil
 	}
 	err := h.w.Close()
-	h.report.Parcels = h.w.Names()
+	h.report.Parcels, h.report.Records = h.w.Names(), h.w.Records()
 	return err
 }
 
 func (h *haul) abort() {
 	if h.w != nil {
 		h.w.Abort()
-		h.report.Parcels = h.w.Names()
+		h.report.Parcels, h.report.Records = h.w.Names(), h.w.Records()
 	}
 }
