@@ -12,6 +12,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"kazashi.example/central/opener"
@@ -53,7 +54,7 @@ type Report struct {
 	Name         string        `json:"name"`
 	State        string        `json:"state"`
 	CentralEpoch uint64        `json:"central_epoch"`
-	Whole        bool          `json:"whole"`  // nothing is missing, and nothing is at fault
+	Whole        bool          `json:"whole"`  // nothing is missing, unproved or at fault
 	Opened       bool          `json:"opened"` // envelopes were opened, and contents compared
 
 	Epochs    int64 `json:"epochs"`
@@ -63,6 +64,7 @@ type Report struct {
 	Waiting   int64 `json:"waiting"`  // stored, and to be settled
 	Held      int64 `json:"held"`     // of those: not to be opened, as the box is out of service or its header never came
 	Awaiting  int64 `json:"awaiting"` // of those: for an enrolment or a renewal
+	Unproved  int64 `json:"unproved"` // of those: not opened here, and in no chain that leads to what is proved: anybody's, for all that can be said
 	Explained int64 `json:"explained"`
 	Missing   int64 `json:"missing"`
 	Headers   int64 `json:"missing_headers"` // epochs that are known, and whose beginning never came; not those that are explained
@@ -142,6 +144,7 @@ type auditor struct {
 	lost     []*chapter         // of those, that say in their headers that the journal before was lost or set aside
 	strays   map[record.ID]bool // named by a record or verdict, and not here
 	reports  []store.Report
+	made     map[finding]bool
 	days     map[record.ServiceID]uint32 // the fewest for which records of a service were ever to be kept; none: without end
 	records  int64                       // record rows that are filed under the box
 	applied  int64                       // of those, that an envelope led to
@@ -186,7 +189,7 @@ func (a *auditor) run(id record.BoxID) (err error) {
 		return err
 	}
 	a.r.Epochs = int64(len(a.chapters))
-	a.r.Whole = a.r.Missing == 0 && a.r.Headers == 0 && len(a.r.Faults) == 0
+	a.r.Whole = a.r.Missing == 0 && a.r.Headers == 0 && a.r.Unproved == 0 && len(a.r.Faults) == 0
 	return nil
 }
 
@@ -247,10 +250,14 @@ func (a *auditor) explain(c *chapter, first, last record.Seq) string {
 			return ""
 		}
 	}
-	for _, o := range a.lost {
-		if c.earlier(o) {
-			return "the box reported that its journal was lost or set aside, in epoch " + o.id.String()
+	if !c.asked {
+		c.asked = true
+		if i := slices.IndexFunc(a.lost, c.earlier); i >= 0 {
+			c.loss = a.lost[i]
 		}
 	}
-	return ""
+	if c.loss == nil {
+		return ""
+	}
+	return "the box reported that its journal was lost or set aside, in epoch " + c.loss.id.String()
 }

@@ -3,6 +3,7 @@ package audit_test
 import (
 	"crypto/sha256"
 	"database/sql"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -432,6 +433,9 @@ func TestADatabaseThatNobodyHasOpen(t *testing.T) {
 			t.Errorf("%s: audit = %+v, want 11 records whole", name, r)
 		}
 		check(t, look.Close())
+	}
+	if _, err := sqlite.OpenLook(t.Context(), filepath.Join(w.Dir, sqlite.FileDatabase), true); !errors.Is(err, sqlite.ErrLog) {
+		t.Errorf("OpenLook(a running central's, as nobody's) = %v, want ErrLog", err)
 	}
 	if _, err := sqlite.OpenLook(t.Context(), filepath.Join(t.TempDir(), "none.db"), false); err == nil {
 		t.Error("OpenLook(nothing) = nil, want an error")

@@ -34,6 +34,9 @@ type chapter struct {
 	since *chapter // the nearest that lost a journal, of itself and those before it; nil: none
 	above *chapter // of one that lost a journal: the nearest other one before it
 
+	asked bool     // loss was looked for
+	loss  *chapter // that explains what is not here of the epoch; nil: none
+
 	ends []end // that later headers of the box sign
 	said end   // the greatest that the box ever said by courier; its head is zero where it said none
 

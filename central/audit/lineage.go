@@ -7,9 +7,18 @@ import (
 	"kazashi.example/sync/record"
 )
 
+// finding is what a report says of an epoch.
+type finding struct {
+	kind   store.ReportKind
+	reason string
+	epoch  record.EpochID
+}
+
 // lineage finds forks and lost journals in the headers again, and looks for the reports that central made of them.
 func (a *auditor) lineage() {
+	a.made = map[finding]bool{}
 	for _, r := range a.reports {
+		a.made[finding{r.Kind, r.Reason, r.Epoch}], a.made[finding{r.Kind, r.Reason, r.Other}] = true, true
 		a.r.Told = append(a.r.Told, Told{string(r.Kind), r.Reason, r.Epoch.String(), r.At})
 	}
 	var first *chapter
@@ -59,11 +68,9 @@ func (a *auditor) succession(c *chapter, after map[record.EpochID]*chapter) {
 
 // reported notes a fault unless central made a report of something that is seen in the tables, under one of the epochs concerned.
 func (a *auditor) reported(kind store.ReportKind, reason string, of ...record.EpochID) {
-	for _, r := range a.reports {
-		for _, id := range of {
-			if r.Kind == kind && r.Reason == reason && (r.Epoch == id || r.Other == id) {
-				return
-			}
+	for _, id := range of {
+		if a.made[finding{kind, reason, id}] {
+			return
 		}
 	}
 	a.fault(record.ID{Epoch: of[0]}, "%s, and no report says so: %s", kind, reason)

@@ -166,3 +166,53 @@ func TestTheOrderOfArrivalExplainsNothing(t *testing.T) {
 		gap(t, w, after, false)
 	})
 }
+
+// P2: what nobody opened may be anybody's: without keys a forged envelope that waits under a number fills no gap.
+func TestP2WhatWaitsUnopenedFillsNoGapUnproved(t *testing.T) {
+	w := newTown(t)
+	w.Check(w.Boxes.Revoke(t.Context(), w.box.ID))
+	fourth := w.box.Start(t, epoch.CauseRotation)
+	for range 4 {
+		fourth.Tap(t, w.card())
+	}
+	p := fourth.Push()
+	forged, err := epoch.DecodeEnvelope(p.Envelopes[1])
+	w.Check(err)
+	forged.Sealed[0] ^= 1
+	raw, err := forged.Encode()
+	w.Check(err)
+	p.Envelopes[1] = raw
+	w.Push(w.box, p)
+	w.bring(w.box.Start(t, epoch.CauseRotation), 0) // which signs the end of the fourth
+	if r := w.audit(w.Store, audit.Options{}); r.Whole || r.Waiting != 5 || r.Unproved != 2 || r.Missing != 0 {
+		t.Errorf("without keys: audit = %+v, want the first two unproved: nothing that is signed follows from them", r)
+	}
+	if r := w.audit(w.Store, w.with()); r.Whole || r.Missing != 1 || r.Unproved != 0 {
+		t.Errorf("with keys: audit = %+v, want the second one missing", r)
+	}
+	w.Push(w.box, fourth.Push()) // with the true one
+	for _, o := range []audit.Options{{}, w.with()} {
+		if r := w.audit(w.Store, o); !r.Whole || r.Waiting != 5 || r.Unproved != 0 {
+			t.Errorf("opened %v: audit = %+v, want whole", r.Opened, r)
+		}
+	}
+	w.third.Tap(t, w.card())
+	w.Push(w.box, w.third.Push()) // beyond the end that the fourth signs
+	if r := w.audit(w.Store, audit.Options{}); r.Whole || r.Unproved != 1 {
+		t.Errorf("without keys: audit = %+v, want one unproved after the last that is proved", r)
+	}
+}
+
+// A box may have named ten thousands of epochs that never came: each is counted, and the first of them are listed.
+func TestManyEpochsThatNeverCame(t *testing.T) {
+	w := newTown(t)
+	var ends []parcel.End
+	for range 4096 {
+		ends = append(ends, parcel.End{Epoch: record.NewEpochID(), Last: 2})
+	}
+	w.say(1, ends...)
+	r := w.audit(w.Store, w.with())
+	if r.Whole || r.Missing != 2*4096 || r.Headers != 4096 || len(r.Gaps) != audit.MaxGaps || r.MoreGaps != 2*4096-audit.MaxGaps {
+		t.Errorf("audit: %d missing, %d beginnings, %d gaps and %d more, want 8192 of 4096 epochs", r.Missing, r.Headers, len(r.Gaps), r.MoreGaps)
+	}
+}

@@ -31,6 +31,7 @@ type reader struct {
 	want  record.Seq          // the next number
 	heads map[epoch.Hash]bool // chain values after the number before it
 	run   int64               // numbers that link to each other, up to there
+	loose int64               // of those: waiting ones since the last that is proved
 }
 
 // read looks at every envelope of a chapter, and at how far they go.
@@ -54,6 +55,7 @@ func (a *auditor) read(c *chapter) error {
 		r.flush()
 	}
 	c.opener = nil
+	a.r.Unproved += r.loose
 	last := c.last()
 	if c.headless {
 		a.headless(c)
@@ -209,6 +211,15 @@ func (r *reader) link(group []item, chosen item) {
 	default:
 		r.run = 1
 	}
+	if !linked {
+		r.r.Unproved += r.loose
+		r.loose = 0
+	}
+	if chosen.genuine || chosen.Envelope == chosen.Row {
+		r.loose = 0
+	} else {
+		r.loose++
+	}
 	clear(r.heads)
 	for _, i := range group {
 		if i.counts() {
@@ -228,7 +239,7 @@ func (r *reader) meet(seq record.Seq, applied bool) {
 		case e.last != seq:
 		case r.heads[e.head]:
 			r.r.Signed += r.run
-			r.run = 0
+			r.run, r.loose = 0, 0
 		case applied || seq == 0:
 			r.c.forked = append(r.c.forked, e)
 		}

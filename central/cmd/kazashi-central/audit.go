@@ -54,6 +54,8 @@ stay, and are checked against its neighbours.
 
 What a box wrote after its last word that came here nobody can know here; up to where that is, is said of each epoch without an end.
 
+Without the keys a record that waits counts only where its octets lead to something that is proved: until then they may be anybody's.
+
 It reads beside a running central, or with --backup a backup by its manifest or its copy. Exit status: 0 everything is accounted for,
 1 something is missing or contradicts, 2 the database or the keys cannot be read, or wrong usage.`,
 		Example: `  kazashi-central audit box 0123456789abcdef0123456789abcdef
@@ -152,6 +154,9 @@ func printAudit(w io.Writer, r audit.Report) error {
 	}
 	if r.Locked > 0 {
 		fmt.Fprintf(&b, "%d epochs were not opened, because their sealing key is not in the key directory\n", r.Locked)
+	}
+	if r.Unproved > 0 {
+		fmt.Fprintf(&b, "%d of those that wait may be anybody's: nobody opened them here, and nothing that the box signed follows from them\n", r.Unproved)
 	}
 	for _, g := range r.Gaps {
 		b.WriteString(gapLine(g))

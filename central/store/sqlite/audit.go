@@ -110,14 +110,20 @@ func (t *tx) CodeUsed(box record.BoxID) (store.Code, error) {
 // Look is a database that is read and never written, whoever else has it open. It takes no lock.
 type Look struct{ read *sql.DB }
 
+// ErrLog says that a file which nobody else was to have open has a log beside it, with part of what is in the database.
+var ErrLog = errors.New("a write-ahead log lies beside the file, so that it is no backup but a central's own database; read it as that")
+
 // OpenLook opens the database at path for reading: the one of a running central, or with alone set a file that nobody else has open, which is
-// then left without another file beside it. ErrDamaged, ErrRelease; the pages are not looked through first.
+// then left without another file beside it; ErrLog if it has a log. ErrDamaged, ErrRelease; the pages are not looked through first.
 func OpenLook(ctx context.Context, path string, alone bool) (*Look, error) {
 	if _, err := os.Stat(path); err != nil {
 		return nil, fmt.Errorf("opening the database: %w", err)
 	}
 	q := url.Values{"mode": {"ro"}, "_txlock": {"deferred"}, "_pragma": {"busy_timeout(10000)", "trusted_schema(0)", "cell_size_check(1)", "query_only(1)"}}
 	if alone {
+		if i, err := os.Stat(path + "-wal"); err == nil && i.Size() > 0 {
+			return nil, fmt.Errorf("opening %s: %w", path, ErrLog)
+		}
 		q.Set("immutable", "1")
 	}
 	db, err := sql.Open("sqlite", (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: q.Encode()}).String())
