@@ -134,9 +134,13 @@ func (l *Line) takeMade(ctx context.Context, b store.Box, p wire.Poll) error {
 			_, _, err := l.Keys.Ensure(tx, b.Site)
 			return err
 		}
-		again, err := l.Keys.Unknown(tx, b, fresh) // another box may have brought it meanwhile
+		now, err := tx.Box(b.ID) // it may have been taken out of service meanwhile
+		if err != nil || now.State == store.BoxRevoked || now.State == store.BoxReplaced {
+			return err
+		}
+		again, err := l.Keys.Unknown(tx, now, fresh) // another box may have brought it meanwhile
 		if err == nil {
-			taken, faults, err = l.Keys.Take(tx, b, again)
+			taken, faults, err = l.Keys.Take(tx, now, again)
 		}
 		return err
 	})

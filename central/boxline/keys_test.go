@@ -174,6 +174,28 @@ func made(t *testing.T, c *simcentral.Central, site record.SiteID, key sitekey.K
 	return w
 }
 
+// A box that is taken out of service while its parcel is read brings no key of its own into the site any more.
+func TestNoKeyOfABoxThatWasRevokedMeanwhile(t *testing.T) {
+	c := simcentral.New(t)
+	b := c.Box()
+	generations := func() (n int) {
+		c.Check(c.Store.View(t.Context(), func(tx store.Tx) error {
+			all, err := tx.SiteKeys(b.Site)
+			n = len(all)
+			return err
+		}))
+		return n
+	}
+	var row store.Box
+	c.Check(c.Store.View(t.Context(), func(tx store.Tx) (err error) { row, err = tx.Box(b.ID); return err }))
+	c.Check(c.Boxes.Revoke(t.Context(), b.ID))
+	before := generations()
+	c.Check(c.Line.HearCourier(t.Context(), row, wire.Poll{Made: []sitekey.Wrapped{made(t, c, b.Site, sitekey.NewKey())}}))
+	if after := generations(); after != before {
+		t.Errorf("%d generations of the site's key, before %d", after, before)
+	}
+}
+
 // design §4: what a box made alone reaches the site's other boxes; where there were keys already, nothing is sealed under it any more.
 func TestKeysThatABoxMade(t *testing.T) {
 	c := simcentral.New(t)

@@ -16,6 +16,7 @@ type batch struct {
 	*Courier
 
 	carrier sign.KeyID
+	own     record.BoxID // who signed the parcel, if that is known; records of others are opened before they are kept
 	push    wire.Push
 	ids     []record.ID // of the envelopes
 	octets  int
@@ -33,10 +34,18 @@ func (b *batch) run(ctx context.Context, r parcel.Run, s epoch.Signed) error {
 	id := s.Header.Epoch
 	b.epochs[id] = true
 	b.taken.Records += len(envelopes)
+	if s.Header.Box != b.own {
+		if envelopes, err = b.genuine(s, r, envelopes); err != nil {
+			return err
+		}
+	}
 	if err := b.header(ctx, id, r.Header); err != nil {
 		return err
 	}
 	for i, e := range envelopes {
+		if e == nil {
+			continue
+		}
 		if len(b.push.Envelopes) == wire.MaxPushed || b.octets+len(e) > wire.MaxPush {
 			if err := b.flush(ctx); err != nil {
 				return err
@@ -47,6 +56,35 @@ func (b *batch) run(ctx context.Context, r parcel.Run, s epoch.Signed) error {
 		b.octets += len(e)
 	}
 	return nil
+}
+
+// genuine drops the records of a run that do not open under their epoch's key: nobody answers for who carried them, and whoever has seen a
+// header could make up any number.
+func (b *batch) genuine(s epoch.Signed, r parcel.Run, envelopes [][]byte) ([][]byte, error) {
+	if len(envelopes) == 0 {
+		return nil, nil
+	}
+	key, err := b.SealKeys.SealKey(s.Header.Recipient)
+	if err != nil {
+		return nil, &Refusal{ErrCentral}
+	}
+	open, err := epoch.NewOpener(s.Header, key)
+	if err != nil {
+		return nil, &Refusal{err}
+	}
+	kept := make([][]byte, len(envelopes))
+	for i, raw := range envelopes {
+		e, err := epoch.DecodeEnvelope(raw)
+		if err == nil {
+			_, err = open.Open(e)
+		}
+		if err != nil {
+			b.taken.refuse("record %s: %v", record.ID{Epoch: s.Header.Epoch, Seq: r.First + record.Seq(i)}, err) //nolint:gosec // an index
+			continue
+		}
+		kept[i] = raw
+	}
+	return kept, nil
 }
 
 // header adds an epoch's header, unless the push has it.

@@ -209,6 +209,55 @@ func TestP2Recovered(t *testing.T) {
 	}
 }
 
+// Whoever has seen the header of an epoch can write records under it that look like its box's, on a stick that nobody signs. They are refused
+// before they cost anything, and the true ones beside them are taken. What a box signs counts for its own records alone.
+func TestRecordsThatNobodySealedAreRefused(t *testing.T) {
+	t.Parallel()
+	c := simcentral.New(t)
+	b, carrier := newBox(t, c, c.Box()), newBox(t, c, c.Box())
+	b.taps(8)
+	runs := b.runs(4)
+	runs[1] = forged(t, runs[1])
+	fill := func(w *parcel.Writer) {
+		for _, r := range runs {
+			check(t, w.Run(r))
+		}
+	}
+	for _, conf := range []parcel.Config{
+		{Kind: parcel.Recovered, Box: b.ID, Next: next},
+		{Kind: parcel.Up, Box: carrier.ID, Next: next, Signer: carrier.Device},
+	} {
+		got, err := take(t, c, write(t, t.TempDir(), conf, fill)...)
+		if err != nil || got.Fresh+got.Known != 4 || len(got.Refused) != 4 {
+			t.Errorf("Take(%s) = %d new, %d known, refused %v, %v, want 4 taken and 4 refused", conf.Kind, got.Fresh, got.Known, got.Refused, err)
+		}
+	}
+	c.Drain()
+	if n := c.Counts(); n.Records != 4 || n.Aside != 0 || n.Held != 0 {
+		t.Errorf("%d records, %d set aside, %d held; want 4 and none", n.Records, n.Aside, n.Held)
+	}
+}
+
+// forged is a run of as many records that link, and that no key opens.
+func forged(t *testing.T, r parcel.Run) parcel.Run {
+	t.Helper()
+	signed, err := r.Epoch()
+	check(t, err)
+	at := r.Previous
+	var envelopes [][]byte
+	for i, s := range r.Sealed {
+		e := epoch.Envelope{
+			Version: epoch.Version, Epoch: signed.Header.Epoch, Seq: r.First + record.Seq(i), Previous: at, Sealed: make([]byte, len(s)),
+		}
+		b, err := e.Encode()
+		check(t, err)
+		envelopes, at = append(envelopes, b), at.Next(b)
+	}
+	out, err := parcel.Pack(r.Header, envelopes)
+	check(t, err)
+	return out
+}
+
 // Each of these is refused by word, and harms nothing.
 func TestRefusals(t *testing.T) {
 	t.Parallel()

@@ -98,9 +98,13 @@ func (c *Courier) said(ctx context.Context, row store.Box, state store.CourierSt
 	if err != nil {
 		return boxline.Said{}, err
 	}
-	said := boxline.Said{Poll: s.Poll, Ends: make([]intake.End, len(s.Ends))}
-	for i, e := range s.Ends {
-		said.Ends[i] = intake.End{Epoch: e.Epoch, Last: e.Last}
+	said := boxline.Said{Poll: s.Poll}
+	named := make(map[record.EpochID]bool, len(s.Ends))
+	for _, e := range s.Ends {
+		if !named[e.Epoch] { // a box that says one twice is told once
+			said.Ends = append(said.Ends, intake.End{Epoch: e.Epoch, Last: e.Last})
+		}
+		named[e.Epoch] = true
 	}
 	return said, nil
 }

@@ -100,6 +100,7 @@ func (c *Courier) up(ctx context.Context, p *parcel.Parcel, t *Taken) error {
 		if err != nil {
 			return err
 		}
+		b.own = row.ID
 		if row.State != store.BoxRevoked {
 			b.carrier = key
 		}

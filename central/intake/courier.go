@@ -15,7 +15,13 @@ import (
 // Operator is who carries what an operator hands in and no box vouches for. It is the id of no key: those are digests.
 var Operator = sign.KeyID([]byte("kazashi/operator"))
 
-// Carry is Receive for what an operator hands in: nothing is refused for the room that one carrier may take.
+// Caps of what an operator may leave here that central cannot attribute.
+const (
+	MaxCarriedHeaders   = 65_536
+	MaxCarriedEnvelopes = 1 << 20
+)
+
+// Carry is Receive for what an operator hands in: its caps are wide, and records that are not the carrier's own have been opened.
 func (i *Intake) Carry(ctx context.Context, carrier sign.KeyID, p wire.Push) (Taken, error) {
 	return i.receive(ctx, carrier, p, true)
 }
@@ -61,14 +67,18 @@ type place struct {
 	runs int   // ranges of the first of them that are
 }
 
-// epochsAtOnce bounds how much one acknowledgement of About reads.
-const epochsAtOnce = 1024
+// How much one acknowledgement of About reads: epochs, and records by what the box says of them.
+const (
+	epochsAtOnce  = 1024
+	recordsAtOnce = 100_000
+)
 
-// fill fills one acknowledgement from where it begins, and moves on. Its number is taken before the state is read.
+// fill fills one acknowledgement from where it begins, and moves on. Its number is taken before the state is read, and nobody else's
+// acknowledgement waits for the reading.
 func (a *Acks) fill(ctx context.Context, box record.BoxID, at *place) (ack.Ack, error) {
 	a.mu.Lock()
-	defer a.mu.Unlock()
 	n, err := a.number(ctx)
+	a.mu.Unlock()
 	if err != nil {
 		return ack.Ack{}, err
 	}
@@ -79,10 +89,11 @@ func (a *Acks) fill(ctx context.Context, box record.BoxID, at *place) (ack.Ack, 
 			return err
 		}
 		out.Version.CentralEpoch, out.Version.N = central, n
-		for range epochsAtOnce {
+		for n, records := 0, record.Seq(0); n < epochsAtOnce && records < recordsAtOnce; n++ {
 			if len(at.ends) == 0 || len(out.Ranges) == ack.MaxRanges {
 				return nil
 			}
+			records += min(at.ends[0].Last, recordsAtOnce)
 			if err := at.fill(tx, &out); err != nil {
 				return err
 			}

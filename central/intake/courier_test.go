@@ -1,10 +1,12 @@
 package intake_test
 
 import (
+	"context"
 	"errors"
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"sync/atomic"
 	"testing"
 
 	"kazashi.example/central/intake"
@@ -79,8 +81,8 @@ func TestP2RememberedIsWhatIs(t *testing.T) {
 	}
 }
 
-// What an operator carries is under no cap, and leaves those of boxes as they are.
-func TestCarriedWithoutCaps(t *testing.T) {
+// What an operator carries is under wider caps than what a box does, and leaves those as they are.
+func TestCarriedUnderWiderCaps(t *testing.T) {
 	t.Parallel()
 	b := setUp(t, intake.Limits{Headers: 2, Envelopes: 4})
 	carrier, stranger := b.joined(), b.box()
@@ -103,6 +105,73 @@ func TestCarriedWithoutCaps(t *testing.T) {
 	b.join(stranger)
 	if n := b.counts(); n.Ready != 15 {
 		t.Errorf("after it joined: %d ready, want 15", n.Ready)
+	}
+}
+
+// Whoever has seen a box's id can make headers in its name. They are verified in one step when it joins, and so there are not many.
+func TestHeadersInTheNameOfOneBoxAreCapped(t *testing.T) {
+	t.Parallel()
+	b := setUp(t, intake.Limits{OfBox: 3})
+	to, forger := b.box(), b.box()
+	forger.ID = to.ID
+	for range 5 {
+		forger.Start(t, epoch.CauseRotation)
+	}
+	p := wire.Push{}
+	for _, e := range forger.Epochs {
+		p.Headers = append(p.Headers, e.Signed.Message)
+	}
+	for try, want := range []int{2, 5} { // the second time none of the names is free
+		got, err := b.in.Carry(t.Context(), intake.Operator, p)
+		if err != nil || len(got.Refused) != want {
+			t.Errorf("Carry no. %d = %+v, %v, want %d refused", try+1, got, err, want)
+		}
+	}
+	b.join(to)
+	own := to.Start(t, epoch.CauseStart)
+	taps(t, own, 2)
+	if got := b.push(to, own.Push()); len(got.Refused) != 0 || got.Fresh != 2 {
+		t.Errorf("the box's own push = %+v, want all taken", got)
+	}
+}
+
+// stuck is a store of which the first look takes until it is let go.
+type stuck struct {
+	store.Store
+	entered, free chan struct{}
+	later         atomic.Bool
+}
+
+func (s *stuck) View(ctx context.Context, f func(store.Tx) error) error {
+	if !s.later.Swap(true) {
+		close(s.entered)
+		<-s.free
+	}
+	return s.Store.View(ctx, f)
+}
+
+// P1: while one box's long answer is read for a stick, another box's push is answered.
+func TestP1NoLineWaitsForAStick(t *testing.T) {
+	t.Parallel()
+	b := setUp(t, intake.Limits{})
+	box, other := b.joined(), b.joined()
+	e := box.Start(t, epoch.CauseStart)
+	taps(t, e, 3)
+	b.push(box, e.Push())
+	s := &stuck{Store: b.db, entered: make(chan struct{}), free: make(chan struct{})}
+	acks := intake.NewAcks(s, b.sign, clock)
+	done := make(chan error, 1)
+	go func() {
+		ends := []intake.End{{Epoch: e.Signed.Header.Epoch, Last: 3}}
+		done <- acks.About(t.Context(), box.ID, ends, func([]byte) error { return nil })
+	}()
+	<-s.entered
+	if _, err := acks.For(t.Context(), other.ID, nil); err != nil {
+		t.Error(err)
+	}
+	close(s.free)
+	if err := <-done; err != nil {
+		t.Error(err)
 	}
 }
 

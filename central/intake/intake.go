@@ -28,10 +28,14 @@ var ErrTooMany = errors.New("a push carries at most 512 headers, 512 envelopes a
 const (
 	MaxHeldHeaders   = 1024
 	MaxHeldEnvelopes = 16384
+	MaxHeadersOfBox  = 8192 // they are verified in one step when it joins
 )
 
 // Limits are the caps; zero fields are the constants.
-type Limits struct{ Headers, Envelopes int }
+type Limits struct {
+	Headers, Envelopes int
+	OfBox              int // headers in the name of one box, whoever brings them
+}
 
 // Intake receives.
 type Intake struct {
@@ -47,6 +51,9 @@ func New(s store.Store, l Limits, now func() time.Time) *Intake {
 	}
 	if l.Envelopes == 0 {
 		l.Envelopes = MaxHeldEnvelopes
+	}
+	if l.OfBox == 0 {
+		l.OfBox = MaxHeadersOfBox
 	}
 	return &Intake{s, l, now}
 }
@@ -68,9 +75,10 @@ type batch struct {
 	carrier sign.KeyID
 	now     time.Time
 	taken   Taken
-	headers int // held for this carrier; -1 until counted
-	odd     int // held or set aside for this carrier; -1 until counted
-	aside   int // set aside of this carrier's; -1 until counted
+	headers int                  // held for this carrier; -1 until counted
+	named   map[record.BoxID]int // held in the name of a box
+	odd     int                  // held or set aside for this carrier; -1 until counted
+	aside   int                  // set aside of this carrier's; -1 until counted
 	trusted bool
 	inForce map[record.EpochID]inForce // of the envelopes so far; headers and corrections come before them
 }
@@ -86,7 +94,7 @@ func (i *Intake) Receive(ctx context.Context, carrier sign.KeyID, p wire.Push) (
 	return i.receive(ctx, carrier, p, false)
 }
 
-// receive holds no cap of a carrier who is trusted.
+// receive holds wider caps of what an operator hands in.
 func (i *Intake) receive(ctx context.Context, carrier sign.KeyID, p wire.Push, trusted bool) (Taken, error) {
 	if len(p.Headers) > wire.MaxPushed || len(p.Envelopes) > wire.MaxPushed || len(p.Corrections) > wire.MaxCorrected {
 		return Taken{}, ErrTooMany
@@ -94,7 +102,11 @@ func (i *Intake) receive(ctx context.Context, carrier sign.KeyID, p wire.Push, t
 	envelopes, bad := read(p)
 	var taken Taken
 	err := i.store.Update(ctx, func(tx store.Tx) error {
-		b := &batch{tx: tx, limits: i.limits, carrier: carrier, now: i.now(), headers: -1, odd: -1, aside: -1, trusted: trusted}
+		limits := i.limits
+		if trusted {
+			limits.Headers, limits.Envelopes = MaxCarriedHeaders, MaxCarriedEnvelopes
+		}
+		b := &batch{tx: tx, limits: limits, carrier: carrier, now: i.now(), headers: -1, odd: -1, aside: -1, trusted: trusted}
 		for n, msg := range p.Headers {
 			if err := b.each(n, b.header(msg)); err != nil {
 				return fmt.Errorf("keeping a header: %w", err)
@@ -197,9 +209,23 @@ func (b *batch) holdHeader(said epoch.Signed) error {
 		}
 		b.headers = n
 	}
-	if b.headers >= b.limits.Headers && !b.trusted {
+	if b.headers >= b.limits.Headers {
 		return refusef("central already holds %d headers of unknown boxes from this carrier; join those boxes first", b.headers)
 	}
+	n, counted := b.named[said.Header.Box]
+	if !counted {
+		var err error
+		if n, err = b.tx.CountHeadersOf(said.Header.Box); err != nil {
+			return err
+		}
+	}
+	if n >= b.limits.OfBox {
+		return refusef("central already holds %d headers of box %s, which has not joined; join it first", n, said.Header.Box)
+	}
+	if b.named == nil {
+		b.named = map[record.BoxID]int{}
+	}
+	b.named[said.Header.Box] = n + 1
 	b.headers++
 	return b.tx.HoldHeader(store.HeldHeader{
 		Box: said.Header.Box, Epoch: said.Header.Epoch, Message: said.Message, Carrier: b.carrier, Received: b.now,
@@ -312,9 +338,6 @@ func (b *batch) epoch(id record.EpochID) (inForce, error) {
 // what a device itself brings that was taken out of service. The other is for what a carrier makes up under numbers that are
 // free, which looks like another box's record until it is opened.
 func (b *batch) room(box store.Box, id record.ID) error {
-	if b.trusted {
-		return nil
-	}
 	rivals := 0
 	if known := !box.ID.IsZero(); known {
 		n, err := b.tx.Rivals(id)
@@ -324,6 +347,8 @@ func (b *batch) room(box store.Box, id record.ID) error {
 			return err
 		case n > 0:
 			rivals = n
+		case !own && b.trusted:
+			return nil
 		case !own:
 			return b.honest()
 		case box.State != store.BoxRevoked:

@@ -137,6 +137,8 @@ type Epochs interface {
 	DropHeldHeaders(id record.BoxID) error
 	// CountHeldHeaders counts those that one carrier brought.
 	CountHeldHeaders(carrier sign.KeyID) (int, error)
+	// CountHeadersOf counts those in the name of one box.
+	CountHeadersOf(box record.BoxID) (int, error)
 }
 
 // Envelopes are sealed records as they came.

@@ -72,3 +72,7 @@ func (t *tx) DropHeldHeaders(id record.BoxID) error {
 func (t *tx) CountHeldHeaders(carrier sign.KeyID) (int, error) {
 	return t.count("SELECT count(*) FROM held_headers WHERE carrier = ?", carrier[:])
 }
+
+func (t *tx) CountHeadersOf(box record.BoxID) (int, error) {
+	return t.count("SELECT count(*) FROM held_headers WHERE box = ?", box.ID128[:])
+}
