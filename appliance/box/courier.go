@@ -3,6 +3,7 @@ package box
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"path/filepath"
 	"sync"
@@ -11,6 +12,7 @@ import (
 	"kazashi.example/appliance/courier"
 	"kazashi.example/localapi"
 	"kazashi.example/localapi/server"
+	parcels "kazashi.example/sync/courier"
 	"kazashi.example/sync/record"
 	"kazashi.example/sync/sign"
 )
@@ -32,12 +34,18 @@ type couriers struct {
 	now     func() time.Time
 	changed func()
 	log     *slog.Logger
-	begun   chan string // folder of the job that begins; at most one
+	begun   chan begun // the job that begins; at most one
 
 	mu      sync.Mutex // guards what follows; never held over a disk
 	job     *localapi.CourierJob
 	looking *look
 	sticks  []localapi.Stick // as last seen
+}
+
+// begun is where a job goes.
+type begun struct {
+	folder string
+	named  bool // by the name of a stick: something must be mounted there
 }
 
 // look is one look at all sticks, which may take as long as a stick hangs.
@@ -54,7 +62,7 @@ func (c *couriers) Courier(ctx context.Context) (localapi.Courier, error) {
 	if err != nil {
 		return localapi.Courier{}, err
 	}
-	sticks := c.look(ctx)
+	sticks, _ := c.look(ctx)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	v := localapi.Courier{Folder: c.root != "", Sticks: sticks, Waiting: int(waiting), Unsafe: int(unsafe)} //nolint:gosec // counts of rows
@@ -67,13 +75,13 @@ func (c *couriers) Courier(ctx context.Context) (localapi.Courier, error) {
 
 // BeginCourier finds the stick and hands the job to Run.
 func (c *couriers) BeginCourier(ctx context.Context, what localapi.CourierWhat, o localapi.CourierOrder) error {
-	folder, name := o.Path, filepath.Base(o.Path)
+	to, name := begun{folder: o.Path}, filepath.Base(o.Path)
 	if o.Path == "" {
-		var err error
-		if folder, err = c.named(ctx, o.Stick); err != nil {
+		folder, err := c.named(ctx, o.Stick)
+		if err != nil {
 			return err
 		}
-		name = o.Stick
+		to, name = begun{folder, true}, o.Stick
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -81,7 +89,7 @@ func (c *couriers) BeginCourier(ctx context.Context, what localapi.CourierWhat, 
 		return localapi.ErrCourierBusy
 	}
 	c.job = &localapi.CourierJob{What: what, Stick: printable(name), Began: c.now()}
-	c.begun <- folder
+	c.begun <- to
 	c.changed()
 	return nil
 }
@@ -90,7 +98,16 @@ func (c *couriers) busy() bool { return c.job != nil && c.job.Ended.IsZero() }
 
 // named is the folder of the stick of that name. Only what a look has just found can be named, so that no name leads anywhere else.
 func (c *couriers) named(ctx context.Context, name string) (string, error) {
-	for _, s := range c.look(ctx) {
+	sticks, now := c.look(ctx)
+	if !now { // what was seen before may have been pulled since
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.busy() {
+			return "", localapi.ErrCourierBusy
+		}
+		return "", localapi.ErrNoStick
+	}
+	for _, s := range sticks {
 		if s.Name != name || s.Path == "" {
 			continue
 		}
@@ -112,7 +129,7 @@ func (b *Box) newCouriers() (*couriers, error) {
 		return nil, err
 	}
 	return &couriers{
-		root: b.conf.Courier.Sticks, box: b.identity.Box, mounted: mounted, now: b.now, changed: b.changed, log: b.log, begun: make(chan string, 1),
+		root: b.conf.Courier.Sticks, box: b.identity.Box, mounted: mounted, now: b.now, changed: b.changed, log: b.log, begun: make(chan begun, 1),
 		count: func(ctx context.Context) (waiting, unsafe uint64, err error) {
 			waiting, err = b.journal.Waiting(ctx)
 			if err != nil {
@@ -177,23 +194,19 @@ func (c *couriers) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case folder := <-c.begun:
-			c.run(ctx, folder)
+		case to := <-c.begun:
+			c.run(ctx, to)
 		}
 	}
 }
 
-func (c *couriers) run(ctx context.Context, folder string) {
+func (c *couriers) run(ctx context.Context, to begun) {
 	c.mu.Lock()
 	job := *c.job
 	c.mu.Unlock()
 	log := c.log.With(slog.String("what", string(job.What)))
 	log.InfoContext(ctx, "courier begins")
-	sum, err := c.carries[job.What](ctx, folder, func(done, total uint64) {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		c.job.Done, c.job.Total = done, total
-	})
+	sum, err := c.carry(ctx, job.What, to)
 	failed := c.failed(ctx, log, err)
 	if sum.Refused == nil {
 		sum.Refused = []localapi.CourierFile{}
@@ -204,6 +217,18 @@ func (c *couriers) run(ctx context.Context, folder string) {
 	log.InfoContext(ctx, "courier has ended", slog.Int("files", sum.Files), slog.Uint64("records", sum.Records),
 		slog.Int("verdicts", sum.Verdicts), slog.Int("refused", len(sum.Refused)))
 	c.changed()
+}
+
+// carry does a job. A stick that was named and pulled since leaves a folder of the box's own disk behind, onto which nothing is written.
+func (c *couriers) carry(ctx context.Context, what localapi.CourierWhat, to begun) (localapi.CourierSummary, error) {
+	if to.named && !c.mounted(to.folder, c.root) {
+		return localapi.CourierSummary{}, fmt.Errorf("%w: nothing is mounted in its place", parcels.ErrGone)
+	}
+	return c.carries[what](ctx, to.folder, func(done, total uint64) {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.job.Done, c.job.Total = done, total
+	})
 }
 
 // failed gives the reason why a job ended early its code; the particulars go to the log.

@@ -22,7 +22,7 @@ import (
 func held(root string, job carry) *couriers {
 	return &couriers{
 		root: root, mounted: func(string, string) bool { return true }, now: time.Now, changed: func() {}, log: slog.New(slog.DiscardHandler),
-		begun: make(chan string, 1), carries: map[localapi.CourierWhat]carry{localapi.CourierExport: job, localapi.CourierImport: job},
+		begun: make(chan begun, 1), carries: map[localapi.CourierWhat]carry{localapi.CourierExport: job, localapi.CourierImport: job},
 		count: func(context.Context) (uint64, uint64, error) { return 3, 5, nil },
 	}
 }
@@ -113,6 +113,51 @@ func TestAStickThatHangsHoldsNobodyUp(t *testing.T) {
 	})
 }
 
+// A stick that was pulled after it was seen is neither named again nor written in place of: its folder is one of the box's own disk then.
+func TestP10AStickThatWasPulledIsNotWrittenInPlaceOf(t *testing.T) {
+	root := t.TempDir()
+	if err := os.Mkdir(filepath.Join(root, "USB"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		there, hangs := true, make(chan struct{})
+		var hang <-chan struct{}
+		wrote := 0
+		c := held(root, func(context.Context, string, func(done, total uint64)) (localapi.CourierSummary, error) {
+			wrote++
+			return localapi.CourierSummary{Files: 1}, nil
+		})
+		c.mounted = func(string, string) bool {
+			if hang != nil {
+				<-hang
+			}
+			return there
+		}
+		usb := localapi.CourierOrder{Stick: "USB"}
+		if err := c.BeginCourier(t.Context(), localapi.CourierExport, usb); err != nil {
+			t.Fatal(err)
+		}
+		there = false // before the job came to it
+		ctx, stop := context.WithCancel(t.Context())
+		go func() { _ = c.Run(ctx) }()
+		synctest.Wait()
+		if v, err := c.Courier(t.Context()); err != nil || v.Job.Failed == nil || v.Job.Failed.Code != localapi.CodeStickGone || wrote != 0 {
+			t.Errorf("job = %+v, %v, wrote %d times, want stick_gone", v.Job, err, wrote)
+		}
+		there = true
+		if v, err := c.Courier(t.Context()); err != nil || len(v.Sticks) != 1 {
+			t.Fatalf("Courier() = %+v, %v", v, err)
+		}
+		there, hang = false, hangs // pulled, and the look hangs on it
+		if err := c.BeginCourier(t.Context(), localapi.CourierExport, usb); !errors.Is(err, localapi.ErrNoStick) || wrote != 0 {
+			t.Errorf("BeginCourier() = %v, wrote %d times, want ErrNoStick", err, wrote)
+		}
+		close(hangs)
+		stop()
+		synctest.Wait()
+	})
+}
+
 // Every reason for which a stick or a file on it cannot be used has a code of its own; a fault of the box has none.
 func TestRefusalsOfSticksHaveCodes(t *testing.T) {
 	for _, try := range []struct {
@@ -133,9 +178,9 @@ func TestRefusalsOfSticksHaveCodes(t *testing.T) {
 		{courier.ErrReadOnly, localapi.CodeStickReadOnly},
 		{fmt.Errorf("%w: %w", courier.ErrReadOnly, syscall.EROFS), localapi.CodeStickReadOnly},
 		{fmt.Errorf("%w: %w", courier.ErrReadOnly, syscall.EACCES), localapi.CodeStickDenied},
-		{syscall.ENOSPC, localapi.CodeStickFull},
-		{syscall.EIO, localapi.CodeStickGone},
-		{fs.ErrNotExist, localapi.CodeStickGone},
+		{syscall.ENOSPC, localapi.CodeBoxFailed}, // of the box's own disk
+		{&fs.PathError{Op: "write", Path: "/var/lib/kazashi/.new-rules.cbor-1", Err: syscall.EIO}, localapi.CodeBoxFailed},
+		{fs.ErrPermission, localapi.CodeBoxFailed},
 		{errors.New("something else"), localapi.CodeBoxFailed},
 	} {
 		if got := courierCode(fmt.Errorf("using a stick: %w", try.err)); got != try.want {

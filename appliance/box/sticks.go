@@ -20,14 +20,14 @@ import (
 // maxSticks is how many folders are taken for sticks; the rest are left out.
 const maxSticks = 16
 
-// look lists the sticks, waiting for them no longer than lookPatience; then they are those seen before. No two looks go on at once, and none
-// during a job, which has the stick to itself.
-func (c *couriers) look(ctx context.Context) []localapi.Stick {
+// look lists the sticks, waiting for them no longer than lookPatience; then they are those seen before, and now is false. No two looks go on at
+// once, and none during a job, which has the stick to itself.
+func (c *couriers) look(ctx context.Context) (sticks []localapi.Stick, now bool) {
 	c.mu.Lock()
 	l := c.looking
 	if c.root == "" || c.busy() {
 		defer c.mu.Unlock()
-		return c.sticks
+		return c.sticks, false
 	}
 	if l == nil {
 		l = &look{done: make(chan struct{})}
@@ -39,13 +39,13 @@ func (c *couriers) look(ctx context.Context) []localapi.Stick {
 	defer patience.Stop()
 	select {
 	case <-l.done:
-		return l.sticks
+		return l.sticks, true
 	case <-patience.C:
 	case <-ctx.Done():
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.sticks
+	return c.sticks, false
 }
 
 func (c *couriers) see(l *look) {
@@ -157,7 +157,8 @@ func mounted(stick, root string) bool {
 	return ok && same && a.Dev != b.Dev
 }
 
-// courierReasons are what sticks and parcels are refused for, the more particular before the general.
+// courierReasons are what sticks and parcels are refused for, the more particular before the general. What a file system says without one of
+// these names was not said by a stick: an import writes to the box's disk, too.
 var courierReasons = []struct {
 	is error
 	as localapi.ErrorCode
@@ -169,20 +170,18 @@ var courierReasons = []struct {
 	{courier.ErrSigner, localapi.CodeParcelSigner},
 	{courier.ErrNewer, localapi.CodeNewerRelease},
 	{courier.ErrCrowded, localapi.CodeCrowded},
-	{fs.ErrPermission, localapi.CodeStickDenied}, // ErrReadOnly too, and more particular
 	{courier.ErrReadOnly, localapi.CodeStickReadOnly},
 	{courier.ErrFull, localapi.CodeStickFull},
 	{courier.ErrGone, localapi.CodeStickGone},
 	{courier.ErrDamaged, localapi.CodeParcel},
 	{courier.ErrIrregular, localapi.CodeParcel},
-	{syscall.EROFS, localapi.CodeStickReadOnly},
-	{syscall.ENOSPC, localapi.CodeStickFull},
-	{syscall.EIO, localapi.CodeStickGone},
-	{fs.ErrNotExist, localapi.CodeStickGone},
 }
 
 // courierCode is the code by which a refusal travels; a fault of the box for what has none.
 func courierCode(err error) localapi.ErrorCode {
+	if errors.Is(err, courier.ErrReadOnly) && errors.Is(err, fs.ErrPermission) {
+		return localapi.CodeStickDenied
+	}
 	for _, r := range courierReasons {
 		if errors.Is(err, r.is) {
 			return r.as

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"slices"
 
@@ -193,7 +194,7 @@ func (c *Courier) survey(ctx context.Context, s *courier.Stick) (own, error) {
 // judge returns what one parcel of this box carries, also where a part of it is at fault; wholly reads it to the last octet.
 func (c *Courier) judge(ctx context.Context, s *courier.Stick, n courier.Name, wholly bool) (_ parcel, err error) {
 	found := parcel{Name: n}
-	p, err := s.Open(n)
+	p, err := open(s, n)
 	if err != nil {
 		return found, err
 	}
@@ -211,6 +212,15 @@ func (c *Courier) judge(ctx context.Context, s *courier.Stick, n courier.Name, w
 		}
 	}
 	return found, nil
+}
+
+// open opens a parcel that was listed: if it is not there any more, neither is the stick.
+func open(s *courier.Stick, n courier.Name) (*courier.Parcel, error) {
+	p, err := s.Open(n)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fmt.Errorf("%w: %w", courier.ErrGone, err)
+	}
+	return p, err
 }
 
 // safe reports whether central signed all of it as safe.

@@ -80,7 +80,7 @@ func (c *Courier) takeOff(ctx context.Context, stick *courier.Stick, n courier.N
 
 // take takes one parcel in, and reports whether it brings site keys.
 func (c *Courier) take(ctx context.Context, stick *courier.Stick, n courier.Name, sum *Summary) (news link.News, keys bool, err error) {
-	p, err := stick.Open(n)
+	p, err := open(stick, n)
 	if err != nil {
 		return news, false, err
 	}
