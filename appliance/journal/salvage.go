@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"kazashi.example/appliance/journal/mine"
+	"kazashi.example/sync/epoch"
 	"kazashi.example/sync/record"
 )
 
@@ -102,6 +103,10 @@ func (j *Journal) salvageOne(ctx context.Context, path string) (found Aside, err
 	}
 	defer func() { err = errors.Join(err, src.Close()) }()
 	src.Rest = resting()
+	src.Own = func(s epoch.Signed) bool {
+		_, err := j.ownHeader(s.Message)
+		return err == nil
+	}
 	s := salvager{j: j, past: map[record.EpochID]pastEpoch{}}
 	if err := s.run(ctx, src); err != nil {
 		return found, fmt.Errorf("reading %s: %w", path, err)

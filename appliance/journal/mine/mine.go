@@ -64,12 +64,15 @@ type Found struct {
 type Source struct {
 	// Rest is called after each mebibyte read, and ends the reading with its error; nil rests nowhere.
 	Rest func(context.Context) error
+	// Own says whether a header was signed by the box, so that its word for the end of the epoch before counts; nil takes every header's.
+	Own func(epoch.Signed) bool
 
 	main, log *os.File
 	newest    map[uint32]int64 // where a page stands last in the log
 	free      map[uint32]bool  // pages that hold nothing
 	epochs    map[int64]*Epoch
 	found     map[int64]*finding
+	ends      map[int64]epoch.Predecessor // of epochs, by their successors' word
 	scanned   bool
 	spilled   int // cells of the page being read that flow over to others
 }
@@ -183,6 +186,7 @@ func (s *Source) scan(ctx context.Context) error {
 	for n, correction := range named {
 		s.epochs[n].Correction = corrections[correction]
 	}
+	s.ends = s.endings()
 	s.scanned = true
 	return nil
 }
@@ -223,6 +227,9 @@ func (s *Source) record(r row) (Record, bool) {
 	e := s.epochs[rec.N]
 	if e == nil || e.Signed.Header.Epoch != rec.Epoch || rec.Seq == 1 && rec.Previous != e.Signed.Root {
 		return Record{}, false
+	}
+	if end, ok := s.ends[rec.N]; ok && rec.Seq > end.LastSeq {
+		return Record{}, false // was being written when the power went, and is in the log all the same: it never was committed
 	}
 	f := s.finding(rec.N)
 	if f.gone.has(rec.Seq) {

@@ -13,8 +13,7 @@ func (s *Source) Report(ctx context.Context) ([]Found, error) {
 	if err := s.scan(ctx); err != nil {
 		return nil, err
 	}
-	ends := s.ends()
-	for n := range ends {
+	for n := range s.ends {
 		s.finding(n)
 	}
 	for n := range s.epochs {
@@ -24,7 +23,10 @@ func (s *Source) Report(ctx context.Context) ([]Found, error) {
 	var all []Found
 	for _, n := range sorted(s.found) {
 		f := s.found[n]
-		got := Found{N: n, Whole: f.whole.len(), Deleted: f.gone.len(), Last: max(f.last, ends[n].LastSeq), Epoch: ends[n].Epoch}
+		got := Found{N: n, Whole: f.whole.len(), Deleted: f.gone.len(), Last: f.last}
+		if end, ok := s.ends[n]; ok {
+			got.Last, got.Epoch = end.LastSeq, end.Epoch
+		}
 		if e := s.epochs[n]; e != nil {
 			got.Epoch, got.Header = e.Signed.Header.Epoch, true
 		}
@@ -43,11 +45,15 @@ func (s *Source) Report(ctx context.Context) ([]Found, error) {
 	return all, nil
 }
 
-// ends are the ends of epochs by their successors' word, under their own numbers.
-func (s *Source) ends() map[int64]epoch.Predecessor {
+// endings are the ends of epochs by their successors' word, under their own numbers.
+func (s *Source) endings() map[int64]epoch.Predecessor {
 	all := map[int64]epoch.Predecessor{}
 	for n, e := range s.epochs {
-		if p := e.Signed.Header.Predecessor; n > 1 && p.Lineage == epoch.LineageKnown {
+		p, before := e.Signed.Header.Predecessor, s.epochs[n-1]
+		if n < 2 || p.Lineage != epoch.LineageKnown || before != nil && before.Signed.Header.Epoch != p.Epoch {
+			continue
+		}
+		if s.Own == nil || s.Own(e.Signed) {
 			all[n-1] = p
 		}
 	}
