@@ -18,6 +18,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	appliance "kazashi.example/appliance/box"
 	"kazashi.example/appliance/journal"
 	"kazashi.example/central/lab/crash"
 	"kazashi.example/central/lab/invariant"
@@ -76,17 +77,22 @@ func inJournal(dir string, do func(context.Context, *journal.Journal) error) (er
 	return do(ctx, j)
 }
 
-// openJournal opens a journal that this process had open a moment ago: another test's child, which is just being started, may still hold a copy
-// of its lock.
-func openJournal(ctx context.Context, path string, o journal.Options) (j *journal.Journal, err error) {
+// patient does something with a folder that this process had in use a moment ago: another test's child, which is just being started, may still
+// hold a copy of its lock.
+func patient(do func() error) (err error) {
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for range 500 {
-		if j, err = journal.Open(ctx, path, o); !errors.Is(err, journal.ErrInUse) {
-			return j, err
+		if err = do(); !errors.Is(err, journal.ErrInUse) && !errors.Is(err, appliance.ErrInUse) {
+			return err
 		}
 		<-tick.C
 	}
+	return err
+}
+
+func openJournal(ctx context.Context, path string, o journal.Options) (j *journal.Journal, err error) {
+	err = patient(func() (err error) { j, err = journal.Open(ctx, path, o); return err })
 	return j, err
 }
 

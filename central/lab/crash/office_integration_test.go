@@ -192,7 +192,11 @@ func askToJoin(dir string, say bool) error {
 	if err := os.MkdirAll(spare(dir).DataDir, 0o700); err != nil {
 		return err
 	}
-	_, joined, err := appliance.JoinByStick(context.Background(), spare(dir), filepath.Join(dir, "stick"), code, "v0.0.0-crash")
+	joined := false
+	err = patient(func() error {
+		_, joined, err = appliance.JoinByStick(context.Background(), spare(dir), filepath.Join(dir, "stick"), code, "v0.0.0-crash")
+		return err
+	})
 	if say && err == nil {
 		fmt.Println("asked", joined)
 	}
@@ -312,7 +316,11 @@ func TestP2JoiningIsInterruptible(t *testing.T) {
 				if len(st.Said) > 0 && !st.Power {
 					return errors.New("the request is there after it was said to be done")
 				}
-				if _, err := appliance.TakeAnswer(context.Background(), conf, filepath.Join(st.Dir, "stick")); err != nil {
+				err := patient(func() error {
+					_, err := appliance.TakeAnswer(context.Background(), conf, filepath.Join(st.Dir, "stick"))
+					return err
+				})
+				if err != nil {
 					return err
 				}
 			}
