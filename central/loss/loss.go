@@ -14,10 +14,12 @@ import (
 	"slices"
 	"time"
 
+	"kazashi.example/central/sitekeys"
 	"kazashi.example/central/store"
 	"kazashi.example/sync/order"
 	"kazashi.example/sync/record"
 	"kazashi.example/sync/rule"
+	"kazashi.example/sync/sitekey"
 )
 
 // batch is how many people are read at once.
@@ -51,11 +53,13 @@ type Facts struct {
 	State     string        `json:"state"` // now
 	Lost      time.Time     `json:"lost,omitzero"`
 	Was       string        `json:"was,omitempty"`       // its state before; empty: it is not known to be lost
-	Key       string        `json:"key,omitempty"`       // that the site seals under since; empty: it had none
+	Key       string        `json:"key,omitempty"`       // that the site sealed under from then on; empty: it had none
+	KeyMade   time.Time     `json:"key_made,omitzero"`   // before Lost where it was made when the box was taken out of service or ordered to wipe itself
 	Seen      time.Time     `json:"seen,omitzero"`       // zero: not known
 	Waiting   uint64        `json:"waiting"`             // that it said then it had not delivered
 	Unlock    string        `json:"unlock"`              // "code", "tpm" or "file": by what the site's rules let it open its keys
-	Neighbors int           `json:"neighbors"`           // other boxes of the site that are in service
+	Neighbors int           `json:"neighbors"`           // other boxes of the site that are given its keys
+	Keyless   int           `json:"keyless"`             // others in service that are not: they forked, or were ordered to wipe or lock themselves
 	Wipe      string        `json:"wipe,omitempty"`      // what became of an order to wipe itself: "open" or its outcome; empty: none was given
 	Since     time.Time     `json:"taps_since,omitzero"` // of the taps that are counted; zero: all
 	AsOf      time.Time     `json:"as_of"`               // when this was assessed
@@ -135,8 +139,8 @@ func (f *Facts) done(tx store.Tx, b store.Box) error {
 	switch {
 	case err == nil:
 		f.Lost, f.Was, f.Seen, f.Waiting = l.At, l.Was.String(), l.Seen, l.Waiting
-		if !l.Generation.IsZero() {
-			f.Key = l.Generation.String()
+		if err := f.sealed(tx, b.Site, l.Generation); err != nil {
+			return err
 		}
 	case !errors.Is(err, store.ErrNone):
 		return err
@@ -150,8 +154,12 @@ func (f *Facts) done(tx store.Tx, b store.Box) error {
 		if err != nil {
 			return err
 		}
-		if id != b.ID && (o.State == store.BoxActive || o.State == store.BoxQuarantined) {
+		switch {
+		case id == b.ID || o.State != store.BoxActive && o.State != store.BoxQuarantined:
+		case sitekeys.Granted(o):
 			f.Neighbors++
+		default:
+			f.Keyless++
 		}
 	}
 	reports, err := tx.ReportsOf(b.ID)
@@ -159,6 +167,24 @@ func (f *Facts) done(tx store.Tx, b store.Box) error {
 		f.Reports = append(f.Reports, fmt.Sprintf("%s: %s", r.Kind, r.Reason))
 	}
 	return errors.Join(err, f.wiped(tx, b))
+}
+
+// sealed finds when the key was made that the site sealed under from the loss on.
+func (f *Facts) sealed(tx store.Tx, site record.SiteID, g sitekey.Generation) error {
+	if g.IsZero() {
+		return nil
+	}
+	f.Key = g.String()
+	rows, err := tx.SiteKeys(site)
+	if err != nil {
+		return fmt.Errorf("finding the site's key: %w", err)
+	}
+	for _, r := range rows {
+		if r.Generation == g {
+			f.KeyMade = r.Made
+		}
+	}
+	return nil
 }
 
 // lastOrders is among how many of a box's newest orders a wipe is looked for.
@@ -177,7 +203,7 @@ func (f *Facts) wiped(tx store.Tx, b store.Box) error {
 	return err
 }
 
-// concerned finds the people by their numbers: who is enrolled at the site, and who tapped at the box.
+// concerned finds the people by their numbers: who ever enrolled at the site, and who tapped at the box.
 func concerned(tx store.Tx, b store.Box, since time.Time) (map[int64]who, error) {
 	all := map[int64]who{}
 	enrolled, err := tx.EnrolledAt(b.Site)

@@ -2,6 +2,7 @@ package loss_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"kazashi.example/central/opener"
 	"kazashi.example/central/store"
 	"kazashi.example/sync/epoch"
+	"kazashi.example/sync/order"
 	"kazashi.example/sync/record"
 	"kazashi.example/sync/rule"
 )
@@ -125,6 +127,68 @@ func TestTheReport(t *testing.T) {
 	c.Check(c.Boxes.Reinstate(t.Context(), lost.ID))
 	if f, _ := assess(c, q); !f.Lost.IsZero() {
 		t.Error("a box that was found is still lost")
+	}
+}
+
+// What was done before the box was said to be lost is not said to have been done then, and a key is promised to nobody who is not given one.
+func TestTheReportSaysWhatWasDoneWhen(t *testing.T) {
+	const anew, before = "at the same time the site got a new key", "a key made on 2026-11-22 12:00:00 JST"
+	for name, k := range map[string]struct {
+		first func(c *simcentral.Central, lost, other record.BoxID) error
+		has   []string
+		lacks []string
+	}{
+		"nothing": {func(*simcentral.Central, record.BoxID, record.BoxID) error { return nil }, []string{anew, "同じ時に", "the box was taken out of service", "The 1 other"}, []string{before, "do not get it"}},
+		"wiped": {func(c *simcentral.Central, lost, _ record.BoxID) error {
+			_, err := c.Boxes.Order(c.TB.Context(), lost, order.KindWipe, time.Time{})
+			return err
+		}, []string{before, "2026-11-24 12:00:00 JST: the box was taken out of service", "この時には新しくしていません"}, []string{anew, "同じ時に"}},
+		"revoked": {func(c *simcentral.Central, lost, _ record.BoxID) error { return c.Boxes.Revoke(c.TB.Context(), lost) }, []string{
+			before, "2026-11-24 12:00:00 JST: the box was said to be lost; it was not in service any more", "その前から使用中ではありません",
+		}, []string{anew, "the box was taken out of service", "この端末の利用を止めました"}},
+		"a neighbour that forked": {func(c *simcentral.Central, _, other record.BoxID) error {
+			return c.Boxes.Quarantine(c.TB.Context(), other)
+		}, []string{
+			anew, "The 0 other", "**1 more in service do not get it**", "**ほかの 1 台は受け取りません**",
+		}, []string{"The 1 other"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, lost := town(t)
+			boxes, err := c.Boxes.Boxes(t.Context())
+			c.Check(err)
+			i := slices.IndexFunc(boxes, func(b store.Box) bool { return b.ID != lost.ID })
+			c.Check(k.first(c, lost.ID, boxes[i].ID))
+			c.World.Pass(48 * time.Hour)
+			_, _, err = c.Boxes.Lose(t.Context(), lost.ID, time.Time{}, 0)
+			c.Check(err)
+			f, _ := assess(c, question(c, lost))
+			text := write(t, f)
+			for _, want := range k.has {
+				if !strings.Contains(text, want) {
+					t.Errorf("the report lacks %q:\n%s", want, text)
+				}
+			}
+			for _, no := range k.lacks {
+				if strings.Contains(text, no) {
+					t.Errorf("the report says %q", no)
+				}
+			}
+		})
+	}
+}
+
+// Whoever is on the site's roster no more may be on the one that was lost.
+func TestWhoeverWasEnrolledIsConcerned(t *testing.T) {
+	c, lost := town(t)
+	c.Check(c.Store.Update(t.Context(), func(tx store.Tx) error {
+		all, err := tx.EnrolmentsAt(lost.Site, record.TapID{}, 10)
+		if err != nil || len(all) != 2 {
+			t.Errorf("EnrolmentsAt = %d, %v, want 2", len(all), err)
+		}
+		return tx.Supersede(all[0].Tap, all[0].Kept)
+	}))
+	if f, _ := assess(c, question(c, lost)); f.People.Enrolled != 2 {
+		t.Errorf("enrolled = %d, want both", f.People.Enrolled)
 	}
 }
 

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"text/template"
 	"time"
+
+	"kazashi.example/central/store"
 )
 
 //go:embed report.md.tmpl
@@ -38,6 +40,15 @@ func (s shown) Lost() *time.Time {
 		return nil
 	}
 	return &s.Facts.Lost
+}
+
+// Before reports whether the box was out of service already, or told to erase itself, when it was said to be lost: then its site's key was made
+// anew at that time.
+func (s shown) Before() bool { return !s.KeyMade.IsZero() && s.KeyMade.Before(s.Facts.Lost) }
+
+// Out reports whether the box was out of service when it was said to be lost.
+func (s shown) Out() bool {
+	return s.Was == store.BoxRevoked.String() || s.Was == store.BoxReplaced.String()
 }
 
 // at shows a time; nothing for none.

@@ -22,13 +22,14 @@ func (r *Registry) Lose(ctx context.Context, id record.BoxID, seen time.Time, wa
 		if err != nil {
 			return err
 		}
+		at := r.Now() // before the site gets a new key, if it does
 		if _, err := r.put(tx, was, store.BoxRevoked); err != nil {
 			return err
 		}
 		if err := tx.HoldBox(id); err != nil {
 			return err
 		}
-		l = store.Loss{Box: id, At: r.Now(), Was: was.State, Seen: seen, Waiting: waiting}
+		l = store.Loss{Box: id, At: at, Was: was.State, Seen: seen, Waiting: waiting}
 		if l.Generation, err = tx.CurrentSiteKey(was.Site); err != nil && !errors.Is(err, store.ErrNone) {
 			return err
 		}

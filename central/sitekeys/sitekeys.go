@@ -285,6 +285,9 @@ func (k *Keys) version(tx store.Tx, site record.SiteID) (v rule.Version, err err
 // it keeps what keys it has open, but is given none until an operator reinstates it.
 func member(b store.Box) bool { return b.State == store.BoxActive && !b.Withheld }
 
+// Granted reports whether a box is given its site's keys.
+func Granted(b store.Box) bool { return member(b) }
+
 // Grant is every generation of the site wrapped to a box's S, and who else may hold them. The caller asked Due; nobody else is
 // ever given one.
 func (k *Keys) Grant(tx store.Tx, b store.Box) (g sitekey.Grant, err error) {

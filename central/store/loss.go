@@ -17,7 +17,7 @@ type Losses interface {
 	AddLoss(l Loss) error
 	// DropLoss forgets it: the box was found.
 	DropLoss(box record.BoxID) error
-	// EnrolledAt lists the persons with a current enrolment at a site.
+	// EnrolledAt lists the persons who ever enrolled at a site: whoever is on its roster no more may be on an older one.
 	EnrolledAt(site record.SiteID) ([]int64, error)
 	// TappedAt lists the persons whom a box's records since a time name.
 	TappedAt(box record.BoxID, since time.Time) ([]int64, error)

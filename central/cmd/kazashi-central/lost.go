@@ -29,7 +29,7 @@ func newLost(s *settings) *cobra.Command {
 		Short: "Take a lost box out of service, and write the report on it",
 		Long: `lost takes a box out of service that was lost or stolen, and has its site seal under a new key. It writes two files that only their owner
 reads: a report for the person in charge of data protection, in Japanese and English, with counts and no names; and beside it, ending in
-.people.csv, the people concerned by the pseudonyms of each service: who is enrolled at the site, and who tapped at the box (within --days, or ever).
+.people.csv, the people concerned by the pseudonyms of each service: who ever enrolled at the site, and who tapped at the box (within --days, or ever).
 
 Said again it changes nothing and writes the files anew, with the first time of the loss. "box reinstate" ends it when the box was found.
 Without --yes it says whom the loss would concern, and does nothing. "box wipe" besides orders the box to erase what names people, in case it
@@ -78,13 +78,13 @@ is ever on the line again.`,
 
 func sayLost(c *cobra.Command, report string, l admin.Lost) error {
 	out := c.OutOrStdout()
-	was := "is out of service since"
+	was := "is lost, and out of service, since"
 	if l.Known {
-		was = "was out of service already, since"
+		was = "was said to be lost before, and is out of service, since"
 	}
 	fmt.Fprintf(out, "box %s %s %s\n", l.Facts.Box, was, command.Stamp(l.Facts.Lost))
 	if l.Facts.Key != "" {
-		fmt.Fprintf(out, "site %s seals under %s since\n", l.Facts.Site, l.Facts.Key)
+		fmt.Fprintf(out, "site %s seals under %s, made %s\n", l.Facts.Site, l.Facts.Key, command.Stamp(l.Facts.KeyMade))
 	}
 	printConcerned(out, l.Facts)
 	_, err := fmt.Fprintf(out, "report: %s\npeople: %s\n", report, peopleFile(report))
@@ -92,7 +92,7 @@ func sayLost(c *cobra.Command, report string, l admin.Lost) error {
 }
 
 func printConcerned(w io.Writer, f loss.Facts) {
-	fmt.Fprintf(w, "people concerned  %d: %d enrolled at %s, %d tapped at this box\n", f.People.All, f.People.Enrolled, f.Site, f.People.Tapped)
+	fmt.Fprintf(w, "people concerned  %d: %d ever enrolled at %s, %d tapped at this box\n", f.People.All, f.People.Enrolled, f.Site, f.People.Tapped)
 	for _, s := range f.Services {
 		fmt.Fprintf(w, "service           %s: %d\n", s.Service, s.People)
 	}

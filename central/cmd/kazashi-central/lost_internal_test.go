@@ -30,7 +30,7 @@ func TestP3TheReportOfALossAndItsListArePrivate(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for name, want := range map[string]string{"loss.md": "Concerned: 2 (enrolled at the site 1, tapped at this box 2", "loss.people.csv": "library,MADEUPA,yes,yes\nlibrary,MADEUPB,no,yes\n"} {
+	for name, want := range map[string]string{"loss.md": "Concerned: 2 (ever enrolled at the site 1, tapped at this box 2", "loss.people.csv": "library,MADEUPA,yes,yes\nlibrary,MADEUPB,no,yes\n"} {
 		path := filepath.Join(dir, name)
 		b, err := os.ReadFile(path)
 		if err != nil || !strings.Contains(string(b), want) {

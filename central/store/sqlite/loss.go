@@ -38,7 +38,7 @@ func (t *tx) DropLoss(box record.BoxID) error {
 }
 
 func (t *tx) EnrolledAt(site record.SiteID) ([]int64, error) {
-	return each(t, scanInt, "SELECT DISTINCT person FROM enrolments WHERE site = ? AND current = 1", string(site))
+	return each(t, scanInt, "SELECT DISTINCT person FROM enrolments WHERE site = ?", string(site))
 }
 
 func (t *tx) TappedAt(box record.BoxID, since time.Time) ([]int64, error) {
