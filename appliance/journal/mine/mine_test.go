@@ -132,6 +132,24 @@ func TestP2OnePageDestroyed(t *testing.T) {
 	}
 }
 
+// TestP2WhatTheDiskDoesNotGiveIsPassedOver: a log that fails at every octet costs what stood in it and no more.
+func TestP2WhatTheDiskDoesNotGiveIsPassedOver(t *testing.T) {
+	w := write(t, 60)
+	s, err := mine.Open(w.path)
+	must(t, err)
+	defer func() { must(t, s.Close()) }()
+	must(t, s.BlindLog(w.path))
+	got := map[record.ID]bool{}
+	for r, err := range s.Records(t.Context()) {
+		must(t, err)
+		got[r.ID()] = true
+	}
+	must(t, os.Remove(w.path+"-wal"))
+	if want, _ := read(t, w.path); len(got) == 0 || len(got) != len(want) {
+		t.Errorf("found %d records with a log that cannot be read, want the %d of the database", len(got), len(want))
+	}
+}
+
 func TestP2LogCutOff(t *testing.T) {
 	w := write(t, 60)
 	whole, _ := read(t, w.path)
