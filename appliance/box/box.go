@@ -203,7 +203,7 @@ func (b *Box) centralEpoch() uint64 {
 	if err != nil {
 		b.log.Warn("which verdicts are held cannot be read", slog.Any("error", err))
 	}
-	return max(held.CentralEpoch, b.desired.Rules().CentralEpoch)
+	return max(held.CentralEpoch, b.desired.RulesFloor().CentralEpoch)
 }
 
 func (b *Box) recipient() (seal.PublicKey, error) { return b.desired.SealKey(), nil }

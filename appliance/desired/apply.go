@@ -203,7 +203,7 @@ func (s *Store) ApplyRules(msg []byte) error {
 	if err != nil {
 		return err
 	}
-	if set.Version.Compare(s.Rules()) <= 0 || set.Version.Compare(s.rulesFloor()) < 0 {
+	if set.Version.Compare(s.Rules()) <= 0 || set.Version.Compare(s.RulesFloor()) < 0 {
 		return ErrOlder
 	}
 	if err := s.raise(set.Version); err != nil {

@@ -111,7 +111,7 @@ func (s *Store) recallFloor(ctx context.Context) {
 
 // raise makes a version the floor of rules, before they are in force.
 func (s *Store) raise(v rule.Version) error {
-	if v.Compare(s.rulesFloor()) <= 0 {
+	if v.Compare(s.RulesFloor()) <= 0 {
 		return nil
 	}
 	b, err := canon.Encode(v)
@@ -125,7 +125,8 @@ func (s *Store) raise(v rule.Version) error {
 	return nil
 }
 
-func (s *Store) rulesFloor() rule.Version {
+// RulesFloor is the version of the newest rules that this box ever had; zero if it had none. It may hold none of them any more.
+func (s *Store) RulesFloor() rule.Version {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return s.floor

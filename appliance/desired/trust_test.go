@@ -249,6 +249,9 @@ func TestRulesGoWithTheirKey(t *testing.T) { // P9
 	if err := s.ApplyRules(c.rules(rule.Version{CentralEpoch: 1, N: 9}, "one")); !errors.Is(err, desired.ErrOlder) {
 		t.Errorf("ApplyRules(older than those that went) = %v, want ErrOlder", err)
 	}
+	if floor := s.RulesFloor(); floor != (rule.Version{CentralEpoch: 1, N: 10}) {
+		t.Errorf("RulesFloor() = %v, want that of the rules that went", floor)
+	}
 	must(t, s.ApplyRules(c.rules(rule.Version{CentralEpoch: 1, N: 11}, "one")))
 }
 
