@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+	"time"
 )
 
 // fileLock is held by whoever runs on a data directory, or joins in it.
@@ -17,6 +18,12 @@ var ErrInUse = errors.New("another `kazashi run` or `kazashi join` uses this dat
 // lock is the data directory's lock file, held. The kernel frees it when the process ends, however it ends.
 type lock struct{ file *os.File }
 
+// How long a lock is waited for. A box that was killed may have been starting a program, which has a copy of the lock until it runs.
+const (
+	lockWithin = time.Second
+	lockAgain  = 20 * time.Millisecond
+)
+
 // hold makes the directory if need be and takes its lock. ErrInUse.
 func hold(dir string) (*lock, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -26,13 +33,23 @@ func hold(dir string) (*lock, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening the data directory's lock: %w", err)
 	}
-	switch err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); {
+	switch err := flock(f, time.Now().Add(lockWithin)); {
 	case errors.Is(err, syscall.EWOULDBLOCK):
 		return nil, errors.Join(fmt.Errorf("%w: %s", ErrInUse, dir), f.Close())
 	case err != nil:
 		return nil, errors.Join(fmt.Errorf("taking the data directory's lock: %w", err), f.Close())
 	}
 	return &lock{f}, nil
+}
+
+func flock(f *os.File, until time.Time) error {
+	for {
+		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if !errors.Is(err, syscall.EWOULDBLOCK) || time.Now().After(until) {
+			return err
+		}
+		time.Sleep(lockAgain)
+	}
 }
 
 func (l *lock) free() error { return l.file.Close() }

@@ -1,0 +1,38 @@
+package box
+
+import (
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// A lock that goes within a moment, as the copy of it in a program that is just being started, is waited for; one that stays is not.
+func TestHoldWaitsForAMoment(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		for _, c := range []struct {
+			after time.Duration
+			want  error
+		}{{lockWithin / 2, nil}, {2 * lockWithin, ErrInUse}} {
+			first, err := hold(dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			freed := make(chan error, 1)
+			time.AfterFunc(c.after, func() { freed <- first.free() })
+			second, err := hold(dir)
+			if !errors.Is(err, c.want) {
+				t.Errorf("hold, freed after %s = %v, want %v", c.after, err, c.want)
+			}
+			if err := <-freed; err != nil {
+				t.Error(err)
+			}
+			if second != nil {
+				if err := second.free(); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+	})
+}
