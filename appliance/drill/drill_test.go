@@ -1,10 +1,15 @@
 package drill_test
 
 import (
+	"bytes"
+	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 
 	"kazashi.example/appliance/drill"
+	"kazashi.example/appliance/orders"
+	"kazashi.example/sync/record"
 	"kazashi.example/sync/rule"
 )
 
@@ -82,4 +87,25 @@ func flipped(r drill.Report, n int) drill.Report {
 	}
 	r.Classes[n].Reach = reach
 	return r
+}
+
+// What a box writes only in trouble is known as well: a reserve where the file system keeps no room without writing, and orders after their list was lost.
+func TestKnowsWhatIsWrittenInTrouble(t *testing.T) {
+	dir := t.TempDir()
+	damaged := filepath.Join(dir, "orders.cbor")
+	must(t, os.WriteFile(filepath.Join(dir, "journal.reserve"), bytes.Repeat([]byte{0xa5}, 1<<20+1), 0o600), os.WriteFile(damaged, nil, 0o600))
+	_, err := orders.Open(t.Context(), dir, record.NewBoxID(), done{}, nobody)
+	must(t, err, os.Remove(filepath.Join(dir, "orders.damaged")))
+	if _, err := os.Stat(damaged); err != nil {
+		t.Fatal(err)
+	}
+	r, err := drill.Look(t.Context(), drill.Options{Dir: dir, Copy: true})
+	must(t, err)
+	if all := problems(r); len(all) > 0 || len(r.Items) == 0 {
+		t.Errorf("%d items, problems %v", len(r.Items), all)
+	}
+	must(t, os.WriteFile(filepath.Join(dir, "journal.reserve"), append(bytes.Repeat([]byte{0xa5}, 1<<20), madeUpNum...), 0o600))
+	if r, err = drill.Look(t.Context(), drill.Options{Dir: dir, Copy: true}); err != nil || len(problems(r)) != 1 {
+		t.Errorf("behind the reserve: problems %v, %v, want one", problems(r), err)
+	}
 }

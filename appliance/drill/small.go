@@ -216,7 +216,9 @@ type ordersFile struct {
 		Erasure []byte        `cbor:"3,keyasint,omitempty"`
 		Told    bool          `cbor:"4,keyasint,omitempty"`
 		Again   order.Kind    `cbor:"5,keyasint,omitempty"`
+		Issued  int64         `cbor:"6,keyasint,omitempty"`
 	} `cbor:"2,keyasint"`
+	Floor int64 `cbor:"3,keyasint,omitempty"`
 }
 
 func (f *file) lookOrders() {

@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	"kazashi.example/appliance/fetch"
-	"kazashi.example/appliance/journal"
 	"kazashi.example/appliance/roster"
 	"kazashi.example/sync/wire"
 )
@@ -16,7 +15,7 @@ import (
 // Import waits for that. What is not news changes nothing. No time in it counts as the time of now, and PPIDs do not come that way. One part at fault
 // does not keep the others out: News says what came, the error what did not. It may run beside Run.
 func (l *Link) Import(ctx context.Context, got wire.Polled, from fetch.Remote) (News, error) {
-	news, err := l.take(ctx, got, journal.ErrCentralBehind) // a stick may be from before central was restored
+	news, err := l.take(ctx, got, true)
 	faults := []error{err}
 	if len(got.Sets) > 0 {
 		before := l.Sets.Held()
@@ -42,7 +41,7 @@ func (l *Link) Import(ctx context.Context, got wire.Polled, from fetch.Remote) (
 // Trusted applies a trust bundle alone, and reports whether it was news: for whoever must believe a signature by keys that only the bundle
 // names.
 func (l *Link) Trusted(ctx context.Context, bundle []byte) (bool, error) {
-	news, err := l.take(ctx, wire.Polled{Bundle: bundle})
+	news, err := l.take(ctx, wire.Polled{Bundle: bundle}, true)
 	return news.Trust, err
 }
 

@@ -90,6 +90,8 @@ var _ Keys = (*vault.Site)(nil)
 type Orders interface {
 	// Take does those that were not done, and reports whether central has something to hear of it that was not about to be said.
 	Take(ctx context.Context, keys sign.Keys, orders [][]byte) (news bool, err error)
+	// Carried is Take for orders that a stick brought, which may have been done and forgotten long ago.
+	Carried(ctx context.Context, keys sign.Keys, orders [][]byte) (news bool, err error)
 	// Done lists outcomes that central is not known to have.
 	Done() []wire.OrderDone
 	// Told notes that it has them.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"kazashi.example/appliance/desired"
+	"kazashi.example/appliance/journal"
 	"kazashi.example/appliance/vault"
 	"kazashi.example/sync/wire"
 )
@@ -157,7 +158,7 @@ func (n News) any() bool { return n != News{} }
 // apply takes every part that came by the line, and reports whether any of it was news. What is offered is fetched later, by those who use it. One
 // part at fault does not keep the others out, and is an error only where there was nothing else.
 func (l *Link) apply(ctx context.Context, got wire.Polled) (news bool, err error) {
-	n, err := l.take(ctx, got)
+	n, err := l.take(ctx, got, false)
 	if len(got.Sets) > 0 {
 		l.Sets.Offered(bounded(got.Sets)) // what comes of it is news when it is in use
 	}
@@ -176,9 +177,9 @@ func (l *Link) apply(ctx context.Context, got wire.Polled) (news bool, err error
 	return news, err
 }
 
-// take applies what came, by whatever way. Trust goes first, because the others are verified against it. An acknowledgement that is refused for
-// being old is no fault.
-func (l *Link) take(ctx context.Context, got wire.Polled, old ...error) (news News, err error) {
+// take applies what came, by whatever way. Trust goes first, because the others are verified against it. What was carried may be old: that an
+// acknowledgement is from before central was restored is no fault then, and an order may have been done long ago.
+func (l *Link) take(ctx context.Context, got wire.Polled, carried bool) (news News, err error) {
 	l.applying.Lock()
 	defer l.applying.Unlock()
 	var faults []error
@@ -214,13 +215,17 @@ func (l *Link) take(ctx context.Context, got wire.Polled, old ...error) (news Ne
 	if len(got.Orders) > 0 && l.Orders != nil {
 		var failed bool
 		var err error
-		if news.Orders, err = l.Orders.Take(ctx, l.Desired.Trust(), got.Orders); err != nil {
+		take := l.Orders.Take
+		if carried {
+			take = l.Orders.Carried
+		}
+		if news.Orders, err = take(ctx, l.Desired.Trust(), got.Orders); err != nil {
 			note("orders", &failed, err)
 		}
 	}
 	if len(got.Ack) > 0 {
 		err := l.applyAck(ctx, got.Ack)
-		if err != nil && !slices.ContainsFunc(old, func(o error) bool { return errors.Is(err, o) }) {
+		if err != nil && (!carried || !errors.Is(err, journal.ErrCentralBehind)) {
 			faults = append(faults, fmt.Errorf("applying an acknowledgement: %w", err))
 		}
 	}

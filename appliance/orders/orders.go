@@ -55,12 +55,14 @@ type entry struct {
 	Erasure []byte        `cbor:"3,keyasint,omitempty"`
 	Told    bool          `cbor:"4,keyasint,omitempty"` // central knows
 	Again   order.Kind    `cbor:"5,keyasint,omitempty"` // of what failed and is to be tried again
+	Issued  int64         `cbor:"6,keyasint,omitempty"` // by central, Unix milliseconds
 }
 
 // file is the book on the disk.
 type file struct {
 	Version uint8   `cbor:"1,keyasint"`
-	Entries []entry `cbor:"2,keyasint"` // oldest first
+	Entries []entry `cbor:"2,keyasint"`           // oldest first
+	Floor   int64   `cbor:"3,keyasint,omitempty"` // Book.floor
 }
 
 // Book is a box's orders.
@@ -72,12 +74,13 @@ type Book struct {
 
 	doing sync.Mutex // one order at a time
 
-	mu      sync.Mutex // guards entries; held across a write of the file, which is small
+	mu      sync.Mutex // guards what follows; held across a write of the file, which is small
 	entries []entry
+	floor   int64 // orders issued up to then, Unix milliseconds, may have been done and forgotten
 }
 
 // Open reads the book in the box's data directory. A damaged one is set aside and reported: at worst an order that central sends again
-// is done again.
+// is done again. Whatever was done by it was issued before it was written last.
 func Open(ctx context.Context, dir string, box record.BoxID, doer Doer, log *slog.Logger) (*Book, error) {
 	b := &Book{path: filepath.Join(dir, fileBook), box: box, doer: doer, log: log}
 	raw, err := os.ReadFile(b.path)
@@ -90,26 +93,42 @@ func Open(ctx context.Context, dir string, box record.BoxID, doer Doer, log *slo
 	var f file
 	err = canon.Decode(raw, &f, maxFile)
 	if err == nil && f.Version == 1 {
-		b.entries = f.Entries
+		b.entries, b.floor = f.Entries, f.Floor
 		return b, nil
 	}
 	log.ErrorContext(ctx, "the list of orders is damaged and was set aside", slog.Any("error", err))
 	if err := os.Rename(b.path, filepath.Join(dir, fileAside)); err != nil {
 		return nil, fmt.Errorf("setting damaged orders aside: %w", err)
 	}
+	if info, err := os.Stat(filepath.Join(dir, fileAside)); err == nil {
+		b.floor = info.ModTime().UnixMilli()
+	}
+	if err := b.change(func(all []entry) []entry { return all }); err != nil {
+		log.ErrorContext(ctx, "a new list of orders could not be written", slog.Any("error", err))
+	}
 	return b, nil
+}
+
+// Carried is Take for orders that did not come from central itself but on a stick, which may be an old one: central may have ordered otherwise since.
+// One to erase or to lock that may have been done before, and forgotten, is not done again; its outcome is that it failed.
+func (b *Book) Carried(ctx context.Context, keys sign.Keys, messages [][]byte) (news bool, err error) {
+	return b.take(ctx, keys, messages, true)
 }
 
 // Take does those of the signed orders that have no outcome yet, in their order, and reports whether anything is news for central: what
 // was about to be said is none. One at fault does not keep the others from being done; the error names the last fault.
 func (b *Book) Take(ctx context.Context, keys sign.Keys, messages [][]byte) (news bool, err error) {
+	return b.take(ctx, keys, messages, false)
+}
+
+func (b *Book) take(ctx context.Context, keys sign.Keys, messages [][]byte, carried bool) (news bool, err error) {
 	b.doing.Lock()
 	defer b.doing.Unlock()
 	for _, msg := range messages[:min(len(messages), wire.MaxOrders)] {
 		o, fault := order.Open(keys, b.box, msg)
 		came := false
 		if fault == nil {
-			came, fault = b.one(ctx, o)
+			came, fault = b.one(ctx, o, carried)
 		}
 		news = news || came
 		switch {
@@ -125,7 +144,7 @@ func (b *Book) Take(ctx context.Context, keys sign.Keys, messages [][]byte) (new
 
 // one does an order unless it has an outcome, which is then said again: who sends it once more does not know that outcome. It is news unless it is
 // about to be said.
-func (b *Book) one(ctx context.Context, o order.Order) (news bool, err error) {
+func (b *Book) one(ctx context.Context, o order.Order, carried bool) (news bool, err error) {
 	was, had := b.find(o.ID)
 	if had && was.Again == 0 {
 		news = was.Told
@@ -133,8 +152,12 @@ func (b *Book) one(ctx context.Context, o order.Order) (news bool, err error) {
 		b.note(was)
 		return news, nil
 	}
-	e := entry{ID: o.ID, Outcome: order.OutcomeUnknown}
-	if o.Kind.Known() {
+	e := entry{ID: o.ID, Outcome: order.OutcomeUnknown, Issued: o.Issued}
+	switch {
+	case !had && carried && b.old(o):
+		b.log.WarnContext(ctx, "an order on a stick may have been done before; it is not done", slog.String("order", o.Kind.String()))
+		e.Outcome = order.OutcomeFailed
+	case o.Kind.Known():
 		b.log.WarnContext(ctx, "central gave an order", slog.String("order", o.Kind.String()))
 		if e, err = b.do(ctx, o); err != nil {
 			return false, err
@@ -144,9 +167,16 @@ func (b *Book) one(ctx context.Context, o order.Order) (news bool, err error) {
 	return err == nil, err
 }
 
+// old reports whether an order may be one that was done and forgotten. Lowering a clock is bound to a nonce, and cannot be.
+func (b *Book) old(o order.Order) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return o.Kind != order.KindClock && o.Issued <= b.floor
+}
+
 // do does an order of a known kind. It returns an error if there is no outcome yet.
 func (b *Book) do(ctx context.Context, o order.Order) (entry, error) {
-	e := entry{ID: o.ID, Outcome: order.OutcomeDone}
+	e := entry{ID: o.ID, Outcome: order.OutcomeDone, Issued: o.Issued}
 	erasure, err := b.doer.Order(ctx, o)
 	switch {
 	case err == nil:
@@ -171,7 +201,7 @@ func (b *Book) Retry(ctx context.Context) (news bool, err error) {
 	b.doing.Lock()
 	defer b.doing.Unlock()
 	for _, e := range b.failed() {
-		next, fault := b.do(ctx, order.Order{Version: 1, Box: b.box, ID: e.ID, Kind: e.Again})
+		next, fault := b.do(ctx, order.Order{Version: 1, Box: b.box, ID: e.ID, Kind: e.Again, Issued: e.Issued})
 		if fault != nil || next.Outcome == e.Outcome {
 			continue
 		}
@@ -260,21 +290,22 @@ func (b *Book) Told(done []wire.OrderDone) error {
 func (b *Book) change(f func([]entry) []entry) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	next := f(slices.Clone(b.entries))
+	next, floor := f(slices.Clone(b.entries)), b.floor
 	for len(next) > maxKept {
 		i := max(slices.IndexFunc(next, func(e entry) bool { return e.Told && e.Again == 0 }), 0)
+		floor = max(floor, next[i].Issued)
 		next = slices.Delete(next, i, i+1)
 	}
 	for i := range next[:max(0, len(next)-maxCertificates)] {
 		next[i].Erasure = nil
 	}
-	raw, err := canon.Encode(file{Version: 1, Entries: next})
+	raw, err := canon.Encode(file{Version: 1, Entries: next, Floor: floor})
 	if err == nil {
 		err = durable.WriteFile(b.path, raw, 0o600)
 	}
 	if err != nil {
 		return fmt.Errorf("keeping what became of orders: %w", err)
 	}
-	b.entries = next
+	b.entries, b.floor = next, floor
 	return nil
 }

@@ -9,9 +9,12 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
+	"time"
 
 	"kazashi.example/appliance/orders"
+	"kazashi.example/sync/canon"
 	"kazashi.example/sync/order"
 	"kazashi.example/sync/record"
 	"kazashi.example/sync/sign"
@@ -250,6 +253,93 @@ func TestADamagedListIsSetAside(t *testing.T) {
 		t.Errorf("set aside %q, %v, want what was there", b, err)
 	}
 	w.take(true, w.give(order.KindLock, nil))
+}
+
+// carry takes orders off a stick.
+func (w *world) carry(news bool, messages ...[]byte) {
+	w.t.Helper()
+	if got, err := w.book.Carried(w.t.Context(), w.keys(), messages); err != nil || got != news {
+		w.t.Errorf("Carried = news %v, %v; want %v", got, err, news)
+	}
+}
+
+// at gives an order at a time.
+func (w *world) at(kind order.Kind, ms int64) []byte {
+	w.t.Helper()
+	return w.give(kind, func(o *order.Order) {
+		if o.Issued = ms; kind == order.KindClock {
+			o.Nonce.ID128[0], o.Time = 1, 5
+		}
+	})
+}
+
+// P3: an old stick erases or locks nothing again: not after the list was lost, and not after it has forgotten. What was issued since is done, and so is
+// what central itself sends again.
+func TestP3AnOldStickDoesNothingAgain(t *testing.T) {
+	w := newWorld(t)
+	path := filepath.Join(w.dir, "orders.cbor")
+	lost := time.UnixMilli(5_000)
+	wipe := w.at(order.KindWipe, 4_000)
+	w.carry(true, wipe)
+	w.carry(false, wipe)
+	for _, err := range []error{os.WriteFile(path, []byte("no list"), 0o600), os.Chtimes(path, lost, lost)} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, kind := range []order.Kind{order.KindWipe, order.KindLock} { // as the list was set aside, and at the next start
+		w.open()
+		w.carry(true, w.at(kind, 5_000))
+	}
+	w.carry(true, wipe)
+	done := w.book.Done()
+	if len(w.desk.done) != 1 || len(done) != 3 || slices.ContainsFunc(done, func(d wire.OrderDone) bool { return d.Outcome != order.OutcomeFailed }) {
+		t.Errorf("done %d times, told %+v; want once, and three that failed", len(w.desk.done), done)
+	}
+	w.carry(true, w.at(order.KindClock, 1), w.at(order.KindLock, 5_001))
+	w.take(true, w.at(order.KindWipe, 4_000))
+	if len(w.desk.done) != 4 {
+		t.Errorf("done %d times, want also the clock, what was issued since, and what central sends", len(w.desk.done))
+	}
+	w.open()
+	if news, err := w.book.Retry(t.Context()); news || err != nil || len(w.desk.done) != 4 {
+		t.Errorf("Retry = %v, %v, done %d times; want nothing tried again", news, err, len(w.desk.done))
+	}
+}
+
+// P3: an order that is older than those that the full list has forgotten is none to do.
+func TestP3AFullListForgetsNoAge(t *testing.T) {
+	w := newWorld(t)
+	type entry struct {
+		ID      order.ID      `cbor:"1,keyasint"`
+		Outcome order.Outcome `cbor:"2,keyasint"`
+		Told    bool          `cbor:"4,keyasint"`
+		Issued  int64         `cbor:"6,keyasint"`
+	}
+	full := make([]entry, 1024)
+	for n := range full {
+		full[n] = entry{order.NewID(), order.OutcomeDone, true, int64(10 + n)}
+	}
+	b, err := canon.Encode(struct {
+		Version uint8   `cbor:"1,keyasint"`
+		Entries []entry `cbor:"2,keyasint"`
+	}{1, full})
+	if err == nil {
+		err = os.WriteFile(filepath.Join(w.dir, "orders.cbor"), b, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.open()
+	first := w.give(order.KindLock, func(o *order.Order) { o.ID, o.Issued = full[0].ID, 10 })
+	w.carry(true, first) // it is told again
+	w.carry(true, w.at(order.KindLock, 2_000))
+	w.carry(true, w.at(order.KindLock, 9)) // the second was forgotten, which was issued at 11
+	w.open()
+	w.carry(true, w.give(order.KindLock, func(o *order.Order) { o.ID, o.Issued = full[1].ID, 11 }))
+	if len(w.desk.done) != 1 {
+		t.Errorf("done %d times, want what is new once", len(w.desk.done))
+	}
 }
 
 // FuzzOpenBook reads whatever lies there as a list: never a panic, and orders are taken afterwards.
