@@ -156,7 +156,7 @@ type Operator interface {
 	Box(ctx context.Context, id record.BoxID) (Detail, error)
 	// NewCode makes a join code.
 	NewCode(ctx context.Context, c Code) (NewCode, error)
-	// SetState puts a box into "active", "quarantined" or "revoked".
+	// SetState puts a box into "active", "quarantined" or "revoked"; "settled" opens what is held of one that stays revoked.
 	SetState(ctx context.Context, id record.BoxID, state string) error
 	// Backup makes a named backup; its records are safe when it returns.
 	Backup(ctx context.Context, name string) (Backup, error)

@@ -77,7 +77,7 @@ func (c *Client) NewCode(ctx context.Context, code Code) (n NewCode, err error) 
 	return n, err
 }
 
-// SetState puts a box into "active", "quarantined" or "revoked".
+// SetState puts a box into "active", "quarantined" or "revoked"; "settled" opens what is held of one that stays revoked.
 func (c *Client) SetState(ctx context.Context, id record.BoxID, state string) error {
 	return c.do(ctx, http.MethodPost, pathBoxes+"/state", change{ID: id, State: state}, nil)
 }

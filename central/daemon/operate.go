@@ -173,7 +173,7 @@ func (d *Daemon) NewCode(ctx context.Context, c admin.Code) (admin.NewCode, erro
 	return admin.NewCode{Code: code.Text(), Expires: d.now().Add(ttl).UTC()}, nil
 }
 
-// SetState puts a box into service, under suspicion, or out of service.
+// SetState puts a box into service, under suspicion, or out of service; or settles what is held of one that is out of service.
 func (d *Daemon) SetState(ctx context.Context, id record.BoxID, state string) error {
 	var err error
 	switch state {
@@ -183,10 +183,12 @@ func (d *Daemon) SetState(ctx context.Context, id record.BoxID, state string) er
 		err = d.registry.Quarantine(ctx, id)
 	case "revoked":
 		err = d.registry.Revoke(ctx, id)
+	case "settled":
+		err = d.registry.Settle(ctx, id)
 	default:
-		err = &admin.Refused{Err: errors.New("state is active, quarantined or revoked")}
+		err = &admin.Refused{Err: errors.New("state is active, quarantined, revoked or settled")}
 	}
-	if errors.Is(err, registry.ErrUnknown) || errors.Is(err, registry.ErrReplaced) {
+	if errors.Is(err, registry.ErrUnknown) || errors.Is(err, registry.ErrReplaced) || errors.Is(err, registry.ErrServed) {
 		return &admin.Refused{Err: err}
 	}
 	if err != nil {

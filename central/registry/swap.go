@@ -15,7 +15,7 @@ import (
 var ErrReplaced = errors.New("another box took this one's place for good; a box that is to serve again starts anew, with a new code")
 
 // ErrLost says that nobody takes the place of a box that was taken out of service: its records would count.
-var ErrLost = errors.New("this box was taken out of service, and its records are held; make a new code for its site, or, once it was found and nobody else had it, reinstate it: then it gets the site's keys again")
+var ErrLost = errors.New("this box was taken out of service, and its records are held; make a new code for its site; what is held is settled by `box settle`")
 
 // ErrSwap is all that a box is told whose code came too late.
 var ErrSwap = errors.New("the box that this code replaces was replaced or taken out of service since; make a new code")

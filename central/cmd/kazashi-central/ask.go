@@ -33,6 +33,9 @@ locally until somebody switches it off.`),
 site's keys again, and an order to wipe or lock itself that is still open is withdrawn.`),
 		newState(s, "quarantine", "quarantined", "Flag a box to be looked at", `quarantine flags a box by hand, as a fork report does by itself. It is served and its records are
 settled as before.`),
+		newState(s, "settle", "settled", "Settle what is held of a box out of service", `settle opens what is held by now of a box that was revoked or lost, and settles it like any other record. The box
+stays out of service and gets nothing: no keys, no verdicts. What comes later is held again. Look first whether what came was written at
+the counter: whoever has the box's key can write in its name.`),
 		newClock(s),
 		newKeysOrder(s, "wipe", "Order a box to erase what names people", `wipe orders a box to erase its site book, its roster and the site's keys, and to sign a certificate of that.
 Records that are not safe stay on it, sealed to central alone, and still come. The box gets no keys until
@@ -100,6 +103,10 @@ func newState(s *settings, verb, state, short, long string) *cobra.Command {
 			}
 			if err := client.SetState(c.Context(), id, state); err != nil {
 				return err
+			}
+			if state == "settled" {
+				fmt.Fprintf(c.OutOrStdout(), "what was held of box %s is being settled; it stays out of service\n", id)
+				return nil
 			}
 			fmt.Fprintf(c.OutOrStdout(), "box %s is now %s\n", id, state)
 			return nil
