@@ -66,7 +66,7 @@ type named struct{ r io.Reader }
 func (n named) Read(b []byte) (int, error) {
 	got, err := n.r.Read(b)
 	if err != nil && !errors.Is(err, io.EOF) {
-		err = fmt.Errorf("reading a parcel: %w", fault(err))
+		err = fmt.Errorf("reading a parcel: %w", unread(err, nowhere))
 	}
 	return got, err
 }

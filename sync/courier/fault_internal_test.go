@@ -34,3 +34,45 @@ func TestFault(t *testing.T) {
 		t.Errorf("gone(ENOENT) = %v, want ErrGone", err)
 	}
 }
+
+// Octets that do not come are damage of one file as long as the rest of the stick answers, and the end of the stick otherwise.
+func TestUnread(t *testing.T) {
+	dead := func() error { return ErrGone }
+	bad := &os.PathError{Op: "read", Path: "x", Err: syscall.EIO}
+	for _, try := range []struct {
+		err   error
+		alive func() error
+		want  error
+	}{
+		{bad, nowhere, ErrDamaged},
+		{bad, dead, ErrGone},
+		{unread(bad, nowhere), dead, ErrDamaged},
+		{unread(bad, dead), nowhere, ErrGone},
+		{&os.PathError{Op: "read", Path: "x", Err: syscall.ENODEV}, nowhere, ErrGone},
+		{&os.PathError{Op: "read", Path: "x", Err: syscall.EACCES}, nowhere, ErrReadOnly},
+	} {
+		got := unread(try.err, try.alive)
+		if !errors.Is(got, try.want) || errors.Is(got, ErrDamaged) && errors.Is(got, ErrGone) {
+			t.Errorf("unread(%v) = %v, want %v alone", try.err, got, try.want)
+		}
+	}
+	if err := unread(nil, dead); err != nil {
+		t.Errorf("unread(nil) = %v", err)
+	}
+}
+
+// The device of a stick that was pulled is not there, and that of a file system without one is no matter.
+func TestPulled(t *testing.T) {
+	for dev, want := range map[uint64]bool{0: false, 42: false, 0xffe<<8 | 0xfe: true} {
+		if got := pulled(dev); got != want {
+			t.Errorf("pulled(%#x) = %t, want %t", dev, got, want)
+		}
+	}
+	info, err := os.Stat(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if st, ok := info.Sys().(*syscall.Stat_t); !ok || pulled(st.Dev) {
+		t.Error("the device of this folder is said to be pulled")
+	}
+}

@@ -53,7 +53,7 @@ func (s *Stick) step(folder, name, here string) (string, fs.FileInfo, error) {
 			return try, info, nil
 		}
 		if !errors.Is(err, fs.ErrNotExist) {
-			return "", nil, fault(err)
+			return "", nil, unread(err, s.alive)
 		}
 	}
 	names, err := s.entries(folder)
@@ -64,7 +64,7 @@ func (s *Stick) step(folder, name, here string) (string, fs.FileInfo, error) {
 		if n != name && strings.EqualFold(n, name) {
 			info, err := s.root.Lstat(path.Join(folder, n))
 			s.odd[here] = path.Join(folder, n)
-			return s.odd[here], info, fault(err)
+			return s.odd[here], info, unread(err, s.alive)
 		}
 	}
 	return "", nil, fmt.Errorf("%s: %w", here, fs.ErrNotExist)
@@ -74,12 +74,12 @@ func (s *Stick) step(folder, name, here string) (string, fs.FileInfo, error) {
 func (s *Stick) entries(folder string) ([]string, error) {
 	d, err := s.root.Open(path.Join(".", folder))
 	if err != nil {
-		return nil, gone(err)
+		return nil, s.unlisted(err)
 	}
 	defer d.Close()
 	names, err := d.Readdirnames(MaxEntries + 1)
 	if err != nil && !errors.Is(err, io.EOF) {
-		return nil, fault(err)
+		return nil, unread(err, s.alive)
 	}
 	if len(names) > MaxEntries {
 		return nil, fmt.Errorf("%s: %w", path.Join(".", folder), ErrCrowded)
@@ -99,7 +99,7 @@ func (s *Stick) list(name string) ([]string, error) {
 	return s.entries(there)
 }
 
-// alive is ErrGone if not even the root answers, or it is the folder of nothing any more.
+// alive is ErrGone if not even the root answers, or it is the folder of nothing any more, or of a device that is not there.
 func (s *Stick) alive() error {
 	info, err := s.root.Stat(".")
 	if err != nil {
@@ -108,7 +108,34 @@ func (s *Stick) alive() error {
 	if st, ok := info.Sys().(*syscall.Stat_t); ok && st.Nlink == 0 {
 		return fmt.Errorf("%w: its folder was removed", ErrGone)
 	}
+	if st, ok := info.Sys().(*syscall.Stat_t); ok && pulled(st.Dev) {
+		return fmt.Errorf("%w: its device is not there", ErrGone)
+	}
 	return nil
+}
+
+// unlisted is unread where what is asked for was there a moment ago.
+func (s *Stick) unlisted(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return gone(err)
+	}
+	return unread(err, s.alive)
+}
+
+// careful reads a file of a stick; what its errors mean depends on the rest of the stick.
+type careful struct {
+	*os.File
+	stick *Stick
+}
+
+func (c careful) Read(b []byte) (int, error) {
+	n, err := c.File.Read(b)
+	return n, unread(err, c.stick.alive)
+}
+
+func (c careful) ReadAt(b []byte, at int64) (int, error) {
+	n, err := c.File.ReadAt(b, at)
+	return n, unread(err, c.stick.alive)
 }
 
 // numbered reads the names of parcels.
@@ -140,18 +167,18 @@ func (s *Stick) read(name string) (*os.File, error) {
 	}
 	before, err := s.root.Lstat(there)
 	if err != nil {
-		return nil, gone(err)
+		return nil, s.unlisted(err)
 	}
 	f, err := s.root.OpenFile(there, os.O_RDONLY|nonBlock, 0)
 	if err != nil {
-		return nil, gone(err)
+		return nil, s.unlisted(err)
 	}
 	info, err := f.Stat()
 	if err == nil && (!info.Mode().IsRegular() || !os.SameFile(before, info)) {
 		err = fmt.Errorf("%s: %w", there, ErrIrregular)
 	}
 	if err != nil {
-		return nil, errors.Join(fault(err), f.Close())
+		return nil, errors.Join(unread(err, s.alive), f.Close())
 	}
 	return f, nil
 }

@@ -42,11 +42,11 @@ func Open(path string) (*Parcel, error) {
 	if err != nil {
 		return nil, fault(err)
 	}
-	return opened(f)
+	return opened(f, f)
 }
 
-// opened takes the file over.
-func opened(f *os.File) (*Parcel, error) {
+// opened takes the file over, which is read through r.
+func opened(f *os.File, r io.ReaderAt) (*Parcel, error) {
 	info, err := f.Stat()
 	if err == nil && !info.Mode().IsRegular() {
 		err = fmt.Errorf("%s: %w", f.Name(), ErrIrregular)
@@ -54,7 +54,7 @@ func opened(f *os.File) (*Parcel, error) {
 	if err != nil {
 		return nil, errors.Join(fault(err), f.Close())
 	}
-	p, err := Read(f, info.Size())
+	p, err := Read(r, info.Size())
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
@@ -126,7 +126,7 @@ func readAt(r io.ReaderAt, b []byte, at int64) error {
 	if errors.Is(err, io.EOF) {
 		return ErrHalf // it became shorter
 	}
-	return fmt.Errorf("reading a parcel: %w", fault(err))
+	return fmt.Errorf("reading a parcel: %w", unread(err, nowhere))
 }
 
 // octets is how many octets all parts have.

@@ -17,7 +17,8 @@ import (
 )
 
 // Stick is the folder of a stick. Names are matched whatever their case, because FAT and who copies from it change it; entries that are no
-// plain files and folders are refused, and nothing outside the folder is reached.
+// plain files and folders are refused, and nothing outside the folder is reached. What cannot be read is ErrDamaged as long as the stick itself
+// answers, so that one bad sector keeps nothing else out, and ErrGone after that.
 type Stick struct {
 	root *os.Root
 
@@ -125,7 +126,7 @@ func (s *Stick) Open(n Name) (*Parcel, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := opened(f)
+	p, err := opened(f, careful{f, s})
 	if err != nil {
 		return nil, err
 	}
@@ -167,7 +168,8 @@ func (s *Stick) Blobs() ([]wire.BlobID, error) {
 	return all, nil
 }
 
-// Blob opens a file that lies beside parcels, from an octet on. Who reads it judges it by its digests. ErrMissing, ErrGone, ErrIrregular.
+// Blob opens a file that lies beside parcels, from an octet on. Who reads it judges it by its digests. ErrMissing, ErrGone, ErrIrregular; of
+// a read also ErrDamaged.
 func (s *Stick) Blob(ctx context.Context, id wire.BlobID, from uint64) (io.ReadCloser, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -182,16 +184,7 @@ func (s *Stick) Blob(ctx context.Context, id wire.BlobID, from uint64) (io.ReadC
 	if _, err := f.Seek(int64(from), io.SeekStart); err != nil { //nolint:gosec // below the size of a file that is read
 		return nil, errors.Join(fault(err), f.Close())
 	}
-	return blob{f}, nil
-}
-
-// blob is a file that is read, whose errors have names.
-type blob struct{ *os.File }
-
-// Read is the file's.
-func (b blob) Read(p []byte) (int, error) {
-	n, err := b.File.Read(p)
-	return n, fault(err)
+	return careful{f, s}, nil
 }
 
 // PutBlob puts a file beside the parcels, durably, unless it lies there with the very octets that source gives. It reports whether it wrote. One
