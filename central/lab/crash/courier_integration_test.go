@@ -482,7 +482,12 @@ func TestP2ImportIsInterruptible(t *testing.T) {
 			return err
 		},
 	}
-	matrices(t, s)
+	needed := matrices(t, s)
+	for _, commit := range []string{"fsync box/desired.db-wal", "fsync box/journal.db-wal"} {
+		if needed[commit] == 0 {
+			t.Errorf("%s needs no %s", s.Name, commit)
+		}
+	}
 }
 
 // back is why the flush of a removal is of no use.

@@ -112,6 +112,18 @@ func interrupted(t *testing.T, s crash.Scenario) *crash.Run {
 	return r
 }
 
+// losing leaves one fsync of each name out of a run, and wants that to break something.
+func losing(t *testing.T, r *crash.Run, names ...string) {
+	t.Helper()
+	for _, name := range names {
+		l, err := r.Lose(t.Context(), name)
+		if t.Log(l); err != nil || l.Fault == nil {
+			t.Errorf("without %s nothing is broken, %v", name, err)
+		}
+		total.without(l)
+	}
+}
+
 // matrices runs every matrix of a scenario, each fsync left out in turn included. It returns how often each was found to be needed.
 func matrices(t *testing.T, s crash.Scenario) (needed map[string]int) {
 	t.Helper()

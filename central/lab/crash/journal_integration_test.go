@@ -263,8 +263,8 @@ const commits = "fsync journal.db-wal"
 // walTwice is why some of these flushes are of no use, those that SQLite does besides.
 const walTwice = "SQLite flushes the log also after its header, which the commit covers, and before it moves a log that is flushed into the database"
 
-// committed runs all matrices and wants so many commits to be of use: each that somebody was told of. With 0 no flush is left out unless all is
-// asked for, which takes its time.
+// committed runs all matrices and wants so many commits to be of use: each that somebody was told of. With 0 one of them alone is left
+// out unless all is asked for, which takes its time.
 func committed(t *testing.T, s crash.Scenario, least int) {
 	t.Helper()
 	s.Ignore = append(s.Ignore, "*-shm", "*.reserve", "*.lock")
@@ -273,7 +273,7 @@ func committed(t *testing.T, s crash.Scenario, least int) {
 	}
 	s.Superfluous[commits] = walTwice
 	if least == 0 && !thorough() {
-		interrupted(t, s)
+		losing(t, interrupted(t, s), commits)
 		return
 	}
 	if needed := matrices(t, s)[commits]; needed < least {

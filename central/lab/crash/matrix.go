@@ -116,6 +116,38 @@ func (r *Run) Without(ctx context.Context) (losses []Loss) {
 	return losses
 }
 
+// Lose leaves out one fsync of a name: the last one that something was said after, or one before it if no state at a point where something had
+// just been said is then broken. It is [Run.Without] for those who are in a hurry. [ErrTrace] if there is none of that name.
+func (r *Run) Lose(ctx context.Context, name string) (Loss, error) {
+	var l Loss
+	for j := len(r.ops) - 1; j >= 0 && l.Fault == nil; j-- {
+		if o := r.ops[j]; !o.Kind.syncs() || o.String() != name {
+			continue
+		}
+		found, stop := context.WithCancel(ctx)
+		m := r.matrix(found, "", func(m *muster) {
+			m.broken, m.sample = stop, r.scenario.Sample
+			for k := j + 1; k < len(r.ops); k++ {
+				if r.ops[k].Kind == Say {
+					m.cut(k+1, j)
+				}
+			}
+		})
+		stop()
+		if m.States == 0 {
+			continue // what nobody was told of binds nobody
+		}
+		l = Loss{Op: r.ops[j], Part: r.scenario.Sample > 0}
+		if len(m.Faults) > 0 {
+			l.Fault = &m.Faults[0]
+		}
+	}
+	if l.Op.name == "" {
+		return l, fmt.Errorf("%w: nothing was said after %q", ErrTrace, name)
+	}
+	return l, ctx.Err()
+}
+
 // muster collects states and has each distinct one checked once.
 type muster struct {
 	run    *Run
