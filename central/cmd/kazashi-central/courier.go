@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -58,10 +59,8 @@ What a broken-off import took, it keeps: do it again, and it does the rest. Exit
 				return err
 			}
 			t := &taking{client: client, out: c.OutOrStdout(), err: c.ErrOrStderr(), at: progressOf(c)}
-			if err := t.all(c.Context(), args); err != nil {
-				return err
-			}
-			return t.sum(asJSON)
+			ended := t.all(c.Context(), args)
+			return cmp.Or(ended, t.sum(asJSON, ended != nil))
 		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
@@ -97,10 +96,8 @@ Pseudonyms never go by stick. What a broken-off export wrote is whole; do it aga
 				return err
 			}
 			g.out, g.err, g.at = c.OutOrStdout(), c.ErrOrStderr(), progressOf(c)
-			if err := g.onto(c.Context(), args[0]); err != nil {
-				return err
-			}
-			return g.sum(asJSON)
+			ended := g.onto(c.Context(), args[0])
+			return cmp.Or(ended, g.sum(asJSON, ended != nil))
 		},
 		ValidArgsFunction: directories,
 	}

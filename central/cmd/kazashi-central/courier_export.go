@@ -38,7 +38,7 @@ type giving struct {
 
 	stick   *courier.Stick
 	boxes   []givenBox
-	refused []refusedFile
+	refused refusals
 }
 
 // givenBox is what was written for one box.
@@ -51,8 +51,7 @@ type givenBox struct {
 
 func (g *giving) refuse(what string, err error) {
 	g.at.done()
-	g.refused = append(g.refused, refusedFile{what, err.Error()})
-	fmt.Fprintf(g.err, "refused: %s: %v\n", what, err)
+	g.refused.add(g.err, what, err)
 }
 
 func boxIDs(c *cobra.Command, text []string) (all []record.BoxID, err error) {
@@ -94,7 +93,7 @@ func (g *giving) onto(ctx context.Context, dir string) (err error) {
 			g.refuse("box "+b.String(), err)
 		}
 	}
-	if len(g.refused) == 0 {
+	if len(g.refused.files) == 0 {
 		return g.tidy()
 	}
 	return nil
@@ -234,25 +233,41 @@ func (g *giving) box(ctx context.Context, id record.BoxID) error {
 	return g.replace(id, written[0])
 }
 
-// answerJoin answers a request to join that has no answer yet.
+// answerJoin answers a request to join. Whoever can write on a stick can put anything in an answer's place, so it is written each time. A request
+// that is not taken, or cannot be read, may lie there since before the box joined: it keeps nothing else from the box, and is only named.
 func (g *giving) answerJoin(ctx context.Context, id record.BoxID) error {
 	request, answer := courier.Name{Kind: courier.Joining, Box: id}, courier.Name{Kind: courier.Joined, Box: id}
 	p, err := g.stick.Open(request)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	if err != nil {
+	if ends(err) {
 		return err
 	}
-	defer p.Close() // it was only read
-	if a, err := g.stick.Open(answer); err == nil {
-		return a.Close()
+	if err != nil {
+		g.stale(request, err)
+		return nil
 	}
+	defer p.Close() // it was only read
 	got, err := g.client.TakeParcel(ctx, p.Octets(), p.Size)
+	var refused *admin.Refused
+	if errors.As(err, &refused) || errors.Is(err, courier.ErrDamaged) {
+		g.stale(request, err)
+		return nil
+	}
 	if err != nil {
 		return err
 	}
 	return g.stick.Put(ctx, answer, bytes.NewReader(got.Answer))
+}
+
+// stale says that a request to join is not answered, unless it was before.
+func (g *giving) stale(request courier.Name, why error) {
+	if answered(g.stick, request.Box) {
+		return
+	}
+	g.at.done()
+	fmt.Fprintf(g.err, "not answered: %s: %v\n", request, why)
 }
 
 // beside looks for room, and then copies the files that parcels name and that are not there.
@@ -346,13 +361,15 @@ func (g *giving) tidy() error {
 	return nil
 }
 
-// sum says what was written, and is an error if anything was refused.
-func (g *giving) sum(asJSON bool) error {
+// sum says what was written, also if it ended early, and is an error if anything was refused.
+func (g *giving) sum(asJSON, early bool) error {
 	if asJSON {
 		out := struct {
 			Boxes   []givenBox    `json:"boxes"`
 			Refused []refusedFile `json:"refused"`
-		}{append([]givenBox{}, g.boxes...), append([]refusedFile{}, g.refused...)}
+			More    int           `json:"refused_more,omitempty"`
+			Early   bool          `json:"ended_early,omitempty"`
+		}{append([]givenBox{}, g.boxes...), g.refused.listed(), g.refused.more, early}
 		if err := command.PrintJSON(g.out, out); err != nil {
 			return err
 		}
@@ -361,7 +378,7 @@ func (g *giving) sum(asJSON bool) error {
 			fmt.Fprintf(g.out, "box %s (%s): %s\n", b.Box, titled(b.Name, string(b.Site)), b.words())
 		}
 	}
-	if len(g.refused) > 0 {
+	if g.refused.any(g.err) {
 		return errCourier
 	}
 	return nil

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path"
 	"slices"
 	"time"
 
@@ -26,7 +27,7 @@ type taking struct {
 	at       *progress
 
 	boxes   []*takenBox
-	refused []refusedFile
+	refused refusals
 	parcels int
 }
 
@@ -42,22 +43,14 @@ type takenBox struct {
 	New     int           `json:"new"`
 	Held    int           `json:"held"`
 	Known   int           `json:"known"`
-	Epochs  int           `json:"epochs"`
 	Made    time.Time     `json:"made,omitzero"` // of the newest parcel
 	Said    string        `json:"said,omitempty"`
 	Waiting uint64        `json:"waiting"`
 }
 
-// refusedFile is something that was not taken.
-type refusedFile struct {
-	File string `json:"file"`
-	Why  string `json:"why"`
-}
-
 func (t *taking) refuse(file string, err error) {
 	t.at.done()
-	t.refused = append(t.refused, refusedFile{file, err.Error()})
-	fmt.Fprintf(t.err, "refused: %s: %v\n", command.Plain(file), err)
+	t.refused.add(t.err, file, err)
 }
 
 // all takes folders and files. What is at fault keeps nothing else out, unless central or the stick is gone.
@@ -95,7 +88,7 @@ func (t *taking) file(ctx context.Context, path string) error {
 	return err
 }
 
-// folder takes a stick: requests to join first, so that what their boxes wrote counts.
+// folder takes a stick.
 func (t *taking) folder(ctx context.Context, dir string) (err error) {
 	s, err := courier.Find(dir)
 	if err != nil {
@@ -115,37 +108,80 @@ func (t *taking) folder(ctx context.Context, dir string) (err error) {
 	return nil
 }
 
-// names lists what there is to take, in the order in which it is taken. Of a box's parcels the newest comes first: it has what the box says
-// of its clock, by which the records in the others are judged.
+// names lists what there is to take, in the order in which it is taken. Requests to join come before what their boxes wrote, so that it counts,
+// and after what all others wrote: a box whose place is taken is heard of no more. Of a box's parcels the newest comes first: it has what the
+// box says of its clock, by which the records in the others are judged.
 func (t *taking) names(s *courier.Stick) (all []courier.Name, err error) {
-	for _, k := range []courier.Kind{courier.Joining, courier.Up} {
-		boxes, err := s.Boxes(k)
-		if errors.Is(err, courier.ErrGone) {
-			return nil, err
-		}
-		if err != nil {
-			t.refuse(k.String(), err)
-			continue
-		}
-		kinds := []courier.Kind{k}
-		if k == courier.Up {
-			kinds = append(kinds, courier.Recovered)
-		}
-		for _, b := range boxes {
-			for _, kind := range kinds {
-				names, err := s.Parcels(kind, b)
-				if errors.Is(err, courier.ErrGone) {
-					return nil, err
-				}
-				if err != nil {
-					t.refuse(courier.Name{Kind: kind, Box: b}.String(), err)
-				}
-				slices.Reverse(names)
-				all = append(all, names...)
+	joining, err := t.boxesOf(s, courier.Joining)
+	if err != nil {
+		return nil, err
+	}
+	boxes, err := t.boxesOf(s, courier.Up)
+	if err != nil {
+		return nil, err
+	}
+	var requests, first, later []courier.Name
+	for _, b := range joining {
+		requests = append(requests, courier.Name{Kind: courier.Joining, Box: b})
+	}
+	share := max(minShare, maxNames/max(len(boxes), 1))
+	for _, b := range boxes {
+		asks := slices.Contains(joining, b) && !answered(s, b)
+		for _, kind := range []courier.Kind{courier.Up, courier.Recovered} {
+			names, err := t.newest(s, kind, b, share)
+			if err != nil {
+				return nil, err
+			}
+			if asks {
+				later = append(later, names...)
+			} else {
+				first = append(first, names...)
 			}
 		}
 	}
-	return all, nil
+	return slices.Concat(first, requests, later), nil
+}
+
+// A stick with very many names on it is taken in part: of each box a share, and never fewer than minShare.
+const (
+	maxNames = 65_536
+	minShare = 16
+)
+
+// boxesOf lists the boxes with something of a kind. Only the end of the stick is an error.
+func (t *taking) boxesOf(s *courier.Stick, k courier.Kind) ([]record.BoxID, error) {
+	boxes, err := s.Boxes(k)
+	if errors.Is(err, courier.ErrGone) {
+		return nil, err
+	}
+	if err != nil {
+		t.refuse(k.String(), err)
+	}
+	return boxes, nil
+}
+
+// newest lists a box's parcels of a kind, the newest first. Only the end of the stick is an error.
+func (t *taking) newest(s *courier.Stick, k courier.Kind, b record.BoxID, most int) ([]courier.Name, error) {
+	names, err := s.Parcels(k, b)
+	if errors.Is(err, courier.ErrGone) {
+		return nil, err
+	}
+	folder := path.Dir(courier.Name{Kind: k, Box: b}.String())
+	if err != nil {
+		t.refuse(folder, err)
+	}
+	slices.Reverse(names)
+	if len(names) > most {
+		t.refuse(folder, fmt.Errorf("%w: the newest %d of %d are taken", courier.ErrCrowded, most, len(names)))
+		names = names[:most]
+	}
+	return names, nil
+}
+
+// answered reports whether an answer to a box's request lies on the stick.
+func answered(s *courier.Stick, b record.BoxID) bool {
+	names, err := s.Parcels(courier.Joined, b)
+	return err == nil && len(names) > 0
 }
 
 func (t *taking) parcel(ctx context.Context, s *courier.Stick, n courier.Name) error {
@@ -171,16 +207,19 @@ func (t *taking) parcel(ctx context.Context, s *courier.Stick, n courier.Name) e
 
 // take hands one parcel in. Only errors that end everything are returned.
 func (t *taking) take(ctx context.Context, file string, p *courier.Parcel) (admin.Parcel, error) {
-	got, err := t.client.TakeParcel(ctx, p.Octets(), p.Size)
+	from := &heeded{Reader: p.Octets()}
+	got, err := t.client.TakeParcel(ctx, from, p.Size)
 	var refused *admin.Refused
-	if errors.As(err, &refused) {
+	switch {
+	case err != nil && errors.Is(from.fault, courier.ErrGone):
+		return got, fmt.Errorf("reading %s: %w", file, courier.ErrGone)
+	case err != nil && from.fault != nil:
+		t.refuse(file, from.fault)
+		return got, nil //nolint:nilerr // the rest of the stick answers
+	case errors.As(err, &refused):
 		t.refuse(file, refused)
 		return got, nil
-	}
-	if errors.Is(err, courier.ErrGone) {
-		return got, fmt.Errorf("reading %s: %w", file, courier.ErrGone)
-	}
-	if err != nil {
+	case err != nil:
 		return got, fmt.Errorf("handing in %s: %w", file, err)
 	}
 	t.parcels++
@@ -192,6 +231,21 @@ func (t *taking) take(ctx context.Context, file string, p *courier.Parcel) (admi
 		t.refuse(file, fmt.Errorf("%d more like these", got.More))
 	}
 	return got, nil
+}
+
+// heeded keeps why what it reads ended early: who sends it says it in words of its own.
+type heeded struct {
+	io.Reader
+
+	fault error
+}
+
+func (h *heeded) Read(b []byte) (int, error) {
+	n, err := h.Reader.Read(b)
+	if err != nil && !errors.Is(err, io.EOF) {
+		h.fault = err
+	}
+	return n, err
 }
 
 func (t *taking) box(id record.BoxID) *takenBox {
@@ -210,25 +264,23 @@ func (b *takenBox) add(p admin.Parcel) {
 	b.Joined = b.Joined || len(p.Answer) > 0
 	b.Parcels++
 	b.Records, b.New, b.Held, b.Known = b.Records+p.Records, b.New+p.New, b.Held+p.Held, b.Known+p.Known
-	b.Epochs += p.Epochs
 	if p.Made.After(b.Made) {
 		b.Made = p.Made
 	}
-	if p.Said == "taken" || b.Said == "" {
-		b.Said = p.Said
-	}
-	if p.Said != "" {
-		b.Waiting = p.Waiting
+	if p.Said == "taken" || b.Said == "" && p.Said != "" { // the newest comes first, and what is taken is newer than what was known
+		b.Said, b.Waiting = p.Said, p.Waiting
 	}
 }
 
-// sum says what came of it, and is an error if anything was refused.
-func (t *taking) sum(asJSON bool) error {
+// sum says what came of it, also if it ended early, and is an error if anything was refused.
+func (t *taking) sum(asJSON, early bool) error {
 	if asJSON {
 		out := struct {
 			Boxes   []*takenBox   `json:"boxes"`
 			Refused []refusedFile `json:"refused"`
-		}{append([]*takenBox{}, t.boxes...), append([]refusedFile{}, t.refused...)}
+			More    int           `json:"refused_more,omitempty"`
+			Early   bool          `json:"ended_early,omitempty"`
+		}{append([]*takenBox{}, t.boxes...), t.refused.listed(), t.refused.more, early}
 		if err := command.PrintJSON(t.out, out); err != nil {
 			return err
 		}
@@ -237,10 +289,10 @@ func (t *taking) sum(asJSON bool) error {
 			b.print(t.out)
 		}
 	}
-	if len(t.refused) > 0 {
+	if t.refused.any(t.err) {
 		return errCourier
 	}
-	if t.parcels == 0 {
+	if t.parcels == 0 && !early {
 		fmt.Fprintln(t.err, "nothing that boxes wrote is there")
 	}
 	return nil
@@ -251,8 +303,7 @@ func (b *takenBox) print(w io.Writer) {
 	if b.Joined {
 		fmt.Fprint(w, "joined by its request; the answer is on the stick. ")
 	}
-	fmt.Fprintf(w, "%s, %d new, %d known; %s; written %s\n", several(b.Records, "record"), b.New, b.Known, several(b.Epochs, "epoch"),
-		command.Stamp(b.Made))
+	fmt.Fprintf(w, "%s, %d new, %d known; written %s\n", several(b.Records, "record"), b.New, b.Known, command.Stamp(b.Made))
 	switch {
 	case b.Held > 0 && b.Name == "":
 		fmt.Fprintf(w, "  %d are held for this box, which has not joined here: they are opened when it does\n", b.Held)
@@ -260,6 +311,6 @@ func (b *takenBox) print(w io.Writer) {
 		fmt.Fprintf(w, "  %d are held: the box is %s, or the beginning of their epoch is missing\n", b.Held, b.State)
 	}
 	if b.Said == "older" {
-		fmt.Fprintln(w, "  what it says that it has is no newer than what is known here")
+		fmt.Fprintln(w, "  what it says that it has is no newer than what is known here; if the box lost what it knew, its next stick after the answers counts")
 	}
 }

@@ -256,12 +256,39 @@ func (o *office) exports(b, stranger *simbox.Box) {
 	if export(); got.Boxes[0].Copied != 1 || len(files("blobs")) != len(blobs) {
 		t.Errorf("export copied %d files, want the spoilt one alone; and one that no parcel names gone", got.Boxes[0].Copied)
 	}
+	o.requests(b)
 	if _, _, err := o.run("export", t.TempDir()); !errors.Is(err, courier.ErrNotStick) {
 		t.Errorf("export to a folder without anything of ours = %v, want %v", err, courier.ErrNotStick)
 	}
 	if out, _, err := o.run("export", t.TempDir(), "--all"); err != nil || !strings.Contains(out, "1 parcel: 8 verdicts") {
 		t.Errorf("export --all = %q, %v, want the one box that joined", out, err)
 	}
+}
+
+// requests finds a request to join that is worth nothing, and an answer that is none: the first keeps nothing from a box, the second is made anew.
+func (o *office) requests(b *simbox.Box) {
+	t := o.t
+	t.Helper()
+	base := filepath.Join(o.stick, "KAZASHI", "join", b.ID.String())
+	check(t, os.WriteFile(base+".kza", []byte("of nobody"), 0o600))
+	if out, bad, err := o.run("export", o.stick); err != nil || strings.Contains(bad, "not answered") {
+		t.Errorf("export beside a false answer = %q, %q, %v", out, bad, err)
+	}
+	p, err := courier.Open(base + ".kza")
+	if err != nil {
+		t.Fatalf("the false answer stays: %v", err)
+	}
+	check(t, p.Close())
+	request, err := os.ReadFile(base + ".kzj")
+	check(t, err)
+	answer, err := os.ReadFile(base + ".kza")
+	check(t, err)
+	check(t, errors.Join(os.WriteFile(base+".kzj", []byte("rubbish"), 0o600), os.Remove(base+".kza")))
+	out, bad, err := o.run("export", o.stick)
+	if err != nil || !strings.Contains(bad, "not answered: KAZASHI/join/") || !strings.Contains(out, "8 verdicts") {
+		t.Errorf("export beside a request that is none = %q, %q, %v, want the box's part all the same", out, bad, err)
+	}
+	check(t, errors.Join(os.WriteFile(base+".kzj", request, 0o600), os.WriteFile(base+".kza", answer, 0o600)))
 }
 
 // standing asks what came, and looks at the stick.

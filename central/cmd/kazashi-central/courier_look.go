@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"text/tabwriter"
 
 	"kazashi.example/central/admin"
@@ -66,10 +67,14 @@ func lookAt(w io.Writer, dir string, asJSON bool) (err error) {
 			}
 		}
 	}
-	if asJSON {
-		return command.PrintJSON(w, all)
+	bad := error(nil)
+	if slices.ContainsFunc(all, func(p lyingParcel) bool { return p.Problem != "" }) {
+		bad = errUnreadable
 	}
-	return printLying(w, all)
+	if asJSON {
+		return errors.Join(command.PrintJSON(w, all), bad)
+	}
+	return errors.Join(printLying(w, all), bad)
 }
 
 func lying(s *courier.Stick, n courier.Name) lyingParcel {
@@ -93,12 +98,8 @@ var errUnreadable = errors.New("not everything on the stick can be read")
 func printLying(w io.Writer, all []lyingParcel) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "FILE\tOCTETS\tRECORDS\tWRITTEN\tPROBLEM")
-	bad := error(nil)
 	for _, p := range all {
-		if p.Problem != "" {
-			bad = errUnreadable
-		}
 		fmt.Fprintf(t, "%s\t%d\t%d\t%s\t%s\n", p.File, p.Octets, p.Records, p.Written, p.Problem)
 	}
-	return errors.Join(t.Flush(), bad)
+	return t.Flush()
 }
