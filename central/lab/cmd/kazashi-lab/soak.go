@@ -118,21 +118,21 @@ func (s *soaking) judge(ctx context.Context, r soak.Result, out io.Writer) error
 	for _, v := range report.Violations {
 		fmt.Fprintln(out, "violated:", v)
 	}
-	lost, unshown, err := s.missing(ctx, r)
+	n, err := s.missing(ctx, r)
 	if err != nil {
 		return err
 	}
 	fmt.Fprintf(out, "%v\n", report)
 	fmt.Fprintf(out, "soak: seed=%d taps=%d kills=%d central_kills=%d slots=%d lost=%d doubled=%d unheard=%d shown=%d records=%d epochs=%d card=%d seconds=%.0f\n",
-		s.o.seed, r.Heard, r.Kills, r.CentralKills, s.o.slots, max(report.TapsLost, lost), report.TapsDoubled, r.Unheard, len(r.Shown),
+		s.o.seed, r.Heard, r.Kills, r.CentralKills, s.o.slots, max(report.TapsLost, n.lost), max(report.TapsDoubled, n.doubled), r.Unheard, len(r.Shown),
 		report.Records, report.Epochs, r.Card, r.Took.Seconds())
 	switch {
-	case !report.OK() || lost > 0:
-		return fmt.Errorf("%w: %d taps that were heard are not at central; %w", errSoak, lost, report.Err())
+	case !report.OK() || n.lost+n.doubled > 0:
+		return fmt.Errorf("%w: %d taps that were heard are not at central, %d records are of a tap that has one; %w", errSoak, n.lost, n.doubled, report.Err())
 	case report.Waiting+report.Lost+report.Unseen+report.Aside > 0:
 		return fmt.Errorf("%w: not everything is applied: %v", errSoak, report)
-	case unshown > 0:
-		return fmt.Errorf("%w: %d verdicts that were durable and never heard were not shown after the restart", errSoak, unshown)
+	case n.unshown > 0:
+		return fmt.Errorf("%w: %d verdicts that were durable and never heard were not shown after the restart", errSoak, n.unshown)
 	case r.Heard < s.o.taps || r.Kills < s.o.kills || r.CentralKills < s.o.central || 2*r.Card < r.Heard:
 		return fmt.Errorf("%w: too little was soaked: %+v", errSoak, r.Heard)
 	}

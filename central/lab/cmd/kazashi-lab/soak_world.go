@@ -220,34 +220,54 @@ func (s *soaking) awaitAllSettled(ctx context.Context) error {
 	}
 }
 
-// missing counts heard taps that central has not applied, and applied ones that were neither heard nor shown after a restart.
-func (s *soaking) missing(ctx context.Context, r soak.Result) (lost, unshown int, err error) {
+// reckoning is what central's records come to, held against what the counter heard.
+type reckoning struct {
+	lost    int // heard, and not at central
+	unshown int // at central, and neither heard nor shown after a restart
+	doubled int // records beyond the first of one tap
+}
+
+// missing reads the taps of central's records, without those of enrolments.
+func (s *soaking) missing(ctx context.Context, r soak.Result) (_ reckoning, err error) {
 	db, err := sql.Open("sqlite", (&url.URL{
 		Scheme: "file", OmitHost: true, Path: s.path("central", "central.db"), RawQuery: "_pragma=query_only(1)",
 	}).String())
 	if err != nil {
-		return 0, 0, err
+		return reckoning{}, err
 	}
 	defer db.Close()
 	rows, err := db.QueryContext(ctx, "SELECT tap FROM records WHERE NOT EXISTS (SELECT 1 FROM enrolments e WHERE e.tap = records.tap)")
 	if err != nil {
-		return 0, 0, fmt.Errorf("reading central's records: %w", err)
+		return reckoning{}, fmt.Errorf("reading central's records: %w", err)
 	}
 	defer rows.Close()
-	lost = len(r.Taps)
+	var applied []record.TapID
 	for rows.Next() {
 		var tap []byte
 		if err := rows.Scan(&tap); err != nil {
-			return 0, 0, fmt.Errorf("reading central's records: %w", err)
+			return reckoning{}, fmt.Errorf("reading central's records: %w", err)
 		}
 		var id record.TapID
 		copy(id.ID128[:], tap)
-		switch {
-		case r.Taps[id]:
-			lost--
-		case !r.Shown[id]:
-			unshown++
-		}
+		applied = append(applied, id)
 	}
-	return lost, unshown, rows.Err()
+	return reckon(applied, r.Taps, r.Shown), rows.Err()
+}
+
+// reckon counts each tap once, however often it was applied.
+func reckon(applied []record.TapID, heard, shown map[record.TapID]bool) (n reckoning) {
+	seen := map[record.TapID]bool{}
+	n.lost = len(heard)
+	for _, id := range applied {
+		switch {
+		case seen[id]:
+			n.doubled++
+		case heard[id]:
+			n.lost--
+		case !shown[id]:
+			n.unshown++
+		}
+		seen[id] = true
+	}
+	return n
 }
