@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -19,8 +20,8 @@ import (
 )
 
 // TestP1TheVerdictLeavesAfterTheFsync: of the real box at work with a real pcscd, every system call that matters is traced while a card is laid.
-// The write of its record to the journal's log, the fsync that covers that, and the verdict on the counter's stream come in this order, and
-// the fsync has returned before the verdict leaves the process. What a disk does with an fsync no trace can show.
+// From the laying of the card on, the write of its record to the journal's log, the fsync that covers that, and the verdict on the counter's stream
+// come in this order, and the fsync has returned before the verdict leaves the process; the same trace in another order is found. What a disk does with an fsync no trace can show.
 func TestP1TheVerdictLeavesAfterTheFsync(t *testing.T) {
 	t.Parallel()
 	dir, err := os.MkdirTemp("", "kazashi-trace-") //nolint:usetesting // t.TempDir is too deep for sockets
@@ -55,22 +56,55 @@ func TestP1TheVerdictLeavesAfterTheFsync(t *testing.T) {
 	if err := e.awaitReady(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	tapOnce(t, e)
+	laid := tapOnce(t, e, trace)
 	if err := e.stage.Stop(e.box); err != nil {
 		t.Fatal(err)
 	}
-	f, err := os.Open(trace)
+	b, err := os.ReadFile(trace)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close()
-	if err := ordered(f); err != nil {
+	since := strings.SplitAfter(string(b[laid:]), "\n")
+	if err := ordered(strings.NewReader(strings.Join(since, ""))); err != nil {
 		t.Error(err)
+	}
+	mutated(t, since)
+}
+
+// mutated wants the order of the box's own trace to be missed once it is another.
+func mutated(t *testing.T, since []string) {
+	t.Helper()
+	verdict := slices.IndexFunc(since, aVerdict.MatchString)
+	if verdict < 0 {
+		t.Fatal(errNoTrace)
+	}
+	for name, moved := range map[string][]*regexp.Regexp{
+		"the record and its fsync": {aWrite, anFsync, itsReturn},
+		"the record":               {aWrite},
+		"its fsync":                {anFsync, itsReturn},
+	} {
+		var early, late []string
+		for _, line := range since[:verdict] {
+			if slices.ContainsFunc(moved, func(r *regexp.Regexp) bool { return r.MatchString(line) }) {
+				late = append(late, line)
+			} else {
+				early = append(early, line)
+			}
+		}
+		after := slices.Concat(early, since[verdict:verdict+1], late, since[verdict+1:])
+		if err := ordered(strings.NewReader(strings.Join(after, ""))); len(late) == 0 || !errors.Is(err, errEarly) {
+			t.Errorf("ordered(%s after the verdict) = %v with %d lines moved, want %v", name, err, len(late), errEarly)
+		}
+		gone := slices.Concat(early, since[verdict:])
+		if err := ordered(strings.NewReader(strings.Join(gone, ""))); !errors.Is(err, errEarly) {
+			t.Errorf("ordered(%s before the card was laid) = %v, want %v", name, err, errEarly)
+		}
 	}
 }
 
-// tapOnce lays a card and waits for its verdict.
-func tapOnce(t *testing.T, e *ensemble) {
+// tapOnce lays a card and waits for its verdict. It tells how long the trace was when the card was laid: strace writes each call to it before the
+// call goes on.
+func tapOnce(t *testing.T, e *ensemble, trace string) (laid int64) {
 	t.Helper()
 	client, err := localapi.NewClient("http://" + e.at.Counter)
 	if err != nil {
@@ -84,12 +118,17 @@ func tapOnce(t *testing.T, e *ensemble) {
 	if _, err := h.await(ctx, 0, "the first word", func(e localapi.Event) bool { return e.Type == localapi.EventStatus }); err != nil {
 		t.Fatal(err)
 	}
+	info, err := os.Stat(trace)
+	if err != nil {
+		t.Fatal(err)
+	}
 	if _, err := e.tray.Tray.Lay(ctx, "hanako"); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := h.await(ctx, 0, "a verdict", func(e localapi.Event) bool { return e.Type == localapi.EventVerdict }); err != nil {
 		t.Fatal(err)
 	}
+	return info.Size()
 }
 
 // Lines of strace: a process, then a call with its first argument's path, which ends in this line or in one that resumes it.
@@ -105,9 +144,9 @@ var (
 	errNoTrace = errors.New("no verdict in the trace")
 )
 
-// ordered reads a trace.
+// ordered reads a trace from the laying of a card on: what was written and flushed before is not its record.
 func ordered(trace io.Reader) error {
-	written, flushed := false, false // since the last write to the log
+	written, flushed := false, false // since the card was laid; since the last write to the log
 	covers := map[string]bool{}      // processes in an fsync that began after it
 	lines := bufio.NewScanner(trace)
 	lines.Buffer(nil, 1<<20)
@@ -154,6 +193,8 @@ func TestTracesOutOfOrder(t *testing.T) {
 		{[]string{write, begin, verdict, end}, errEarly},
 		{[]string{begin, write, end, verdict}, errEarly},
 		{[]string{flush, verdict}, errEarly},
+		{[]string{verdict, write, flush}, errEarly}, // answered first, written down later
+		{[]string{end, verdict}, errEarly},
 		{[]string{write, flush, write, verdict}, errEarly},
 		{[]string{write, flush}, errNoTrace},
 	} {
