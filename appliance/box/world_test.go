@@ -48,6 +48,7 @@ type central struct {
 	joined []wire.JoinRequest
 	refuse string           // code with which a poll is refused; "" does not answer
 	rules  []byte           // given to whoever holds none
+	acks   chan []byte      // given one by one; nil for none
 	sets   *settest.Central // its newest set is offered to whoever holds another
 }
 
@@ -140,8 +141,16 @@ func (blob) Close() error { return nil }
 // Poll does not answer in this life, unless it is to refuse, to give rules or to offer a set.
 func (c *central) Poll(ctx context.Context, _ sign.PublicKey, p wire.Poll) (wire.Polled, error) {
 	c.mu.Lock()
-	refuse, rules, sets := c.refuse, c.rules, c.sets
+	refuse, rules, sets, acks := c.refuse, c.rules, c.sets, c.acks
 	c.mu.Unlock()
+	if acks != nil {
+		select {
+		case msg := <-acks:
+			return wire.Polled{CentralEpoch: 1, Ack: msg}, nil
+		case <-ctx.Done():
+			return wire.Polled{}, ctx.Err()
+		}
+	}
 	if rules != nil && p.Rules.N == 0 {
 		return wire.Polled{CentralEpoch: 1, Rules: rules}, nil
 	}
