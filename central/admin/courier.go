@@ -90,10 +90,11 @@ type CourierWord struct {
 	N        uint64        `json:"number"`
 	Made     time.Time     `json:"made"` // by the box's clock
 	Received time.Time     `json:"received"`
-	Waiting  uint64        `json:"waiting"`  // records that it had not delivered
-	Open     int           `json:"open"`     // epochs that were not wholly safe
-	Verdicts uint64        `json:"verdicts"` // that it had not got
-	Due      uint64        `json:"due"`      // records that came and are being opened
+	Waiting  uint64        `json:"waiting"`           // records that it had not delivered
+	Open     int           `json:"open"`              // epochs that were not wholly safe
+	Verdicts uint64        `json:"verdicts"`          // that it had not got
+	Due      uint64        `json:"due"`               // records that came and are being opened
+	Damaged  bool          `json:"damaged,omitempty"` // what it said is kept damaged: take its newest stick again
 }
 
 // CourierHeld is what is held of a box that has not joined.
@@ -113,4 +114,11 @@ type Carrier interface {
 	Blob(ctx context.Context, id wire.BlobID) (io.ReadCloser, int64, error)
 	// Courier says what sticks have brought so far.
 	Courier(ctx context.Context) (CourierStatus, error)
+	// Due counts the records of a box that came and are being opened.
+	Due(ctx context.Context, box record.BoxID) (CourierDue, error)
+}
+
+// CourierDue is what of a box came and is not settled.
+type CourierDue struct {
+	Due uint64 `json:"due"` // records that are being opened
 }

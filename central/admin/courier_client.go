@@ -31,6 +31,12 @@ func (c *Client) Courier(ctx context.Context) (s CourierStatus, err error) {
 	return s, err
 }
 
+// Due counts the records of a box that came and are being opened.
+func (c *Client) Due(ctx context.Context, box record.BoxID) (d CourierDue, err error) {
+	err = c.do(ctx, http.MethodPost, pathDue, giveTo{Box: box}, &d)
+	return d, err
+}
+
 // TakeParcel takes a parcel of size octets.
 func (c *Client) TakeParcel(ctx context.Context, octets io.Reader, size int64) (p Parcel, err error) {
 	ctx, cancel := context.WithTimeout(ctx, courierTimeout)

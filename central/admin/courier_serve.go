@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"context"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -21,6 +22,7 @@ import (
 // Paths of the courier. They are on the socket alone.
 const (
 	pathCourier = "/v1/courier"
+	pathDue     = "/v1/courier/due"
 	pathTake    = "/v1/courier/take"
 	pathGive    = "/v1/courier/give"
 	pathBlobs   = "/v1/courier/blobs"
@@ -41,13 +43,14 @@ const (
 // stall is how long the other side of a stream may do nothing: a stick may be slow, and files are copied between plan and parcels.
 const stall = 15 * time.Minute
 
-// giveTo asks for the parcels of a box.
+// giveTo asks for the parcels of a box, or for what is due of it.
 type giveTo struct {
 	Box record.BoxID `json:"box"`
 }
 
 func carrying(mux *http.ServeMux, o Carrier, log *slog.Logger) {
 	mux.Handle("GET "+pathCourier, ask(log, o.Courier))
+	mux.Handle("POST "+pathDue, call(log, func(ctx context.Context, in giveTo) (CourierDue, error) { return o.Due(ctx, in.Box) }))
 	mux.HandleFunc("POST "+pathTake, func(w http.ResponseWriter, r *http.Request) {
 		out, err := take(w, r, o)
 		answer(r.Context(), log, w, out, err)

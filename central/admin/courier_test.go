@@ -50,6 +50,11 @@ func (o *operator) Courier(context.Context) (admin.CourierStatus, error) {
 	return admin.CourierStatus{All: 4, Boxes: []admin.CourierWord{{Name: "one", N: 7}}}, o.err
 }
 
+func (o *operator) Due(_ context.Context, box record.BoxID) (admin.CourierDue, error) {
+	o.asked = append(o.asked, "due "+box.String())
+	return admin.CourierDue{Due: 9}, o.err
+}
+
 func TestCourierStreams(t *testing.T) {
 	o := &operator{}
 	c := admin.NewClient(serve(t, o))
@@ -60,6 +65,10 @@ func TestCourierStreams(t *testing.T) {
 	}
 	if s, err := c.Courier(ctx); err != nil || s.All != 4 || s.Boxes[0].N != 7 {
 		t.Errorf("Courier = %+v, %v", s, err)
+	}
+	box := record.NewBoxID()
+	if d, err := c.Due(ctx, box); err != nil || d.Due != 9 || o.asked[len(o.asked)-1] != "due "+box.String() {
+		t.Errorf("Due = %+v, %v, asked %v", d, err, o.asked)
 	}
 	var plan admin.ParcelPlan
 	var came [][]byte

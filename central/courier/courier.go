@@ -12,6 +12,7 @@ import (
 	"crypto"
 	"errors"
 	"log/slog"
+	"sync"
 	"time"
 
 	"kazashi.example/central/boxline"
@@ -52,7 +53,12 @@ type Config struct {
 }
 
 // Courier takes and makes parcels.
-type Courier struct{ Config }
+type Courier struct {
+	Config
+
+	mu     sync.Mutex
+	behind map[record.BoxID]uint64 // boxes that said something under an older number since their last parcels were made, and the newest
+}
 
 // Refusal is an error whose text is for the operator: the parcel is at fault.
 type Refusal struct{ Err error }

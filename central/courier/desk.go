@@ -8,6 +8,7 @@ import (
 	"time"
 
 	parcel "kazashi.example/sync/courier"
+	"kazashi.example/sync/record"
 	"kazashi.example/sync/seal"
 	"kazashi.example/sync/wire"
 )
@@ -23,7 +24,7 @@ func New(c Config) (*Courier, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	return &Courier{c}, nil
+	return &Courier{Config: c, behind: map[record.BoxID]uint64{}}, nil
 }
 
 // desk is a folder of its own that is like a stick, for parcels while they are made.

@@ -48,7 +48,8 @@ type Takers struct {
 }
 
 // Give makes a row of parcels with all that a box lacks by what it said last by courier: the plan first, which names the files that must lie
-// beside them, then the parcels, each whole by itself. There are none if it lacks nothing. *Refusal with ErrUnknown.
+// beside them, then the parcels, each whole by itself. There are none if it lacks nothing; but a box whose numbers fell behind hears in one how
+// far they went. *Refusal with ErrUnknown.
 func (c *Courier) Give(ctx context.Context, id record.BoxID, to Takers) (g Given, err error) {
 	row, state, err := c.box(ctx, id)
 	if errors.Is(err, store.ErrNone) {
@@ -57,11 +58,16 @@ func (c *Courier) Give(ctx context.Context, id record.BoxID, to Takers) (g Given
 	if err != nil {
 		return g, fmt.Errorf("finding box %s: %w", id, err)
 	}
+	o := &outgoing{Courier: c, to: to, given: &g, heard: state.N, plan: Plan{Box: row, Said: state.N, Made: state.Made}}
 	said, err := c.said(ctx, row, state)
+	if errors.Is(err, ErrState) {
+		c.Log.ErrorContext(ctx, "parcels are made as for a box that said nothing", slog.String("box", id.String()), slog.Any("error", err))
+		o.plan.Said, o.plan.Made = 0, time.Time{}
+		said, err = c.Line.Assumed(ctx, row)
+	}
 	if err != nil {
 		return g, err
 	}
-	o := &outgoing{Courier: c, to: to, given: &g, plan: Plan{Box: row, Said: state.N, Made: state.Made}}
 	if o.verdicts, err = c.Line.CountVerdicts(ctx, id, said); err != nil {
 		return g, err
 	}
@@ -70,6 +76,11 @@ func (c *Courier) Give(ctx context.Context, id record.BoxID, to Takers) (g Given
 	defer func() { err = errors.Join(err, o.close()) }()
 	if err := c.Line.Lacks(ctx, row, said, func(p wire.Polled) error { return o.add(ctx, p) }); err != nil {
 		return g, fmt.Errorf("putting together what box %s lacks: %w", id, err)
+	}
+	if c.fellBack(id, state.N) {
+		if err := o.bare(ctx); err != nil {
+			return g, err
+		}
 	}
 	if err := o.end(ctx); err != nil {
 		return g, err
@@ -116,6 +127,7 @@ type outgoing struct {
 	to       Takers
 	given    *Given
 	plan     Plan
+	heard    uint64 // number of the parcel with the newest word of the box that is here
 	verdicts uint64
 	planned  bool
 	waiting  []wire.Polled
@@ -155,6 +167,19 @@ func (o *outgoing) tellPlan(ctx context.Context) error {
 	return nil
 }
 
+// bare writes a parcel that says no more than what was heard of the box, unless one is written that says so too.
+func (o *outgoing) bare(ctx context.Context) error {
+	if err := o.tellPlan(ctx); err != nil || o.writer != nil {
+		return err
+	}
+	var p wire.Polled
+	err := o.Store.View(ctx, func(tx store.Tx) (err error) { p.CentralEpoch, err = tx.CentralEpoch(); return err })
+	if err != nil {
+		return err
+	}
+	return o.write(ctx, p)
+}
+
 // write puts an answer into a parcel, and hands over those that are full.
 func (o *outgoing) write(ctx context.Context, p wire.Polled) error {
 	if err := ctx.Err(); err != nil {
@@ -187,7 +212,7 @@ func (o *outgoing) begin(ctx context.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("reading the sealing key of box %s: %w", o.plan.Box.ID, err)
 	}
-	conf := parcel.Config{Kind: parcel.Down, Box: o.plan.Box.ID, Now: o.Now, Signer: o.Sign, To: to, Heard: o.plan.Said}
+	conf := parcel.Config{Kind: parcel.Down, Box: o.plan.Box.ID, Now: o.Now, Signer: o.Sign, To: to, Heard: o.heard}
 	if err := o.Store.View(ctx, func(tx store.Tx) (err error) { conf.CentralEpoch, err = tx.CentralEpoch(); return err }); err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"kazashi.example/central/store"
+	"kazashi.example/sync/record"
 )
 
 // Standing is what the ways by stick have brought so far.
@@ -24,6 +25,7 @@ type Word struct {
 	Open     int    // epochs that were not wholly safe
 	Verdicts uint64 // that were not on the box then
 	Due      uint64 // records that came and are being opened
+	Damaged  bool   // what it said is kept damaged: its newest stick is to be taken again; until then Waiting, Open and Verdicts are not known
 }
 
 // Standing says what came, and for whom central holds records that it may not open yet.
@@ -49,19 +51,30 @@ func (c *Courier) Standing(ctx context.Context) (s Standing, err error) {
 	return s, err
 }
 
+// Due counts the records of a box that came and are being opened.
+func (c *Courier) Due(ctx context.Context, box record.BoxID) (n uint64, err error) {
+	err = c.Store.View(ctx, func(tx store.Tx) error { n, err = tx.DueOf(box, c.Now()); return err })
+	return n, err
+}
+
 func word(tx store.Tx, b store.Box, now time.Time) (w Word, err error) {
 	kept, err := tx.CourierState(b.ID)
 	if err != nil {
 		return w, err
 	}
-	s, err := DecodeState(kept.State)
-	if err != nil {
-		return w, err
-	}
-	w = Word{Box: b, N: kept.N, Made: kept.Made, Received: kept.Received, Waiting: s.Poll.Waiting, Open: len(s.Ends)}
+	w = Word{Box: b, N: kept.N, Made: kept.Made, Received: kept.Received}
 	if w.Due, err = tx.DueOf(b.ID, now); err != nil {
 		return w, err
 	}
+	s, err := DecodeState(kept.State)
+	if errors.Is(err, ErrState) {
+		w.Damaged = true
+		return w, nil
+	}
+	if err != nil {
+		return w, err
+	}
+	w.Waiting, w.Open = s.Poll.Waiting, len(s.Ends)
 	central, err := tx.CentralEpoch()
 	if err != nil {
 		return w, err

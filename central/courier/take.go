@@ -217,6 +217,7 @@ func (c *Courier) state(ctx context.Context, p *parcel.Parcel, row store.Box, sa
 	}
 	switch t.State = StateOlder; {
 	case said.N > p.N: // what it said then of how far its epochs go counts all the same
+		c.fell(row.ID, said.N)
 		_, err = keep()
 		return err
 	case said.N == p.N:
@@ -237,6 +238,24 @@ func (c *Courier) state(ctx context.Context, p *parcel.Parcel, row store.Box, sa
 		t.State = StateTaken
 	}
 	return err
+}
+
+// fell notes that a box numbers its parcels below the newest that came from it. It may be an old parcel, or a box that was set back and whose
+// clock is wrong: then it must be told how far its numbers went, or nothing that it says of itself ever counts again. A stop forgets the note;
+// its next stick brings it again.
+func (c *Courier) fell(id record.BoxID, newest uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.behind[id] = newest
+}
+
+// fellBack takes the note back, and reports whether there was one of that newest parcel.
+func (c *Courier) fellBack(id record.BoxID, newest uint64) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n, ok := c.behind[id]
+	delete(c.behind, id)
+	return ok && n == newest
 }
 
 func endsOf(s parcel.State) []store.CourierEnd {

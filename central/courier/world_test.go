@@ -40,6 +40,8 @@ type box struct {
 	has  wire.Poll
 	acks map[record.ID]epoch.Hash // by the last record of each range
 	got  []wire.Polled
+
+	heard uint64 // by the last parcel
 }
 
 func newBox(t *testing.T, c *simcentral.Central, b *simbox.Box) *box {
@@ -158,6 +160,7 @@ func (b *box) give() (central.Given, central.Plan) {
 func (b *box) takeIn(file []byte) {
 	b.t.Helper()
 	p := b.open(file, b.S)
+	b.heard = p.Heard
 	for part, err := range p.Parts() {
 		check(b.t, err)
 		polled, err := part.Polled()

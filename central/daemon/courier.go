@@ -120,13 +120,19 @@ func (d *Daemon) Courier(ctx context.Context) (out admin.CourierStatus, err erro
 	for _, w := range s.Boxes {
 		out.Boxes = append(out.Boxes, admin.CourierWord{
 			Box: w.Box.ID, Site: w.Box.Site, Name: w.Box.Name, State: w.Box.State.String(), N: w.N, Made: w.Made, Received: w.Received,
-			Waiting: w.Waiting, Open: w.Open, Verdicts: w.Verdicts, Due: w.Due,
+			Waiting: w.Waiting, Open: w.Open, Verdicts: w.Verdicts, Due: w.Due, Damaged: w.Damaged,
 		})
 	}
 	for _, h := range s.Held.Boxes {
 		out.Held = append(out.Held, held(h))
 	}
 	return out, nil
+}
+
+// Due counts the records of a box that came and are being opened.
+func (d *Daemon) Due(ctx context.Context, box record.BoxID) (admin.CourierDue, error) {
+	n, err := d.courier.Due(ctx, box)
+	return admin.CourierDue{Due: n}, err
 }
 
 func held(h store.WaitingBox) admin.CourierHeld {

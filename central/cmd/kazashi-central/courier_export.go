@@ -107,19 +107,11 @@ func (g *giving) settled(ctx context.Context, boxes []record.BoxID) error {
 	limit := time.NewTimer(g.wait)
 	defer limit.Stop()
 	for {
-		s, err := g.client.Courier(ctx)
-		if err != nil {
+		open, due, err := g.due(ctx, boxes)
+		if due == 0 || err != nil {
 			return err
 		}
-		var due uint64
-		for _, b := range s.Boxes {
-			if slices.Contains(boxes, b.Box) {
-				due += b.Due
-			}
-		}
-		if due == 0 {
-			return nil
-		}
+		boxes = open
 		g.at.say("waiting until %d records are opened", due)
 		select {
 		case <-ctx.Done():
@@ -131,6 +123,20 @@ func (g *giving) settled(ctx context.Context, boxes []record.BoxID) error {
 		case <-time.After(settleAgain):
 		}
 	}
+}
+
+// due lists those of some boxes of which records are being opened, and counts these.
+func (g *giving) due(ctx context.Context, boxes []record.BoxID) (open []record.BoxID, due uint64, err error) {
+	for _, b := range boxes {
+		d, err := g.client.Due(ctx, b)
+		if err != nil {
+			return nil, 0, err
+		}
+		if d.Due > 0 {
+			open, due = append(open, b), due+d.Due
+		}
+	}
+	return open, due, nil
 }
 
 // ends reports whether an error ends everything: nobody is there to go on with.
@@ -407,5 +413,6 @@ func (b givenBox) words() string {
 	add(b.Orders > 0, "%s", several(b.Orders, "order"))
 	add(b.Roster, "a roster")
 	add(b.Sets > 0, "%s", several(b.Sets, "revocation set"))
+	add(len(what) == 0, "nothing but how far the numbers of its parcels went, which it fell behind")
 	return fmt.Sprintf("%s: %s; %s", several(b.Parcels, "parcel"), strings.Join(what, ", "), asOf)
 }

@@ -23,6 +23,11 @@ func printCourier(w io.Writer, s admin.CourierStatus) error {
 	if err := t.Flush(); err != nil {
 		return err
 	}
+	for _, b := range s.Boxes {
+		if b.Damaged {
+			fmt.Fprintf(w, "box %s: what it said is kept damaged, and not known; take its newest stick again\n", b.Box)
+		}
+	}
 	for _, h := range s.Held {
 		fmt.Fprintf(w, "held for box %s, which has not joined: %s of %s\n", h.Box, several(h.Records, "record"), several(h.Epochs, "epoch"))
 		s.All -= h.Records
