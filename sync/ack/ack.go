@@ -126,8 +126,9 @@ func Runs(id record.EpochID, held []Held, ends ...record.Seq) []Range {
 		seq = held[i].Seq
 		var next []Range
 		continued := make([]bool, len(open))
+		find := finder(open)
 		for ; i < len(held) && held[i].Seq == seq; i++ {
-			next = append(next, extend(id, open, continued, held[i]))
+			next = append(next, extend(id, open, find, continued, held[i]))
 		}
 		for j, r := range open {
 			if !continued[j] || slices.Contains(ends, r.Last) {
@@ -139,14 +140,40 @@ func Runs(id record.EpochID, held []Held, ends ...record.Seq) []Range {
 	return append(done, open...)
 }
 
+// end is by what an envelope finds the run that it continues.
+type end struct {
+	chain epoch.Hash
+	level Level
+}
+
+// few is how many open runs are looked through; of more, which only forgers make, there is a table.
+const few = 8
+
+// finder finds the first of the open runs that ends so; -1 for none.
+func finder(open []Range) func(end) int {
+	if len(open) <= few {
+		return func(e end) int {
+			return slices.IndexFunc(open, func(r Range) bool { return r.Chain == e.chain && r.Level == e.level })
+		}
+	}
+	all := make(map[end]int, len(open))
+	for j, r := range slices.Backward(open) {
+		all[end{r.Chain, r.Level}] = j
+	}
+	return func(e end) int {
+		if j, ok := all[e]; ok {
+			return j
+		}
+		return -1
+	}
+}
+
 // extend continues the open run whose end the envelope names, or begins a new one. A change of level also splits, but the
 // part before stays: both are true.
-func extend(id record.EpochID, open []Range, continued []bool, h Held) Range {
-	for j, r := range open {
-		if r.Chain == h.Previous && r.Level == h.Level {
-			continued[j] = true
-			return Range{Epoch: id, First: r.First, Last: h.Seq, Chain: h.Chain, Level: h.Level}
-		}
+func extend(id record.EpochID, open []Range, find func(end) int, continued []bool, h Held) Range {
+	if j := find(end{h.Previous, h.Level}); j >= 0 {
+		continued[j] = true
+		return Range{Epoch: id, First: open[j].First, Last: h.Seq, Chain: h.Chain, Level: h.Level}
 	}
 	return Range{Epoch: id, First: h.Seq, Last: h.Seq, Chain: h.Chain, Level: h.Level}
 }

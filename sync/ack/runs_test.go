@@ -210,3 +210,25 @@ func TestRunsByExample(t *testing.T) {
 		})
 	}
 }
+
+// Very many envelopes that claim the same numbers, as forgers make them, are told apart like a few.
+func TestP2RunsOfManyRivals(t *testing.T) {
+	id := record.NewEpochID()
+	root := life{epoch.Hash{1}}.goOn(1, "all")
+	var held []ack.Held
+	for seq := 1; seq <= 4; seq++ {
+		for rival := range 50 {
+			l := root.goOn(4, fmt.Sprintf("rival %d", rival))
+			if seq == 1 && rival > 0 || seq == 3 && rival%3 == 0 {
+				continue
+			}
+			held = append(held, l.held(seq, ack.Level(1+rival%2)))
+		}
+	}
+	for _, ends := range [][]record.Seq{nil, {2}} {
+		got, want := sorted(ack.Runs(id, held, ends...)), sorted(reference(id, held, ends))
+		if !slices.Equal(got, want) || len(want) < 60 {
+			t.Errorf("Runs(%d rivals, ends %v) = %d ranges, want %d", 50, ends, len(got), len(want))
+		}
+	}
+}
