@@ -114,12 +114,17 @@ func (c *Courier) stated(n uint64, done []wire.OrderDone) {
 	}
 }
 
-// heard notes that central had the state of a parcel.
+// heard notes that central had the state of a parcel. It may know a higher number than the box, which was set back since: what the box says
+// under one below that would count for nothing.
 func (c *Courier) heard(n uint64) error {
+	was := c.book.Last
 	c.above(n)
 	i := slices.IndexFunc(c.book.States, func(s said) bool { return s.N == n })
-	if i < 0 {
+	if i < 0 && c.book.Last == was {
 		return nil
+	}
+	if i < 0 {
+		return c.keep(c.book)
 	}
 	if err := c.Link.Told(c.book.States[i].Done); err != nil {
 		return fmt.Errorf("noting what central knows of orders: %w", err)
