@@ -1,6 +1,7 @@
 package courier_test
 
 import (
+	"errors"
 	"slices"
 	"testing"
 
@@ -9,6 +10,8 @@ import (
 	"kazashi.example/central/store"
 	parcel "kazashi.example/sync/courier"
 	"kazashi.example/sync/record"
+	"kazashi.example/sync/seal"
+	"kazashi.example/sync/sign"
 	"kazashi.example/sync/wire"
 )
 
@@ -92,5 +95,25 @@ func TestP10ADamagedWordKeepsNothingElseOut(t *testing.T) {
 	}
 	if a.heard != number {
 		t.Errorf("heard %d, want %d", a.heard, number)
+	}
+}
+
+// silent is a store of keys that does not answer.
+type silent struct{}
+
+var errSilent = errors.New("the store of keys does not answer")
+
+func (silent) SealKey(sign.KeyID) (seal.PrivateKey, error) { return seal.PrivateKey{}, errSilent }
+
+// A store of keys that does not answer is a fault of central's own: no stick is said to be another central's for it.
+func TestAStoreOfKeysThatDoesNotAnswer(t *testing.T) {
+	c := simcentral.New(t)
+	b := newBox(t, c, c.Box())
+	b.taps(1)
+	files := b.export(t.TempDir(), b.runs(10), true)
+	c.Courier.SealKeys = silent{}
+	var refused *central.Refusal
+	if _, err := take(t, c, files...); !errors.Is(err, errSilent) || errors.As(err, &refused) {
+		t.Errorf("Take = %v, want %v", err, errSilent)
 	}
 }

@@ -34,7 +34,7 @@ var (
 	ErrUnknown = errors.New("no such box has joined; list them to see their ids")
 )
 
-// SealKeys finds C-seal by its id.
+// SealKeys finds C-seal by its id; opener.ErrSealKey.
 type SealKeys interface {
 	SealKey(id sign.KeyID) (seal.PrivateKey, error)
 }

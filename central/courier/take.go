@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"kazashi.example/central/intake"
+	"kazashi.example/central/opener"
 	"kazashi.example/central/store"
 	"kazashi.example/sync/canon"
 	parcel "kazashi.example/sync/courier"
@@ -185,10 +186,11 @@ func (b *batch) part(ctx context.Context, part parcel.Part) error {
 
 // ours refuses what nobody here could ever open, unless its box is one of ours, whose records are kept whatever they are.
 func (b *batch) ours(ctx context.Context, s epoch.Signed) error {
-	if _, err := b.SealKeys.SealKey(s.Header.Recipient); err == nil {
-		return nil
+	_, err := b.SealKeys.SealKey(s.Header.Recipient)
+	if !errors.Is(err, opener.ErrSealKey) {
+		return err // a store of keys that does not answer says nothing about the stick
 	}
-	_, _, err := b.box(ctx, s.Header.Box)
+	_, _, err = b.box(ctx, s.Header.Box)
 	if errors.Is(err, store.ErrNone) {
 		return &Refusal{ErrCentral}
 	}
