@@ -117,6 +117,9 @@ func TestTheReport(t *testing.T) {
 			t.Error("P3: the report names somebody")
 		}
 	}
+	if strings.Count(text, "box settle "+lost.ID.String()) != 2 {
+		t.Error("the report does not say in both languages how what is held is settled")
+	}
 	for unlock, want := range map[rule.Unlock]string{rule.UnlockTPM: "with the TPM alone", rule.UnlockFile: "with a file alone"} {
 		q.Unlock = unlock
 		f, _ := assess(c, q)
