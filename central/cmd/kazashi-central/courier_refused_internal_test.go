@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -148,5 +149,38 @@ func TestLookSaysWhatCannotBeRead(t *testing.T) {
 		if err := lookAt(&out, dir, asJSON); err == nil || !strings.Contains(out.String(), courier.ErrHalf.Error()) {
 			t.Errorf("lookAt(json %t) = %v, %q", asJSON, err, out.String())
 		}
+	}
+}
+
+// On the stick of a swap the dead box's last word comes before the request that ends its service, and the new box's after it.
+func TestTheOrderOfAStick(t *testing.T) {
+	dir := t.TempDir()
+	dead, spare, known := record.NewBoxID(), record.NewBoxID(), record.NewBoxID()
+	for _, f := range []string{
+		"up/" + dead.String() + "/0000000001.kzu", "up/" + dead.String() + "/0000000002.kzu", "up/" + spare.String() + "/0000000003.kzu",
+		"join/" + spare.String() + ".kzj", "join/" + known.String() + ".kzj", "join/" + known.String() + ".kza", "up/" + known.String() + "/0000000004.kzu",
+	} {
+		path := filepath.Join(dir, "KAZASHI", filepath.FromSlash(f))
+		check(t, os.MkdirAll(filepath.Dir(path), 0o700))
+		check(t, os.WriteFile(path, nil, 0o600))
+	}
+	s, err := courier.Find(dir)
+	check(t, err)
+	defer s.Close()
+	all, err := (&taking{out: io.Discard, err: io.Discard, at: &progress{}}).names(s)
+	check(t, err)
+	at := func(k courier.Kind, b record.BoxID, n uint64) int {
+		i := slices.Index(all, courier.Name{Kind: k, Box: b, N: n})
+		if i < 0 {
+			t.Fatalf("%s %d of %s is not among %v", k, n, b, all)
+		}
+		return i
+	}
+	asks := at(courier.Joining, spare, 0)
+	if at(courier.Up, dead, 2) > at(courier.Up, dead, 1) || at(courier.Up, dead, 1) > asks || at(courier.Up, known, 4) > asks || asks > at(courier.Up, spare, 3) {
+		t.Errorf("names() = %v", all)
+	}
+	if at(courier.Joining, known, 0); len(all) != 6 {
+		t.Errorf("%d names, want 6", len(all))
 	}
 }
