@@ -114,7 +114,7 @@ func TestP2MiningIsInterruptible(t *testing.T) {
 					return err
 				}
 			}
-			r, err := checkAll(st.Dir)
+			r, err := checkAll(st.Dir, least)
 			if err == nil && r.Aside > 0 {
 				err = fmt.Errorf("%w: %v", errUnread, r)
 			}

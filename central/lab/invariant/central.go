@@ -60,6 +60,7 @@ func (c *checker) readCentral(ctx context.Context) error {
 		{"headers", c.readHeaders},
 		{"envelopes", c.readEnvelopes},
 		{"records", c.readApplied},
+		{"verdicts", c.readVerdicts},
 		{"chains", c.readChains},
 		{"reports", c.readReports},
 		{"backups", c.readBackups},
@@ -231,17 +232,35 @@ func (c *checker) readApplied(ctx context.Context, f *centralFacts) error {
 	return c.readTaps(ctx, f)
 }
 
-// readTaps wants every tap that was taken note of to be of a record.
+// readVerdicts wants each record's last word to be the one that its box was given, and the newest of those.
+func (c *checker) readVerdicts(ctx context.Context, f *centralFacts) error {
+	return each(ctx, f.db, func(scan func(...any) error) error {
+		var epoch []byte
+		var seq uint64
+		if err := scan(&epoch, &seq); err != nil {
+			return err
+		}
+		c.violate(Versions, f.path, "record %x/%d: its box was given another verdict", epoch, seq)
+		return nil
+	}, `SELECT r.epoch, r.seq FROM records r LEFT JOIN verdicts d ON d.box = r.box AND d.n = r.verdict
+			WHERE r.verdict <> 0 AND (d.epoch, d.seq, d.tap, d.verdict, d.reason, d.answer, d.source)
+				IS NOT (r.epoch, r.seq, r.tap, r.final_verdict, r.final_reason, r.final_answer, r.source)
+		UNION SELECT d.epoch, d.seq FROM verdicts d
+			WHERE NOT EXISTS (SELECT 1 FROM records r WHERE r.epoch = d.epoch AND r.seq = d.seq AND r.box = d.box AND r.verdict >= d.n)`)
+}
+
+// readTaps wants every tap that was taken note of to be of a record, and no two records to be of one.
 func (c *checker) readTaps(ctx context.Context, f *centralFacts) error {
 	return each(ctx, f.db, func(scan func(...any) error) error {
 		var tap []byte
 		if err := scan(&tap); err != nil {
 			return err
 		}
-		c.violate(AppliedOnce, f.path, "tap %x: its record is of another tap, or is not there", tap)
+		c.violate(AppliedOnce, f.path, "tap %x: its record is of another tap, is not there, or is there twice", tap)
 		return nil
 	}, `SELECT tap FROM taps t WHERE NOT EXISTS (SELECT 1 FROM records r WHERE r.epoch = t.epoch AND r.seq = t.seq AND r.tap = t.tap)
-		UNION ALL SELECT tap FROM records r WHERE NOT EXISTS (SELECT 1 FROM taps t WHERE t.tap = r.tap)`)
+		UNION ALL SELECT tap FROM records r WHERE NOT EXISTS (SELECT 1 FROM taps t WHERE t.tap = r.tap)
+		UNION ALL SELECT tap FROM records GROUP BY tap HAVING count(*) > 1`)
 }
 
 // readChains wants every record that was applied to continue the one before that was, or the header.

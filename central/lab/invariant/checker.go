@@ -54,9 +54,10 @@ type checker struct {
 
 	epochs  map[id128]*epochFacts
 	numbers map[number]*copies
-	devices map[id128][]byte // by box, as central has them
-	broken  map[id128]bool   // boxes whose journal was lost or set aside at some time
-	shown   map[id128]bool   // boxes whose journals were read
+	devices map[id128][]byte         // by box, as central has them
+	breaks  map[id128]map[id128]bool // by box: epochs whose headers say that the journal before was lost or set aside
+	asides  map[id128]int            // by box: journals that were set aside, where they lie
+	shown   map[id128]bool           // boxes whose journals were read
 	central *centralFacts
 	boxes   []*boxFacts
 }
@@ -68,7 +69,7 @@ func newChecker(p Places) (*checker, error) {
 	}
 	return &checker{
 		places: p, scratch: dir, epochs: map[id128]*epochFacts{}, numbers: map[number]*copies{},
-		devices: map[id128][]byte{}, broken: map[id128]bool{}, shown: map[id128]bool{},
+		devices: map[id128][]byte{}, breaks: map[id128]map[id128]bool{}, asides: map[id128]int{}, shown: map[id128]bool{},
 	}, nil
 }
 
@@ -193,7 +194,10 @@ func (c *checker) header(h head, where string) *epochFacts {
 		}
 	}
 	if h.lineage == lineageUnknown || h.cause == causeSetAside {
-		c.broken[h.box] = true
+		if c.breaks[h.box] == nil {
+			c.breaks[h.box] = map[id128]bool{}
+		}
+		c.breaks[h.box][h.epoch] = true
 	}
 	return e
 }

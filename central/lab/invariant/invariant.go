@@ -66,6 +66,9 @@ type Box struct {
 	// Device is D, SubjectPublicKeyInfo (DER). Empty: central's word, else what identity.key holds; a header that cannot be verified is
 	// a violation.
 	Device []byte
+	// Waits is how many records must wait here at least, in the journal in use and with their octets: what a box alone has forgotten can
+	// only be told by those who know what it had.
+	Waits int
 }
 
 // Report is what CheckAll found.
@@ -81,7 +84,8 @@ type Report struct {
 	Aside int
 	// Unseen are numbers that exist by a successor's word alone, of boxes that were not shown. With all boxes they are violations.
 	Unseen int
-	// Lost are numbers of epochs before a journal that was lost or set aside, which nobody has.
+	// Lost are numbers that nobody has, of epochs which a journal that was lost or set aside may have taken along: not those that follow
+	// each such loss, as far as headers name the ones before them.
 	Lost int
 	// Taps are those of the ledgers of which a record must be at central; TapsLost those of which none is, TapsDoubled records beyond one.
 	Taps, TapsLost, TapsDoubled int

@@ -217,6 +217,19 @@ var deeds = []deed{
 	{"a chain value changed", invariant.Chained, inJournal("UPDATE record SET chain = " + flipped("chain", 5) + " WHERE id = " + lastRow)},
 	{"an envelope changed", invariant.Chained, inJournal("UPDATE record SET envelope = " + flipped("envelope", 120) + " WHERE id = " + lastRow)},
 	{"a number sealed once more", invariant.SealedOnce, sealAgain},
+	{"records forgotten that are received", invariant.Deleted, inJournal(
+		"CREATE TEMP TABLE k AS SELECT "+receivedRow+" >> 40 AS e",
+		"DELETE FROM record WHERE id >> 40 <= (SELECT e FROM k)",
+		"DELETE FROM held WHERE epoch <= (SELECT e FROM k)",
+		"DELETE FROM header WHERE n <= (SELECT e FROM k)",
+		"DELETE FROM epoch WHERE n <= (SELECT e FROM k)")},
+	{"the first number forgotten of an epoch that is received", invariant.Deleted, inJournal(
+		"CREATE TEMP TABLE k AS SELECT "+receivedRow+" AS id",
+		"DELETE FROM record WHERE id <= (SELECT id FROM k)",
+		"DELETE FROM held WHERE epoch < (SELECT id >> 40 FROM k)",
+		"UPDATE held SET first = first + 1 WHERE epoch = (SELECT id >> 40 FROM k)",
+		"DELETE FROM header WHERE n < (SELECT id >> 40 FROM k)",
+		"DELETE FROM epoch WHERE n < (SELECT id >> 40 FROM k)")},
 	{"a record deleted that waits", invariant.Deleted, inJournal("UPDATE record SET envelope = NULL WHERE id = " + lastRow)},
 	{"a record deleted that is received", invariant.Deleted, inJournal(
 		"UPDATE record SET envelope = NULL WHERE id = "+receivedRow,
@@ -228,6 +241,11 @@ var deeds = []deed{
 	{"a central epoch that never was", invariant.Versions, inJournal("UPDATE meta SET central_epoch = central_epoch + 1")},
 	{"a verdict changed on the box", invariant.Versions, inVerdicts("UPDATE verdict SET verdict = 5 - verdict WHERE (epoch, seq) = (SELECT epoch, seq FROM verdict LIMIT 1)")},
 	{"a record not applied", invariant.AppliedOnce, inCentral("DELETE FROM records WHERE (epoch, seq) IN (SELECT epoch, seq FROM records ORDER BY tapped DESC LIMIT 1)")},
+	{"a tap recorded twice", invariant.AppliedOnce, inCentral(
+		"UPDATE records SET tap = (SELECT tap FROM records ORDER BY tapped LIMIT 1) WHERE (epoch, seq) IN (SELECT epoch, seq FROM records ORDER BY tapped DESC LIMIT 1)",
+		"DELETE FROM taps WHERE NOT EXISTS (SELECT 1 FROM records r WHERE r.tap = taps.tap)")},
+	{"a verdict of central's changed", invariant.Versions, inCentral("UPDATE records SET final_verdict = 5 - final_verdict WHERE envelope = 1")},
+	{"a verdict given without a record", invariant.Versions, inCentral("UPDATE records SET verdict = 0 WHERE envelope = 1")},
 	{"an envelope forgotten as applied", invariant.AppliedOnce, inCentral("UPDATE envelopes SET state = 2 WHERE row = (SELECT max(row) FROM envelopes)")},
 	{"a record applied from another's envelope", invariant.AppliedOnce, inCentral("UPDATE records SET envelope = 1 WHERE envelope = 2")},
 	{"a record given to another tap", invariant.AppliedOnce, inCentral("UPDATE taps SET tap = randomblob(16) WHERE tap = (SELECT min(tap) FROM taps)")},
@@ -317,6 +335,24 @@ func TestP2EveryTamperingIsFound(t *testing.T) {
 				t.Errorf("CheckAll = %v, %v\n%v\nwant a violation of %q", r, err, r.Err(), d.rule)
 			}
 		})
+	}
+}
+
+// P2: those who look at a journal alone say what it had; what it forgot of that is found.
+func TestP2AJournalAloneForgetsNothingThatWaits(t *testing.T) {
+	s := newScene(t)
+	alone := func(waits int) (invariant.Report, error) {
+		return invariant.CheckAll(t.Context(), invariant.Places{Boxes: []invariant.Box{{Dir: s.box, Waits: waits}}})
+	}
+	whole, err := alone(3)
+	if err != nil || !whole.OK() {
+		t.Fatalf("CheckAll(a journal with 3 that wait) = %v, %v, %v", whole, err, whole.Err())
+	}
+	inJournal("CREATE TEMP TABLE k AS SELECT "+lastEpoch+" AS e",
+		"DELETE FROM record WHERE id < "+lastRow, "DELETE FROM held",
+		"DELETE FROM header WHERE n < (SELECT e FROM k)", "DELETE FROM epoch WHERE n < (SELECT e FROM k)")(t, s)
+	if left, err := alone(3); err != nil || !violates(left, invariant.Deleted) {
+		t.Errorf("CheckAll(2 of 3 that waited forgotten) = %v, %v, want a violation of %q", left, err, invariant.Deleted)
 	}
 }
 

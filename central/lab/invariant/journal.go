@@ -81,6 +81,7 @@ func (c *checker) readBox(ctx context.Context, n int) error {
 			c.readAside(ctx, b, filepath.Join(dir, name))
 		}
 	}
+	c.waiting(b, c.places.Boxes[n].Waits)
 	return nil
 }
 
@@ -297,7 +298,7 @@ func (w *written) end() hash {
 
 // lineage holds each header against the epoch before it. Rows are forgotten oldest first, so only the oldest epoch may lack some.
 func (c *checker) lineage(b *boxFacts) {
-	own := slices.DeleteFunc(slices.Clone(b.epochs), func(w *written) bool { return w.n < 0 })
+	own := b.own()
 	for i, w := range own {
 		at := w.head.epoch.short()
 		if i > 0 && w.first > 1 {
@@ -363,7 +364,7 @@ func (c *checker) corrections(ctx context.Context, b *boxFacts) error {
 // readAside takes whole records from a journal that was set aside. It was damaged, so that nothing in it is a violation by itself but a
 // number that is sealed with other octets elsewhere.
 func (c *checker) readAside(ctx context.Context, b *boxFacts, path string) {
-	c.broken[b.box] = true
+	c.asides[b.box]++
 	db, err := c.database(path)
 	if err != nil {
 		return

@@ -23,6 +23,7 @@ func (c *checker) meet(ctx context.Context) error {
 		for _, w := range b.epochs {
 			c.acknowledged(b, w)
 		}
+		c.forgotten(b)
 		if err := c.verdicts(ctx, c.places.Boxes[n].Dir); err != nil {
 			return fmt.Errorf("reading the verdicts of box %d: %w", n+1, err)
 		}
@@ -130,7 +131,7 @@ func (c *checker) ends() {
 			switch {
 			case !c.shown[e.box]:
 				c.report.Unseen++
-			case c.broken[e.box] && !c.writes(e.box, id):
+			case !c.writes(e.box, id) && c.takenAlong(e.box, id):
 				c.report.Lost++
 			default:
 				c.violate(Explained, c.central.path, "record %s of box %s is nowhere", at, e.box.short())
@@ -143,7 +144,7 @@ func (c *checker) ends() {
 func (c *checker) writes(box, epoch id128) bool {
 	for _, b := range c.boxes {
 		for _, w := range b.epochs {
-			if b.box == box && w.head.epoch == epoch {
+			if b.box == box && w.n > 0 && w.head.epoch == epoch {
 				return true
 			}
 		}
