@@ -76,3 +76,25 @@ func TestPulled(t *testing.T) {
 		t.Error("the device of this folder is said to be pulled")
 	}
 }
+
+// A file of a stick that cannot be read, as that of a process's memory at its beginning, is damaged, and its stick is there.
+func TestP10AFileThatCannotBeRead(t *testing.T) {
+	s, err := open("/proc/self")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	f, err := s.root.Open("mem")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	c := careful{f, s}
+	_, read := c.Read(make([]byte, 8))
+	_, at := c.ReadAt(make([]byte, 8), 0)
+	for _, err := range []error{read, at} {
+		if !errors.Is(err, ErrDamaged) || !errors.Is(err, syscall.EIO) || errors.Is(err, ErrGone) {
+			t.Errorf("read = %v, want ErrDamaged", err)
+		}
+	}
+}
