@@ -36,7 +36,6 @@ type central struct {
 	n       uint64
 	epoch   uint64
 	boxes   map[record.BoxID]*registered
-	grant   []byte // for every box; empty: none
 	orders  [][]byte
 }
 
@@ -183,7 +182,7 @@ func (c *central) give(dir string, boxes ...*box) {
 
 // lacking is what a box lacks by what it said last.
 func (c *central) lacking(id record.BoxID, r *registered) (all []wire.Polled) {
-	first := wire.Polled{CentralEpoch: c.epoch, Ack: c.acknowledge(id, r), Orders: c.orders, Grant: c.grant, Time: start.UnixMilli()}
+	first := wire.Polled{CentralEpoch: c.epoch, Ack: c.acknowledge(id, r), Orders: c.orders, Time: start.UnixMilli()}
 	if c.bundle > r.said.Poll.Trust {
 		first.Bundle = c.trust()
 	}

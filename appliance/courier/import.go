@@ -12,9 +12,9 @@ import (
 	"kazashi.example/sync/wire"
 )
 
-// Import takes in every parcel on a stick that central made for this box, in rising order; what is no news changes nothing. One that
-// brought site keys goes off the stick at once, for stolen with the box it would open them; and then parcels of this box whose records are
-// all safe at central. What is at fault is listed in Summary and keeps nothing else out.
+// Import takes in every parcel on a stick that central made for this box, in rising order; what is no news changes nothing. One that was
+// taken wholly goes off the stick at once, for site keys may be in it, and stolen with the box it would open them; and then parcels of this box
+// whose records are all safe at central. What is at fault is listed in Summary and keeps nothing else out.
 // Errors: courier.ErrNotStick, ErrNothing, courier.ErrGone, courier.ErrCrowded, ctx's; what was taken in by then stays.
 func (c *Courier) Import(ctx context.Context, folder string, progress Progress) (sum Summary, err error) {
 	c.working.Lock()
@@ -29,11 +29,11 @@ func (c *Courier) Import(ctx context.Context, folder string, progress Progress) 
 		return sum, err
 	}
 	if len(names) == 0 {
-		return sum, ErrNothing
+		return sum, errors.Join(c.sweep(ctx, stick, &sum), ErrNothing)
 	}
 	for i, n := range names {
 		tell(progress, i, len(names))
-		news, keys, err := c.take(ctx, stick, n, &sum)
+		news, err := c.take(ctx, stick, n, &sum)
 		switch {
 		case ctx.Err() != nil:
 			return sum, ctx.Err()
@@ -49,7 +49,7 @@ func (c *Courier) Import(ctx context.Context, folder string, progress Progress) 
 			sum.Known++
 		}
 		sum.add(news)
-		if keys && err == nil {
+		if err == nil {
 			if err := c.takeOff(ctx, stick, n, &sum); err != nil {
 				return sum, err
 			}
@@ -78,43 +78,42 @@ func (c *Courier) takeOff(ctx context.Context, stick *courier.Stick, n courier.N
 	return err
 }
 
-// take takes one parcel in, and reports whether it brings site keys.
-func (c *Courier) take(ctx context.Context, stick *courier.Stick, n courier.Name, sum *Summary) (news link.News, keys bool, err error) {
+// take takes one parcel in.
+func (c *Courier) take(ctx context.Context, stick *courier.Stick, n courier.Name, sum *Summary) (news link.News, err error) {
 	p, err := open(stick, n)
 	if err != nil {
-		return news, false, err
+		return news, err
 	}
 	defer func() { err = errors.Join(err, p.Close()) }()
 	if err := p.Unseal(c.Sealing); err != nil {
-		return news, false, err
+		return news, err
 	}
 	trusted, err := c.believe(ctx, p)
 	news.Trust = trusted
 	if err != nil {
-		return news, false, err
+		return news, err
 	}
 	var faults []error
 	for part, err := range p.Parts() {
 		if err != nil {
-			return news, false, errors.Join(append(faults, opened(err))...)
+			return news, errors.Join(append(faults, opened(err))...)
 		}
 		got, err := part.Polled()
 		if err != nil {
-			return news, false, errors.Join(append(faults, err)...)
+			return news, errors.Join(append(faults, err)...)
 		}
 		got.Subjects = nil // never by a stick
-		keys = keys || len(got.Grant) > 0
 		came, err := c.apply(ctx, got, stick, sum)
 		news = joined(news, came)
 		if errors.Is(err, courier.ErrGone) || ctx.Err() != nil {
-			return news, false, err
+			return news, err
 		}
 		faults = append(faults, err)
 	}
 	if p.Heard > 0 {
 		faults = append(faults, c.heard(p.Heard))
 	}
-	return news, keys, errors.Join(faults...)
+	return news, errors.Join(faults...)
 }
 
 // opened says of what does not open that it is another box's.

@@ -8,6 +8,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -178,6 +179,14 @@ func (b *box) take(dir string) courier.Summary {
 	sum, err := b.courier.Import(context.Background(), dir, nil)
 	must(b.t, err)
 	return sum
+}
+
+// copied is a stick with the same on it.
+func copied(t testing.TB, dir string) string {
+	t.Helper()
+	to := t.TempDir()
+	must(t, os.CopyFS(to, os.DirFS(dir)))
+	return to
 }
 
 // names lists what a stick has of a kind for the box.
