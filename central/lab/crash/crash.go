@@ -12,6 +12,7 @@
 //     everything, nothing, every beginning, each one alone and each one missing stand for them. Scenario.Sample takes some of these
 //     at each point, others at the next.
 //   - [Run.Without]: takes out one fsync after the other. If the power matrix finds nothing then, the fsync was of no use.
+//     [Run.Lose] does so with one, where something had just been said.
 //
 // What a program says on standard output, a line a write, is in the trace too, and binds: a check is told what had been said.
 //
