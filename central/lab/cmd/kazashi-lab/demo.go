@@ -125,7 +125,7 @@ func welcome(out io.Writer, e *ensemble, dir string) {
   operator's code  %[5]s        opens roster and site book after a restart without a line (made up, as everything here)
   staff code       %[6]s                 signs %[7]s in at the desk, who is signed in now
 
-Six things to try:
+Eight things to try:
   1. First use.  On the counter open 初めての方の登録 (First-time registration), type the PINs that the tray shows under 練習 花子 (Hanako),
                  and lay her card. The counter says that her card is registered, and shows the PPID a moment later.
   2. Every day.  Take the card away and lay it again: no PIN. Open 番号のひも付け (Link a number), type a library card's number and lay it once
@@ -140,6 +140,12 @@ Six things to try:
                  every tap without the PIN is refused. Type the operator's code in at the counter, and sign in again.
   6. A recovery. Restore the line. Everything settles by itself; the revoked card's tap shows as corrected, and stays on the work list until
                  somebody who is signed in has looked at it.
+  7. No line.    Cut the line and lay a card. On the counter press USBメモリーを使う (Use a USB stick) and write the record to "usb". Then
+                 bin/kazashi-central --config %[3]s/central/central.toml courier import %[3]s/sticks/usb
+                 bin/kazashi-central --config %[3]s/central/central.toml courier export %[3]s/sticks/usb
+                 and take in what central sent: the tap is settled, and the line is still cut.
+  8. A loss.     bin/kazashi --config %[3]s/box/kazashi.toml drill lost-box      says what a thief of this box would get; and for central's word on
+                 each of its records: bin/kazashi-central --config %[3]s/central/central.toml audit box ID      (box list shows the ID)
 
   bin/kazashi --config %[3]s/box/kazashi.toml status       (or: taps, work list, keys show)
   %[4]s bin/kazashi card --config %[3]s/box/kazashi.toml pin-status       (or: info, read)

@@ -32,6 +32,9 @@ func (s *story) prove(ctx context.Context, out io.Writer) error {
 		if err := s.exactlyOnce(ctx); err != nil {
 			return err
 		}
+		if err := s.audited(ctx); err != nil {
+			return err
+		}
 		if err := s.tryCounter(ctx); err != nil {
 			return err
 		}
@@ -40,6 +43,17 @@ func (s *story) prove(ctx context.Context, out io.Writer) error {
 		s.sets, s.deltas, s.counts.provisional, s.counts.linked, s.counts.unlocked, s.counts.worked, s.counts.carried)
 	if status != 0 {
 		return errCount
+	}
+	return nil
+}
+
+// audited has central prove of each box that no record of it is missing.
+func (s *story) audited(ctx context.Context) error {
+	for _, box := range s.boxes {
+		if _, err := s.once(ctx, "kazashi-central", "audit", "box", box.String(), "--config", s.centralConfig()); err != nil {
+			return err
+		}
+		s.say("proof: central's audit misses no record of box %s", box)
 	}
 	return nil
 }

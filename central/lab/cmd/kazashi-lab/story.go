@@ -79,6 +79,7 @@ type story struct {
 	numbers    map[string]string // library numbers that the counter must tell, by card
 	corrected  record.TapID      // that central must correct
 	counts     tally
+	boxes      []record.BoxID
 	cut        uint64 // octets that had passed the line when it was cut
 	sets       int    // revocation sets that came to the box
 	deltas     int    // of them, those that came as deltas

@@ -35,6 +35,13 @@ func (s *story) byStick(ctx context.Context) (err error) {
 		return err
 	}
 	s.counts.carried = b.counts.carried
+	for _, counter := range []*story{s, b} {
+		st, err := counter.client.Status(ctx)
+		if err != nil {
+			return fmt.Errorf("asking a box who it is: %w", err)
+		}
+		s.boxes = append(s.boxes, st.Box)
+	}
 	return nil
 }
 
