@@ -48,7 +48,7 @@ func flock(f *os.File, until time.Time) error {
 		if !errors.Is(err, syscall.EWOULDBLOCK) || time.Now().After(until) {
 			return err
 		}
-		time.Sleep(lockAgain)
+		<-time.After(lockAgain)
 	}
 }
 
