@@ -19,6 +19,7 @@ import (
 	"kazashi.example/central/lab/crash"
 	"kazashi.example/localapi"
 	"kazashi.example/sync/record"
+	"kazashi.example/sync/rule"
 	"kazashi.example/sync/seal"
 	"kazashi.example/sync/sitekey"
 )
@@ -32,6 +33,24 @@ func init() {
 			return err
 		})
 	}
+	children["corrected"] = func(dir string) error {
+		return inBook(dir, siteRing(1), func(ctx context.Context, b *sitebook.Book, _ *journal.Journal) error {
+			if err := b.Correct(ctx, []sitebook.Correction{{
+				Tap: tapOf(2), Time: time.Unix(0, 0), Desk: "desk-1", Service: shelter, Settled: time.Unix(60, 0),
+				First: localapi.Outcome{Verdict: record.VerdictAccepted, Reason: record.ReasonInOrder},
+				Final: localapi.Outcome{Verdict: record.VerdictRefused, Reason: record.ReasonRevoked},
+			}}, upTo); err != nil {
+				return err
+			}
+			fmt.Println("on the list")
+			if _, err := b.SignIn(ctx, localapi.NewSecret(staffCode)); err != nil {
+				return err
+			}
+			err := b.Tick(ctx, tapOf(2))
+			fmt.Println("ticked off")
+			return err
+		})
+	}
 	children["erase"] = func(dir string) error {
 		return inBook(dir, siteRing(1), func(ctx context.Context, b *sitebook.Book, _ *journal.Journal) error {
 			_, err := b.Erase(ctx)
@@ -42,6 +61,14 @@ func init() {
 }
 
 const shelter record.ServiceID = "shelter"
+
+// Who works at the shelter, and the version of the verdicts that correct.
+const (
+	staffID   = "s-01"
+	staffCode = "kasumi-5150"
+)
+
+var upTo = rule.Version{CentralEpoch: 1, N: 7}
 
 // siteRing is the made-up keys of a site, the last of n current.
 func siteRing(n byte) sitekey.Ring {
@@ -147,6 +174,40 @@ func TestP2SiteBookAndJournalAgree(t *testing.T) {
 		},
 	}
 	interrupted(t, s) // whether SQLite needs each of its fsyncs is not ours to say
+}
+
+// P6: a correction is on the work list as soon as its version is noted, and whoever ticked it off stays named.
+func TestP6TheWorkListIsInterruptible(t *testing.T) {
+	t.Parallel()
+	losing(t, interrupted(t, crash.Scenario{
+		Name: "correction on the work list",
+		Before: func(dir string) error {
+			if err := visits(dir, false, 1, 2, 3); err != nil {
+				return err
+			}
+			return inBook(dir, siteRing(1), func(ctx context.Context, b *sitebook.Book, _ *journal.Journal) error {
+				return b.SetStaff(ctx, localapi.NewStaff{ID: staffID, Name: "練習係", Code: localapi.NewSecret(staffCode)})
+			})
+		},
+		Child:  again("corrected"),
+		Ignore: []string{"*-shm"},
+		Check: func(st crash.State) error {
+			return inBook(st.Dir, siteRing(1), func(ctx context.Context, b *sitebook.Book, _ *journal.Journal) error {
+				work, err := b.Work(ctx, true)
+				if err != nil {
+					return err
+				}
+				noted, err := b.Corrected(ctx)
+				listed := len(work) == 1 && work[0].Tap == tapOf(2) && work[0].Final.Verdict == record.VerdictRefused
+				done := listed && work[0].Done != nil && work[0].Done.By == staffID
+				if err != nil || listed != (noted == upTo) || len(work) > 0 && !listed ||
+					slices.Contains(st.Said, "on the list") && !listed || slices.Contains(st.Said, "ticked off") && !done {
+					return fmt.Errorf("%v said; up to %v, the list is %+v: %w", st.Said, noted, work, err)
+				}
+				return nil
+			})
+		},
+	}), "fsync sitebook.db-wal")
 }
 
 // Interrupted anywhere, sealing anew loses nobody, and the next call completes it.
