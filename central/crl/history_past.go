@@ -74,6 +74,7 @@ type Past struct {
 	Newest State         // what the set in force now says
 	Answer record.Answer // the strictest: revoked, on hold, else not revoked
 	By     State         // the newest set that gives this answer
+	Whole  bool          // the walk reached the set that was in force at the beginning: no older one could say anything else
 	// Gap is ErrHistory if some of the sets cannot be told of any more; nil if all were asked.
 	Gap error
 }
@@ -138,7 +139,8 @@ func (w *walk) back() (Past, error) {
 			return w.gap("a step is missing")
 		}
 		w.hear(stateOf(st.Next, st.ThisUpdate, st.NextUpdate, st.Issuers).told(e, listed), until)
-		if st.Newest <= w.from.Unix() || w.past.Answer == record.AnswerRevoked || st.begins() && i == 0 {
+		w.past.Whole = st.Newest <= w.from.Unix()
+		if w.past.Whole || w.past.Answer == record.AnswerRevoked || st.begins() && i == 0 {
 			return w.past, nil
 		}
 		if st.begins() {
