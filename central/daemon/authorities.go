@@ -54,7 +54,10 @@ type source struct {
 	every time.Duration
 }
 
-var _ opener.Validity = (*authorities)(nil)
+var (
+	_ opener.Validity = (*authorities)(nil)
+	_ opener.Holds    = (*authorities)(nil)
+)
 
 // StoreConfig is how the store of revocation lists is opened for a configuration; the central epoch is the caller's to fill in. ErrConfig if a
 // file of partitions is at fault.
@@ -135,6 +138,15 @@ func (a *authorities) StatusWithin(ctx context.Context, id certid.CertID, issuer
 		return validity.Status{}, fmt.Errorf("%w: %s", validity.ErrIssuer, id.Scope)
 	}
 	return of.StatusWithin(ctx, id, issuer, from, to)
+}
+
+// Lift asks the certificate's own hierarchy.
+func (a *authorities) Lift(ctx context.Context, id certid.CertID, issuer content.Issuer, h validity.Held) (validity.Lift, error) {
+	of, ok := a.by[id.Scope.Hierarchy]
+	if !ok {
+		return validity.Lift{}, fmt.Errorf("%w: %s", validity.ErrIssuer, id.Scope)
+	}
+	return of.Lift(ctx, id, issuer, h)
 }
 
 // fetch looks for newer lists until ctx ends, and tells when a new set is in force.

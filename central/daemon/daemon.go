@@ -247,7 +247,7 @@ func (d *Daemon) services(made *policy.Policy) services {
 func (d *Daemon) settle(made *policy.Policy) {
 	d.opener = opener.New(opener.Config{
 		Store: d.db, SealKeys: sealKeys{d.keys.Seal}, Rows: d.keys.Rows, Identity: d.names,
-		Services: d.services(made), Renewals: d.renewals, Validity: d.status, Examiner: made.Anchors, Bells: d.bells,
+		Services: d.services(made), Renewals: d.renewals, Validity: d.status, Holds: d.status, Examiner: made.Anchors, Bells: d.bells,
 		Now: d.now, Signed: d.signed, Log: d.log,
 	})
 }

@@ -61,7 +61,9 @@ func (d *Daemon) Run(ctx context.Context) error {
 	g.Go(func() error { return d.keeper.Run(run) })
 	g.Go(func() error { return d.eraser.Run(run) })
 	g.Go(func() error { return d.wanted.people.Run(run) })
-	g.Go(func() error { return d.status.fetch(run, d.bells.RingAll) })
+	newer := make(chan struct{}, 1) // a set came since refusals for a hold were looked at
+	g.Go(func() error { return d.opener.RunReviews(run, newer) })
+	g.Go(func() error { return d.status.fetch(run, func() { d.bells.RingAll(); knock(newer) }) })
 	d.log.InfoContext(ctx, "central serves", slog.String("uplink", at.uplink.Addr().String()),
 		slog.String("http", at.http.Addr().String()), slog.String("release", d.release))
 	err = g.Wait()
@@ -70,6 +72,14 @@ func (d *Daemon) Run(ctx context.Context) error {
 		return nil
 	}
 	return err
+}
+
+// knock never waits: one knock that nobody heard yet is as good as two.
+func knock(door chan<- struct{}) {
+	select {
+	case door <- struct{}{}:
+	default:
+	}
 }
 
 // renewedFirst is how long settling waits at a start for the first answer about renewals: central may have lost what it knew of them in a

@@ -127,6 +127,7 @@ type Config struct {
 	Services Services
 	Validity Validity
 	Examiner Examiner
+	Holds    Holds    // nil: no refusal for a hold is looked at again
 	Renewals Renewals // nil: nobody is asked
 	Bells    Bells
 	Now      func() time.Time

@@ -54,10 +54,7 @@ func (o *Opener) settle(ctx context.Context, e store.Epoch, v store.Envelope, pl
 	if err != nil {
 		return fmt.Errorf("applying record %s: %w", v.ID, err)
 	}
-	if c := n.parted; c != nil {
-		o.Log.ErrorContext(ctx, "somebody with another birth date enrolled with a renewed certificate: a new person, and a renewal may be false",
-			slog.String("verifier", string(c.Verifier)), slog.Int64("person", c.Person), slog.Int64("other", c.Other))
-	}
+	o.warn(ctx, n)
 	if f.dropped != 0 {
 		o.Log.WarnContext(ctx, "a record brought attributes that its rule does not ask for; they are not kept", slog.String("record", v.ID.String()),
 			slog.Any("attributes", attributesOf(f.dropped)))
@@ -73,6 +70,14 @@ type news struct {
 	ring   []record.BoxID  // boxes whose roster changed
 	parted *store.Conflict // a renewal that may be false
 	barred bool            // it links a number that was linked to another before
+}
+
+// warn tells an operator of a renewal that may be false.
+func (o *Opener) warn(ctx context.Context, n news) {
+	if c := n.parted; c != nil {
+		o.Log.ErrorContext(ctx, "somebody with another birth date enrolled with a renewed certificate: a new person, and a renewal may be false",
+			slog.String("verifier", string(c.Verifier)), slog.Int64("person", c.Person), slog.Int64("other", c.Other))
+	}
 }
 
 // apply writes one record, and says whom else it concerns. It is done at most once for each record id: whoever comes second

@@ -191,6 +191,11 @@ type Records interface {
 	AddRecord(r Record) error
 	// AddVerdict gives a verdict its box's next number, and makes it the record's last word.
 	AddVerdict(box record.BoxID, v wire.Verdict) (uint64, error)
+	// OnHold lists records whose last word is a refusal for a hold and whose contents are here, by the time since when their days count and by
+	// id: those after one.
+	OnHold(since time.Time, after record.ID, limit int) ([]Record, error)
+	// AmendRecord says anew what was proved of a record, whose pseudonym it brought (0: none), and of when the answer is that settled it.
+	AmendRecord(id record.ID, proved record.Evidence, subject int64, answered time.Time) error
 	// VerdictsAfter lists a box's verdicts from number n+1.
 	VerdictsAfter(box record.BoxID, n uint64, limit int) ([]wire.Verdict, error)
 	// LastVerdict is the number of a box's newest verdict; 0 if none.

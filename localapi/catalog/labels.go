@@ -192,6 +192,7 @@ var tapLabels = map[string]Text{
 		"センターには、このカードの有効な登録がありません。「初めての方の登録」で登録し直してください。",
 		"Central holds no registration in force for this card. Register anew under “First-time registration”.",
 	},
+	"correct_again": {"改めてかざせます。", "This person may tap again."},
 	"correct_serve": {"受付できる方でした。改めてご案内ください。", "This person could have been served. Please follow up."},
 	"dismiss":       {"確認しました", "Noted"},
 

@@ -296,6 +296,13 @@ var reasons = map[record.Reason]Sentence{
 			"The number was linked to somebody else before. Check it; if it is right, take the number back first, then link it again.",
 		},
 	},
+	record.ReasonHoldLifted: {
+		Text{"一時停止は解除済み", "Hold was lifted since"},
+		Text{
+			"かざした時点では一時停止中でしたので、不可のままです。その後、一時停止は解除されました。ご本人に、もう一度かざせることをお伝えください。",
+			"The card was suspended at the time of this tap, so that the refusal stands. The suspension was lifted since. Tell the person that they may tap again.",
+		},
+	},
 	record.ReasonLater: {
 		Text{"センターで確定（理由は新しい版）", "Settled by a newer central"},
 		Text{

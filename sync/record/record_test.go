@@ -89,7 +89,7 @@ func TestP6WordsKeepTheirNumbers(t *testing.T) {
 				"29:not_enrolled 30:card_differs 31:card_not_genuine 32:pin_not_proved 33:birth_key_locked 34:phone 35:card_renewed " +
 				"36:birth_differs 37:card_refuses 60:list_too_old 61:no_rule 62:used_already 63:roster_locked 64:nobody_signed_in " +
 				"65:list_absent 66:roster_unreadable " +
-				"80:tap_replayed 81:status_unknown 82:unreadable 83:number_taken 99:later_release",
+				"80:tap_replayed 81:status_unknown 82:unreadable 83:number_taken 84:hold_lifted 99:later_release",
 		},
 	} {
 		t.Run(c.kind, func(t *testing.T) {
@@ -130,7 +130,7 @@ func parse[T word, P interface {
 func TestReasonOfALaterReleaseHasAWord(t *testing.T) {
 	for in, want := range map[record.Reason]record.Reason{
 		record.ReasonInOrder: record.ReasonInOrder, record.ReasonUnreadable: record.ReasonUnreadable,
-		38: record.ReasonLater, 84: record.ReasonLater, 255: record.ReasonLater, 0: record.ReasonLater,
+		38: record.ReasonLater, 85: record.ReasonLater, 255: record.ReasonLater, 0: record.ReasonLater,
 	} {
 		if got := in.OrLater(); got != want {
 			t.Errorf("OrLater(%d) = %v, want %v", in, got, want)

@@ -151,6 +151,7 @@ const (
 	ReasonStatusUnknown     Reason = 81 // neither OCSP nor a list answers
 	ReasonUnreadable        Reason = 82 // the sealed record opened to something that is no record
 	ReasonNumberTaken       Reason = 83 // the number that it links was linked to somebody else before
+	ReasonHoldLifted        Reason = 84 // refused for a hold at the tap, and the hold was lifted since: the person may tap again
 	ReasonLater             Reason = 99 // a reason of a later release, for which this one has no word; shown, never sent
 )
 
@@ -167,7 +168,8 @@ var reasons = words[Reason]{
 	ReasonNoRule: "no_rule", ReasonUsedAlready: "used_already", ReasonRosterLocked: "roster_locked",
 	ReasonNobodySignedIn: "nobody_signed_in", ReasonListAbsent: "list_absent",
 	ReasonRosterUnreadable: "roster_unreadable", ReasonTapReplayed: "tap_replayed", ReasonStatusUnknown: "status_unknown",
-	ReasonUnreadable: "unreadable", ReasonNumberTaken: "number_taken", ReasonLater: "later_release",
+	ReasonUnreadable: "unreadable", ReasonNumberTaken: "number_taken", ReasonHoldLifted: "hold_lifted",
+	ReasonLater: "later_release",
 }
 
 func (r Reason) String() string { return reasons.name(r) }

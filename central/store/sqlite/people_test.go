@@ -267,7 +267,7 @@ func TestAnEnvelopeWaitsForATap(t *testing.T) {
 
 // A database with other tables is not damaged: it is refused as what it is, and not touched.
 func TestOpenRefusesAnotherRelease(t *testing.T) {
-	for _, version := range []string{"7", "9"} {
+	for _, version := range []string{"8", "10"} {
 		dir := t.TempDir()
 		path := filepath.Join(dir, sqlite.FileDatabase)
 		if err := open(t, dir).Close(); err != nil {

@@ -1,6 +1,8 @@
 package sqlite
 
 import (
+	"time"
+
 	"kazashi.example/central/store"
 	"kazashi.example/sync/record"
 	"kazashi.example/sync/wire"
@@ -58,6 +60,16 @@ func (t *tx) AddVerdict(box record.BoxID, v wire.Verdict) (uint64, error) {
 	}
 	return n, t.exec(`UPDATE records SET verdict = ?, final_verdict = ?, final_reason = ?, final_answer = ?, source = ?
 		WHERE epoch = ? AND seq = ?`, n, int64(v.Verdict), int64(v.Reason), int64(v.Answer), int64(v.Source), v.Epoch.ID128[:], int64(v.Seq))
+}
+
+func (t *tx) OnHold(since time.Time, after record.ID, limit int) ([]store.Record, error) {
+	return each(t, scanRecord, recordColumns+`WHERE final_verdict = 3 AND final_reason = 23 AND erased = 0 AND (since, epoch, seq) > (?, ?, ?)
+		ORDER BY since, epoch, seq LIMIT ?`, ms(since), after.Epoch.ID128[:], int64(after.Seq), limit)
+}
+
+func (t *tx) AmendRecord(id record.ID, proved record.Evidence, subject int64, answered time.Time) error {
+	return t.exec("UPDATE records SET proved = ?, subject = nullif(?, 0), answered = ? WHERE epoch = ? AND seq = ?",
+		int64(proved), subject, ms(answered), id.Epoch.ID128[:], int64(id.Seq))
 }
 
 func scanVerdict(s scanner) (v wire.Verdict, err error) {

@@ -3,10 +3,10 @@ package sqlite
 // applicationID marks the file as central's ("KzC1"); schemaVersion is that of the tables below.
 const (
 	applicationID = 0x4b7a4331
-	schemaVersion = 8
+	schemaVersion = 9
 )
 
-// schema is version 8, which keeps the greatest ends that boxes ever said; 7 let a box take the place of another, and parcels come by courier; 6 let a number be one person's; 5 added how long records are kept; 4 added site keys, orders, corrections, links and how far rosters were made. Times are Unix milliseconds, 0 for none; ids and hashes are octets. Columns that name a person are
+// schema is version 9, which finds refusals for a hold; 8 kept the greatest ends that boxes ever said; 7 let a box take the place of another, and parcels come by courier; 6 let a number be one person's; 5 added how long records are kept; 4 added site keys, orders, corrections, links and how far rosters were made. Times are Unix milliseconds, 0 for none; ids and hashes are octets. Columns that name a person are
 // keyed (…_index: HMAC under K_idx) or sealed (…_sealed: AES-256-GCM under K_row, bound to table and row). A row number of
 // epochs, envelopes, subjects, site keys and orders is never reused: a backup's high-water marks name them.
 const schema = `
@@ -131,6 +131,7 @@ CREATE TABLE records (
 CREATE INDEX records_by_box ON records (box, verdict);
 CREATE INDEX records_by_serial ON records (serial_index) WHERE serial_index IS NOT NULL;
 CREATE INDEX records_by_proof ON records (proved);
+CREATE INDEX records_on_hold ON records (since, epoch, seq) WHERE final_verdict = 3 AND final_reason = 23 AND erased = 0;
 CREATE TABLE taps (
 	tap BLOB PRIMARY KEY,
 	epoch BLOB NOT NULL,
