@@ -110,7 +110,8 @@ type PresenceList struct {
 	Present []Presence `json:"present"`
 }
 
-// WorkItem is a verdict that central corrected: somebody was served who should not have been, or the reverse.
+// WorkItem is a verdict that needs a second look: somebody was served who should not have been, or the reverse; or a refusal's ground is gone
+// since (Outcome.LooksAgain).
 type WorkItem struct {
 	Tap     record.TapID     `json:"tap"`
 	Spoken  string           `json:"spoken"`

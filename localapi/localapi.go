@@ -225,6 +225,12 @@ func (o Outcome) Valid() bool { return o.Verdict.Valid() && o.Reason.Valid() }
 // refused should have been served.
 func (o Outcome) CorrectedBy(final Outcome) bool { return o.Verdict.Served() != final.Verdict.Served() }
 
+// LooksAgain reports whether somebody at the counter is to look at a tap again: final takes back what was done, or says that a refusal's
+// ground is gone since, so that the person may tap again.
+func (o Outcome) LooksAgain(final Outcome) bool {
+	return o.CorrectedBy(final) || final.Reason == record.ReasonHoldLifted
+}
+
 // State is how far a tap's record has come. Each is the furthest known: settled outranks safe.
 type State string
 

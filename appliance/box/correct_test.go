@@ -101,3 +101,44 @@ func TestP6WhoLookedAtACorrectionOutlivesAPowerCut(t *testing.T) {
 	}
 	must(t, stop())
 }
+
+// P2, P6: a box that was off while central refused somebody for a hold, and said later that it was lifted, shows what it was told last.
+func TestP6TheLastWordIsWhatABoxShows(t *testing.T) {
+	c := newCentral(t, nil)
+	k := joined(t, c)
+	b, err := k.open(t)
+	must(t, err)
+	must(t, b.Close())
+	word := wire.Verdict{Epoch: record.EpochID{ID128: record.ID128{1}}, Seq: 1, Tap: record.NewTapID(), Verdict: record.VerdictRefused, Answer: record.AnswerOnHold}
+	say := func(n uint64, v record.Verdict, why record.Reason) {
+		t.Helper()
+		d, err := desired.Open(t.Context(), k.conf.DataDir, slog.New(slog.DiscardHandler))
+		must(t, err)
+		w := word
+		w.Verdict, w.Reason, w.Settled = v, why, int64(n) //nolint:gosec // small
+		batch := wire.Verdicts{Version: rule.Version{CentralEpoch: 1, N: n}, Box: d.Place().Box, After: n - 1, Verdicts: []wire.Verdict{w}}
+		msg, err := batch.Sign(c.signs)
+		must(t, err)
+		_, err = d.ApplyVerdicts(t.Context(), msg)
+		must(t, errors.Join(err, d.Close()))
+	}
+	listed := func() localapi.WorkItem {
+		t.Helper()
+		b, stop := k.run(t)
+		next(t, at(t, k, b), localapi.EventStatus, func(e localapi.Event) bool { return e.Status.Work == 1 })
+		client, err := localapi.NewClient("unix:" + k.conf.Socket())
+		must(t, err)
+		defer client.Close()
+		work, err := client.Work(t.Context(), false)
+		must(t, errors.Join(err, stop()))
+		if len(work) != 1 || work[0].Tap != word.Tap {
+			t.Fatalf("work list = %+v, want the one tap", work)
+		}
+		return work[0]
+	}
+	say(1, record.VerdictRefused, record.ReasonOnHold)
+	say(2, record.VerdictRefused, record.ReasonHoldLifted)
+	if got := listed(); got.Final.Reason != record.ReasonHoldLifted {
+		t.Errorf("listed as %v, want hold_lifted", got.Final)
+	}
+}

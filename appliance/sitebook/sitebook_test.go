@@ -321,6 +321,63 @@ func TestNumbersAreLinkedAndTakenBack(t *testing.T) {
 	want("central refused the next link", "L-1", sitebook.Unlinked, sitebook.Unlinked)
 }
 
+// P6: that a hold was lifted is a second look for the staff, whatever they saw of the refusal; hearing it again is none, nor is the older word
+// that a restored central repeats.
+func TestP6ALiftedHoldIsASecondLook(t *testing.T) {
+	w := newWorld(t)
+	b := w.open()
+	signIn := func() {
+		t.Helper()
+		_, err := b.SignIn(t.Context(), localapi.NewSecret("made-up code"))
+		must(t, err)
+	}
+	must(t, b.SetStaff(t.Context(), staff("sato", "made-up code")))
+	signIn()
+	tap, n := record.NewTapID(), uint64(0)
+	outcome := func(v record.Verdict, r record.Reason) localapi.Outcome {
+		return localapi.Outcome{Verdict: v, Reason: r}
+	}
+	refused, lifted := outcome(record.VerdictRefused, record.ReasonOnHold), outcome(record.VerdictRefused, record.ReasonHoldLifted)
+	hear := func(when string, first, final, listed localapi.Outcome) {
+		t.Helper()
+		n++
+		must(t, b.Correct(t.Context(), []sitebook.Correction{{
+			Tap: tap, Time: noon, Desk: "desk-1", Service: loan, First: first, Final: final, Settled: noon,
+		}}, rule.Version{CentralEpoch: 1, N: n}))
+		work, err := b.Work(t.Context(), false)
+		must(t, err)
+		var got localapi.Outcome
+		if len(work) > 0 {
+			got = work[0].Final
+		}
+		if got != listed {
+			t.Errorf("%s: on the list = %v, want %v", when, got, listed)
+		}
+	}
+	var nothing localapi.Outcome
+	served := outcome(record.VerdictProvisional, record.ReasonListOld)
+	for _, first := range []localapi.Outcome{refused, served} {
+		listed := nothing
+		if first == served {
+			listed = refused
+		}
+		tap = record.NewTapID()
+		hear("refused", first, refused, listed)
+		if first == served {
+			must(t, b.Tick(t.Context(), tap))
+		}
+		hear("lifted", first, lifted, lifted)
+		w = w.cut()
+		b = w.open()
+		signIn()
+		hear("lifted, after a cut", first, lifted, lifted)
+		hear("the older word again", first, refused, lifted)
+		must(t, b.Tick(t.Context(), tap))
+		hear("ticked off, and the word again", first, lifted, nothing)
+	}
+	hear("in order after all", served, outcome(record.VerdictAccepted, record.ReasonInOrder), outcome(record.VerdictAccepted, record.ReasonInOrder))
+}
+
 func TestPresence(t *testing.T) {
 	w := newWorld(t)
 	b := w.open()

@@ -24,9 +24,9 @@ type Correction struct {
 	Settled time.Time // when central decided
 }
 
-// Correct takes final verdicts. What was enrolled, linked or taken back by a tap that central refused never was; a verdict that differs
-// from what was said goes on the work list, or changes there: one that is taken back leaves it, unless somebody has acted on it. The same
-// verdict again changes nothing. upTo is the version up to which all final verdicts were handed in now; Corrected gives it back, so that whoever keeps
+// Correct takes final verdicts. What was enrolled, linked or taken back by a tap that central refused never was; a verdict that is to be looked
+// at (localapi.Outcome.LooksAgain) goes on the work list, or changes there: one that is taken back leaves it, unless somebody has acted on it. The
+// same verdict again changes nothing, nor does another reason for the same refusal but that a hold was lifted, which is to be looked at once more. upTo is the version up to which all final verdicts were handed in now; Corrected gives it back, so that whoever keeps
 // the verdicts sees after a crash that some are to be handed in again. It needs no keys: a work list holds words of verdicts only.
 func (b *Book) Correct(ctx context.Context, finals []Correction, upTo rule.Version) error {
 	if upTo.CentralEpoch > math.MaxInt64 || upTo.N > math.MaxInt64 {
@@ -73,16 +73,16 @@ func correct(ctx context.Context, tx *sql.Tx, c Correction) error {
 			return err
 		}
 	}
-	var was record.Verdict
+	var was localapi.Outcome
 	var done bool
-	err := tx.QueryRowContext(ctx, `SELECT final_verdict, done FROM work WHERE tap = ?`, c.Tap.ID128[:]).Scan(&was, &done)
-	differs := c.First.CorrectedBy(c.Final)
+	err := tx.QueryRowContext(ctx, `SELECT final_verdict, final_reason, done FROM work WHERE tap = ?`, c.Tap.ID128[:]).Scan(&was.Verdict, &was.Reason, &done)
+	differs := c.First.LooksAgain(c.Final)
 	switch {
 	case err != nil && !errors.Is(err, sql.ErrNoRows):
 		return err
 	case err != nil && !differs:
 		return nil
-	case err == nil && was == c.Final.Verdict:
+	case err == nil && was.Verdict == c.Final.Verdict && (was.Reason == c.Final.Reason || c.Final.Reason != record.ReasonHoldLifted):
 		return nil
 	case err == nil && !differs && !done:
 		_, err := tx.ExecContext(ctx, `DELETE FROM work WHERE tap = ?`, c.Tap.ID128[:])

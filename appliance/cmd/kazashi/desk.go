@@ -207,7 +207,7 @@ func newWork(s *settings) *cobra.Command {
 		Use:   "work",
 		Short: "List verdicts that central corrected, and tick them off",
 		Long: `work lists taps whose final verdict takes back what was done at the counter: somebody was served who should not have been,
-or the reverse. Each is looked at by somebody who has signed in, and ticked off in their name.`,
+or the reverse; and refusals for a hold that was lifted since, whose people may tap again. Each is looked at by somebody who has signed in, and ticked off in their name.`,
 		Example: `  kazashi work list
   kazashi work done 4WTX`,
 	}

@@ -57,7 +57,8 @@ export function corrections({ desk, keys, taps }) {
   }
 
   function row(tap) {
-    const todo = tap.final.verdict === "refused" ? "correct_stop" : "correct_serve";
+    const again = tap.final.reason === "hold_lifted" && tap.first.verdict === "refused"; // nothing was served that is to be taken back
+    const todo = again ? "correct_again" : tap.final.verdict === "refused" ? "correct_stop" : "correct_serve";
     const button = el("button", { type: "button", "aria-label": label("dismiss") + " " + tap.spoken }, label("dismiss"));
     button.addEventListener("click", () => tick(tap.tap, button));
     return el("li", { "data-tap": tap.tap },
