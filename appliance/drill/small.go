@@ -103,8 +103,8 @@ func (f *file) lookBegan() {
 	})
 }
 
-// mined is what was found in journals that were set aside: a name and two counts each.
-var mined = regexp.MustCompile(`^(?:journal\.db` + asideT + ` whole \d{1,20} damaged \d{1,20} safe (?:true|false)\n)*$`)
+// mined is what was found in journals that were set aside: a name and three counts each.
+var mined = regexp.MustCompile(`^(?:journal\.db` + asideT + ` whole \d{1,20} damaged \d{1,20} unreadable \d{1,20} safe (?:true|false)\n)*$`)
 
 func (f *file) lookMined() {
 	f.small(func(b []byte) error {

@@ -85,7 +85,7 @@ var plantings = []planting{
 	{name: "an empty file", put: write("x", ""), path: "x", id: drill.UnknownFile, quiet: true},
 	{name: "a lock that holds something", put: write("kazashi.lock", madeUpNum), path: "kazashi.lock", id: drill.UnknownContent},
 	{name: "the note of the first epoch", put: extend("epochs-began", madeUpNum), path: "epochs-began", id: drill.UnknownContent},
-	{name: "behind the counts of a journal", put: write("journal.aside", asideJournal+" whole 1 damaged 0 safe true\n"+madeUpNum), path: "journal.aside", id: drill.UnknownContent},
+	{name: "behind the counts of a journal", put: write("journal.aside", asideJournal+" whole 1 damaged 0 unreadable 0 safe true\n"+madeUpNum), path: "journal.aside", id: drill.UnknownContent},
 	{name: "behind an identity", put: extend("identity.key", madeUp), path: "identity.key", id: drill.UnknownContent},
 	{name: "inside an identity", put: again("identity.key"), path: "identity.key", id: drill.UnknownContent},
 	{name: "inside a place", put: again("place.cbor"), path: "place.cbor", id: drill.UnknownContent},

@@ -18,6 +18,10 @@ import (
 // asideMark stands between a journal's name and the time at which it was set aside.
 const asideMark = ".set-aside-"
 
+// asideAgain is how long a journal that was begun in the place of another is left where it is, if it is damaged as well: its disk fails, and would be
+// filled with one after the other.
+const asideAgain = time.Minute
+
 // asideTries bounds the search for a free name.
 const asideTries = 100
 
@@ -36,9 +40,12 @@ func lockFile(path string) (*os.File, error) {
 	return f, nil
 }
 
-// openStore opens the database, makes it if there is none, and sets it aside for a new one if it is damaged.
-func openStore(ctx context.Context, path string, o Options) (*store, book, error) {
+// openStore opens the database, makes it if there is none, and sets it aside for a new one if it is damaged and not young.
+func openStore(ctx context.Context, path string, o Options, young bool) (*store, book, error) {
 	b := birth{epoch.LineageUnknown, epoch.CauseStart}
+	if _, err := os.Lstat(path + "-wal"); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, book{}, fmt.Errorf("looking for the journal's log: %w", err)
+	}
 	info, err := os.Lstat(path)
 	switch {
 	case err == nil && info.Size() == 0: // SQLite would take it for a new one
@@ -48,8 +55,11 @@ func openStore(ctx context.Context, path string, o Options) (*store, book, error
 		b.cause = epoch.CauseSetAside
 	case err == nil:
 		st, bk, err := openExisting(ctx, path, o)
-		if !damaged(err) {
+		switch {
+		case !damaged(err):
 			return st, bk, err
+		case young:
+			return nil, book{}, damagedYoung(err)
 		}
 		if err := setAside(ctx, path, o, err); err != nil {
 			return nil, book{}, err
@@ -75,10 +85,24 @@ func openStore(ctx context.Context, path string, o Options) (*store, book, error
 	if err := create(ctx, path, o, b); err != nil {
 		return nil, book{}, err
 	}
-	return connect(ctx, path, o)
+	return openExisting(ctx, path, o)
 }
 
+// openExisting opens a database that is there. Where something failed between SQLite and the files, the disk decides what that was: damage if it does not
+// give all of them when it is asked again; over, if it does and the next opening goes well; else what SQLite says, and nothing is set aside.
 func openExisting(ctx context.Context, path string, o Options) (*store, book, error) {
+	st, b, err := openSound(ctx, path, o)
+	if !vague(err) {
+		return st, b, err
+	}
+	if why := wholly(ctx, path); why != nil {
+		return nil, book{}, fmt.Errorf("%w: %w", err, why)
+	}
+	o.Log.WarnContext(ctx, "opening the journal failed, and the disk gives all of it; opening it again", slog.Any("error", err))
+	return openSound(ctx, path, o)
+}
+
+func openSound(ctx context.Context, path string, o Options) (*store, book, error) {
 	if nonEmpty(path + "-wal") { // a clean end leaves none
 		if err := checkLog(ctx, path); err != nil {
 			return nil, book{}, fmt.Errorf("looking at what a crash left: %w", err)
@@ -98,7 +122,7 @@ func setAside(ctx context.Context, path string, o Options, why error) error {
 	}
 	for _, tail := range []string{"", "-wal", "-shm"} {
 		if err := os.Rename(path+tail, name+tail); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return fmt.Errorf("setting the damaged journal aside: %w", err)
+			return fmt.Errorf("setting the damaged journal aside: %w (the damage: %w)", err, why)
 		}
 	}
 	if err := syncFile(filepath.Dir(path)); err != nil {

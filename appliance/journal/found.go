@@ -15,8 +15,8 @@ import (
 // journal is; what was safe besides need not be read again for any journal to come, and would only be sent once more.
 const foundName = "journal.aside"
 
-// foundLine is one line of it: name, whole, damaged, whether all of the whole ones are safe.
-const foundLine = "%s whole %d damaged %d safe %t\n"
+// foundLine is one line of it: name, records whole and damaged, pages unreadable, whether all of the whole ones are safe.
+const foundLine = "%s whole %d damaged %d unreadable %d safe %t\n"
 
 // found is what is kept of a database set aside that was read.
 type found struct {
@@ -36,7 +36,7 @@ func readFound(path string) map[string]found {
 	for line := range strings.Lines(string(b)) {
 		var name string
 		f := found{Aside: Aside{Read: true}}
-		if _, err := fmt.Sscanf(line, foundLine, &name, &f.Whole, &f.Damaged, &f.safe); err == nil {
+		if _, err := fmt.Sscanf(line, foundLine, &name, &f.Whole, &f.Damaged, &f.Unreadable, &f.safe); err == nil {
 			all[name] = f
 		}
 	}
@@ -47,7 +47,7 @@ func writeFound(path string, all map[string]found) error {
 	var b []byte
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		f := all[name]
-		b = fmt.Appendf(b, foundLine, name, f.Whole, f.Damaged, f.safe)
+		b = fmt.Appendf(b, foundLine, name, f.Whole, f.Damaged, f.Unreadable, f.safe)
 	}
 	if err := durable.WriteFile(foundPath(path), b, 0o600); err != nil {
 		return fmt.Errorf("keeping what was found in journals set aside: %w", err)

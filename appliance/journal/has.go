@@ -94,5 +94,8 @@ func hasAside(ctx context.Context, path string, tap record.TapID) (known bool, e
 			return true, nil
 		}
 	}
+	if n := src.Unreadable(); n > 0 {
+		return false, fmt.Errorf("%d pages of it are unreadable", n)
+	}
 	return false, nil
 }

@@ -42,6 +42,9 @@ var (
 	ErrOtherBox = errors.New("belongs to another box")
 	// ErrNewer says that the journal was written by a newer release. It is left as it is.
 	ErrNewer = errors.New("journal was written by a newer release; start that release again")
+	// ErrDisk says that the disk under the journal fails, and so much that no journal can be begun on it. What was there stays as it is.
+	ErrDisk = errors.New("the disk under the journal fails, so that no record can be kept on it; replace the disk; " +
+		"`kazashi recover` takes what can be read from the old one")
 	// ErrNotDurable says that a record did not become durable, or may not have: no verdict may be shown for it.
 	ErrNotDurable = errors.New("record could not be made durable")
 	// ErrRecord says that what was handed to Append cannot be a record. Nothing was written and no number is spent.
@@ -144,6 +147,7 @@ type Journal struct {
 	cause  epoch.Cause // of the next epoch
 	doubt  bool        // the book may differ from the disk and is read again before the next record
 	broken error       // why the database is to be set aside before anything else; nil if it is not
+	begun  time.Time   // when it was begun in the place of another; zero if it was not, in this run
 	next   chan prepared
 	forks  map[record.EpochID]bool // reported: central holds more of them than this box
 	closed bool
@@ -156,10 +160,18 @@ type Journal struct {
 	restored []idRange // records of the run before that perhaps nobody saw
 }
 
-// Open opens the journal at path, or makes it. A damaged one is set aside under another name, reported to the log, and a new
-// one begun, so that intake goes on. Errors: ErrInUse, ErrOtherBox, ErrNewer, or what the disk said.
+// Open opens the journal at path, or makes it. A damaged one, or one that the disk no longer gives all of, is set aside under another name, reported to
+// the log, and a new one begun, so that intake goes on. Errors: ErrInUse, ErrOtherBox, ErrNewer, ErrDisk, or what else the disk said: full,
+// read-only, not permitted. Nothing is set aside for those.
 func Open(ctx context.Context, path string, o Options) (*Journal, error) {
-	o = o.withDefaults()
+	j, err := open(ctx, path, o.withDefaults())
+	if failing(err) {
+		return nil, fmt.Errorf("%w: %w", ErrDisk, err)
+	}
+	return j, err
+}
+
+func open(ctx context.Context, path string, o Options) (*Journal, error) {
 	lock, err := lockFile(path + ".lock")
 	if err != nil {
 		return nil, err
@@ -172,11 +184,7 @@ func Open(ctx context.Context, path string, o Options) (*Journal, error) {
 	crashed := nonEmpty(path + "-wal") // a clean end leaves none behind
 	err = j.begin(ctx)
 	if err == nil && crashed {
-		var u idRange
-		if u, err = j.st.unseen(ctx, pack(1, 1), math.MaxInt64); err != nil {
-			err = errors.Join(err, j.st.close())
-		}
-		j.restored, j.crashed = append(j.restored, u), asideOf(path)
+		err = j.leftByCrash(ctx)
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("opening journal: %w", err), lock.Close())
@@ -186,6 +194,23 @@ func Open(ctx context.Context, path string, o Options) (*Journal, error) {
 	j.spawn(j.verify)
 	j.spawn(j.keepReserve)
 	return j, nil
+}
+
+// leftByCrash marks the last records of a run that ended by a crash, and what was set aside of it.
+func (j *Journal) leftByCrash(ctx context.Context) error {
+	u, err := j.st.unseen(ctx, pack(1, 1), math.MaxInt64)
+	switch {
+	case damaged(err): // the disk fails from one moment to the next
+		j.broken = err
+		err = j.reopen(ctx, err)
+	case err == nil:
+		j.restored = append(j.restored, u)
+	}
+	j.crashed = asideOf(j.path)
+	if err != nil {
+		return errors.Join(err, j.st.close())
+	}
+	return nil
 }
 
 // background makes the two ends of what is done in the background. After the end nothing begins any more.
@@ -211,12 +236,12 @@ func background() (spawn func(func(context.Context)), end func()) {
 
 // begin opens or makes the database and reads the book from it.
 func (j *Journal) begin(ctx context.Context) error {
-	st, b, err := openStore(ctx, j.path, j.o)
+	st, b, err := openStore(ctx, j.path, j.o, j.young())
 	if err != nil {
 		return err
 	}
 	if b.birth.cause == epoch.CauseSetAside && b.last() == nil {
-		j.cause = epoch.CauseSetAside
+		j.cause, j.begun = epoch.CauseSetAside, time.Now()
 	}
 	j.mu.Lock()
 	j.st, j.book = st, b
@@ -304,8 +329,12 @@ func (j *Journal) settle() error {
 	return nil
 }
 
-// reopen opens the database anew, after setting it aside if it is known to be damaged.
+// reopen opens the database anew, after setting it aside if it is known to be damaged. One that was begun only now stays where it is, for reading, and
+// takes nothing until its time is over.
 func (j *Journal) reopen(ctx context.Context, why error) error {
+	if j.broken != nil && j.young() {
+		return damagedYoung(j.broken)
+	}
 	j.o.Log.ErrorContext(ctx, "journal cannot be used; opening it anew", slog.Any("error", why))
 	if err := j.store().close(); err != nil {
 		j.o.Log.WarnContext(ctx, "closing the journal failed", slog.Any("error", err))
@@ -329,6 +358,13 @@ func (j *Journal) reopen(ctx context.Context, why error) error {
 	}
 	j.doubt = false
 	return nil
+}
+
+// young reports whether this journal was begun only now in the place of another.
+func (j *Journal) young() bool { return !j.begun.IsZero() && time.Since(j.begun) < asideAgain }
+
+func damagedYoung(err error) error {
+	return fmt.Errorf("%w: a journal begun only now is damaged as well: %w", ErrDisk, err)
 }
 
 func (j *Journal) store() *store {
@@ -360,7 +396,7 @@ func (j *Journal) moveLog(ctx context.Context, st *store) error {
 	for range checkpointTries {
 		log, err := st.checkpoint(ctx)
 		if err != nil || log < longLog {
-			return err
+			return j.readFailed(st, err)
 		}
 		if log-before < shortRest {
 			break
@@ -373,5 +409,5 @@ func (j *Journal) moveLog(ctx context.Context, st *store) error {
 		return nil
 	}
 	_, err := st.checkpoint(ctx)
-	return err
+	return j.readFailed(st, err)
 }

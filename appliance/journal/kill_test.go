@@ -9,9 +9,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"runtime"
+	"slices"
 	"sync"
 	"syscall"
 	"testing"
@@ -33,10 +36,17 @@ const (
 	envBox     = "KAZASHI_TEST_BOX"
 	envCount   = "KAZASHI_TEST_RECORDS" // after how many it ends by itself; empty: never
 	envReaders = "KAZASHI_TEST_READERS" // how many append; empty: one
+	envNow     = "KAZASHI_TEST_NOW"     // its clock stands, and its log is on standard error; empty: neither
 )
 
 // kills is how often the box is killed.
 const kills = 12
+
+func init() {
+	if os.Getenv(envNow) != "" {
+		runtime.LockOSThread() // a box whose disk fails opens its journal in the one thread that the faults are for
+	}
+}
 
 func TestMain(m *testing.M) {
 	if os.Getenv(envPath) == "" {
@@ -62,9 +72,14 @@ func victim(ctx context.Context, path string) error {
 	if err := errors.Join(err1, err2); err != nil {
 		return err
 	}
-	j, err := journal.Open(ctx, path, journal.Options{
+	o := journal.Options{
 		Device: device, Box: record.BoxID{ID128: box}, Recipient: func() (seal.PublicKey, error) { return to, nil }, Fresh: true,
-	})
+	}
+	if now := number(envNow); now != 0 {
+		o.Now = func() time.Time { return time.Unix(int64(now), 0) }
+		o.Log = slog.New(slog.NewTextHandler(os.Stderr, nil))
+	}
+	j, err := journal.Open(ctx, path, o)
 	if err != nil {
 		return err
 	}
@@ -77,6 +92,9 @@ func victim(ctx context.Context, path string) error {
 	wg.Wait()
 	if err := errors.Join(faults...); err != nil {
 		return err
+	}
+	for reading := func(a journal.Aside) bool { return !a.Read }; slices.ContainsFunc(j.SetAside(), reading); {
+		runtime.Gosched()
 	}
 	return j.Close()
 }

@@ -17,14 +17,16 @@ import (
 
 // Aside is a database that was set aside as damaged and is still here.
 type Aside struct {
-	Path    string
-	Read    bool   // all of it was read; false while that is under way
-	Whole   uint64 // records found whole: they are kept in this journal now, or were safe and deleted
-	Damaged uint64 // records that were in it for all that is known, and were not found whole
+	Path       string
+	Read       bool   // all of it was read; false while that is under way
+	Whole      uint64 // records found whole: they are kept in this journal now, or were safe and deleted
+	Damaged    uint64 // records that were in it for all that is known, and were not found whole
+	Unreadable uint64 // pages that the disk did not give: it fails
 }
 
 // SetAside lists the databases that were set aside as damaged and are still here, oldest first. Whatever is whole in them is taken over in the
-// background; the files themselves are never changed or deleted by this program. What was found is kept over restarts.
+// background; the files themselves are never changed or deleted by this program. What was found is kept over restarts. Where the disk did not give
+// all of one it is asked once more after each start, and what it gives then is taken over as well.
 func (j *Journal) SetAside() []Aside {
 	found := readFound(j.path)
 	var all []Aside
@@ -46,9 +48,10 @@ const (
 // again. Killed at any moment it begins again with those that it had not read: whatever is here is known by its chain value, and nothing is forgotten
 // here meanwhile.
 func (j *Journal) salvage(ctx context.Context) {
+	asked := map[string]bool{}
 	for wait := retrySalvage; ctx.Err() == nil; {
 		var again <-chan time.Time // never, if nothing is left
-		if j.salvageAll(ctx) {
+		if j.salvageAll(ctx, asked) {
 			wait = retrySalvage
 		} else {
 			again = time.After(wait)
@@ -63,22 +66,22 @@ func (j *Journal) salvage(ctx context.Context) {
 	}
 }
 
-// salvageAll reads every database set aside that was not read, the newest first; false if some are left.
-func (j *Journal) salvageAll(ctx context.Context) bool {
+// salvageAll reads every database set aside that was not read, or not all of it and not in this run, the newest first; false if some are left.
+func (j *Journal) salvageAll(ctx context.Context, asked map[string]bool) bool {
 	all := true
 	for _, a := range slices.Backward(j.SetAside()) {
-		if a.Read || ctx.Err() != nil {
+		if a.Read && (a.Unreadable == 0 || asked[a.Path]) || ctx.Err() != nil {
 			continue
 		}
 		st := j.store()
 		found, err := j.salvageOne(ctx, a.Path)
-		if err == nil {
+		if err == nil && (!a.Read || found.Unreadable < a.Unreadable) {
 			err = j.keepFound(st, found)
 		}
 		switch {
 		case err == nil:
-			j.o.Log.WarnContext(ctx, "journal set aside was read", slog.String("path", a.Path), slog.Uint64("whole", found.Whole),
-				slog.Uint64("damaged", found.Damaged))
+			asked[a.Path] = true
+			j.tellFound(ctx, found)
 			continue
 		case !errors.Is(err, errElsewhere) && ctx.Err() == nil:
 			j.o.Log.ErrorContext(ctx, "reading the journal set aside failed; it is tried again", slog.String("path", a.Path), slog.Any("error", err))
@@ -86,6 +89,17 @@ func (j *Journal) salvageAll(ctx context.Context) bool {
 		all = false
 	}
 	return all
+}
+
+// tellFound tells the log what a database set aside gave.
+func (j *Journal) tellFound(ctx context.Context, a Aside) {
+	what := []slog.Attr{slog.String("path", a.Path), slog.Uint64("whole", a.Whole), slog.Uint64("damaged", a.Damaged)}
+	if a.Unreadable == 0 {
+		j.o.Log.LogAttrs(ctx, slog.LevelWarn, "journal set aside was read", what...)
+		return
+	}
+	j.o.Log.LogAttrs(ctx, slog.LevelError, "the disk fails: it does not give all of the journal set aside; what it gives was read; have the disk replaced",
+		append(what, slog.Uint64("pages_unreadable", a.Unreadable))...)
 }
 
 // errElsewhere says that this journal was itself set aside, with some of what was taken over.
@@ -116,6 +130,7 @@ func (j *Journal) salvageOne(ctx context.Context, path string) (found Aside, err
 			return found, err
 		}
 	}
+	found.Unreadable = src.Unreadable()
 	report, err := src.Report(ctx)
 	for _, f := range report {
 		found.Whole += f.Whole

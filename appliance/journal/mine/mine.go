@@ -75,6 +75,7 @@ type Source struct {
 	ends      map[int64]epoch.Predecessor // of epochs, by their successors' word
 	scanned   bool
 	spilled   int // cells of the page being read that flow over to others
+	unread    uint64
 }
 
 // finding is what is known of one epoch's records.

@@ -116,6 +116,7 @@ func reads(f *os.File, b []byte, at int64) bool {
 // pages calls visit with every row of every leaf, in the database first, until it returns false: errEnough.
 func (s *Source) pages(ctx context.Context, visit func(row) bool) error {
 	page, n := make([]byte, pageSize), 0
+	s.unread = 0
 	look := func(f *os.File, at int64, current bool) error {
 		if n++; n%restEvery == 0 && s.Rest != nil {
 			if err := s.Rest(ctx); err != nil {
@@ -151,11 +152,12 @@ func (s *Source) pages(ctx context.Context, visit func(row) bool) error {
 	})
 }
 
-// unreadable passes a page over that the disk does not give: the others may be well.
+// unreadable passes a page over that the disk does not give, and counts it: the others may be well.
 func (s *Source) unreadable(f *os.File, at int64, err error) error {
 	if errors.Is(err, os.ErrClosed) {
 		return fmt.Errorf("reading %s at %d: %w", f.Name(), at, err)
 	}
+	s.unread++
 	return nil
 }
 

@@ -45,6 +45,10 @@ func (s *Source) Report(ctx context.Context) ([]Found, error) {
 	return all, nil
 }
 
+// Unreadable is how many pages of the files the disk did not give when they were read last; what stood on them is not known. It is asked after
+// the last record, like Report.
+func (s *Source) Unreadable() uint64 { return s.unread }
+
 // endings are the ends of epochs by their successors' word, under their own numbers.
 func (s *Source) endings() map[int64]epoch.Predecessor {
 	all := map[int64]epoch.Predecessor{}
