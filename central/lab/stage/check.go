@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
+	"strconv"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -78,16 +81,47 @@ func PortFree(ctx context.Context, what, address string) error {
 	return ln.Close()
 }
 
-// FreePorts returns n different loopback addresses that nothing listened at a moment ago.
+// Ports that FreePorts gives out: below those that Linux gives to whoever asks for none in particular (net.ipv4.ip_local_port_range).
+const firstPort, endOfPorts = 20_000, 30_000
+
+// claims are sockets of abstract names, which hold the ports that were given out until this process ends.
+var (
+	claiming sync.Mutex // guards claims
+	claims   []net.Listener
+)
+
+// FreePorts returns n different loopback addresses that nothing listens at. They stay the caller's until this process ends, whether anything
+// listens there or not: nobody else is given them, neither here nor in a process beside this one.
 func FreePorts(ctx context.Context, n int) ([]string, error) {
 	out := make([]string, 0, n)
-	for range n {
-		ln, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
-		if err != nil {
+	for range endOfPorts - firstPort {
+		if len(out) == n {
+			return out, nil
+		}
+		port := firstPort + rand.IntN(endOfPorts-firstPort)
+		address := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+		err := claim(ctx, port)
+		if err == nil {
+			err = PortFree(ctx, "practice world", address)
+		}
+		switch {
+		case err == nil:
+			out = append(out, address)
+		case !errors.Is(err, syscall.EADDRINUSE) && !errors.Is(err, ErrPortInUse):
 			return nil, fmt.Errorf("looking for a free port: %w", err)
 		}
-		defer func() { _ = ln.Close() }() // all are held until all are found, so that they differ
-		out = append(out, ln.Addr().String())
 	}
-	return out, nil
+	return nil, fmt.Errorf("looking for a free port: %w", ErrPortInUse)
+}
+
+// claim makes a port this process's; EADDRINUSE if it is another's, or was given out here.
+func claim(ctx context.Context, port int) error {
+	ln, err := new(net.ListenConfig).Listen(ctx, "unix", "@kazashi-lab-port-"+strconv.Itoa(port))
+	if err != nil {
+		return fmt.Errorf("claiming port %d: %w", port, err)
+	}
+	claiming.Lock()
+	defer claiming.Unlock()
+	claims = append(claims, ln)
+	return nil
 }
