@@ -1,96 +1,68 @@
 // Package browser drives a real headless chromium for tests, by the Chrome DevTools Protocol over a pipe: no port, no library.
 //
-// A [Browser] belongs to one test and one goroutine; it ends with the test. It asks nothing of the pages it visits: what it
+// A [Browser] belongs to one test and one goroutine; it ends with the test. Tests that run at the same time share one chromium, each with
+// cookies, storage and cache of its own, and the last of them ends it. It asks nothing of the pages it visits: what it
 // evaluates goes past a page's Content-Security-Policy, as the protocol does, so a policy's faults show only in [Browser.Faults].
 package browser
 
 import (
-	"bufio"
-	"context"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"os"
-	"os/exec"
 	"testing"
 	"time"
 )
 
-// life bounds everything one browser is asked for, patience one [Browser.Wait].
-const (
-	life     = 3 * time.Minute
-	patience = 20 * time.Second
-)
-
-// flags: no sandbox because tests run as root in containers; nothing that talks to the outside; scrollbars that take room, as at a desk.
-var flags = []string{
-	"--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-	"--disable-component-update", "--disable-sync", "--force-color-profile=srgb", "--remote-debugging-pipe",
-}
+// patience bounds one [Browser.Wait].
+const patience = 20 * time.Second
 
 // Browser is one page of a chromium.
 type Browser struct {
-	tb      testing.TB
-	in      *os.File
-	out     *bufio.Reader
-	session string
-	n       int
-	faults  []string
+	tb       testing.TB
+	chromium *chromium
+	context  string
+	session  string
 }
 
-// message is an answer or an event of the protocol.
-type message struct {
-	ID     int
-	Method string
-	Error  *struct{ Message string }
-	Result json.RawMessage
-	Params json.RawMessage
-}
-
-// Start runs a chromium with an empty profile; the test fails if there is none.
+// Start opens a page with an empty profile, in a chromium that runs or in a new one; the test fails if there is none.
 func Start(tb testing.TB) *Browser {
 	tb.Helper()
-	toRead, in, err := os.Pipe()
+	c, err := join()
 	if err != nil {
-		tb.Fatal(err)
-	}
-	out, toWrite, err := os.Pipe()
-	if err != nil {
-		tb.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(tb.Context()), life)                                 // until after the cleanup below
-	cmd := exec.CommandContext(ctx, "chromium", append(flags, "--user-data-dir="+tb.TempDir(), "about:blank")...) //nolint:gosec // fixed flags
-	cmd.ExtraFiles = []*os.File{toRead, toWrite}                                                                  // descriptors 3 and 4
-	cmd.WaitDelay = patience
-	if err := cmd.Start(); err != nil {
 		tb.Fatalf("starting chromium (make deps installs it): %v", err)
 	}
-	_, _ = toRead.Close(), toWrite.Close()
-	b := &Browser{tb: tb, in: in, out: bufio.NewReader(out)}
-	tb.Cleanup(func() {
-		defer cancel()
-		b.session = ""
-		b.call("Browser.close", nil, nil) // in order, so that it has left its profile before that is deleted
-		_ = cmd.Wait()
-		_, _ = in.Close(), out.Close()
-	})
-	if err := out.SetReadDeadline(time.Now().Add(life)); err != nil {
-		tb.Fatal(err)
-	}
+	b := &Browser{tb: tb, chromium: c}
+	tb.Cleanup(b.leave)
 	b.attach()
 	return b
 }
 
+// leave forgets the page and all that it stored, and ends the chromium if nobody else is in it.
+func (b *Browser) leave() {
+	b.session = ""
+	if b.context != "" && !b.tb.Failed() { // of a chromium that answers no more, the next test is told
+		b.call("Target.disposeBrowserContext", map[string]any{"browserContextId": b.context}, nil)
+	}
+	if err := b.chromium.leave(); err != nil {
+		b.tb.Errorf("ending chromium: %v", err)
+	}
+}
+
 func (b *Browser) attach() {
 	b.tb.Helper()
+	var own struct{ BrowserContextID string }
+	b.call("Target.createBrowserContext", nil, &own)
+	b.context = own.BrowserContextID
 	var target struct{ TargetID string }
-	b.call("Target.createTarget", map[string]any{"url": "about:blank"}, &target)
+	b.call("Target.createTarget", map[string]any{"url": "about:blank", "browserContextId": b.context}, &target)
 	var attached struct{ SessionID string }
 	b.call("Target.attachToTarget", map[string]any{"targetId": target.TargetID, "flatten": true}, &attached)
 	b.session = attached.SessionID
 	for _, domain := range []string{"Page", "Log", "Runtime"} {
 		b.call(domain+".enable", nil, nil)
 	}
+	b.call("Emulation.setFocusEmulationEnabled", map[string]any{"enabled": true}, nil) // as if it were the only window
 }
 
 // Visit opens url in a window of so many CSS pixels.
@@ -152,65 +124,21 @@ func (b *Browser) Screenshot(path string) {
 func (b *Browser) Faults() []string {
 	b.tb.Helper()
 	b.Eval("0") // whatever happened before has been told by then
-	return b.faults
+	faults, err := b.chromium.faultsOf(b.session)
+	if err != nil {
+		b.tb.Fatal(err)
+	}
+	return faults
 }
 
 // call sends one command and decodes its result.
 func (b *Browser) call(method string, params, result any) {
 	b.tb.Helper()
-	b.n++
-	msg := map[string]any{"id": b.n, "method": method}
-	if params != nil {
-		msg["params"] = params
+	answer, err := b.chromium.call(b.session, method, params)
+	if err == nil && result != nil {
+		err = json.Unmarshal(answer, result)
 	}
-	if b.session != "" {
-		msg["sessionId"] = b.session
-	}
-	out, err := json.Marshal(msg)
-	if err == nil {
-		_, err = b.in.Write(append(out, 0))
-	}
-	for err == nil {
-		var m message
-		if m, err = b.read(); err != nil || m.ID != b.n {
-			continue
-		}
-		if m.Error != nil {
-			b.tb.Fatalf("%s: %s", method, m.Error.Message)
-		}
-		if result == nil {
-			return
-		}
-		if err = json.Unmarshal(m.Result, result); err == nil {
-			return
-		}
-	}
-	b.tb.Fatalf("%s: %v", method, err)
-}
-
-// read takes the next message and keeps what is a complaint.
-func (b *Browser) read() (message, error) {
-	line, err := b.out.ReadBytes(0)
 	if err != nil {
-		return message{}, fmt.Errorf("reading from chromium: %w", err)
+		b.tb.Fatalf("%s: %v", method, err)
 	}
-	var m message
-	if err := json.Unmarshal(line[:len(line)-1], &m); err != nil {
-		return message{}, fmt.Errorf("reading from chromium: %w", err)
-	}
-	switch m.Method {
-	case "Runtime.exceptionThrown":
-		b.faults = append(b.faults, string(m.Params))
-	case "Log.entryAdded":
-		var p struct {
-			Entry struct{ Level, Text, URL string }
-		}
-		if err := json.Unmarshal(m.Params, &p); err != nil {
-			return message{}, fmt.Errorf("reading a log entry from chromium: %w", err)
-		}
-		if p.Entry.Level == "error" {
-			b.faults = append(b.faults, p.Entry.Text+" "+p.Entry.URL)
-		}
-	}
-	return m, nil
 }
