@@ -88,7 +88,10 @@ func Start(ctx context.Context, cfg Config) (*Rig, error) {
 	return r, nil
 }
 
-const startTimeout = 20 * time.Second
+const (
+	startTimeout = 20 * time.Second
+	dying        = time.Second // bounds what is left of a pcscd that was killed
+)
 
 func newRig(ctx context.Context, cfg Config) (*Rig, error) {
 	if cfg.Slots == 0 {
@@ -154,11 +157,16 @@ func (r *Rig) layOut(ctx context.Context) error {
 }
 
 // clear removes what a killed pcscd left in the directory and would stumble over, and the readers of a rig that had others; ErrConfig if
-// it was not killed at all.
+// it was not killed at all: one that was is answered for by Linux a moment longer, until all its files are closed.
 func (r *Rig) clear(ctx context.Context) error {
-	if conn, err := new(net.Dialer).DialContext(ctx, "unix", r.Socket()); err == nil {
-		_ = conn.Close()
-		return fmt.Errorf("%w: another rig runs in %s: stop it or choose another Dir", ErrConfig, r.dir)
+	again := time.NewTicker(poll)
+	defer again.Stop()
+	for late := time.After(dying); r.answered(ctx); {
+		select {
+		case <-again.C:
+		case <-late:
+			return fmt.Errorf("%w: another rig runs in %s: stop it or choose another Dir", ErrConfig, r.dir)
+		}
 	}
 	for _, left := range []string{r.Socket(), filepath.Join(r.dir, runDir, "pcscd.pid"), filepath.Join(r.dir, confDir)} {
 		if err := os.RemoveAll(left); err != nil {
@@ -166,6 +174,15 @@ func (r *Rig) clear(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// answered reports whether anything accepts connections at the rig's socket.
+func (r *Rig) answered(ctx context.Context) bool {
+	conn, err := new(net.Dialer).DialContext(ctx, "unix", r.Socket())
+	if err == nil {
+		_ = conn.Close()
+	}
+	return err == nil
 }
 
 func (r *Rig) start(ctx context.Context, vcard string) error {
