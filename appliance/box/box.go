@@ -84,7 +84,7 @@ type Box struct {
 // Open reads identity, desired state, revocation sets and journal; cards is the readers that Run watches. built is when the program was
 // made: the clock is never before it. ErrInUse, ErrOtherIdentity, desired.ErrNotJoined, or an error of the parts.
 func Open(ctx context.Context, conf config.Config, cards tap.Cards, release string, built time.Time, log *slog.Logger) (*Box, error) {
-	held, err := hold(conf.DataDir)
+	held, err := hold(ctx, conf.DataDir)
 	if err != nil {
 		return nil, err
 	}

@@ -18,7 +18,7 @@ import (
 // identity if there is none. After a crash or a lost answer the same call completes it. ErrInUse, uplink.ErrIntercepted,
 // *uplink.Refusal, wire.ErrProof, or an error of the parts; the place from before stays then.
 func Join(ctx context.Context, conf config.Config, code wire.JoinCode, release string) (_ desired.Place, err error) {
-	held, err := hold(conf.DataDir)
+	held, err := hold(ctx, conf.DataDir)
 	if err != nil {
 		return desired.Place{}, err
 	}

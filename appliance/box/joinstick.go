@@ -50,8 +50,8 @@ func (p pending) code() wire.JoinCode {
 // proved with the code, and reports that it has not joined; the second one, after central answered on that stick, completes it. Either step may be
 // repeated after a crash, and a later code takes the place of an earlier one. Errors: ErrInUse, wire.ErrProof, those of package courier and of the
 // parts; the place from before stays then.
-func JoinByStick(_ context.Context, conf config.Config, folder string, code wire.JoinCode, release string) (_ desired.Place, joined bool, err error) {
-	a, err := newApplicant(conf)
+func JoinByStick(ctx context.Context, conf config.Config, folder string, code wire.JoinCode, release string) (_ desired.Place, joined bool, err error) {
+	a, err := newApplicant(ctx, conf)
 	if err != nil {
 		return desired.Place{}, false, err
 	}
@@ -68,8 +68,8 @@ func JoinByStick(_ context.Context, conf config.Config, folder string, code wire
 }
 
 // TakeAnswer completes a join by stick with the answer that is on one. ErrNotAsked, ErrNoAnswer, courier.ErrNotStick; otherwise as JoinByStick.
-func TakeAnswer(_ context.Context, conf config.Config, folder string) (_ desired.Place, err error) {
-	a, err := newApplicant(conf)
+func TakeAnswer(ctx context.Context, conf config.Config, folder string) (_ desired.Place, err error) {
+	a, err := newApplicant(ctx, conf)
 	if err != nil {
 		return desired.Place{}, err
 	}
@@ -94,9 +94,9 @@ type applicant struct {
 	asked *pending // nil: no request is under way
 }
 
-func newApplicant(conf config.Config) (_ *applicant, err error) {
+func newApplicant(ctx context.Context, conf config.Config) (_ *applicant, err error) {
 	a := &applicant{dir: conf.DataDir}
-	if a.held, err = hold(conf.DataDir); err != nil {
+	if a.held, err = hold(ctx, conf.DataDir); err != nil {
 		return nil, err
 	}
 	if a.id, err = vault.Open(conf.DataDir, vault.Options{TPM: conf.TPM}); err == nil {

@@ -1,6 +1,7 @@
 package box
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -24,8 +25,8 @@ const (
 	lockAgain  = 20 * time.Millisecond
 )
 
-// hold makes the directory if need be and takes its lock. ErrInUse.
-func hold(dir string) (*lock, error) {
+// hold makes the directory if need be and takes its lock. ErrInUse, or ctx's own error if that ends first.
+func hold(ctx context.Context, dir string) (*lock, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("making the data directory: %w", err)
 	}
@@ -33,7 +34,7 @@ func hold(dir string) (*lock, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening the data directory's lock: %w", err)
 	}
-	switch err := flock(f, time.Now().Add(lockWithin)); {
+	switch err := flock(ctx, f, time.Now().Add(lockWithin)); {
 	case errors.Is(err, syscall.EWOULDBLOCK):
 		return nil, errors.Join(fmt.Errorf("%w: %s", ErrInUse, dir), f.Close())
 	case err != nil:
@@ -42,21 +43,25 @@ func hold(dir string) (*lock, error) {
 	return &lock{f}, nil
 }
 
-func flock(f *os.File, until time.Time) error {
+func flock(ctx context.Context, f *os.File, until time.Time) error {
 	for {
 		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 		if !errors.Is(err, syscall.EWOULDBLOCK) || time.Now().After(until) {
 			return err
 		}
-		<-time.After(lockAgain)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(lockAgain):
+		}
 	}
 }
 
 func (l *lock) free() error { return l.file.Close() }
 
 // Alone does something in the data directory that a running box would be in the way of; ErrInUse if one runs, or joins.
-func Alone(dir string, do func() error) error {
-	held, err := hold(dir)
+func Alone(ctx context.Context, dir string, do func() error) error {
+	held, err := hold(ctx, dir)
 	if err != nil {
 		return err
 	}

@@ -49,7 +49,7 @@ Run it as the user that the box runs as. Exit status 1 if something was refused,
 			if _, err := s.sets(); err != nil {
 				return err // before a lock is made
 			}
-			err = box.Alone(conf.DataDir, func() error { return loadAlone(c, s, args[0]) })
+			err = box.Alone(c.Context(), conf.DataDir, func() error { return loadAlone(c, s, args[0]) })
 			if errors.Is(err, box.ErrInUse) {
 				return loadBeside(c, s, args[0])
 			}

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"log/slog"
 
 	"github.com/spf13/cobra"
@@ -35,6 +37,9 @@ one ends it at once, which loses nothing either.`,
 			}
 			log := slog.New(slog.NewJSONHandler(c.ErrOrStderr(), &slog.HandlerOptions{Level: level}))
 			b, err := box.Open(c.Context(), conf, cards.PCSC{}, manifest.Current().Version, manifest.Current().Built, log)
+			if errors.Is(err, context.Canceled) && c.Context().Err() != nil {
+				return nil // told to stop before it ran
+			}
 			if err != nil {
 				return err
 			}
