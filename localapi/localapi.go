@@ -73,6 +73,8 @@ type Aside struct {
 	Reading bool   `json:"reading"` // it is still being read
 	Records uint64 `json:"records"` // records found whole so far: they are in the journal in use now, or safe at central
 	Damaged uint64 `json:"damaged"` // records that were in it for all that is known, and were not found whole
+	// Unreadable is how many pages of it the disk did not give: the disk fails, and should be replaced.
+	Unreadable uint64 `json:"unreadable,omitempty"`
 }
 
 // KeyState says whether the site's keys are open.

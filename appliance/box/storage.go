@@ -31,7 +31,7 @@ func (b *Box) statusOfJournal(ctx context.Context, s *localapi.Status) error {
 	s.Journal.Checked, s.Journal.ToCheck = b.journal.Verified()
 	for _, a := range b.journal.SetAside() {
 		s.Journal.SetAside = append(s.Journal.SetAside, localapi.Aside{
-			File: filepath.Base(a.Path), Reading: !a.Read, Records: a.Whole, Damaged: a.Damaged,
+			File: filepath.Base(a.Path), Reading: !a.Read, Records: a.Whole, Damaged: a.Damaged, Unreadable: a.Unreadable,
 		})
 	}
 	return nil

@@ -58,3 +58,20 @@ func TestP2ADamagedJournalShows(t *testing.T) {
 		}
 	}
 }
+
+// P1: a journal of which the disk gives no octet (as here reading at the beginning of a process's memory, proc(5)) closes no counter.
+func TestP1ADiskThatDoesNotGiveTheJournal(t *testing.T) {
+	k := joined(t, newCentral(t, nil))
+	card, _ := practiceCard(t)
+	k.hand.card = func(context.Context) (tap.Connection, error) { return card, nil }
+	path := filepath.Join(k.conf.DataDir, "journal.db")
+	must(t, os.Symlink("/proc/self/mem", path))
+	b, _ := k.run(t)
+	k.tapped(t, at(t, k, b))
+	if s, err := b.Status(t.Context()); err != nil || s.Waiting.Records != 1 {
+		t.Errorf("Status() = %+v, %v, want one record", s.Waiting, err)
+	}
+	if aside, err := filepath.Glob(path + ".set-aside-*"); err != nil || len(aside) != 1 {
+		t.Errorf("set aside are %q, %v, want one", aside, err)
+	}
+}

@@ -113,4 +113,9 @@ var courierLabels = map[string]Text{
 		"壊れたファイルから {n} 件を引き継ぎましたが、{m} 件は読み取れません。ファイルは残してあります。責任者に知らせてください。",
 		"From a damaged file {n} records were taken over; {m} cannot be read. The file is kept. Tell the person in charge.",
 	},
+	"aside_unreadable": {"装置のディスクが故障しかけています", "The box's disk is failing"},
+	"aside_unreadable_say": {
+		"受付は続けられます。読めなくなったファイルから {n} 件を引き継ぎ、{m} 件は読み取れません。ファイルは残してあります。ディスクを交換するよう、責任者に知らせてください。",
+		"Taps go on. From a file that it no longer gives whole {n} records were taken over; {m} cannot be read. The file is kept. Tell the person in charge to have the disk replaced.",
+	},
 }

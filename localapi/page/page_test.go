@@ -114,7 +114,7 @@ func TestEveryLabelIsUsedAndExists(t *testing.T) {
 			t.Errorf("label %s is used but not in the catalog", name)
 		}
 	}
-	composed := regexp.MustCompile(`^(clock|state|basis|evidence|era)_|^pin_(auth|input_assist)$|^next_(enrol|pin|link|unlink)(_say)?$|^keys_(by_)?(none|locked|open|code|tpm|file|peer|central)$|^(can|attribute)_|^link_(taken|other|none|locked|unreadable|nobody)$|^(online|offline|stopped)$|^correct_not_enrolled$|^courier_(export|import)_(on|done|failed)$|^update_|^disk_(is_ok|(is_)?(low|full)(_say)?)$|^aside_(reading|damaged)_say$`) // by the words of the API
+	composed := regexp.MustCompile(`^(clock|state|basis|evidence|era)_|^pin_(auth|input_assist)$|^next_(enrol|pin|link|unlink)(_say)?$|^keys_(by_)?(none|locked|open|code|tpm|file|peer|central)$|^(can|attribute)_|^link_(taken|other|none|locked|unreadable|nobody)$|^(online|offline|stopped)$|^correct_not_enrolled$|^courier_(export|import)_(on|done|failed)$|^update_|^disk_(is_ok|(is_)?(low|full)(_say)?)$|^aside_(reading|damaged|unreadable)_say$`) // by the words of the API
 	for name := range labels {
 		if !composed.MatchString(name) && !regexp.MustCompile(`["'.]`+name+`\b`).MatchString(sources.String()) {
 			t.Errorf("label %s is in the catalog but not used", name)

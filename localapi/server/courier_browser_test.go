@@ -147,6 +147,7 @@ func TestBrowserShowsWhatPerhapsNobodySaw(t *testing.T) {
 				s.Unseen = 3
 				s.Journal = localapi.Journal{Disk: localapi.DiskLow, Checked: 40, ToCheck: 134, SetAside: []localapi.Aside{
 					{File: "journal.db.set-aside-1", Reading: true, Records: 20}, {File: "journal.db.set-aside-2", Records: 130, Damaged: 4},
+					{File: "journal.db.set-aside-3", Records: 9, Unreadable: 2},
 				}}
 			})
 			for range 2 { // once more after a reload
@@ -155,7 +156,8 @@ func TestBrowserShowsWhatPerhapsNobodySaw(t *testing.T) {
 				b.Wait(panelKind, "idle") // they are hours old, and whoever they are of is gone
 			}
 			b.Wait(hasText("unseen-title", lang.title), "true")
-			b.Wait(`document.querySelectorAll("#storage-list li").length`, "3")
+			b.Wait(`document.querySelectorAll("#storage-list li").length`, "4")
+			b.Wait(`document.getElementById("storage-list").textContent.includes("9 ") && document.getElementById("storage-list").textContent.includes("disk")`, "true")
 			b.Wait(`document.getElementById("box-journal").hasAttribute("data-warn")`, "true")
 			b.Wait(overflowed, "false")
 			screenshot(b, fmt.Sprintf("%s-%s-unseen", lang.tag, at.name))

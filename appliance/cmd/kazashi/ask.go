@@ -163,6 +163,9 @@ func printJournal(row func(name, format string, a ...any), j localapi.Journal) {
 			state = "being read"
 		}
 		row("set aside", "%s %s: %d records taken over, %d damaged", command.Plain(a.File), state, a.Records, a.Damaged)
+		if a.Unreadable > 0 {
+			row("disk", "FAILS: %d pages of %s cannot be read; replace it", a.Unreadable, command.Plain(a.File))
+		}
 	}
 }
 

@@ -21,6 +21,7 @@ function notices(j, problem) {
   if (j.disk === "low" || (j.disk === "full" && problem !== "disk_full")) all.push(told("disk_" + j.disk));
   for (const a of j.set_aside || []) {
     if (a.reading) all.push(told("aside_reading"));
+    else if (a.unreadable > 0) all.push(told("aside_unreadable", { n: a.records, m: a.damaged }));
     else if (a.damaged > 0) all.push(told("aside_damaged", { n: a.records, m: a.damaged }));
   }
   return all;
@@ -29,7 +30,7 @@ function notices(j, problem) {
 // storageFact is what the state of the box says of them: the word, what is beside it, and whether somebody should act.
 export function storageFact(j, unsafe) {
   const aside = j.set_aside || [];
-  const whole = aside.filter((a) => !a.reading && !a.damaged);
+  const whole = aside.filter((a) => !a.reading && !a.damaged && !a.unreadable);
   const small = [
     unsafe ? fill("unsafe_count", { n: unsafe }) : label("unsafe_none"),
     j.checked < j.to_check ? fill("checked_of", { n: j.checked, m: j.to_check }) : "",
