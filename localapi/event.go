@@ -19,7 +19,7 @@ const (
 	EventReading     EventType = "reading"      // Reader
 	EventReadFailed  EventType = "read_failed"  // Reader, Failure; Tries and TriesOf when it is about a PIN
 	EventVerdict     EventType = "verdict"      // Tap, Rests, Number if served, Enrol after an enrolment, Link after a link; sent only after the record is durable (P1)
-	EventSettled     EventType = "settled"      // Tap with Final; Subject if the person was served and central gave a PPID
+	EventSettled     EventType = "settled"      // Tap with Final; Subject if the person was served and central gave a PPID; the last one of a tap counts
 	EventStatus      EventType = "status"       // Status; the first event of every stream, and after each change
 )
 

@@ -180,21 +180,15 @@ func (o *Opener) reword(ctx context.Context, r refusal, f finding) error {
 
 // amend writes it, unless the record was given another word or was erased since it was read.
 func (o *Opener) amend(tx store.Tx, r refusal, f finding) (n news, err error) {
-	now := o.Now()
 	is, err := tx.Record(r.was.ID)
 	if err != nil || is.Verdict != r.was.Verdict || !is.Erased.IsZero() {
 		return n, err
 	}
+	now := o.Now()
 	if f.decision.Verdict.Served() {
 		is.Applied = now // what begins with it begins now
-		if n, err = o.names(tx, r.epoch, r.as(), f, &is); err != nil {
-			return n, err
-		}
-		if n.barred {
-			f.decision = gate.Decision{Verdict: record.VerdictRefused, Reason: record.ReasonNumberTaken}
-		}
-		if err := errors.Join(tx.AmendRecord(is.ID, f.proved, is.Subject, f.answered), mark(tx, r.epoch, f)); err != nil {
-			return n, err
+		if n, err = o.serve(tx, r, f, &is); err != nil || n.barred {
+			return n, err // whoever keeps numbers gave it the word that its number is another's
 		}
 	}
 	_, err = tx.AddVerdict(is.Box, wire.Verdict{
@@ -202,4 +196,17 @@ func (o *Opener) amend(tx store.Tx, r refusal, f finding) (n news, err error) {
 		Source: f.source, Settled: now.UnixMilli(),
 	})
 	return n, err
+}
+
+// serve writes down what a record that is accepted after all was found to be, and whom it is about.
+func (o *Opener) serve(tx store.Tx, r refusal, f finding, is *store.Record) (n news, err error) {
+	a := store.Amendment{Proved: f.proved, Answer: f.answer, Source: f.source, Answered: f.answered}
+	if err := tx.AmendRecord(is.ID, a); err != nil { // a word that is given on the way repeats the answer
+		return n, err
+	}
+	if n, err = o.names(tx, r.epoch, r.as(), f, is); err != nil {
+		return n, err
+	}
+	a.Subject = is.Subject
+	return n, errors.Join(tx.AmendRecord(is.ID, a), mark(tx, r.epoch, f))
 }

@@ -227,39 +227,47 @@ func TestP7WhatNoLaterListReopens(t *testing.T) {
 	}
 }
 
-// P2: a number that was linked to somebody else meanwhile stays theirs.
-func TestP2ALateLinkTakesNoNumber(t *testing.T) {
+// P2, P6: a number is whose it was first by the time of the tap, whatever was decided first; each of the two records gets one word of it.
+func TestP2ALateLinkIsOrderedByItsTap(t *testing.T) {
 	t.Parallel()
-	w := newWatched(t)
-	link := func(p *simbox.Person, after time.Duration) content.Record {
-		r := p.PIN(t, w.box.ID)
-		r.Link = &content.Link{Number: "L-1"}
-		r.Time += after.Milliseconds()
-		p.SignPIN(t, w.box.ID, &r)
-		return r
-	}
-	id := w.refuses(link(simbox.Known(t, 0x31, 3), 0))
-	w.lists.answer, w.lists.lift.Never = record.AnswerNotRevoked, true
-	if got := w.settled(w.bring(link(simbox.Known(t, 0x31, 4), time.Hour))); got != inOrder {
-		t.Fatalf("another's link = %s %s, want accepted", got.Verdict, got.Reason)
-	}
-	if left, err := w.central.Opener.Review(t.Context()); left != 0 || err != nil {
-		t.Errorf("Review = %d, %v", left, err)
-	}
-	got := w.settled(id)
-	var holders []store.ServiceNumber
-	w.central.Check(w.central.DB.View(t.Context(), func(tx store.Tx) error {
-		for n := int64(1); n <= 2; n++ {
-			if l, err := tx.NumberAt(n, simbox.Service); err == nil && !l.Barred {
-				holders = append(holders, l)
+	for _, k := range []struct {
+		name         string
+		after        time.Duration // the refused link, from the other's
+		late, linked gate.Decision
+		words        int // with both refusals and acceptances of before
+	}{
+		{"linked before the other", -time.Hour, inOrder, refused(record.ReasonNumberTaken), 4},
+		{"linked after the other", time.Hour, refused(record.ReasonNumberTaken), inOrder, 3},
+	} {
+		t.Run(k.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWatched(t)
+			link := func(p *simbox.Person, after time.Duration) content.Record {
+				r := p.PIN(t, w.box.ID)
+				r.Time, r.Link = r.Time+after.Milliseconds(), &content.Link{Number: "L-1"}
+				p.SignPIN(t, w.box.ID, &r)
+				return r
 			}
-		}
-		return nil
-	}))
-	if len(holders) != 1 || got != inOrder && got != refused(record.ReasonNumberTaken) {
-		t.Errorf("final = %s %s, and %d hold the number, want one", got.Verdict, got.Reason, len(holders))
+			first := link(simbox.Known(t, 0x31, 3), k.after)
+			late := w.refuses(first)
+			w.lists.answer, w.lists.lift.Never = record.AnswerNotRevoked, true
+			linked := w.bring(link(simbox.Known(t, 0x31, 4), 0))
+			if got := w.settled(linked); got != inOrder {
+				t.Fatalf("another's link = %s %s, want accepted", got.Verdict, got.Reason)
+			}
+			for range 2 {
+				w.review("looked at", late, k.late, k.words)
+			}
+			if got := w.settled(linked); got != k.linked {
+				t.Errorf("the other's = %s %s, want %s %s", got.Verdict, got.Reason, k.linked.Verdict, k.linked.Reason)
+			}
+			if r, err := w.central.Record(late); err != nil || r.Final.Answer != record.AnswerNotRevoked || r.Proved != record.EvidencePIN ||
+				(r.Subject != 0) != (k.late == inOrder) {
+				t.Errorf("the record rests on %s by %s, pseudonym %d, %v", r.Final.Answer, r.Proved, r.Subject, err)
+			}
+			w.whole()
+		})
 	}
-	w.whole()
 }
 
 // P2: a stop before or after any commit of a look, then all of it again: the same single word each, and no second person.

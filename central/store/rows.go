@@ -220,6 +220,15 @@ type Said struct {
 	Answer  record.Answer
 }
 
+// Amendment is what was found out of a record that is decided anew.
+type Amendment struct {
+	Proved   record.Evidence
+	Subject  int64 // 0: none issued
+	Answer   record.Answer
+	Source   wire.Source
+	Answered time.Time
+}
+
 // Person is one person towards one verifier.
 type Person struct {
 	Row      int64

@@ -194,8 +194,8 @@ type Records interface {
 	// OnHold lists records whose last word is a refusal for a hold and whose contents are here, by the time since when their days count and by
 	// id: those after one.
 	OnHold(since time.Time, after record.ID, limit int) ([]Record, error)
-	// AmendRecord says anew what was proved of a record, whose pseudonym it brought (0: none), and of when the answer is that settled it.
-	AmendRecord(id record.ID, proved record.Evidence, subject int64, answered time.Time) error
+	// AmendRecord says anew what was found out of a record that is decided anew, before it gets its word.
+	AmendRecord(id record.ID, a Amendment) error
 	// VerdictsAfter lists a box's verdicts from number n+1.
 	VerdictsAfter(box record.BoxID, n uint64, limit int) ([]wire.Verdict, error)
 	// LastVerdict is the number of a box's newest verdict; 0 if none.

@@ -67,9 +67,9 @@ func (t *tx) OnHold(since time.Time, after record.ID, limit int) ([]store.Record
 		ORDER BY since, epoch, seq LIMIT ?`, ms(since), after.Epoch.ID128[:], int64(after.Seq), limit)
 }
 
-func (t *tx) AmendRecord(id record.ID, proved record.Evidence, subject int64, answered time.Time) error {
-	return t.exec("UPDATE records SET proved = ?, subject = nullif(?, 0), answered = ? WHERE epoch = ? AND seq = ?",
-		int64(proved), subject, ms(answered), id.Epoch.ID128[:], int64(id.Seq))
+func (t *tx) AmendRecord(id record.ID, a store.Amendment) error {
+	return t.exec("UPDATE records SET proved = ?, subject = nullif(?, 0), final_answer = ?, source = ?, answered = ? WHERE epoch = ? AND seq = ?",
+		int64(a.Proved), a.Subject, int64(a.Answer), int64(a.Source), ms(a.Answered), id.Epoch.ID128[:], int64(id.Seq))
 }
 
 func scanVerdict(s scanner) (v wire.Verdict, err error) {
