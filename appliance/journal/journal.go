@@ -133,6 +133,7 @@ type Journal struct {
 	end   func()                      // ends all of these and waits for them
 
 	another chan struct{} // tells whoever reads what was set aside that there is more
+	before  []string      // the databases set aside that were here before this run
 	crashed []string      // the databases set aside that were here at the start, if that followed a crash
 
 	forming sync.Mutex // guards group; held for moments only
@@ -178,7 +179,7 @@ func open(ctx context.Context, path string, o Options) (*Journal, error) {
 	}
 	j := &Journal{
 		o: o, path: path, lock: lock, cause: epoch.CauseStart, next: make(chan prepared, 1), forks: map[record.EpochID]bool{},
-		another: make(chan struct{}, 1),
+		another: make(chan struct{}, 1), before: asideOf(path),
 	}
 	j.spawn, j.end = background()
 	crashed := nonEmpty(path + "-wal") // a clean end leaves none behind

@@ -36,7 +36,7 @@ const (
 	envBox     = "KAZASHI_TEST_BOX"
 	envCount   = "KAZASHI_TEST_RECORDS" // after how many it ends by itself; empty: never
 	envReaders = "KAZASHI_TEST_READERS" // how many append; empty: one
-	envNow     = "KAZASHI_TEST_NOW"     // its clock stands, and its log is on standard error; empty: neither
+	envNow     = "KAZASHI_TEST_NOW"     // its clock stands, its log is on standard error, and it is asked for a tap that never was; empty: none of it
 )
 
 // kills is how often the box is killed.
@@ -95,6 +95,10 @@ func victim(ctx context.Context, path string) error {
 	}
 	for reading := func(a journal.Aside) bool { return !a.Read }; slices.ContainsFunc(j.SetAside(), reading); {
 		runtime.Gosched()
+	}
+	if os.Getenv(envNow) != "" {
+		known, err := j.Has(ctx, record.NewTapID(), 0)
+		fmt.Println("has another tap:", known, err)
 	}
 	return j.Close()
 }

@@ -144,6 +144,11 @@ func TestP2WhatTheDiskDoesNotGiveIsPassedOver(t *testing.T) {
 		must(t, err)
 		got[r.ID()] = true
 	}
+	log, err := os.Stat(w.path + "-wal")
+	must(t, err)
+	if frames := uint64(log.Size()-32) / (24 + pageSize); s.Unreadable() != frames || frames == 0 {
+		t.Errorf("Unreadable() = %d, want %d", s.Unreadable(), frames)
+	}
 	must(t, os.Remove(w.path+"-wal"))
 	if want, _ := read(t, w.path); len(got) == 0 || len(got) != len(want) {
 		t.Errorf("found %d records with a log that cannot be read, want the %d of the database", len(got), len(want))
