@@ -150,6 +150,34 @@ func TestP2DiskFilledByOthers(t *testing.T) {
 	}
 }
 
+// TestP2AStartOnAFullDisk: what was kept back makes room for the start, so that acknowledgements come and records can go.
+func TestP2AStartOnAFullDisk(t *testing.T) {
+	c := newCentral(t)
+	dir, j := roomy(t, c, journal.Room{Low: 3, Stop: 2, Reserve: 256 << 10})
+	reserve := filepath.Join(dir, "journal.reserve")
+	add(t, j, 1)
+	for i, err := os.Stat(reserve); err != nil || i.Size() != 256<<10; i, err = os.Stat(reserve) {
+		runtime.Gosched() // it is made beside the taps
+	}
+	shut(t, j)
+	f, err := os.Create(filepath.Join(dir, "ballast"))
+	must(t, err)
+	for err == nil {
+		_, err = f.Write(make([]byte, 4096))
+	}
+	must(t, f.Close())
+	j = c.open(filepath.Join(dir, "journal.db"))
+	if got, aside := j.State(), j.SetAside(); got == journal.SpaceOK || len(aside) != 0 {
+		t.Errorf("State() = %s, SetAside() = %+v, want little and none", got, aside)
+	}
+	for c.pull(j, journal.Limits{}) > 0 {
+		c.accept(j, c.acknowledge(ack.Safe))
+	}
+	if n, err := j.Unsafe(t.Context()); err != nil || n != 0 {
+		t.Errorf("Unsafe() = %d, %v, want 0: there is room for acknowledgements", n, err)
+	}
+}
+
 func TestP2FileSystemTurnsReadOnly(t *testing.T) {
 	c := newCentral(t)
 	image := filepath.Join(t.TempDir(), "disk.img")

@@ -162,14 +162,18 @@ type Journal struct {
 }
 
 // Open opens the journal at path, or makes it. A damaged one, or one that the disk no longer gives all of, is set aside under another name, reported to
-// the log, and a new one begun, so that intake goes on. Errors: ErrInUse, ErrOtherBox, ErrNewer, ErrDisk, or what else the disk said: full,
-// read-only, not permitted. Nothing is set aside for those.
+// the log, and a new one begun, so that intake goes on. Errors: ErrInUse, ErrOtherBox, ErrNewer, ErrDisk, ErrNoRoom if not even
+// what was kept back makes room to open it, or what else the disk said: read-only, not permitted. Nothing is set aside for those.
 func Open(ctx context.Context, path string, o Options) (*Journal, error) {
 	j, err := open(ctx, path, o.withDefaults())
-	if failing(err) {
+	switch {
+	case failing(err):
 		return nil, fmt.Errorf("%w: %w", ErrDisk, err)
+	case full(err):
+		return nil, fmt.Errorf("%w: %w", ErrNoRoom, err)
+	default:
+		return j, err
 	}
-	return j, err
 }
 
 func open(ctx context.Context, path string, o Options) (*Journal, error) {
@@ -238,6 +242,9 @@ func background() (spawn func(func(context.Context)), end func()) {
 // begin opens or makes the database and reads the book from it.
 func (j *Journal) begin(ctx context.Context) error {
 	st, b, err := openStore(ctx, j.path, j.o, j.young())
+	if full(err) && j.giveReserve() {
+		st, b, err = openStore(ctx, j.path, j.o, j.young())
+	}
 	if err != nil {
 		return err
 	}
@@ -350,11 +357,7 @@ func (j *Journal) reopen(ctx context.Context, why error) error {
 	j.mu.Lock()
 	j.restored = nil // numbers begin anew in another database
 	j.mu.Unlock()
-	err := j.begin(ctx)
-	if full(err) && j.giveReserve() {
-		err = j.begin(ctx)
-	}
-	if err != nil {
+	if err := j.begin(ctx); err != nil {
 		return fmt.Errorf("opening the journal anew: %w", err)
 	}
 	j.doubt = false

@@ -33,10 +33,10 @@ func (j *Journal) transact(ctx context.Context, do func(*sql.Tx) error) error {
 	return err
 }
 
-// full reports whether an error says that there was no room.
+// full reports whether an error says that there was no room, which SQLite calls otherwise where the index of its log finds none.
 func full(err error) bool {
 	var e *sqlite.Error
-	return errors.Is(err, syscall.ENOSPC) || errors.As(err, &e) && e.Code()&0xff == sqlite3.SQLITE_FULL
+	return errors.Is(err, syscall.ENOSPC) || errors.As(err, &e) && (e.Code()&0xff == sqlite3.SQLITE_FULL || e.Code() == sqlite3.SQLITE_IOERR_SHMSIZE)
 }
 
 func (j *Journal) reserve() string { return filepath.Join(filepath.Dir(j.path), reserveName) }

@@ -66,7 +66,7 @@ func TestP1P2ADiskThatFailsUnderTheJournal(t *testing.T) {
 		{"for the folder", "-wal", []string{"newfstatat:error=EIO"}, journal.ErrDisk.Error(), 0},
 		{"may not be read", "", []string{"open,openat:error=EACCES"}, "permission denied", 0},
 		{"is read-only", "", []string{"open,openat:error=EROFS"}, "read-only file system", 0},
-		{"is full", "-shm", []string{"pwrite64:error=ENOSPC"}, "I/O error", 0},
+		{"is full", "-shm", []string{"pwrite64:error=ENOSPC"}, journal.ErrNoRoom.Error(), 0},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			l := original.copy(t)
