@@ -33,7 +33,8 @@ type Holds interface {
 	Lift(ctx context.Context, id certid.CertID, issuer content.Issuer, h validity.Held) (validity.Lift, error)
 }
 
-// RunReviews looks at refusals for a hold now and whenever something came, until the context ends, which is its only error.
+// RunReviews looks at refusals for a hold now, whenever a set came, and whenever this opener added one, until the context ends, which is its
+// only error.
 func (o *Opener) RunReviews(ctx context.Context, came <-chan struct{}) error {
 	for {
 		left, err := o.Review(ctx)
@@ -48,6 +49,7 @@ func (o *Opener) RunReviews(ctx context.Context, came <-chan struct{}) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-came:
+		case <-o.held:
 		case <-again:
 		}
 	}

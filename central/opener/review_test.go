@@ -394,18 +394,19 @@ func TestP2ARestoredCentralSaysItAgain(t *testing.T) {
 	w.central.Check(w.central.DB.Close())
 }
 
-// RunReviews looks at the start and whenever a set came, and ends with its context.
-func TestRunReviewsLooksWheneverASetCame(t *testing.T) {
+// RunReviews looks at the start, whenever a set came, and at whoever is refused after the hold was lifted; it ends with its context.
+func TestRunReviewsLooksWheneverItMust(t *testing.T) {
 	t.Parallel()
 	w := newWatched(t)
 	id := w.refuses(simbox.Card(0x32, 5))
 	conf := w.central.Opener.Config
 	looked, say := make(chan struct{}), make(chan struct{})
 	conf.Holds = meanwhile{w.lists, func() { looked <- struct{}{}; <-say }}
+	o := opener.New(conf)
 	came := make(chan struct{})
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error)
-	go func() { done <- opener.New(conf).RunReviews(ctx, came) }()
+	go func() { done <- o.RunReviews(ctx, came) }()
 	<-looked
 	say <- struct{}{}
 	came <- struct{}{}
@@ -413,11 +414,19 @@ func TestRunReviewsLooksWheneverASetCame(t *testing.T) {
 	w.lists.lift.Lifted = true
 	say <- struct{}{}
 	came <- struct{}{} // taken after the word was written
+	if got := w.settled(id); got != lifted {
+		t.Errorf("final = %s %s, want hold_lifted", got.Verdict, got.Reason)
+	}
+	w.central.Opener = o
+	backlog := w.bring(simbox.Card(0x32, 6)) // tapped on hold, and brought after the lift
+	<-looked
+	say <- struct{}{}
+	came <- struct{}{}
+	if got := w.settled(backlog); got != lifted {
+		t.Errorf("final of the backlog = %s %s, want hold_lifted", got.Verdict, got.Reason)
+	}
 	stop()
 	if err := <-done; !errors.Is(err, context.Canceled) {
 		t.Errorf("RunReviews = %v, want the context's error", err)
-	}
-	if got := w.settled(id); got != lifted {
-		t.Errorf("final = %s %s, want hold_lifted", got.Verdict, got.Reason)
 	}
 }

@@ -55,6 +55,12 @@ func (o *Opener) settle(ctx context.Context, e store.Epoch, v store.Envelope, pl
 		return fmt.Errorf("applying record %s: %w", v.ID, err)
 	}
 	o.warn(ctx, n)
+	if f.decision.Reason == record.ReasonOnHold {
+		select {
+		case o.held <- struct{}{}:
+		default: // it will be looked at with others
+		}
+	}
 	if f.dropped != 0 {
 		o.Log.WarnContext(ctx, "a record brought attributes that its rule does not ask for; they are not kept", slog.String("record", v.ID.String()),
 			slog.Any("attributes", attributesOf(f.dropped)))
