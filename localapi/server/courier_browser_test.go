@@ -146,7 +146,8 @@ func TestBrowserShowsWhatPerhapsNobodySaw(t *testing.T) {
 			box.Change(func(s *localapi.Status) {
 				s.Unseen = 3
 				s.Journal = localapi.Journal{Disk: localapi.DiskLow, Checked: 40, ToCheck: 134, SetAside: []localapi.Aside{
-					{File: "journal.db.set-aside-1", Reading: true, Records: 20}, {File: "journal.db.set-aside-2", Records: 130, Damaged: 4},
+					{File: "journal.db.set-aside-1", Reading: true, Records: 20},
+					{File: "journal.db.set-aside-2", Records: 130, Damaged: 4},
 					{File: "journal.db.set-aside-3", Records: 9, Unreadable: 2},
 				}}
 			})
