@@ -115,7 +115,8 @@ func (s *story) part(ctx context.Context, acts []func(context.Context) error) er
 	return nil
 }
 
-// listen follows the counter's live stream until the returned function is called.
+// listen follows the counter's live stream until the returned function is called. It waits for the readers: a card that lies there before a
+// box that was just started watches them is no tap.
 func (s *story) listen(ctx context.Context) (stop func(), err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	h, join := listen(ctx, s.client)
@@ -124,7 +125,9 @@ func (s *story) listen(ctx context.Context) (stop func(), err error) {
 	}
 	s.heard = h
 	stop = func() { cancel(); join() }
-	_, err = h.await(ctx, 0, "the first word of the counter", func(e localapi.Event) bool { return e.Type == localapi.EventStatus })
+	_, err = h.await(ctx, 0, "the counter's word of its readers", func(e localapi.Event) bool {
+		return e.Type == localapi.EventStatus && e.Status != nil && len(e.Status.Readers) > 0
+	})
 	if err != nil {
 		stop()
 	}
