@@ -21,8 +21,6 @@ type batch struct {
 	err       error
 
 	before, after []Entry // scratch
-	scratch       [2][]byte
-	splicer       splicer
 }
 
 // revised is a block that does not stay as it is.
@@ -97,10 +95,10 @@ func (b *batch) copy(s *Set, from, to int) {
 	}
 }
 
-// revise makes the octets of one block, from those before if that is possible.
+// revise makes the octets of one block.
 func (b *batch) revise(s *Set, v revised) (err error) {
 	size := len(b.out)
-	entries, ok := b.splice(s, v)
+	entries, ok := b.quickly(s, v)
 	if !ok {
 		if entries, err = b.recode(s, v); err != nil {
 			return err
@@ -111,27 +109,27 @@ func (b *batch) revise(s *Set, v revised) (err error) {
 	return nil
 }
 
-// splice applies one revision after the other to the octets.
-func (b *batch) splice(s *Set, v revised) (n int, ok bool) {
+// quickly makes them without entries; false where nothing was written because it takes those.
+func (b *batch) quickly(s *Set, v revised) (n int, ok bool) {
 	i := b.first + v.at
 	r := s.layout.regionOf(i)
-	base := r.base(i - r.first)
-	size := uint(b.bounds[v.at+1] - b.bounds[v.at])
-	block := s.b[b.bounds[v.at]:]
-	for x := v.from; x+1 < v.to; x++ {
-		to := &b.scratch[(x-v.from)&1]
-		if *to, ok = b.splicer.splice((*to)[:0], r, base, block, size, &b.revisions[x]); !ok {
-			return 0, false
-		}
-		size = uint(len(*to))
-		*to = append(*to, make([]byte, slack)...)
-		block = *to
-	}
-	begin := len(b.out)
-	if b.out, ok = b.splicer.splice(b.out, r, base, block, size, &b.revisions[v.to-1]); !ok {
+	from, size := b.bounds[v.at], b.bounds[v.at+1]-b.bounds[v.at]
+	t, u := tables.Get().(*table), tables.Get().(*table)
+	defer func() { tables.Put(t); tables.Put(u) }()
+	if !t.readWhole(r, s.b[from:], uint(size)) {
 		return 0, false
 	}
-	return entries(b.out[begin:]), true
+	base := r.base(i - r.first)
+	for x := v.from; x < v.to; x++ {
+		if !u.revise(t, r, base, &b.revisions[x]) {
+			return 0, false
+		}
+		t, u = u, t
+	}
+	if b.out, ok = t.putWhole(b.out, r); !ok {
+		return 0, false
+	}
+	return t.n, true
 }
 
 // recode decodes one block and codes what becomes of it.

@@ -107,16 +107,21 @@ func (p *slowPlan) block(out []told, r slowRegion, b uint, octets []byte) []told
 	q := new(big.Int).Lsh(big.NewInt(123), r.Shift)
 	k := uint(q.Div(q, big.NewInt(int64(256*n))).BitLen())
 	each := p.each(plain)
-	zeros := int64(uint64(1) << r.Shift >> k)
-	if want := (16 + int64(n) + zeros + int64(n*(k+r.Tail+each)) + 7) / 8; int64(len(octets)) != want {
+	highs := uint(uint64(1) << r.Shift >> k)
+	if want := (16 + highs + n + n*(k+r.Tail+each) + 7) / 8; uint(len(octets)) != want {
 		panic("a block is not as long as its head says")
 	}
-	highs, high := make([]int64, 0, n), int64(0)
-	for high < zeros {
-		if s.take(1).Sign() == 0 {
-			high++
-		} else {
-			highs = append(highs, high)
+	high, follows := make([]int64, 0, n), make(map[int]int) // of each entry by its place; the place of the entry behind one
+	for h := range highs {
+		if s.take(1).Sign() != 0 {
+			high = append(high, int64(h))
+		}
+	}
+	firsts := len(high)
+	for i := range int(n) {
+		if s.take(1).Sign() != 0 {
+			follows[i] = len(high)
+			high = append(high, high[i])
 		}
 	}
 	lows, tails := make([]*big.Int, n), make([]*big.Int, n)
@@ -131,12 +136,15 @@ func (p *slowPlan) block(out []told, r slowRegion, b uint, octets []byte) []told
 		reasons[i], dates[i] = p.told(s.take(each), plain)
 	}
 	first := new(big.Int).Lsh(big.NewInt(int64(b)), r.Shift)
-	for i := range n {
-		hi := new(big.Int).Lsh(big.NewInt(highs[i]), k)
-		hi.Add(hi, lows[i]).Add(hi, first)
-		key := hi.Lsh(hi, r.Tail)
-		key.Add(key, tails[i]).Add(key, new(big.Int).SetBytes(r.Start))
-		out = append(out, told{Key: key.Text(16), Reason: reasons[i], Date: dates[i]})
+	for i := range firsts {
+		for at, more := i, true; more; {
+			hi := new(big.Int).Lsh(big.NewInt(high[at]), k)
+			hi.Add(hi, lows[at]).Add(hi, first)
+			key := hi.Lsh(hi, r.Tail)
+			key.Add(key, tails[at]).Add(key, new(big.Int).SetBytes(r.Start))
+			out = append(out, told{Key: key.Text(16), Reason: reasons[at], Date: dates[at]})
+			at, more = follows[at]
+		}
 	}
 	return out
 }

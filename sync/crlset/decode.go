@@ -3,7 +3,6 @@ package crlset
 import (
 	"encoding/binary"
 	"fmt"
-	"math/bits"
 	"slices"
 	"sync"
 
@@ -51,43 +50,30 @@ func (r *region) decode(dst []Entry, base Key, b []byte) ([]Entry, error) {
 	s := append((*scratch)[:0], b...)
 	s = append(s, make([]byte, slack)...)
 	*scratch = s
+	t := tables.Get().(*table)
+	defer tables.Put(t)
 	at := len(dst)
 	dst = slices.Grow(dst, n)[:at+n]
 	out := dst[at:]
-	if !r.keys(out, s, base, &f) || !r.told(out, s, &f) || pack.Get(s, f.end, -f.end&7) != 0 {
+	if !t.read(s, &f, r.tail > 0) || !r.keys(out, s, base, t, &f) || !r.told(out, s, t, &f) || pack.Get(s, f.end, -f.end&7) != 0 {
 		return nil, fmt.Errorf("%w: block contradicts itself", ErrFormat)
 	}
 	return dst, nil
 }
 
 // keys fills the keys of a block.
-func (r *region) keys(out []Entry, s []byte, base Key, f *frame) bool {
-	low, i, before := f.lows, uint(0), uint64(0)
-	for at := uint(0); highsAt+at < f.lows; at += 64 {
-		for word := f.word(s, at); word != 0; word &= word - 1 {
-			place := at + uint(bits.TrailingZeros64(word))
-			if i == f.n {
+func (r *region) keys(out []Entry, s []byte, base Key, t *table, f *frame) bool {
+	for i := range out {
+		out[i].Key = r.key(base, t.offsets[i])
+		if r.tail > 0 {
+			out[i].Key = out[i].Key.Add(r.tailAt(s, f, uint(t.places[i])))
+			if i > 0 && out[i].Key.Compare(out[i-1].Key) <= 0 {
 				return false
 			}
-			offset := uint64(place-i)<<f.k | pack.Get(s, low, f.k)
-			if offset>>r.shift != 0 || i > 0 && (offset < before || offset == before && r.tail == 0) {
-				return false
-			}
-			out[i].Key = r.key(base, offset)
-			before, low, i = offset, low+f.k, i+1
 		}
 	}
-	return i == f.n && (r.tail == 0 || r.tails(out, s, f)) &&
-		out[i-1].Key.Compare(base) >= 0 && !r.ends(out[i-1].Key) // below base: beyond 160 bits
-}
-
-// word is 64 bits of the highs from place on, which is a multiple of 8. Past the end they are zero.
-func (f *frame) word(b []byte, place uint) uint64 {
-	word := binary.LittleEndian.Uint64(b[(highsAt+place)>>3:])
-	if left := f.lows - highsAt - place; left < 64 {
-		word &= pack.Mask(left)
-	}
-	return word
+	last := out[len(out)-1].Key
+	return last.Compare(base) >= 0 && !r.ends(last) // below base: beyond 160 bits
 }
 
 // key is base + offset without the tail.
@@ -96,17 +82,6 @@ func (r *region) key(base Key, offset uint64) Key {
 		return base.Add(Key{C: offset})
 	}
 	return base.Add(shl(offset, r.tail))
-}
-
-// tails adds the tails to keys; false if the keys do not rise then.
-func (r *region) tails(out []Entry, s []byte, f *frame) bool {
-	for i := range out {
-		out[i].Key = out[i].Key.Add(r.tailAt(s, f, uint(i)))
-		if i > 0 && out[i].Key.Compare(out[i-1].Key) <= 0 {
-			return false
-		}
-	}
-	return true
 }
 
 func (r *region) tailAt(s []byte, f *frame, i uint) Key {
@@ -119,26 +94,25 @@ func (r *region) tailAt(s []byte, f *frame, i uint) Key {
 }
 
 // told fills reasons and dates; false if they are none that the form of the block tells.
-func (r *region) told(out []Entry, s []byte, f *frame) bool {
+func (r *region) told(out []Entry, s []byte, t *table, f *frame) bool {
 	if f.plain {
-		return r.code.plain(out, s, f)
+		return r.code.plain(out, s, t, f)
+	}
+	if !t.readFields(s, f, r.code.facts) {
+		return false
 	}
 	for i := range out {
-		v := pack.Get(s, f.fields+uint(i)*f.field, f.field)
-		if v >= r.code.facts {
-			return false
-		}
-		t := r.code.fact(v)
-		out[i].Reason, out[i].Date = t.Reason, t.Date
+		fact := r.code.fact(t.fields[i])
+		out[i].Reason, out[i].Date = fact.Reason, fact.Date
 	}
 	return true
 }
 
 // plain reads the plain form; false if the block had no need of it.
-func (c *code) plain(out []Entry, s []byte, f *frame) bool {
+func (c *code) plain(out []Entry, s []byte, t *table, f *frame) bool {
 	needed := false
 	for i := range out {
-		out[i].Reason, out[i].Date = c.plainAt(s, f, uint(i))
+		out[i].Reason, out[i].Date = c.plainAt(s, f, uint(t.places[i]))
 		if !c.covers(&out[i]) {
 			if needed = true; !c.tells(&out[i]) {
 				return false
@@ -148,7 +122,7 @@ func (c *code) plain(out []Entry, s []byte, f *frame) bool {
 	return needed
 }
 
-// plainAt is what the plain form tells of entry i.
+// plainAt is what the plain form tells of the entry at place i.
 func (c *code) plainAt(s []byte, f *frame, i uint) (reason Reason, date int64) {
 	width := c.plainBits()
 	v := pack.Get(s, f.fields+i*f.field, f.field)

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/bits"
-	"sync"
 
 	"kazashi.example/sync/crlset/internal/pack"
 )
@@ -16,13 +15,13 @@ const plainFlag = 1 << 15
 type frame struct {
 	n, k                     uint
 	plain                    bool
-	zeros                    uint // among the highs
+	highs                    uint // so many there can be
 	lows, tails, fields, end uint
 	field                    uint // bits of each
 }
 
-// highsAt is where the highs begin; they end where the lows begin.
-const highsAt = 16
+// marksAt is where the marks begin; they end where the lows begin.
+const marksAt = 16
 
 // measure reads a block's head.
 func (r *region) measure(f *frame, head uint16) {
@@ -32,8 +31,8 @@ func (r *region) measure(f *frame, head uint16) {
 	if f.plain {
 		f.field = r.code.plainField()
 	}
-	f.zeros = uint(1<<(r.shift&63)) >> (f.k & 63)
-	f.lows = highsAt + f.n + f.zeros
+	f.highs = uint(1<<(r.shift&63)) >> (f.k & 63)
+	f.lows = marksAt + f.highs + f.n
 	f.tails = f.lows + f.n*f.k
 	f.fields = f.tails + f.n*uint(r.tail)
 	f.end = f.fields + f.n*f.field
@@ -41,13 +40,6 @@ func (r *region) measure(f *frame, head uint16) {
 
 // fills reports whether a block of so many octets is as long as its head says.
 func (f *frame) fills(size uint) bool { return size == (f.end+7)/8 }
-
-// scratch is room to encode a block.
-type scratch struct {
-	offsets, fields [MaxBlock]uint64
-}
-
-var scratches = sync.Pool{New: func() any { return new(scratch) }}
 
 // Encode appends block i with these entries, 1 to MaxBlock of them in rising order, to dst. ErrPlan if one has its place in
 // another block or is more than a block can tell, ErrOrder if they do not rise. No entries are no octets.
@@ -67,40 +59,42 @@ func (r *region) encode(dst []byte, base Key, entries []Entry) ([]byte, error) {
 	if entries[0].Key.Compare(base) < 0 || r.ends(entries[len(entries)-1].Key) {
 		return nil, fmt.Errorf("%w: entry outside its region", ErrPlan)
 	}
-	s := scratches.Get().(*scratch)
-	defer scratches.Put(s)
-	n, err := r.gather(s, base, entries)
-	if err != nil {
+	t := tables.Get().(*table)
+	defer tables.Put(t)
+	if err := r.gather(t, base, entries); err != nil {
 		return nil, err
 	}
-	if n < len(entries) {
+	if t.n < len(entries) {
 		return nil, fmt.Errorf("%w: entry outside its block", ErrPlan)
 	}
-	return r.put(dst, s, base, entries)
+	return r.put(dst, t, base, entries)
 }
 
-// gather takes the offsets of the first entries, as many as the block at base has. n is MaxBlock+1 if it would have more than it can.
-func (r *region) gather(s *scratch, base Key, entries []Entry) (n int, err error) {
+// gather takes the offsets of the first entries, as many as the block at base has: MaxBlock+1 if it would have more than it can.
+func (r *region) gather(t *table, base Key, entries []Entry) error {
+	n := 0
 	if r.tail == 0 {
-		n = near(s.offsets[:], base, entries, r.shift)
+		n = near(t.offsets[:], base, entries, r.shift)
 	}
-	for ; n < len(entries); n++ {
+	for t.n = n; t.n < len(entries); t.n++ {
+		n := t.n
 		d := entries[n].Key.Sub(base)
 		if r.tail > 0 {
 			d = shr(d, r.tail)
 		}
 		if uint64(d.A)|d.B|d.C>>r.shift != 0 {
-			return n, nil
+			return nil
 		}
 		if n == MaxBlock {
-			return n + 1, nil
+			t.n++
+			return nil
 		}
 		if n > 0 && entries[n].Key.Compare(entries[n-1].Key) <= 0 {
-			return 0, ErrOrder
+			return ErrOrder
 		}
-		s.offsets[n] = d.C
+		t.offsets[n] = d.C
 	}
-	return n, nil
+	return nil
 }
 
 // near is gather for as long as nothing is out of the way.
@@ -119,9 +113,9 @@ func near(offsets []uint64, base Key, entries []Entry, shift uint8) int {
 }
 
 // put writes one block of entries whose offsets were gathered.
-func (r *region) put(dst []byte, s *scratch, base Key, entries []Entry) ([]byte, error) {
+func (r *region) put(dst []byte, t *table, base Key, entries []Entry) ([]byte, error) {
 	head := uint16(len(entries) - 1)
-	if !r.code.tell(s, entries) {
+	if !r.code.tell(t, entries) {
 		for i := range entries {
 			if !r.code.tells(&entries[i]) {
 				return nil, fmt.Errorf("%w: reason or date out of range", ErrPlan)
@@ -132,57 +126,55 @@ func (r *region) put(dst []byte, s *scratch, base Key, entries []Entry) ([]byte,
 	var f frame
 	r.measure(&f, head)
 	w := pack.NewWriter(binary.LittleEndian.AppendUint16(dst, head))
-	offsets := s.offsets[:len(entries)]
-	w.PutHighs(offsets, f.k)
-	w.Zeros(f.zeros - uint(offsets[len(offsets)-1]>>f.k))
-	w.PutAll(offsets, f.k)
+	t.put(&w, &f)
 	if r.tail > 0 {
-		r.putTails(&w, base, entries)
+		r.putTails(&w, t, base, entries)
 	}
 	if f.plain {
-		r.code.putPlain(&w, entries)
+		r.code.putPlain(&w, t, entries)
 	} else {
-		w.PutAll(s.fields[:len(entries)], f.field)
+		t.putColumn(&w, &t.fields, f.field)
 	}
 	return w.Bytes(), nil
 }
 
-func (r *region) putTails(w *pack.Writer, base Key, entries []Entry) {
-	t := uint(r.tail)
-	for i := range entries {
+func (r *region) putTails(w *pack.Writer, t *table, base Key, entries []Entry) {
+	width := uint(r.tail)
+	for _, i := range t.inPlaces() {
 		hi, lo := entries[i].Key.Sub(base).low(r.tail)
-		w.Put(lo, min(t, 64))
-		if t > 64 {
-			w.Put(hi, t-64)
+		w.Put(lo, min(width, 64))
+		if width > 64 {
+			w.Put(hi, width-64)
 		}
 	}
 }
 
-func (c *code) putPlain(w *pack.Writer, entries []Entry) {
+func (c *code) putPlain(w *pack.Writer, t *table, entries []Entry) {
 	width := c.plainBits()
-	for i := range entries {
-		v := uint64(entries[i].Reason)
+	for _, i := range t.inPlaces() {
+		e := &entries[i]
+		v := uint64(e.Reason)
 		if c.columns&Reasons == 0 {
 			v = 0
-			if entries[i].OnHold() {
+			if e.OnHold() {
 				v = 1
 			}
 		}
 		if c.columns&Dates != 0 {
-			v |= uint64(entries[i].Date+dateBias) << width //nolint:gosec // not below 0
+			v |= uint64(e.Date+dateBias) << width //nolint:gosec // not below 0
 		}
 		w.Put(v, c.plainField())
 	}
 }
 
 // tell makes fields; false if they cannot tell an entry, and the block must be plain.
-func (c *code) tell(s *scratch, entries []Entry) bool {
+func (c *code) tell(t *table, entries []Entry) bool {
 	a, base, odd := uint64(len(c.reasons)), c.base, uint64(0)
 	end := c.span - 1 // without dates the span is 0, and none is past its end
 	if c.columns&Dates == 0 {
 		a = 0
 	}
-	fields := s.fields[:len(entries)]
+	fields := t.fields[:len(entries)]
 	for i := range entries {
 		date, reason := uint64(entries[i].Date-base), entries[i].Reason
 		index := uint64(c.index[reason&15])

@@ -39,7 +39,7 @@ type PlanningWriter struct {
 	done    uint64 // entries written
 	stay    uint64 // until so many are written, the open region stays
 	octets  []byte
-	scratch *scratch // of write
+	scratch *table // of write
 	err     error
 }
 
@@ -131,8 +131,8 @@ func (w *PlanningWriter) write(all bool) (err error) {
 			return err
 		}
 	}
-	w.scratch = scratches.Get().(*scratch)
-	defer scratches.Put(w.scratch)
+	w.scratch = tables.Get().(*table)
+	defer tables.Put(w.scratch)
 	for rest := w.window[w.gone:]; len(rest) > 0; rest = w.window[w.gone:] {
 		n, err := w.block(rest, all || len(rest) > lookAhead)
 		if err != nil {
@@ -168,9 +168,10 @@ func (w *PlanningWriter) begin() (err error) {
 func (w *PlanningWriter) block(rest []Entry, sure bool) (n int, err error) {
 	b, ok := w.place(rest[0].Key)
 	if ok {
-		if n, err = w.current().gather(w.scratch, w.current().base(b), rest); err != nil {
+		if err := w.current().gather(w.scratch, w.current().base(b), rest); err != nil {
 			return 0, err
 		}
+		n = w.scratch.n
 		if n == len(rest) && !sure {
 			return 0, nil
 		}
@@ -184,9 +185,10 @@ func (w *PlanningWriter) block(rest []Entry, sure bool) (n int, err error) {
 			return 0, err
 		}
 		b = 0
-		if n, err = w.current().gather(w.scratch, rest[0].Key, rest); err != nil {
+		if err := w.current().gather(w.scratch, rest[0].Key, rest); err != nil {
 			return 0, err
 		}
+		n = w.scratch.n
 	}
 	return n, w.put(b, rest[:n])
 }

@@ -4,59 +4,46 @@ import (
 	"encoding/binary"
 	"math"
 	"math/bits"
-
-	"kazashi.example/sync/crlset/internal/pack"
 )
 
-// quick is what a lookup needs to know of a region as planners make them: no tails, in each block about as many entries as on average,
-// a directory of two octets a block. Then the places of everything follow by few steps that wait for one another, all lines that an answer
-// hangs on are asked for at once, and no branch is guessed wrong. What is otherwise is unclear, and is looked up the long way (find.go).
+// quick is what a lookup needs to know of a region as planners make them: no tails, highs by the hundred in each block, a directory of two
+// octets a block. What is otherwise is unclear, and is looked up the long way (find.go).
 type quick struct {
 	b         []byte // the file
 	keys      uint64 // a key that is less above the start may be looked up quickly; 0 if none
 	dir       []byte // the file from the directory on
 	directory uint64 // its offset
 	first     uint64 // number of the region's first block
-	smallest  uint64 // octets of a block
-	second    uint64 // octets from the first highs that are looked through to those of a block's second half
-	halves    uint64 // all ones if there are such
-	least     uint64 // entries of a block: not below least, and below least + spread
+	least     uint64 // octets of a block: not below least, and below least + spread
 	spread    uint64
-	zeros     uint64 // among the highs
-	each      uint64 // bits of an entry behind the highs
-	lanes     lanes
-	lowsAt    uint64 // in an average block
-	lowPart   uint64 // of what is behind the highs, times 2^16
-	fieldPart uint64
+	edge      uint64 // below so many there are half of quickHighs, else quickHighs
+	each      uint64 // bits of an entry, with quickHighs
+	fieldPart uint64 // of what is behind the marks of highs, times 2^16
+	lowFrom   uint64 // where lows begin in what is between those and the fields
+	lowPart   uint64 // and the part of it that the lows of firsts are, times 2^16
+	firsts    uint64 // of the entries, those that are the first of their highs, times 2^16
 	code      *code
-	fact      Fact   // of all entries, if there are no fields
-	other     *quick // for blocks whose lows have one bit more or less
+	fact      Fact // of all entries, if there are no fields
 	shift     uint8
+	lows      uint8 // bits of a low, with quickHighs
 	field     uint8
 	nothing   byte // 0, which the compiler does not know
 }
 
-// lanes are the lows of entries that follow one another, as many as one load is sure to have whole.
-type lanes struct {
-	width, most uint64
-	ones, tops  uint64 // the lowest bit and the highest of each
-}
+// spread is how many octets a field may be from where it is if keys lie evenly.
+const spread = 16
 
-func lanesOf(width uint) lanes {
-	l := lanes{width: uint64(width)}
-	for ; l.most < 8 && (l.most+1)*l.width <= 57; l.most++ {
-		l.ones |= 1 << (l.most * l.width)
-		l.tops |= 1 << (l.most*l.width + l.width - 1)
-	}
-	return l
-}
+// quickHighs is how many highs a block has for 246 to 491 entries. From 123 on there are half as many.
+const quickHighs = 512
+
+// ladder from word 8-i on is a mask of the first i of eight words.
+var ladder = [16]uint64{^uint64(0), ^uint64(0), ^uint64(0), ^uint64(0), ^uint64(0), ^uint64(0), ^uint64(0), ^uint64(0)}
 
 // groupSize2 is the size of a directory's group of width 2.
 const groupSize2 = 8 + 2*(groupBlocks-1)
 
 // quicken prepares the regions that can be looked up quickly.
 func (s *Set) quicken() {
-	const narrowest, widest = 2, 27
 	if s.t.width != 2 || s.layout.blocks == 0 {
 		return
 	}
@@ -65,45 +52,44 @@ func (s *Set) quicken() {
 	}
 	for i := range s.layout.regions {
 		r := &s.layout.regions[i]
-		each := r.share / max(s.t.entries/uint64(s.layout.blocks), 1)
-		width := uint(bits.Len64(each)) // of lows in an average block; one more or less is usual as well
-		if r.tail > 0 || r.blocks < 2 || r.start.A == math.MaxUint32 || width <= narrowest || width >= widest {
-			continue
+		if lows := int(r.shift) - bits.Len(quickHighs-1); r.tail == 0 && r.start.A < math.MaxUint32 && lows > 0 && lows < 56 {
+			r.quick = s.quick(r, uint8(lows))
 		}
-		r.quick = s.quick(r, width)
-		other := s.quick(r, width+1)
-		if each < 3<<(width-2) {
-			other = s.quick(r, width-1)
-		}
-		r.quick.other = &other
 	}
 }
 
-// quick prepares for a region's blocks with lows of so many bits.
-func (s *Set) quick(r *region, width uint) quick {
-	least, below := min(r.share>>width, MaxBlock)+1, min(r.share>>(width-1), MaxBlock)+1
+// quick prepares for a region's blocks with quickHighs, whose lows have so many bits, or half as many.
+func (s *Set) quick(r *region, lows uint8) quick {
+	per := float64(min(max(s.t.entries/uint64(s.layout.blocks), r.share>>(lows+1)+1), r.share>>(lows-1))) / quickHighs // entries for each high
+	if per <= float64(r.share>>lows)/quickHighs {
+		per *= 2
+	}
 	q := quick{
 		b: s.b, keys: uint64(r.blocks-1) << r.shift, dir: s.b[s.t.directory:], directory: s.t.directory, first: uint64(r.first),
-		least: least, spread: below - least, zeros: uint64(1) << r.shift >> width, lanes: lanesOf(width), each: uint64(width) + uint64(r.code.field),
-		code: r.code, fact: Fact{r.code.base, r.code.reasons[0]}, shift: r.shift & 63, field: r.code.field & 63,
+		firsts: uint64((1 << 16) * -math.Expm1(-per) / per), code: r.code, fact: Fact{r.code.base, r.code.reasons[0]},
+		shift: r.shift & 63, lows: lows, field: r.code.field & 63,
 	}
-	average := min(max(s.t.entries/uint64(s.layout.blocks), least), below-1)
-	q.lowsAt = (highsAt + q.zeros + average) / 8
-	q.lowPart, q.fieldPart = uint64(width)<<16/q.each, uint64(q.field)<<16/q.each
-	if q.lowsAt > highsAt/8+window-spare {
-		q.second, q.halves = q.lowsAt+spare-highsAt/8-window, ^uint64(0)
+	q.each = 1 + uint64(lows) + uint64(q.field)
+	size := func(n uint64) uint64 {
+		var f frame
+		r.measure(&f, uint16(n-1))
+		return uint64(f.end+7) / 8
 	}
-	q.smallest = highsAt/8 + q.second + window
+	q.least, q.edge = size(r.share>>(lows+1)+1), size(r.share>>lows+1)
+	q.fieldPart = uint64(q.field) << 16 / q.each
+	q.lowFrom = 1 << 16 / (1 + uint64(lows))
+	q.lowPart = (1<<16 - q.lowFrom) * q.firsts >> 16
+	q.spread = size(r.share>>(lows-1)) + 1 - q.least
 	return q
 }
 
 // load64 is the 64 bits from octet i of b on.
 func load64(b []byte, i uint64) uint64 { return binary.LittleEndian.Uint64(b[i : i+8 : i+8]) }
 
-// find looks for the entry that is d above the start, d below q.keys. Where it is not clear, it has found nothing.
+// find looks for the entry that is d above the start, d below q.keys. Where it is not clear, it has found nothing. It branches as soon as
+// it can: whoever asks next waits for less if what the processor guesses does not hang on what comes from memory.
 func (q *quick) find(d uint64) (f Fact, ok, clear bool) {
-	b, offset := q.b, d&(1<<(q.shift&63)-1)
-	block := q.first + d>>(q.shift&63)
+	block, offset := q.first+d>>(q.shift&63), d&(1<<(q.shift&63)-1)
 	at := block / groupBlocks * groupSize2
 	group := (*[groupSize2 + 8]byte)(q.dir[at : at+groupSize2+8 : at+groupSize2+8])
 	// The relative offsets of the block and of the next. In a group, the top of its offset, which is 0, stands before them and the bottom
@@ -113,104 +99,94 @@ func (q *quick) find(d uint64) (f Fact, ok, clear bool) {
 	last := -((block%groupBlocks + 1) / groupBlocks) // all ones for a group's last block
 	size := uint64(uint16(pair>>16 - pair&0xffff - uint32(from&last)))
 	from += uint64(pair & 0xffff)
-	if from-1 >= q.directory || from+size > q.directory || (binary.LittleEndian.Uint64(group[groupSize2:])^(from+size))&last != 0 {
+	if from-1 >= q.directory || from+size > q.directory || size-q.least >= q.spread || (binary.LittleEndian.Uint64(group[groupSize2:])^(from+size))&last != 0 {
 		return f, false, false
 	}
-	if size < q.smallest {
-		return q.again(d)
-	}
-	// Everything is on the way at once: the head, the highs of the first or the second half, and, if keys lie evenly, low and field. A
-	// block without fields is short enough to come whole, which serves whoever asks for its other keys.
-	late := -(offset >> ((q.shift - 1) & 63)) & q.halves
-	part := offset << ((63 - q.shift) & 63) >> 47 // of the block before the entry, times 2^16
-	touched := b[from+size-1-((size-q.lowsAt)*q.fieldPart>>16)*(1<<16-part)>>16]
-	if q.field > 0 {
-		touched |= b[from+q.lowsAt+((size-q.lowsAt)*q.lowPart>>16)*part>>16]
-	} else {
-		touched |= b[from+size/4] | b[from+size/2] | b[from+size/4*3]
-	}
-	n := uint64(binary.LittleEndian.Uint16(b[from:from+2:from+2])) + 1
-	lows := highsAt + q.zeros + n
-	at = highsAt/8 + q.second&late
-	cut := ((at+window)*8 - lows) & late
-	if n-q.least >= q.spread || (lows+n*q.each+7)/8 != size || cut >= 2*64 || touched&q.nothing != 0 {
-		return q.again(d) // or the plain form
-	}
-	k := q.lanes.width & 31
-	high, want := offset>>k, offset&(1<<k-1)
-	place, clear := pickZero((*[window]byte)(b[from+at:from+at+window:from+at+window]), high-1, late, cut, at*8-highsAt-n)
-	place += at*8 - highsAt + 1
-	i := place - high
-	if !clear || i > n {
-		return f, false, false
-	}
-	at = from*8 + highsAt + place
-	streak := uint64(bits.TrailingZeros64(^(load64(b, at/8) >> (at & 7))))
-	if streak > q.lanes.most {
-		return f, false, false
-	}
-	// The lows of all entries that share the high are compared at once: lanes with the wanted one become 0, those of others all ones.
-	at = from*8 + lows + i*k
-	differ := (load64(b, at/8)>>(at&7) ^ want*q.lanes.ones) | ^uint64(0)<<(streak*k&63)
-	zero := (differ - q.lanes.ones) &^ differ & q.lanes.tops
-	ok = zero != 0
+	// What an answer hangs on is asked for at once: where low and field are if keys lie evenly. A block without fields is short enough to
+	// come whole, which serves whoever asks for its other keys.
+	b := q.b
+	var touched byte
 	if q.field == 0 {
-		return q.fact.where(zero), ok, true
+		touched = b[from+size/4] | b[from+size/2] | b[from+size/4*3] | b[from+size-1]
+	} else {
+		part := offset << ((63 - q.shift) & 63) >> 47 // of the block before the entry, times 2^16
+		lows := from + (marksAt+quickHighs)/8
+		fields := (size - (marksAt+quickHighs)/8) * q.fieldPart >> 16
+		guess := from + size - fields + (fields*q.firsts>>16)*part>>16
+		touched = b[guess-spread] | b[guess+spread] | b[lows+(from+size-fields-lows)*(q.lowFrom+q.lowPart*part>>16)>>16]
 	}
-	i = min(i+uint64(bits.OnesCount64((zero-1)&^zero&q.lanes.tops)), n-1)
-	at = from*8 + lows + n*k + i*uint64(q.field)
+	if touched&q.nothing != 0 {
+		return f, false, false
+	}
+	half := (size - q.edge) >> 63
+	k, highs := (uint64(q.lows)+half)&63, uint64(quickHighs)>>half
+	start := (*[(marksAt + quickHighs) / 8]byte)(b[from : from+(marksAt+quickHighs)/8])
+	n := uint64(binary.LittleEndian.Uint16(start[:])) + 1
+	if (marksAt+highs+n*(q.each+half)+7)/8 != size {
+		return f, false, false // or the plain form
+	}
+	high := offset >> k
+	marks := (*[quickHighs / 8]byte)(start[marksAt/8:])
+	i := high / 64 % 8
+	word := binary.LittleEndian.Uint64(marks[i*8:])
+	if word>>(high&63)&1 == 0 {
+		return f, false, true
+	}
+	before := (*[8]uint64)(ladder[8-i:])
+	place := uint64(bits.OnesCount64(word & (1<<(high&63) - 1)))
+	place += uint64(bits.OnesCount64(binary.LittleEndian.Uint64(marks[0:]) & before[0]))
+	place += uint64(bits.OnesCount64(binary.LittleEndian.Uint64(marks[8:]) & before[1]))
+	place += uint64(bits.OnesCount64(binary.LittleEndian.Uint64(marks[16:]) & before[2]))
+	place += uint64(bits.OnesCount64(binary.LittleEndian.Uint64(marks[24:]) & before[3]))
+	place += uint64(bits.OnesCount64(binary.LittleEndian.Uint64(marks[32:]) & before[4]))
+	place += uint64(bits.OnesCount64(binary.LittleEndian.Uint64(marks[40:]) & before[5]))
+	place += uint64(bits.OnesCount64(binary.LittleEndian.Uint64(marks[48:]) & before[6]))
+	if place >= n {
+		return f, false, false
+	}
+	marked := from*8 + marksAt + highs
+	low := offset & (1<<k - 1)
+	at = marked + n + place*k
+	if is := load64(b, at/8) >> (at & 7) & (1<<k - 1); is != low {
+		at = marked + place
+		if is > low || b[at/8]>>(at&7)&1 == 0 {
+			return f, false, true
+		}
+		if place, ok = chase(b, marked, n, k, place, low); !ok {
+			return f, false, true
+		}
+	}
+	if q.field == 0 {
+		return q.fact, true, true
+	}
+	at = marked + n*(1+k) + place*uint64(q.field)
 	v := load64(b, at/8) >> (at & 7) & (1<<(q.field&63) - 1)
 	if v >= q.code.facts {
 		return f, false, false
 	}
-	return q.code.fact(v).where(zero), ok, true
+	return q.code.fact(v), true, true
 }
 
-// again is find for blocks with other lows.
-func (q *quick) again(d uint64) (f Fact, ok, clear bool) {
-	if q.other == nil {
-		return f, false, false
+// chase goes on from an entry to the one with the same high and this low. The marks of n entries begin at bit marked of b, their lows
+// behind them.
+func chase(b []byte, marked, n, k, place, low uint64) (uint64, bool) {
+	for {
+		// All ones are n. Those from the mark of the entry on are fewer than those before it.
+		next := n
+		for at := place; at < n; at += 56 {
+			bit := marked + at
+			next -= uint64(bits.OnesCount64(load64(b, bit/8) >> (bit & 7) & (1<<min(n-at, 56) - 1)))
+		}
+		if next <= place {
+			return 0, false
+		}
+		place = next
+		at := marked + n + place*k
+		if is := load64(b, at/8) >> (at & 7) & (1<<(k&63) - 1); is >= low {
+			return place, is == low
+		}
+		if at = marked + place; b[at/8]>>(at&7)&1 == 0 {
+			return 0, false
+		}
 	}
-	return q.other.find(d)
-}
-
-const (
-	window = 64 // octets of highs that are looked through
-	spare  = 8  // octets that a block's highs may be longer or shorter than in an average block
-
-	// Lanes of 16 bits.
-	laneOnes = 0x0001000100010001
-	laneTops = 0x8000800080008000
-	laneEnds = 64 | 128<<16 | 192<<32 | 256<<48 // bits up to the end of each of four words
-)
-
-// pickZero is the place of the n-th zero of b; clear is false if it is not there. If late is all ones, n counts from where there are
-// fewer zeros: as many as skipped and the one bits of b together, without its last cut bits, which count as zeros.
-func pickZero(b *[window]byte, n, late, cut, skipped uint64) (place uint64, clear bool) {
-	p := uint64(bits.OnesCount64(binary.LittleEndian.Uint64(b[0:])))
-	p += uint64(bits.OnesCount64(binary.LittleEndian.Uint64(b[8:]))) << 16
-	p += uint64(bits.OnesCount64(binary.LittleEndian.Uint64(b[16:]))) << 32
-	p += uint64(bits.OnesCount64(binary.LittleEndian.Uint64(b[24:]))) << 48
-	q := uint64(bits.OnesCount64(binary.LittleEndian.Uint64(b[32:])))
-	q += uint64(bits.OnesCount64(binary.LittleEndian.Uint64(b[40:]))) << 16
-	q += uint64(bits.OnesCount64(binary.LittleEndian.Uint64(b[48:])&(^uint64(0)>>(max(cut, 64)-64)))) << 32
-	q += uint64(bits.OnesCount64(binary.LittleEndian.Uint64(b[56:])&(^uint64(0)>>cut))) << 48
-	p, q = p*laneOnes, q*laneOnes // the one bits up to the end of each word of a half
-	n -= (skipped + p>>48 + q>>48) & late
-	p, q = laneEnds-p, laneEnds-q // the zeros
-	second := ^uint64(int64(n-p>>48) >> 63)
-	n -= p >> 48 & second
-	if p ^= (p ^ q) & second; n >= p>>48 {
-		return 0, false
-	}
-	i := uint64(bits.OnesCount64((n*laneOnes + laneTops - p) & laneTops))
-	n -= p << 16 >> (i & 3 * 16) & 0xffff // those before the word
-	i += 4 & second
-	return i*64 + uint64(pack.Select(^binary.LittleEndian.Uint64(b[i&7*8:]), uint(n))), true
-}
-
-// where is f if zero is not 0, and nothing otherwise.
-func (f Fact) where(zero uint64) Fact {
-	yes := uint64(int64(zero|-zero) >> 63)
-	return Fact{f.Date & int64(yes), f.Reason & Reason(yes)}
 }

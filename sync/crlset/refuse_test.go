@@ -314,3 +314,66 @@ func TestDamageFindsNoWayOut(t *testing.T) {
 		}
 	}
 }
+
+// TestRefusesMarksThatMislead: whatever the marks of a block become, they are another block's or none, and no lookup goes round in circles.
+func TestRefusesMarksThatMislead(t *testing.T) {
+	rng := rand.New(rand.NewPCG(4, 3))
+	for _, x := range []struct {
+		n     int
+		shift uint8
+	}{{4, 13}, {40, 13}, {130, 40}, {246, 13}, {300, 13}} {
+		n := x.n
+		var entries []crlset.Entry
+		for i := range n {
+			entries = append(entries, crlset.Entry{Key: crlset.Key{C: uint64(i) * 7}})
+		}
+		p := crlset.Plan{Reasons: reasons[:1], Regions: []crlset.Region{{Shift: x.shift, Blocks: 2}}}
+		file := by(t, p, entries)
+		begin := 8 + 2 // octets before the marks of the first block
+		if n == 4 {
+			for pattern := range 1 << 12 { // eight highs, four entries
+				b := bytes.Clone(file)
+				b[begin], b[begin+1] = byte(pattern), b[begin+1]&0xf0|byte(pattern>>8)
+				misled(t, p, b, entries)
+			}
+			continue
+		}
+		for range 2000 {
+			b := bytes.Clone(file)
+			for range rng.IntN(4) {
+				one, zero := rng.IntN(2*n), rng.IntN(2*n)
+				b[begin+one/8] &^= 1 << (one % 8)
+				b[begin+zero/8] |= 1 << (zero % 8)
+			}
+			misled(t, p, b, entries)
+			run := rng.IntN(n / 4)
+			for i := range n/8 + 1 + rng.IntN(n/8) {
+				b[begin+run+i] = 0xff
+			}
+			misled(t, p, b, entries)
+		}
+	}
+}
+
+// misled reads a set of two blocks, the second of which is empty.
+func misled(t *testing.T, p crlset.Plan, b []byte, entries []crlset.Entry) {
+	t.Helper()
+	set, err := crlset.Open(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range []crlset.Key{entries[0].Key, entries[len(entries)/2].Key, entries[len(entries)-1].Key, {C: 1<<p.Regions[0].Shift - 7}} {
+		for i := range uint64(7) {
+			if _, _, err := set.Find(k.Add(crlset.Key{C: i})); err != nil {
+				t.Fatalf("Find() = %v", err)
+			}
+		}
+	}
+	got, err := set.Entries(nil, 0)
+	if err == nil && !bytes.Equal(by(t, p, got), b) {
+		t.Fatal("Entries() accepts what a Writer does not write")
+	}
+	if err != nil && !errors.Is(err, crlset.ErrFormat) {
+		t.Fatalf("Entries() = %v, want ErrFormat", err)
+	}
+}

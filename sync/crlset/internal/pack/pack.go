@@ -1,4 +1,4 @@
-// Package pack is the bit-level codec under revocation sets and their deltas: bits least significant first, and unary numbers.
+// Package pack is the bit-level codec under revocation sets: bits least significant first.
 // Pure functions and values; a [Writer] belongs to one goroutine. Nothing here reads or
 // writes a disk, and nothing checks what the octets mean.
 package pack
@@ -46,14 +46,6 @@ func (w *Writer) Put(v uint64, width uint) {
 	w.fill += width - 64
 }
 
-// Unary appends q zero bits and a one.
-func (w *Writer) Unary(q uint64) {
-	for ; q >= 63; q -= 63 {
-		w.Put(0, 63)
-	}
-	w.Put(1<<q, uint(q)+1)
-}
-
 // Align pads with zero bits to an octet.
 func (w *Writer) Align() {
 	for ; w.fill > 0; w.fill -= min(w.fill, 8) {
@@ -61,13 +53,6 @@ func (w *Writer) Align() {
 		w.acc >>= 8
 	}
 	w.acc = 0
-}
-
-// Zeros appends n zero bits.
-func (w *Writer) Zeros(n uint) {
-	for ; n > 0; n -= min(n, 64) {
-		w.Put(0, min(n, 64))
-	}
 }
 
 // Bytes aligns and returns everything written, with what it began with.

@@ -1,9 +1,6 @@
 package pack
 
-import (
-	"encoding/binary"
-	"slices"
-)
+import "slices"
 
 // PutAll appends the low width bits of each value; width at most 64.
 func (w *Writer) PutAll(values []uint64, width uint) {
@@ -26,21 +23,4 @@ func together(values []uint64, width uint, mask uint64) (all uint64) {
 		at += width
 	}
 	return all
-}
-
-// PutHighs appends what is left of the values, which must not fall, without their low k bits: for each a one bit, behind as many zero bits
-// as it is more than the one before. There must be a value.
-func (w *Writer) PutHighs(values []uint64, k uint) {
-	buf, acc, end := w.buf, w.acc, uint64(64) // of acc, in bits from its first
-	next, one := uint64(w.fill), uint64(0)
-	for _, v := range values {
-		for one = next + v>>k; one >= end; end += 64 {
-			buf = binary.LittleEndian.AppendUint64(buf, acc)
-			acc = 0
-		}
-		acc |= 1 << (one & 63)
-		next++
-	}
-	w.buf, w.acc, w.fill = buf, acc, uint(one&63)
-	w.Put(0, 1)
 }
