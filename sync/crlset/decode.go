@@ -65,9 +65,13 @@ func (r *region) decode(dst []Entry, base Key, b []byte) ([]Entry, error) {
 func (r *region) keys(out []Entry, s []byte, base Key, t *table, f *frame) bool {
 	for i := range out {
 		out[i].Key = r.key(base, t.offsets[i])
-		if r.tail > 0 {
-			out[i].Key = out[i].Key.Add(r.tailAt(s, f, uint(t.places[i])))
-			if i > 0 && out[i].Key.Compare(out[i-1].Key) <= 0 {
+	}
+	if r.tail > 0 {
+		for place, rank := range t.ranks[:t.n] {
+			out[rank].Key = out[rank].Key.Add(r.tailAt(s, f, uint(place)))
+		}
+		for i := range out[1:] {
+			if out[i+1].Key.Compare(out[i].Key) <= 0 {
 				return false
 			}
 		}
@@ -111,10 +115,11 @@ func (r *region) told(out []Entry, s []byte, t *table, f *frame) bool {
 // plain reads the plain form; false if the block had no need of it.
 func (c *code) plain(out []Entry, s []byte, t *table, f *frame) bool {
 	needed := false
-	for i := range out {
-		out[i].Reason, out[i].Date = c.plainAt(s, f, uint(t.places[i]))
-		if !c.covers(&out[i]) {
-			if needed = true; !c.tells(&out[i]) {
+	for place, rank := range t.ranks[:t.n] {
+		e := &out[rank]
+		e.Reason, e.Date = c.plainAt(s, f, uint(place))
+		if !c.covers(e) {
+			if needed = true; !c.tells(e) {
 				return false
 			}
 		}
