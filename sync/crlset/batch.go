@@ -21,6 +21,7 @@ type batch struct {
 	err       error
 
 	before, after []Entry // scratch
+	scratch       [2][]byte
 }
 
 // revised is a block that does not stay as it is.
@@ -98,7 +99,10 @@ func (b *batch) copy(s *Set, from, to int) {
 // revise makes the octets of one block.
 func (b *batch) revise(s *Set, v revised) (err error) {
 	size := len(b.out)
-	entries, ok := b.quickly(s, v)
+	entries, ok := b.insert(s, v)
+	if !ok {
+		entries, ok = b.quickly(s, v)
+	}
 	if !ok {
 		if entries, err = b.recode(s, v); err != nil {
 			return err
@@ -107,6 +111,42 @@ func (b *batch) revise(s *Set, v revised) (err error) {
 	b.sizes = append(b.sizes, uint32(len(b.out)-size))
 	b.entries += uint64(entries)
 	return nil
+}
+
+// insert makes them where a few entries are added; false where nothing was written because it takes more.
+func (b *batch) insert(s *Set, v revised) (n int, ok bool) {
+	var few [inserts]*Entry
+	added := few[:0]
+	for i := range b.revisions[v.from:v.to] {
+		x := &b.revisions[v.from+i]
+		if len(x.Edits) > 0 || len(added)+len(x.Added) > inserts {
+			return 0, false
+		}
+		for j := range x.Added {
+			added = append(added, &x.Added[j])
+		}
+	}
+	i := b.first + v.at
+	r := s.layout.regionOf(i)
+	base := r.base(i - r.first)
+	block, size := s.b[b.bounds[v.at]:], uint(b.bounds[v.at+1]-b.bounds[v.at])
+	for x, e := range added {
+		if x+1 == len(added) {
+			b.out, ok = r.insert(b.out, block, size, base, e)
+			break
+		}
+		to := &b.scratch[x&1]
+		if *to, ok = r.insert((*to)[:0], block, size, base, e); !ok {
+			break
+		}
+		size = uint(len(*to))
+		*to = append(*to, make([]byte, slack)...)
+		block = *to
+	}
+	if ok {
+		n = entries(block) + 1
+	}
+	return n, ok
 }
 
 // quickly makes them without entries; false where nothing was written because it takes those.

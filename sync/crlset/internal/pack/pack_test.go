@@ -1,6 +1,7 @@
 package pack_test
 
 import (
+	"bytes"
 	"math/big"
 	"math/rand/v2"
 	"testing"
@@ -20,8 +21,8 @@ func TestLowBits(t *testing.T) {
 	}
 }
 
-// TestPutAndGet: what was put behind any number of bits is what is there.
-func TestPutAndGet(t *testing.T) {
+// TestPutMoveAndSet: what was put behind any number of bits is what is there.
+func TestPutMoveAndSet(t *testing.T) {
 	rng := rand.New(rand.NewPCG(5, 6))
 	for range 200 {
 		values, widths := make([]uint64, rng.IntN(60)), make([]uint, 60)
@@ -35,6 +36,27 @@ func TestPutAndGet(t *testing.T) {
 		for i, want := range values {
 			if got := pack.Get(b, at, widths[i]); got != want {
 				t.Fatalf("Get() of %d bits at %d = %x, want %x", widths[i], at, got, want)
+			}
+			at += widths[i]
+		}
+		lead := uint(rng.IntN(64))
+		moved := pack.NewWriter(nil)
+		moved.Put(0, lead)
+		moved.Move(b, 24, at-24)
+		c := append(moved.Bytes(), make([]byte, pack.Slack)...)
+		at = lead
+		for i, v := range values {
+			if got := pack.Get(c, at, widths[i]); got != v {
+				t.Fatalf("Get() of %d bits at %d after Move = %x, want %x", widths[i], at, got, v)
+			}
+			before := bytes.Clone(c)
+			pack.Set(c, at, widths[i], ^v&pack.Mask(widths[i]))
+			if got := pack.Get(c, at, widths[i]); got != ^v&pack.Mask(widths[i]) {
+				t.Fatalf("Get() of %d bits at %d after Set = %x, want %x", widths[i], at, got, ^v)
+			}
+			pack.Set(c, at, widths[i], v)
+			if !bytes.Equal(c, before) {
+				t.Fatalf("Set() of %d bits at %d and back changed others", widths[i], at)
 			}
 			at += widths[i]
 		}
