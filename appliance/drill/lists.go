@@ -18,7 +18,7 @@ import (
 
 // How files begin that are searched where they lie.
 const (
-	magicSet     = "KZCRLS\x00\x01"
+	magicSet     = "KZCRLS\x00\x02"
 	magicDelta   = "KZCRLD\x00\x01"
 	magicSegment = "KZROSTR1"
 )

@@ -11,7 +11,7 @@ import (
 
 // Parts of the file; DESIGN.md has them.
 const (
-	magic       = "KZCRLS\x00\x01"
+	magic       = "KZCRLS\x00\x02"
 	trailerSize = 40
 	groupBlocks = 32
 	maxPlan     = 1 << 20 // octets

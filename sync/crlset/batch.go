@@ -156,10 +156,10 @@ func (b *batch) quickly(s *Set, v revised) (n int, ok bool) {
 	from, size := b.bounds[v.at], b.bounds[v.at+1]-b.bounds[v.at]
 	t, u := tables.Get().(*table), tables.Get().(*table)
 	defer func() { tables.Put(t); tables.Put(u) }()
-	if !t.readWhole(r, s.b[from:], uint(size)) {
+	base := r.base(i - r.first)
+	if !t.readWhole(r, base, s.b[from:], uint(size)) {
 		return 0, false
 	}
-	base := r.base(i - r.first)
 	for x := v.from; x < v.to; x++ {
 		if !u.revise(t, r, base, &b.revisions[x]) {
 			return 0, false

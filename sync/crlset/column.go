@@ -11,13 +11,16 @@ import (
 // its error from the way with entries (batch.go).
 
 // readWhole takes a block of size octets, in which nothing is plain and nothing has a tail.
-func (t *table) readWhole(r *region, b []byte, size uint) bool {
+func (t *table) readWhole(r *region, base Key, b []byte, size uint) bool {
 	if size < 2 || r.tail > 0 {
 		return false
 	}
 	var f frame
 	r.measure(&f, binary.LittleEndian.Uint16(b))
-	return !f.plain && f.fills(size) && t.read(b, &f, false) && t.readFields(b, &f, r.code.facts)
+	if f.plain || !f.fills(size) || !t.read(b, &f, false) || !t.readFields(b, &f, r.code.facts) {
+		return false
+	}
+	return !r.ends(base.Add(Key{C: t.offsets[t.n-1]})) && pack.Get(b, f.end, -f.end&7) == 0
 }
 
 // putWhole appends the block.
@@ -41,7 +44,7 @@ func (t *table) revise(from *table, r *region, base Key, v *Revision) bool {
 	for i := range v.Added {
 		e := &v.Added[i]
 		d := e.Key.Sub(base)
-		if uint64(d.A)|d.B|d.C>>r.shift != 0 || r.ends(e.Key) || !r.code.covers(e) {
+		if uint64(d.A)|d.B|d.C>>r.shift != 0 || e.Key.Compare(base) < 0 || r.ends(e.Key) || !r.code.covers(e) {
 			return false
 		}
 		to := next

@@ -16,7 +16,7 @@ func FuzzOpen(f *testing.F) {
 		_, _, file := build(f, s.list(rand.New(rand.NewPCG(uint64(i), 5)), 60), crlset.Columns(i%4))
 		f.Add(file)
 	}
-	f.Add([]byte("KZCRLS\x00\x01"))
+	f.Add([]byte("KZCRLS\x00\x02"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		s, err := crlset.Open(b)
 		if err != nil {

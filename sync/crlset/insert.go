@@ -14,7 +14,7 @@ const inserts = 8
 // octets; ok is false where nothing was appended, because the block must be taken apart or the entry does not fit.
 func (r *region) insert(dst, b []byte, size uint, base Key, e *Entry) (out []byte, ok bool) {
 	d := e.Key.Sub(base)
-	if size < 2 || r.tail > 0 || uint64(d.A)|d.B|d.C>>r.shift != 0 || r.ends(e.Key) || !r.code.covers(e) {
+	if size < 2 || r.tail > 0 || uint64(d.A)|d.B|d.C>>r.shift != 0 || e.Key.Compare(base) < 0 || r.ends(e.Key) || !r.code.covers(e) {
 		return dst, false
 	}
 	var f, g frame

@@ -33,7 +33,7 @@ type quick struct {
 // spread is how many octets a field may be from where it is if keys lie evenly.
 const spread = 16
 
-// quickHighs is how many highs a block has for 246 to 491 entries. From 123 on there are half as many.
+// quickHighs is how many highs a block has for 247 to 492 entries, of 2^13 keys for example. From 124 on there are half as many.
 const quickHighs = 512
 
 // ladder from word 8-i on is a mask of the first i of eight words.
@@ -52,7 +52,7 @@ func (s *Set) quicken() {
 	}
 	for i := range s.layout.regions {
 		r := &s.layout.regions[i]
-		if lows := int(r.shift) - bits.Len(quickHighs-1); r.tail == 0 && r.start.A < math.MaxUint32 && lows > 0 && lows < 56 {
+		if lows := int(r.shift) - bits.Len(quickHighs-1); r.tail == 0 && r.start.A < math.MaxUint32 && lows > 0 {
 			r.quick = s.quick(r, uint8(lows))
 		}
 	}

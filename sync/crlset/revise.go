@@ -13,7 +13,7 @@ var ErrConflict = errors.New("revision does not fit the revocation set")
 
 // Edit is what becomes of one entry of a block.
 type Edit struct {
-	Place   int // of the entry in the block
+	Place   int // of the entry among those of the block, in rising order of key
 	Removed bool
 	Told    bool // it has another reason
 	Dated   bool // it has another date

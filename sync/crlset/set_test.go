@@ -137,13 +137,13 @@ func TestP7WholeUniverse(t *testing.T) {
 	}
 }
 
-// TestP7RunsThatShareAnOffset: keys that differ in their tails only, and entries around them.
+// TestP7EntriesThatShareAHigh: at both ends of the sizes that are looked up the short way, and beyond.
 func TestP7EntriesThatShareAHigh(t *testing.T) {
 	for _, x := range []struct {
 		shift uint8
 		n     int
 		apart uint64
-	}{{13, 124, 1}, {13, 200, 3}, {13, 246, 1}, {13, 300, 2}, {13, 491, 5}, {40, 3000, 1}, {63, 500, 7}, {15, 1 << 15, 1}} {
+	}{{13, 123, 1}, {13, 124, 1}, {13, 200, 3}, {13, 246, 1}, {13, 247, 5}, {13, 300, 2}, {13, 492, 5}, {13, 493, 3}, {40, 3000, 1}, {63, 500, 7}, {15, 1 << 15, 1}} {
 		var entries []crlset.Entry
 		for i := range uint64(x.n) {
 			entries = append(entries, crlset.Entry{Key: crlset.Key{C: 9 + i*x.apart}, Date: 1_700_000_000 + int64(i), Reason: reasons[i%3]})
@@ -164,6 +164,7 @@ func TestP7EntriesThatShareAHigh(t *testing.T) {
 	}
 }
 
+// TestP7RunsThatShareAnOffset: keys that differ in their tails only, and entries around them.
 func TestP7RunsThatShareAnOffset(t *testing.T) {
 	for _, g := range []crlset.Region{{Tail: 96, Shift: 20, Blocks: 1}, {Tail: 40, Shift: 60, Blocks: 1}, {Tail: 70, Shift: 16, Blocks: 2}} {
 		var entries []crlset.Entry
