@@ -168,3 +168,20 @@ func TestReviseRefuses(t *testing.T) {
 		}
 	}
 }
+
+// TestReviseRefusesKeysBeyondTheLast: a block may reach past 160 bits, and small keys are not there.
+func TestReviseRefusesKeysBeyondTheLast(t *testing.T) {
+	start := append(bytes.Repeat([]byte{0xff}, 19), 0xff-100)
+	top := crlset.Key{A: 1<<32 - 1, B: 1<<64 - 1, C: 1<<64 - 1 - 100}
+	p := crlset.Plan{Reasons: reasons[:1], Regions: []crlset.Region{{Start: start, Shift: 10, Blocks: 1}}}
+	set, err := crlset.Open(by(t, p, []crlset.Entry{{Key: top}, {Key: top.Add(crlset.Key{C: 9})}}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	small := []crlset.Entry{{Key: crlset.Key{C: 50}}}
+	for _, v := range []crlset.Revision{{Added: small}, {Added: small, Edits: []crlset.Edit{{Place: 0, Removed: true}}}} {
+		if _, err := crlset.Revise(new(bytes.Buffer), set, revisions{{v}}); !errors.Is(err, crlset.ErrPlan) {
+			t.Errorf("Revise() of %d edits = %v, want ErrPlan", len(v.Edits), err)
+		}
+	}
+}
