@@ -140,7 +140,7 @@ type Opener struct {
 	Config
 
 	people *person.People
-	held   chan struct{} // somebody was refused for a hold, which may have been lifted since the tap
+	missed chan struct{} // a refusal for a hold could not be looked at as it was added
 
 	mu   sync.Mutex // guards keys
 	keys map[record.EpochID]*held
@@ -155,7 +155,7 @@ type held struct {
 
 // New makes an opener; Run starts it.
 func New(c Config) *Opener {
-	return &Opener{Config: c, people: person.New(c.Rows, c.Identity), held: make(chan struct{}, 1), keys: map[record.EpochID]*held{}}
+	return &Opener{Config: c, people: person.New(c.Rows, c.Identity), missed: make(chan struct{}, 1), keys: map[record.EpochID]*held{}}
 }
 
 // Run opens until the context ends, which is its only error unless the store fails for good.

@@ -1,6 +1,7 @@
 package opener
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -33,24 +34,36 @@ type Holds interface {
 	Lift(ctx context.Context, id certid.CertID, issuer content.Issuer, h validity.Held) (validity.Lift, error)
 }
 
-// RunReviews looks at refusals for a hold now, whenever a set came, and whenever this opener added one, until the context ends, which is its
-// only error.
+// RunReviews looks at all refusals for a hold now, whenever a set came, and an hour after one could not be looked at, until the context ends,
+// which is its only error. One that this opener adds is looked at by itself, as it is added.
 func (o *Opener) RunReviews(ctx context.Context, came <-chan struct{}) error {
 	for {
 		left, err := o.Review(ctx)
 		if err != nil && ctx.Err() == nil {
 			o.Log.ErrorContext(ctx, "looking again at refusals for a hold failed; trying again", slog.Any("error", err))
 		}
-		var again <-chan time.Time
-		if err != nil || left > 0 {
+		if err := o.rest(ctx, came, err != nil || left > 0); err != nil {
+			return err
+		}
+	}
+}
+
+// rest returns when a set came, or an hour after there was something to look at once more; the context's error when it ends.
+func (o *Opener) rest(ctx context.Context, came <-chan struct{}, left bool) error {
+	var again <-chan time.Time
+	for {
+		if left && again == nil {
 			again = time.After(reviewAgain)
 		}
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-came:
-		case <-o.held:
+			return nil
 		case <-again:
+			return nil
+		case <-o.missed:
+			left = true
 		}
 	}
 }
@@ -62,6 +75,12 @@ func (o *Opener) Review(ctx context.Context) (left int, err error) {
 	if o.Holds == nil {
 		return 0, nil
 	}
+	var why error
+	defer func() {
+		if left > 0 && ctx.Err() == nil { // one line, however many they are: it comes again with every look
+			o.Log.WarnContext(ctx, "refusals for a hold could not be looked at again", slog.Int("records", left), slog.Any("first", why))
+		}
+	}()
 	since, after := o.Now().Add(-ReviewFor), record.ID{}
 	for {
 		var batch []store.Record
@@ -79,10 +98,28 @@ func (o *Opener) Review(ctx context.Context) (left int, err error) {
 			}
 			if err != nil {
 				left++
-				o.Log.WarnContext(ctx, "a refusal for a hold could not be looked at again", slog.String("record", r.ID.String()), slog.Any("error", err))
+				why = cmp.Or(why, fmt.Errorf("record %s: %w", r.ID, err))
 			}
 		}
 		since, after = batch[len(batch)-1].Since, batch[len(batch)-1].ID
+	}
+}
+
+// reviewNew looks at a record that was refused for a hold just now: the hold may have been lifted after the tap and before the record came.
+func (o *Opener) reviewNew(ctx context.Context, id record.ID) {
+	if o.Holds == nil {
+		return
+	}
+	var r store.Record
+	err := o.Store.View(ctx, func(tx store.Tx) (err error) { r, err = tx.Record(id); return err })
+	if err == nil && r.Final.Reason == record.ReasonOnHold {
+		err = o.review(ctx, r)
+	}
+	if err != nil {
+		select {
+		case o.missed <- struct{}{}:
+		default: // it will be looked at with others
+		}
 	}
 }
 
@@ -112,12 +149,10 @@ func (o *Opener) review(ctx context.Context, r store.Record) error {
 	if err != nil {
 		return err
 	}
-	// What a responder said of the tap no later list takes back.
+	// What a responder said of the tap no later list takes back. What is refused anew for another reason keeps its first word: the hold is not
+	// why any more, and nobody is to be told that the next tap may succeed.
 	if l.Never && r.Source == wire.SourceCRL {
-		done, err := o.reopen(ctx, again)
-		if done || err != nil && !l.Lifted {
-			return err
-		}
+		return o.reopen(ctx, again)
 	}
 	if !l.Lifted {
 		return nil
@@ -147,21 +182,21 @@ func (o *Opener) lift(ctx context.Context, r refusal) (f finding, l validity.Lif
 	return f, l, err
 }
 
-// reopen decides a record anew, and reports whether its person is served.
-func (o *Opener) reopen(ctx context.Context, r refusal) (bool, error) {
+// reopen decides a record anew, and gives it that word if its person is served.
+func (o *Opener) reopen(ctx context.Context, r refusal) error {
 	f, settled, err := o.examine(ctx, r.epoch, r.as(), r.plain)
 	if err == nil && settled {
 		settled, err = o.newcomer(ctx, r.as(), f)
 	}
 	switch {
 	case err != nil:
-		return false, err
+		return err
 	case !settled:
-		return false, errUnsettled
+		return errUnsettled
 	case !f.decision.Verdict.Served():
-		return false, nil
+		return nil
 	}
-	return true, o.reword(ctx, r, f)
+	return o.reword(ctx, r, f)
 }
 
 // reword gives a record another last word, with everything that follows from it, in one transaction.
@@ -171,8 +206,10 @@ func (o *Opener) reword(ctx context.Context, r refusal, f finding) error {
 	if err != nil {
 		return fmt.Errorf("giving it another word: %w", err)
 	}
-	o.Log.InfoContext(ctx, "a refusal for a hold was given another word", slog.String("record", r.was.ID.String()),
-		slog.String("reason", f.decision.Reason.String()))
+	if !n.worded {
+		return nil
+	}
+	o.Log.InfoContext(ctx, "a refusal for a hold was given another word", slog.String("record", r.was.ID.String()))
 	o.warn(ctx, n)
 	for _, b := range append(n.ring, r.was.Box) {
 		o.Bells.Ring(b)
@@ -180,13 +217,15 @@ func (o *Opener) reword(ctx context.Context, r refusal, f finding) error {
 	return nil
 }
 
-// amend writes it, unless the record was given another word or was erased since it was read.
+// amend writes it, unless the record was given another word or was erased since it was read. Whether its box was revoked meanwhile does not
+// matter: that holds what was not opened by then, and takes back nothing that was.
 func (o *Opener) amend(tx store.Tx, r refusal, f finding) (n news, err error) {
 	is, err := tx.Record(r.was.ID)
 	if err != nil || is.Verdict != r.was.Verdict || !is.Erased.IsZero() {
 		return n, err
 	}
 	now := o.Now()
+	defer func() { n.worded = err == nil }()
 	if f.decision.Verdict.Served() {
 		is.Applied = now // what begins with it begins now
 		if n, err = o.serve(tx, r, f, &is); err != nil || n.barred {

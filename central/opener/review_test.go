@@ -1,8 +1,8 @@
 package opener_test
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"math"
 	"path/filepath"
@@ -37,6 +37,7 @@ type lists struct {
 	source wire.Source
 	lift   validity.Lift
 	err    error
+	unsaid error           // of holds alone
 	held   []validity.Held // what was asked
 }
 
@@ -46,7 +47,7 @@ func (l *lists) StatusWithin(_ context.Context, _ certid.CertID, _ content.Issue
 
 func (l *lists) Lift(_ context.Context, _ certid.CertID, _ content.Issuer, h validity.Held) (validity.Lift, error) {
 	l.held = append(l.held, h)
-	return l.lift, l.err
+	return l.lift, cmp.Or(l.err, l.unsaid)
 }
 
 // with is central's opener, as after a restart, over other lists.
@@ -169,6 +170,9 @@ func TestP7AHoldThatWasOverByTheTapIsDecidedAnew(t *testing.T) {
 	if got := w.settled(w.bring(later)); got != inOrder {
 		t.Fatalf("the next enrolment = %s %s, want accepted", got.Verdict, got.Reason)
 	}
+	if set := w.central.Roster(w.box); !set.TellsOf(w.box.ID, simVersion(set.Version.CentralEpoch, 2)) {
+		t.Errorf("before the look a roster tells of %v, want both words", set.Through)
+	}
 	for range 2 {
 		w.review("over by the tap", id, inOrder, 3)
 		w.central.World.Pass(time.Hour)
@@ -189,7 +193,7 @@ func TestP7AHoldThatWasOverByTheTapIsDecidedAnew(t *testing.T) {
 // P6, P7: what is not looked at again, and what is looked at and stays.
 func TestP7WhatNoLaterListReopens(t *testing.T) {
 	t.Parallel()
-	over := validity.Lift{Never: true}
+	over, both := validity.Lift{Never: true}, validity.Lift{Never: true, Lifted: true}
 	for _, k := range []struct {
 		name   string
 		change func(w watched, id record.ID)
@@ -197,14 +201,17 @@ func TestP7WhatNoLaterListReopens(t *testing.T) {
 		want   gate.Decision
 	}{
 		{"a responder said so of the tap", nil, over, onHold},
-		{"a responder said so of the tap, and lifted since", nil, validity.Lift{Never: true, Lifted: true}, lifted},
+		{"a responder said so of the tap, and lifted since", nil, both, lifted},
 		{"the responder contradicts the lists", func(w watched, _ record.ID) { w.lists.answer = record.AnswerOnHold }, over, onHold},
+		{"the responder contradicts the lists, which lifted it", func(w watched, _ record.ID) { w.lists.answer = record.AnswerOnHold }, both, onHold},
 		{"revoked by the tap", func(w watched, _ record.ID) { w.lists.answer = record.AnswerRevoked }, over, onHold},
+		{"revoked by the tap, and lifted", func(w watched, _ record.ID) { w.lists.answer = record.AnswerRevoked }, both, onHold},
 		{"long ago", func(w watched, _ record.ID) { w.central.World.Pass(opener.ReviewFor + time.Hour) }, validity.Lift{Lifted: true}, onHold},
 		{"erased", func(w watched, id record.ID) {
 			w.central.Check(w.central.Store.Update(w.Context(), func(tx store.Tx) error { return tx.EraseRecord(id, w.central.World.Now()) }))
 		}, validity.Lift{Lifted: true}, onHold},
 		{"the rule wants more than was shown", func(w watched, _ record.ID) { demand(w.central, record.EvidenceCard) }, over, onHold},
+		{"the rule wants more, and lifted", func(w watched, _ record.ID) { demand(w.central, record.EvidenceCard) }, both, onHold},
 	} {
 		t.Run(k.name, func(t *testing.T) {
 			t.Parallel()
@@ -293,7 +300,7 @@ func crashReview(t *testing.T, k *simcentral.Keys, at int64, after bool) int64 {
 	t.Helper()
 	world, dir := simcentral.NewWorld(t, k), t.TempDir()
 	c := simcentral.Open(t, dir, k, world, nil)
-	l := &lists{answer: record.AnswerOnHold, source: wire.SourceOCSP, lift: validity.Lift{Lifted: true}}
+	l := &lists{answer: record.AnswerOnHold, source: wire.SourceOCSP}
 	c.Opener = with(c, l)
 	w := watched{newDesk(t, c), l}
 	p := simbox.Known(t, 0x31, 5)
@@ -301,7 +308,7 @@ func crashReview(t *testing.T, k *simcentral.Keys, at int64, after bool) int64 {
 	l.source = wire.SourceCRL
 	anew := p.Enrol(t, w.box.ID)
 	ids = append(ids, w.refuses(anew))
-	l.answer, l.lift.Never = record.AnswerNotRevoked, true
+	l.answer, l.lift = record.AnswerNotRevoked, validity.Lift{Never: true, Lifted: true}
 	c.Check(c.DB.Close())
 
 	f := &failing{at: at, after: after}
@@ -392,41 +399,4 @@ func TestP2ARestoredCentralSaysItAgain(t *testing.T) {
 	}
 	w.whole()
 	w.central.Check(w.central.DB.Close())
-}
-
-// RunReviews looks at the start, whenever a set came, and at whoever is refused after the hold was lifted; it ends with its context.
-func TestRunReviewsLooksWheneverItMust(t *testing.T) {
-	t.Parallel()
-	w := newWatched(t)
-	id := w.refuses(simbox.Card(0x32, 5))
-	conf := w.central.Opener.Config
-	looked, say := make(chan struct{}), make(chan struct{})
-	conf.Holds = meanwhile{w.lists, func() { looked <- struct{}{}; <-say }}
-	o := opener.New(conf)
-	came := make(chan struct{})
-	ctx, stop := context.WithCancel(t.Context())
-	done := make(chan error)
-	go func() { done <- o.RunReviews(ctx, came) }()
-	<-looked
-	say <- struct{}{}
-	came <- struct{}{}
-	<-looked
-	w.lists.lift.Lifted = true
-	say <- struct{}{}
-	came <- struct{}{} // taken after the word was written
-	if got := w.settled(id); got != lifted {
-		t.Errorf("final = %s %s, want hold_lifted", got.Verdict, got.Reason)
-	}
-	w.central.Opener = o
-	backlog := w.bring(simbox.Card(0x32, 6)) // tapped on hold, and brought after the lift
-	<-looked
-	say <- struct{}{}
-	came <- struct{}{}
-	if got := w.settled(backlog); got != lifted {
-		t.Errorf("final of the backlog = %s %s, want hold_lifted", got.Verdict, got.Reason)
-	}
-	stop()
-	if err := <-done; !errors.Is(err, context.Canceled) {
-		t.Errorf("RunReviews = %v, want the context's error", err)
-	}
 }

@@ -56,10 +56,7 @@ func (o *Opener) settle(ctx context.Context, e store.Epoch, v store.Envelope, pl
 	}
 	o.warn(ctx, n)
 	if f.decision.Reason == record.ReasonOnHold {
-		select {
-		case o.held <- struct{}{}:
-		default: // it will be looked at with others
-		}
+		o.reviewNew(ctx, v.ID)
 	}
 	if f.dropped != 0 {
 		o.Log.WarnContext(ctx, "a record brought attributes that its rule does not ask for; they are not kept", slog.String("record", v.ID.String()),
@@ -76,6 +73,7 @@ type news struct {
 	ring   []record.BoxID  // boxes whose roster changed
 	parted *store.Conflict // a renewal that may be false
 	barred bool            // it links a number that was linked to another before
+	worded bool            // a record that was looked at again got another word
 }
 
 // warn tells an operator of a renewal that may be false.
