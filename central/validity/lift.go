@@ -24,27 +24,29 @@ type Lift struct {
 	// that counted until then. Told only where every set that counts could be asked.
 	Never bool
 	// Lifted: the newest set, whose lists were all made after the tap and after the answer, has no entry of the certificate any more; and its
-	// end is not why.
+	// end is not why: it has not ended now, nor by the time of those lists, so that its holder may tap again.
 	Lifted bool
 }
 
 // Lift looks at a hold again by the lists alone: a responder knows the present, and does not say since when. ErrIssuer, or ErrNobody.
-func (a *Authority) Lift(ctx context.Context, id certid.CertID, issuer content.Issuer, h Held) (Lift, error) {
+func (a *Authority) Lift(_ context.Context, id certid.CertID, issuer content.Issuer, h Held) (Lift, error) {
 	cert := a.issuer(id.Scope, issuer)
 	if cert == nil {
 		return Lift{}, fmt.Errorf("%w: %s", ErrIssuer, id.Scope)
 	}
-	past, err := a.past(ctx, id, h.From, h.To)
+	past, err := a.Lists.AsOf(id.Scope, id.Serial, h.From, h.To) // of a gap nothing is logged: every look would meet it again
 	if err != nil {
 		return Lift{}, fmt.Errorf("%w: %w", ErrNobody, err)
 	}
-	n, since := past.Newest, h.To
+	n, since, now := past.Newest, h.To, a.Now()
 	if h.Answered.After(since) {
 		since = h.Answered
 	}
-	speaks := n.ThisUpdate.After(since) && n.ThisUpdate.Before(h.NotAfter) && !n.NextUpdate.Before(a.Now()) && n.Covers(jpki.KeyIDOf(cert))
+	// With partitions ThisUpdate is that of the oldest list, and the certificate's own may have been made after its end: now counts as well.
+	ended := !now.Before(h.NotAfter) || !n.ThisUpdate.Before(h.NotAfter)
+	speaks := n.ThisUpdate.After(since) && !ended && !n.NextUpdate.Before(now) && n.Covers(jpki.KeyIDOf(cert))
 	return Lift{
-		Never:  past.Answer == record.AnswerNotRevoked && past.Whole && past.Gap == nil,
+		Never:  past.Answer == record.AnswerNotRevoked && past.Whole, // so there is no gap
 		Lifted: speaks && !n.Listed,
 	}, nil
 }

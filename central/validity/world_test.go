@@ -127,9 +127,21 @@ func (r *rig) anchors() *jpki.Anchors {
 // openStore opens an empty store of revocation lists.
 func openStore(t testing.TB, anchors *jpki.Anchors, now func() time.Time) *crl.Store {
 	t.Helper()
+	return openWith(t, crl.Config{Anchors: anchors, Now: now})
+}
+
+// openPartitions opens an empty store of lists in so many partitions.
+func openPartitions(t testing.TB, r *rig, n int) *crl.Store {
+	t.Helper()
+	return openWith(t, crl.Config{Anchors: r.anchors(), Now: r.time, Expect: map[certid.Scope]crl.Expect{auth: {Count: n}}})
+}
+
+func openWith(t testing.TB, c crl.Config) *crl.Store {
+	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	must(t, err)
-	s, err := crl.Open(t.Context(), crl.Config{Dir: t.TempDir(), Anchors: anchors, Sign: key, CentralEpoch: 1, Now: now, Log: quiet})
+	c.Dir, c.Sign, c.CentralEpoch, c.Log = t.TempDir(), key, 1, quiet
+	s, err := crl.Open(t.Context(), c)
 	must(t, err)
 	t.Cleanup(func() { must(t, s.Close()) })
 	return s
