@@ -24,10 +24,12 @@ type Correction struct {
 	Settled time.Time // when central decided
 }
 
-// Correct takes final verdicts. What was enrolled, linked or taken back by a tap that central refused never was; a verdict that is to be looked
-// at (localapi.Outcome.LooksAgain) goes on the work list, or changes there: one that is taken back leaves it, unless somebody has acted on it. The
-// same verdict again changes nothing, nor does another reason for the same refusal but that a hold was lifted, which is to be looked at once more. upTo is the version up to which all final verdicts were handed in now; Corrected gives it back, so that whoever keeps
-// the verdicts sees after a crash that some are to be handed in again. It needs no keys: a work list holds words of verdicts only.
+// Correct takes final verdicts, the last word of each tap. What was enrolled, linked or taken back by a tap that central refused never was; a
+// verdict that is to be looked at (localapi.Outcome.LooksAgain) goes on the work list, or changes there: one that is taken back leaves it, unless
+// somebody has acted on it. The same verdict again changes nothing, nor does another reason for the same refusal, but for a hold: that it was
+// lifted is to be looked at once more; and where that is taken back before anybody ticked it off, the list says what it would without it.
+// upTo is the version up to which all final verdicts were handed in now; Corrected gives it back, so that whoever keeps the verdicts sees after a
+// crash that some are to be handed in again. It needs no keys: a work list holds words of verdicts only.
 func (b *Book) Correct(ctx context.Context, finals []Correction, upTo rule.Version) error {
 	if upTo.CentralEpoch > math.MaxInt64 || upTo.N > math.MaxInt64 {
 		return fmt.Errorf("%w: version of verdicts", ErrVisit)
@@ -82,7 +84,7 @@ func correct(ctx context.Context, tx *sql.Tx, c Correction) error {
 		return err
 	case err != nil && !differs:
 		return nil
-	case err == nil && was.Verdict == c.Final.Verdict && (was.Reason == c.Final.Reason || c.Final.Reason != record.ReasonHoldLifted):
+	case err == nil && was.Verdict == c.Final.Verdict && !otherHold(was.Reason, c.Final.Reason, done):
 		return nil
 	case err == nil && !differs && !done:
 		_, err := tx.ExecContext(ctx, `DELETE FROM work WHERE tap = ?`, c.Tap.ID128[:])
@@ -92,6 +94,12 @@ func correct(ctx context.Context, tx *sql.Tx, c Correction) error {
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`, c.Tap.ID128[:], c.Time.UnixMilli(), string(c.Desk), string(c.Service),
 		int64(c.First.Verdict), int64(c.First.Reason), int64(c.Final.Verdict), int64(c.Final.Reason), c.Settled.UnixMilli())
 	return err
+}
+
+// otherHold reports whether a refusal's other reason changes the list: that a hold was lifted, or, unless somebody has acted on that, that it was
+// not, as a central says that was set back.
+func otherHold(was, is record.Reason, done bool) bool {
+	return was != is && (is == record.ReasonHoldLifted || was == record.ReasonHoldLifted && !done)
 }
 
 // Work lists corrected verdicts, the latest tap first; those that somebody has looked at only if all is set. By whom is shown while the site's
