@@ -192,6 +192,10 @@ var tapLabels = map[string]Text{
 		"センターには、このカードの有効な登録がありません。「初めての方の登録」で登録し直してください。",
 		"Central holds no registration in force for this card. Register anew under “First-time registration”.",
 	},
+	"correct_stop_once": {
+		"受付の取り消しがまだの場合は、取り消してください。取り消し済みなら不要です。登録や番号のひも付けは無効のままです。",
+		"If what was served was not taken back yet, take it back; if it was, there is no more to do. A registration or the linking of a number stays void.",
+	},
 	"correct_again": {"改めてかざせます。", "This person may tap again."},
 	"correct_serve": {"受付できる方でした。改めてご案内ください。", "This person could have been served. Please follow up."},
 	"dismiss":       {"確認しました", "Noted"},

@@ -57,8 +57,8 @@ export function corrections({ desk, keys, taps }) {
   }
 
   function row(tap) {
-    const again = tap.final.reason === "hold_lifted" && tap.first.verdict === "refused"; // nothing was served that is to be taken back
-    const todo = again ? "correct_again" : tap.final.verdict === "refused" ? "correct_stop" : "correct_serve";
+    const todo = tap.final.verdict !== "refused" ? "correct_serve" : tap.final.reason !== "hold_lifted" ? "correct_stop"
+      : tap.first.verdict === "refused" ? "correct_again" : "correct_stop_once"; // whoever was served may have been taken back when the refusal came
     const button = el("button", { type: "button", "aria-label": label("dismiss") + " " + tap.spoken }, label("dismiss"));
     button.addEventListener("click", () => tick(tap.tap, button));
     return el("li", { "data-tap": tap.tap },
