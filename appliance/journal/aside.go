@@ -18,8 +18,11 @@ import (
 // asideMark stands between a journal's name and the time at which it was set aside.
 const asideMark = ".set-aside-"
 
-// asideAgain is how long a journal that was begun in the place of another is left where it is, if it is damaged as well: its disk fails, and would be
-// filled with one after the other.
+// asideTime is how that is written.
+const asideTime = "20060102T150405Z"
+
+// asideAgain is how long a journal that was begun in the place of another is left where it is, if it is damaged as well, whichever run began it: its disk
+// fails, and would be filled with one after the other.
 const asideAgain = time.Minute
 
 // asideTries bounds the search for a free name.
@@ -46,19 +49,14 @@ func openStore(ctx context.Context, path string, o Options, young bool) (*store,
 	if _, err := os.Lstat(path + "-wal"); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, book{}, fmt.Errorf("looking for the journal's log: %w", err)
 	}
-	info, err := os.Lstat(path)
+	_, err := os.Lstat(path)
 	switch {
-	case err == nil && info.Size() == 0: // SQLite would take it for a new one
-		if err := setAside(ctx, path, o, errDamaged); err != nil {
-			return nil, book{}, err
-		}
-		b.cause = epoch.CauseSetAside
 	case err == nil:
 		st, bk, err := openExisting(ctx, path, o)
 		switch {
 		case !damaged(err):
 			return st, bk, err
-		case young:
+		case young || asideJustNow(path, o.Now()):
 			return nil, book{}, damagedYoung(err)
 		}
 		if err := setAside(ctx, path, o, err); err != nil {
@@ -82,27 +80,53 @@ func openStore(ctx context.Context, path string, o Options, young bool) (*store,
 	if err := forgetFound(path); err != nil {
 		return nil, book{}, err
 	}
-	if err := create(ctx, path, o, b); err != nil {
-		return nil, book{}, err
-	}
-	return openExisting(ctx, path, o)
+	return openNew(ctx, path, o, b)
 }
 
-// openExisting opens a database that is there. Where something failed between SQLite and the files, the disk decides what that was: damage if it does not
-// give all of them when it is asked again; over, if it does and the next opening goes well; else what SQLite says, and nothing is set aside.
+// openNew makes a database and opens it. One that the disk does not give back is removed again: it never held a record, and the next start would
+// set it aside.
+func openNew(ctx context.Context, path string, o Options, b birth) (*store, book, error) {
+	if err := create(ctx, path, o, b); damaged(err) {
+		return nil, book{}, damagedYoung(err)
+	} else if err != nil {
+		return nil, book{}, err
+	}
+	st, bk, err := openExisting(ctx, path, o)
+	if !damaged(err) && !failing(err) {
+		return st, bk, err
+	}
+	err = damagedYoung(err)
+	for _, tail := range []string{"-wal", "-shm", ""} { // a log without its database would be set aside as well
+		if gone := os.Remove(path + tail); gone != nil && !errors.Is(gone, os.ErrNotExist) {
+			return nil, book{}, errors.Join(err, gone)
+		}
+	}
+	return nil, book{}, errors.Join(err, syncFile(filepath.Dir(path)))
+}
+
+func damagedYoung(err error) error {
+	return fmt.Errorf("%w: a journal begun only now is damaged as well: %w", ErrDisk, err)
+}
+
+// openExisting opens a database that is there. Where that fails, other than for what is written in it, the disk decides what it was: damage if it does not
+// give all of the files when it is asked again; over, if it does and the next opening goes well; else what SQLite says then. That one read failed SQLite
+// calls damage as often as not.
 func openExisting(ctx context.Context, path string, o Options) (*store, book, error) {
 	st, b, err := openSound(ctx, path, o)
-	if !vague(err) {
+	if !vague(err) && !damaged(err) {
 		return st, b, err
 	}
 	if why := wholly(ctx, path); why != nil {
-		return nil, book{}, fmt.Errorf("%w: %w", err, why)
+		return nil, book{}, fmt.Errorf("asking the disk for all of the journal, which did not open (%s): %w", err.Error(), why)
 	}
 	o.Log.WarnContext(ctx, "opening the journal failed, and the disk gives all of it; opening it again", slog.Any("error", err))
 	return openSound(ctx, path, o)
 }
 
 func openSound(ctx context.Context, path string, o Options) (*store, book, error) {
+	if info, err := os.Lstat(path); err == nil && info.Size() == 0 { // SQLite would take it for a new one
+		return nil, book{}, fmt.Errorf("%w: it is empty", errDamaged)
+	}
 	if nonEmpty(path + "-wal") { // a clean end leaves none
 		if err := checkLog(ctx, path); err != nil {
 			return nil, book{}, fmt.Errorf("looking at what a crash left: %w", err)
@@ -134,7 +158,7 @@ func setAside(ctx context.Context, path string, o Options, why error) error {
 }
 
 func asideName(path string, now time.Time) (string, error) {
-	base := path + asideMark + now.UTC().Format("20060102T150405Z")
+	base := path + asideMark + now.UTC().Format(asideTime)
 	for i := range asideTries {
 		name := base
 		if i > 0 {
@@ -162,6 +186,15 @@ func asideOf(path string) []string {
 	}
 	slices.Sort(names)
 	return slices.Compact(names)
+}
+
+// asideJustNow reports whether a database was set aside so short a time ago that the one in its place is young, by the box's clock: other runs count.
+func asideJustNow(path string, now time.Time) bool {
+	return slices.ContainsFunc(asideOf(path), func(name string) bool {
+		at, _, _ := strings.Cut(strings.TrimPrefix(filepath.Base(name), filepath.Base(path)+asideMark), ".")
+		t, err := time.Parse(asideTime, at)
+		return err == nil && now.Sub(t).Abs() < asideAgain // a box without a clock of its own may start a little earlier each time
+	})
 }
 
 func exists(path string) bool {

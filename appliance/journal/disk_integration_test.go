@@ -160,12 +160,17 @@ func TestP2AStartOnAFullDisk(t *testing.T) {
 		runtime.Gosched() // it is made beside the taps
 	}
 	shut(t, j)
+	must(t, os.Rename(reserve, reserve+".kept"))
 	f, err := os.Create(filepath.Join(dir, "ballast"))
 	must(t, err)
 	for err == nil {
 		_, err = f.Write(make([]byte, 4096))
 	}
 	must(t, f.Close())
+	if _, err := journal.Open(t.Context(), filepath.Join(dir, "journal.db"), c.options()); !errors.Is(err, journal.ErrNoRoom) {
+		t.Fatalf("Open() with nothing kept back = %v, want ErrNoRoom", err)
+	}
+	must(t, os.Rename(reserve+".kept", reserve))
 	j = c.open(filepath.Join(dir, "journal.db"))
 	if got, aside := j.State(), j.SetAside(); got == journal.SpaceOK || len(aside) != 0 {
 		t.Errorf("State() = %s, SetAside() = %+v, want little and none", got, aside)

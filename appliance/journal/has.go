@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
-	"slices"
 
 	"kazashi.example/appliance/journal/mine"
 	"kazashi.example/sync/record"
@@ -28,7 +27,8 @@ func (j *Journal) Mark() int64 {
 // keeps something that belongs to a record took the mark before it was appended, and asks once, at the start and after such an append. There is no
 // index of taps. The record lies right behind its mark, if anywhere, and nothing else behind that of a tap at which the power was cut. Where a
 // journal was set aside marks mean little: then everything is looked at, what was not read of it yet included, which takes seconds;
-// one that cannot be read, or not all of it, may hold it, so that whoever asks keeps what it has. A record that was deleted here long ago is not there.
+// one that cannot be read, or not all of it, may hold it, whenever it was set aside, so that whoever asks keeps what it has. A record that was deleted
+// here long ago is not there.
 func (j *Journal) Has(ctx context.Context, tap record.TapID, after int64) (bool, error) {
 	known, err := j.hasAfter(ctx, tap, after)
 	aside := j.SetAside()
@@ -36,8 +36,7 @@ func (j *Journal) Has(ctx context.Context, tap record.TapID, after int64) (bool,
 		known, err = hasRow(ctx, j.store().r, tap, math.MinInt64)
 	}
 	for _, a := range aside {
-		given := a.Unreadable == 0 || slices.Contains(j.before, a.Path) // what this run asks for was written by the run before
-		if known || err != nil || a.Read && given {
+		if known || err != nil || a.Read && a.Unreadable == 0 {
 			continue
 		}
 		var failed error

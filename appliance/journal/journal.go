@@ -19,7 +19,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -42,7 +41,8 @@ var (
 	ErrOtherBox = errors.New("belongs to another box")
 	// ErrNewer says that the journal was written by a newer release. It is left as it is.
 	ErrNewer = errors.New("journal was written by a newer release; start that release again")
-	// ErrDisk says that the disk under the journal fails, and so much that no journal can be begun on it. What was there stays as it is.
+	// ErrDisk says that the disk under the journal fails, and so much that no journal can be opened or begun on it. What was there is neither changed nor
+	// deleted; it may have been set aside, once.
 	ErrDisk = errors.New("the disk under the journal fails, so that no record can be kept on it; replace the disk; " +
 		"`kazashi recover` takes what can be read from the old one")
 	// ErrNotDurable says that a record did not become durable, or may not have: no verdict may be shown for it.
@@ -133,7 +133,6 @@ type Journal struct {
 	end   func()                      // ends all of these and waits for them
 
 	another chan struct{} // tells whoever reads what was set aside that there is more
-	before  []string      // the databases set aside that were here before this run
 	crashed []string      // the databases set aside that were here at the start, if that followed a crash
 
 	forming sync.Mutex // guards group; held for moments only
@@ -163,10 +162,13 @@ type Journal struct {
 
 // Open opens the journal at path, or makes it. A damaged one, or one that the disk no longer gives all of, is set aside under another name, reported to
 // the log, and a new one begun, so that intake goes on. Errors: ErrInUse, ErrOtherBox, ErrNewer, ErrDisk, ErrNoRoom if not even
-// what was kept back makes room to open it, or what else the disk said: read-only, not permitted. Nothing is set aside for those.
+// what was kept back makes room to open it, or what else the disk said: read-only, not permitted. Nothing is set aside for those, but for ErrDisk where
+// the journal is damaged and none can be begun in its place: then once, however often it is tried.
 func Open(ctx context.Context, path string, o Options) (*Journal, error) {
 	j, err := open(ctx, path, o.withDefaults())
 	switch {
+	case errors.Is(err, ErrDisk):
+		return nil, err
 	case failing(err):
 		return nil, fmt.Errorf("%w: %w", ErrDisk, err)
 	case full(err):
@@ -183,39 +185,21 @@ func open(ctx context.Context, path string, o Options) (*Journal, error) {
 	}
 	j := &Journal{
 		o: o, path: path, lock: lock, cause: epoch.CauseStart, next: make(chan prepared, 1), forks: map[record.EpochID]bool{},
-		another: make(chan struct{}, 1), before: asideOf(path),
+		another: make(chan struct{}, 1),
 	}
 	j.spawn, j.end = background()
 	crashed := nonEmpty(path + "-wal") // a clean end leaves none behind
-	err = j.begin(ctx)
-	if err == nil && crashed {
-		err = j.leftByCrash(ctx)
-	}
-	if err != nil {
+	if err := j.begin(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("opening journal: %w", err), lock.Close())
+	}
+	if crashed {
+		j.restored, j.crashed = append(j.restored, j.st.ending), asideOf(path)
 	}
 	j.prepare()
 	j.spawn(j.salvage)
 	j.spawn(j.verify)
 	j.spawn(j.keepReserve)
 	return j, nil
-}
-
-// leftByCrash marks the last records of a run that ended by a crash, and what was set aside of it.
-func (j *Journal) leftByCrash(ctx context.Context) error {
-	u, err := j.st.unseen(ctx, pack(1, 1), math.MaxInt64)
-	switch {
-	case damaged(err): // the disk fails from one moment to the next
-		j.broken = err
-		err = j.reopen(ctx, err)
-	case err == nil:
-		j.restored = append(j.restored, u)
-	}
-	j.crashed = asideOf(j.path)
-	if err != nil {
-		return errors.Join(err, j.st.close())
-	}
-	return nil
 }
 
 // background makes the two ends of what is done in the background. After the end nothing begins any more.
@@ -242,8 +226,9 @@ func background() (spawn func(func(context.Context)), end func()) {
 // begin opens or makes the database and reads the book from it.
 func (j *Journal) begin(ctx context.Context) error {
 	st, b, err := openStore(ctx, j.path, j.o, j.young())
-	if full(err) && j.giveReserve() {
+	if err = sayRoom(j.path, err); full(err) && j.giveReserve() {
 		st, b, err = openStore(ctx, j.path, j.o, j.young())
+		err = sayRoom(j.path, err)
 	}
 	if err != nil {
 		return err
@@ -364,12 +349,8 @@ func (j *Journal) reopen(ctx context.Context, why error) error {
 	return nil
 }
 
-// young reports whether this journal was begun only now in the place of another.
+// young reports whether this journal was begun only now in the place of another, in this run.
 func (j *Journal) young() bool { return !j.begun.IsZero() && time.Since(j.begun) < asideAgain }
-
-func damagedYoung(err error) error {
-	return fmt.Errorf("%w: a journal begun only now is damaged as well: %w", ErrDisk, err)
-}
 
 func (j *Journal) store() *store {
 	j.mu.RLock()

@@ -21,9 +21,9 @@ const reserveName = "journal.reserve"
 // never fails for lack of room. The caller holds the write lock.
 func (j *Journal) transact(ctx context.Context, do func(*sql.Tx) error) error {
 	st := j.store()
-	err := st.transact(ctx, do)
+	err := sayRoom(j.path, st.transact(ctx, do))
 	if full(err) && j.giveReserve() {
-		err = st.transact(ctx, do)
+		err = sayRoom(j.path, st.transact(ctx, do))
 	}
 	if err == nil {
 		j.checkpoint(st, maintenanceCommits)
@@ -33,10 +33,27 @@ func (j *Journal) transact(ctx context.Context, do func(*sql.Tx) error) error {
 	return err
 }
 
-// full reports whether an error says that there was no room, which SQLite calls otherwise where the index of its log finds none.
+// full reports whether an error says that there was no room. sayRoom comes first.
 func full(err error) bool {
 	var e *sqlite.Error
-	return errors.Is(err, syscall.ENOSPC) || errors.As(err, &e) && (e.Code()&0xff == sqlite3.SQLITE_FULL || e.Code() == sqlite3.SQLITE_IOERR_SHMSIZE)
+	return errors.Is(err, syscall.ENOSPC) || errors.As(err, &e) && e.Code()&0xff == sqlite3.SQLITE_FULL
+}
+
+// indexStep is by how many octets the index of a log grows (https://www.sqlite.org/walformat.html, §2.2).
+const indexStep = 32 << 10
+
+// sayRoom adds to an error what SQLite leaves open where the index of its log cannot grow: a full disk and one that fails are the same to it. So the disk is asked
+// for as much room beside: ENOSPC if there is none, else EIO. Whoever calls it holds the write lock, or is opening the journal.
+func sayRoom(path string, err error) error {
+	var e *sqlite.Error
+	if !errors.As(err, &e) || e.Code() != sqlite3.SQLITE_IOERR_SHMSIZE {
+		return err
+	}
+	why := errors.Join(allocate(path+newTail, indexStep), os.Remove(path+newTail))
+	if !errors.Is(why, syscall.ENOSPC) {
+		why = syscall.EIO
+	}
+	return fmt.Errorf("%w: %w", err, why)
 }
 
 func (j *Journal) reserve() string { return filepath.Join(filepath.Dir(j.path), reserveName) }

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -128,6 +129,7 @@ type store struct {
 	commits       int // since the last checkpoint; guarded by Journal.write
 	checkpointing atomic.Bool
 	spare         atomic.Int64 // octets of the file that hold nothing, for the next records
+	ending        idRange      // its last records when it was opened, whose verdict perhaps nobody saw if a crash came before
 }
 
 // dsn names a database file with the settings of every connection. A commit returns after the write-ahead log is flushed
@@ -163,9 +165,12 @@ func openDB(path string, conns int, more ...string) (*sql.DB, error) {
 	return db, nil
 }
 
+// newTail ends the name of what is not yet a journal. It never holds a record.
+const newTail = ".new"
+
 // create makes an empty database beside path and moves it there whole.
 func create(ctx context.Context, path string, o Options, b birth) error {
-	tmp := path + ".new"
+	tmp := path + newTail
 	for _, p := range []string{tmp, tmp + "-wal", tmp + "-shm"} { // never held a record
 		if err := os.Remove(p); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return fmt.Errorf("clearing the way for a new journal: %w", err)
@@ -212,6 +217,9 @@ func connect(ctx context.Context, path string, o Options) (*store, book, error) 
 	}
 	if err == nil {
 		err = st.count(ctx)
+	}
+	if err == nil {
+		st.ending, err = st.unseen(ctx, pack(1, 1), math.MaxInt64)
 	}
 	if err != nil {
 		return nil, book{}, errors.Join(err, st.close())

@@ -5,9 +5,12 @@ package journal_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -66,11 +69,13 @@ func TestP1P2ADiskThatFailsUnderTheJournal(t *testing.T) {
 		{"for the folder", "-wal", []string{"newfstatat:error=EIO"}, journal.ErrDisk.Error(), 0},
 		{"may not be read", "", []string{"open,openat:error=EACCES"}, "permission denied", 0},
 		{"is read-only", "", []string{"open,openat:error=EROFS"}, "read-only file system", 0},
-		{"is full", "-shm", []string{"pwrite64:error=ENOSPC"}, journal.ErrNoRoom.Error(), 0},
+		{"takes no index", "-shm", []string{"pwrite64:error=EIO"}, journal.ErrDisk.Error(), 0},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			l := original.copy(t)
 			c, path := l.c, l.path
+			reserve := filepath.Join(filepath.Dir(path), "journal.reserve")
+			must(t, os.WriteFile(reserve, nil, 0o600))
 			before := contents(t, path)
 			said, failed := onFailingDisk(t, c, path+tc.file, false, tc.faults...)
 			if failed != (tc.refused != "") || !strings.Contains(said, tc.refused) {
@@ -78,6 +83,9 @@ func TestP1P2ADiskThatFailsUnderTheJournal(t *testing.T) {
 			}
 			if tc.refused != "" && tc.aside == 0 && contents(t, path) != before {
 				t.Error("the files are not what they were")
+			}
+			if _, err := os.Stat(reserve); err != nil {
+				t.Errorf("what was kept back for a full disk: %v", err)
 			}
 			if tc.refused == "" && !strings.Contains(said, "has another tap: false <nil>") {
 				t.Errorf("the box said %s, want that it knows every tap", said)
@@ -112,10 +120,15 @@ func TestP2APageThatTheDiskDoesNotGiveIsAskedForAgain(t *testing.T) {
 	const records = 2 * perEpoch
 	l := lade(t, records)
 	overwrite(t, l.path, 0, noise(4096))
-	said, failed := onFailingDisk(t, l.c, l.path+failingAside, true, "pread64:error=EIO:when=2+2")
-	for _, want := range []string{"the disk fails", "pages_unreadable=", "has another tap: true <nil>"} { // what is not given may be of any tap
-		if failed || !strings.Contains(said, want) {
-			t.Fatalf("the box said %s, want %q", said, want)
+	for run, words := range [][]string{
+		{"the disk fails", "pages_unreadable=", "has another tap: true <nil>"}, // what is not given may be of any tap
+		{"has another tap: true <nil>"},                                        // also of one before the run before set its journal aside
+	} {
+		said, failed := onFailingDisk(t, l.c, l.path+failingAside, true, "pread64:error=EIO:when=2+2")
+		for _, want := range words {
+			if failed || !strings.Contains(said, want) {
+				t.Fatalf("run %d: the box said %s, want %q", run, said, want)
+			}
 		}
 	}
 	j := l.c.open(l.path)
@@ -133,8 +146,40 @@ func TestP2APageThatTheDiskDoesNotGiveIsAskedForAgain(t *testing.T) {
 		runtime.Gosched()
 	}
 	l.c.settle(j, ack.Received)
-	if got := len(l.c.opened()); got != records+1 {
-		t.Errorf("central has %d records, want %d", got, records+1)
+	if got := len(l.c.opened()); got != records+2 {
+		t.Errorf("central has %d records, want %d", got, records+2)
+	}
+}
+
+// TestP2OneReadThatFailsIsNoDamage: wherever in the start the disk fails once and no more, the journal goes on, with its lineage.
+func TestP2OneReadThatFailsIsNoDamage(t *testing.T) {
+	original := crashed(t, 4)
+	for n := 6; n <= 14; n++ { // the first are of opening alone, which the test above fails
+		l := original.copy(t)
+		said, failed := onFailingDisk(t, l.c, l.path, false, fmt.Sprintf("pread64:error=EIO:when=%d", n))
+		if aside, err := filepath.Glob(l.path + ".set-aside-*"); failed || len(aside) != 0 || err != nil {
+			t.Fatalf("at read no. %d: set aside are %q, %v, and the box said %s", n, aside, err, said)
+		}
+	}
+}
+
+// TestADiskThatGivesNothingIsNotFilledByRestarts: one journal is set aside, however often the box is started, and no other comes to lie beside it.
+func TestADiskThatGivesNothingIsNotFilledByRestarts(t *testing.T) {
+	l := crashed(t, 4).copy(t)
+	before := contents(t, l.path)
+	for range 3 {
+		said, failed := onFailingDisk(t, l.c, l.path, false, "pread64,read:error=EIO")
+		if !failed || !strings.Contains(said, journal.ErrDisk.Error()) {
+			t.Fatalf("the box said %s, want %q", said, journal.ErrDisk)
+		}
+	}
+	left, err := filepath.Glob(l.path + "*")
+	want := []string{l.path + ".lock", l.path + failingAside, l.path + failingAside + "-wal"}
+	if err != nil || !slices.Equal(left, want) {
+		t.Errorf("there are %q, %v, want %q", left, err, want)
+	}
+	if contents(t, l.path+failingAside) != before {
+		t.Error("what was set aside is not what it was")
 	}
 }
 

@@ -86,3 +86,26 @@ func TestAJournalThatIsDamagedAsSoonAsItBegins(t *testing.T) {
 		shut(t, j)
 	})
 }
+
+// TestAJournalThatIsDamagedAsSoonAsItBeginsInAnotherRun: starting the box again fills the disk no faster.
+func TestAJournalThatIsDamagedAsSoonAsItBeginsInAnotherRun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, path := newCentral(t), newPath(t)
+		shut(t, c.open(path))
+		hurt := func() { overwrite(t, path, 0, noise(4096)) }
+		hurt()
+		shut(t, c.open(path))
+		hurt()
+		for range 3 {
+			if _, err := journal.Open(t.Context(), path, c.options()); !errors.Is(err, journal.ErrDisk) {
+				t.Fatalf("Open() = %v, want ErrDisk", err)
+			}
+		}
+		time.Sleep(time.Minute)
+		j := c.open(path)
+		if aside := j.SetAside(); len(aside) != 2 {
+			t.Errorf("SetAside() = %+v, want two", aside)
+		}
+		shut(t, j)
+	})
+}
