@@ -115,7 +115,7 @@ var courierLabels = map[string]Text{
 	},
 	"aside_unreadable": {"装置のディスクが故障しかけています", "The box's disk is failing"},
 	"aside_unreadable_say": {
-		"受付は続けられます。読めなくなったファイルから {n} 件を引き継ぎ、{m} 件は読み取れません。ファイルは残してあります。ディスクを交換するよう、責任者に知らせてください。",
-		"Taps go on. From a file that it no longer gives whole {n} records were taken over; {m} cannot be read. The file is kept. Tell the person in charge to have the disk replaced.",
+		"受付は続けられます。読めなくなったファイルから {n} 件を引き継ぎました。読めない部分にほかの記録があるかどうかは分かりません。ファイルは残してあります。ディスクを交換するよう、責任者に知らせてください。",
+		"Taps go on. From a file that it no longer gives whole {n} records were taken over. Nobody knows whether there are others in what it does not give. The file is kept. Tell the person in charge to have the disk replaced.",
 	},
 }

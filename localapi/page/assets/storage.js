@@ -21,7 +21,7 @@ function notices(j, problem) {
   if (j.disk === "low" || (j.disk === "full" && problem !== "disk_full")) all.push(told("disk_" + j.disk));
   for (const a of j.set_aside || []) {
     if (a.reading) all.push(told("aside_reading"));
-    else if (a.unreadable > 0) all.push(told("aside_unreadable", { n: a.records, m: a.damaged }));
+    else if (a.unreadable > 0) all.push(told("aside_unreadable", { n: a.records }));
     else if (a.damaged > 0) all.push(told("aside_damaged", { n: a.records, m: a.damaged }));
   }
   return all;
