@@ -112,7 +112,7 @@ func (o *Opener) reviewNew(ctx context.Context, id record.ID) {
 	}
 	var r store.Record
 	err := o.Store.View(ctx, func(tx store.Tx) (err error) { r, err = tx.Record(id); return err })
-	if err == nil && r.Final.Reason == record.ReasonOnHold {
+	if err == nil && r.Final.Reason == record.ReasonOnHold && r.Since.After(o.Now().Add(-ReviewFor)) {
 		err = o.review(ctx, r)
 	}
 	if err != nil {

@@ -61,7 +61,7 @@ func TestP6AReviewThatCannotDecideIsTriedAgain(t *testing.T) {
 	}
 }
 
-// What cannot be looked at again is said once a look, however many records it is.
+// What cannot be looked at again is said once a look, however many records it is; another word is said of each that got one.
 func TestAReviewLogsOneLine(t *testing.T) {
 	t.Parallel()
 	w := newWatched(t)
@@ -78,6 +78,16 @@ func TestAReviewLogsOneLine(t *testing.T) {
 	if got := log.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, "records=3") || !strings.Contains(got, validity.ErrNobody.Error()) {
 		t.Errorf("logged %q, want one line with the count and the first error", got)
 	}
+	log.Reset()
+	w.lists.err, w.lists.lift.Lifted = nil, true
+	for range 2 {
+		if left, err := opener.New(conf).Review(t.Context()); left != 0 || err != nil {
+			t.Errorf("Review = %d, %v", left, err)
+		}
+	}
+	if got := log.String(); strings.Count(got, "\n") != 3 || strings.Count(got, "another word") != 3 {
+		t.Errorf("logged %q, want a line for each word", got)
+	}
 }
 
 // P2: what was erased between the look and the word gets none.
@@ -86,7 +96,9 @@ func TestP2WhatIsErasedMeanwhileGetsNoWord(t *testing.T) {
 	w := newWatched(t)
 	id := w.refuses(simbox.Card(0x34, 1))
 	w.lists.lift.Lifted = true
+	var log bytes.Buffer
 	conf := w.central.Opener.Config
+	conf.Log = slog.New(slog.NewTextHandler(&log, nil))
 	conf.Holds = meanwhile{w.lists, func() {
 		w.central.Check(w.central.Store.Update(t.Context(), func(tx store.Tx) error { return tx.EraseRecord(id, w.central.World.Now()) }))
 	}}
@@ -94,6 +106,9 @@ func TestP2WhatIsErasedMeanwhileGetsNoWord(t *testing.T) {
 		t.Errorf("Review = %d, %v", left, err)
 	}
 	w.review("erased", id, onHold, 1)
+	if log.Len() > 0 {
+		t.Errorf("logged %q, want nothing", &log)
+	}
 }
 
 // P6: a record that was opened before its box was revoked counts as it did, and is decided anew; what begins with it begins at that moment.
@@ -132,6 +147,10 @@ func TestP6ALateRecordIsLookedAtAlone(t *testing.T) {
 	}
 	if got := w.settled(open); got != onHold || len(w.lists.held) != 1 {
 		t.Errorf("final of the other = %s %s, %d were looked at, want it as it was, and one", got.Verdict, got.Reason, len(w.lists.held))
+	}
+	w.central.World.Pass(opener.ReviewFor + time.Hour)
+	if got := w.settled(w.bring(simbox.Card(0x32, 7))); got != onHold {
+		t.Errorf("final of a record that came after months = %s %s, want on_hold", got.Verdict, got.Reason)
 	}
 }
 
