@@ -107,6 +107,18 @@ func TestBrowserFallsBackToTheTaps(t *testing.T) {
 	b.Wait(workItems, "1")
 	press(b, "#correction-list button")
 	b.Wait(`document.getElementById("corrections").hidden`, "true")
+
+	// A hold that was lifted: whoever was served may have been taken back before, and whoever was not has nothing to take back.
+	final := localapi.Outcome{Verdict: record.VerdictRefused, Reason: record.ReasonHoldLifted}
+	for n, k := range []struct {
+		first record.Verdict
+		todo  string
+	}{{record.VerdictProvisional, "受付の取り消しがまだの場合は"}, {record.VerdictRefused, "改めてかざせます"}} {
+		tap := scene.Tap(uint64(20+n), k.first, record.ReasonOnHold) //nolint:gosec // small
+		tap.State, tap.Final, tap.Corrected = localapi.StateSettled, &final, true
+		c.Say(tap)
+		b.Wait(`document.querySelector("#correction-list strong")?.textContent.startsWith("`+k.todo+`")`, "true")
+	}
 }
 
 // Who is present is counted where the service counts, listed on demand, and let go by a second press.
