@@ -16,6 +16,7 @@ import (
 	"kazashi.example/central/validity"
 	"kazashi.example/sync/certid"
 	"kazashi.example/sync/content"
+	"kazashi.example/sync/gate"
 	"kazashi.example/sync/record"
 )
 
@@ -162,37 +163,35 @@ func TestRunReviewsLooksWheneverItMust(t *testing.T) {
 	first := w.refuses(simbox.Card(0x32, 5))
 	synctest.Test(t, func(t *testing.T) {
 		conf := w.central.Opener.Config
-		looked := make(chan struct{}, 2)
-		conf.Holds = meanwhile{w.lists, func() { looked <- struct{}{} }}
+		looked, unsaid, say := make(chan struct{}, 1), errors.New("nobody says"), make(chan error, 1) // what the next look hears; nil: lifted
+		conf.Holds = meanwhile{w.lists, func() {
+			w.lists.unsaid = <-say
+			w.lists.lift.Lifted = w.lists.unsaid == nil
+			looked <- struct{}{}
+		}}
 		o := opener.New(conf)
 		w.central.Opener = o
 		came, done := make(chan struct{}), make(chan error)
 		ctx, stop := context.WithCancel(context.Background())
 		go func() { done <- o.RunReviews(ctx, came) }()
-		<-looked
-		synctest.Wait()
-		w.lists.lift.Lifted = true
-		came <- struct{}{}
-		<-looked
-		synctest.Wait()
-		if got := w.settled(first); got != lifted {
-			t.Errorf("final = %s %s, want hold_lifted", got.Verdict, got.Reason)
+		look := func(when string, id record.ID, hears error, want gate.Decision, after time.Duration) {
+			t.Helper()
+			began := time.Now()
+			say <- hears
+			<-looked
+			synctest.Wait()
+			if got := w.settled(id); got != want || time.Since(began) != after {
+				t.Errorf("%s: final = %s %s after %v, want %s %s after %v", when, got.Verdict, got.Reason, time.Since(began), want.Verdict, want.Reason, after)
+			}
 		}
-		w.lists.lift.Lifted, w.lists.unsaid = false, validity.ErrNobody
+		look("at the start", first, unsaid, onHold, 0)
+		came <- struct{}{}
+		look("a set came", first, nil, lifted, 0)
+		say <- unsaid
 		late := w.bring(simbox.Card(0x32, 6))
 		<-looked // as it came
-		for _, w.lists.unsaid = range []error{validity.ErrNobody, nil} {
-			w.lists.lift.Lifted = w.lists.unsaid == nil
-			began := time.Now()
-			<-looked
-			if after := time.Since(began); after != time.Hour {
-				t.Errorf("looked again after %v, want an hour", after)
-			}
-			synctest.Wait()
-		}
-		if got := w.settled(late); got != lifted {
-			t.Errorf("final of the late record = %s %s, want hold_lifted", got.Verdict, got.Reason)
-		}
+		look("in an hour", late, unsaid, onHold, time.Hour)
+		look("in another", late, nil, lifted, time.Hour)
 		stop()
 		if err := <-done; !errors.Is(err, context.Canceled) {
 			t.Errorf("RunReviews = %v, want the context's error", err)
