@@ -19,13 +19,16 @@ import (
 	"kazashi.example/sync/crlset"
 )
 
-// How answers are timed: in batches, because one takes less than reading the clock can tell apart.
+// How answers are timed: in batches, because one takes less than reading the clock can tell apart. A structure is asked all questions in its
+// turn. What the first of them take, while the caches are still full of what was asked before, is told apart: a shorter turn would end
+// somewhere on the way, and its median would be neither.
 const (
 	lookupBatch   = 16
 	lookupQueries = 1 << 20 // half of them on the list, in random order
-	lookupTurn    = 4096    // batches that one structure gets in a turn
-	sqliteTurn    = 64
-	lookupTurns   = 3 // in a round
+	lookupTurn    = lookupQueries / lookupBatch
+	lookupFirst   = 1024 // batches
+	sqliteTurn    = 64   // batches
+	lookupTurns   = 3    // in a round
 )
 
 // lookupOrder is what a child that looks up is told.
@@ -39,6 +42,7 @@ type lookupOrder struct {
 // lookedUp is what it answers: nanoseconds by structure, and octets an entry.
 type lookedUp struct {
 	P50, P99 map[string][]float64 // of each turn
+	First    map[string][]float64 // p50 of the first of each turn
 	Chained  map[string][]float64 // p50 where each question waits for the answer before
 	Octets   map[string]float64
 }
@@ -56,17 +60,25 @@ func (r *revocationRun) measureLookup(ctx context.Context) error {
 	}
 	all := series{}
 	for name := range got.P50 {
-		all[name], all[name+" p99"], all[name+" chained"] = got.P50[name], got.P99[name], got.Chained[name]
+		all[name], all[name+" p99"], all[name+" chained"], all[name+" first"] = got.P50[name], got.P99[name], got.Chained[name], got.First[name]
 	}
 	all["serials/map chained"] = ratios(got.Chained["serials"], got.Chained["map"])
 	all["full/map chained"] = ratios(got.Chained["full"], got.Chained["mapfull"])
+	all["serials/map first"] = ratios(got.First["serials"], got.First["map"])
+	all["full/map first"] = ratios(got.First["full"], got.First["mapfull"])
 	all["serials/map"] = ratios(got.P50["serials"], got.P50["map"])
 	all["full/map"] = ratios(got.P50["full"], got.P50["mapfull"])
 	if err := r.print(all, []figureOf{
 		{"lookup_vs_gomap", "serials/map", "%.2f", "ratio"},
 		{"lookup_full_vs_gomap", "full/map", "%.2f", "ratio"},
+		{"lookup_first_vs_gomap", "serials/map first", "%.2f", "ratio"},
+		{"lookup_full_first_vs_gomap", "full/map first", "%.2f", "ratio"},
 		{"lookup_chained_vs_gomap", "serials/map chained", "%.2f", "ratio"},
 		{"lookup_full_chained_vs_gomap", "full/map chained", "%.2f", "ratio"},
+		{"lookup_first_p50_ns", "serials first", "%.0f", "ns"},
+		{"lookup_full_first_p50_ns", "full first", "%.0f", "ns"},
+		{"gomap_first_p50_ns", "map first", "%.0f", "ns"},
+		{"gomap_full_first_p50_ns", "mapfull first", "%.0f", "ns"},
 		{"lookup_chained_p50_ns", "serials chained", "%.0f", "ns"},
 		{"gomap_chained_p50_ns", "map chained", "%.0f", "ns"},
 		{"lookup_p50_ns", "serials", "%.0f", "ns"},
@@ -334,24 +346,29 @@ func (v *rivals) examine() error {
 
 // race asks each structure in turn.
 func (v *rivals) race(ctx context.Context, turns int) (l lookedUp, err error) {
-	l = lookedUp{P50: map[string][]float64{}, P99: map[string][]float64{}, Chained: map[string][]float64{}, Octets: map[string]float64{}}
-	at := 0
+	l = lookedUp{Octets: map[string]float64{}}
+	for _, times := range []*map[string][]float64{&l.P50, &l.P99, &l.First, &l.Chained} {
+		*times = map[string][]float64{}
+	}
 	for range turns {
 		for _, s := range v.all {
 			if err := ctx.Err(); err != nil {
 				return l, err
 			}
-			if err := l.add(s, v.time(s, at), v.timeChained(s, at)); err != nil {
+			if err := l.add(s, v.time(s), v.timeChained(s)); err != nil {
 				return l, err
 			}
 		}
-		at = (at + lookupTurn*lookupBatch) % len(v.questions)
 	}
 	return l, v.fault
 }
 
 // add keeps a turn's times.
 func (l *lookedUp) add(s structure, took, chained []float64) error {
+	first, err := stats.Median(took[:min(lookupFirst, len(took))])
+	if err != nil {
+		return err
+	}
 	p50, err := stats.Median(took)
 	if err != nil {
 		return err
@@ -365,21 +382,20 @@ func (l *lookedUp) add(s structure, took, chained []float64) error {
 		return err
 	}
 	l.P50[s.name], l.P99[s.name] = append(l.P50[s.name], p50), append(l.P99[s.name], p99)
-	l.Chained[s.name], l.Octets[s.name] = append(l.Chained[s.name], waited), s.octets
+	l.First[s.name], l.Chained[s.name] = append(l.First[s.name], first), append(l.Chained[s.name], waited)
+	l.Octets[s.name] = s.octets
 	return nil
 }
 
-// time asks a structure a turn's questions, from place at on, and says what one took in each batch, in nanoseconds.
-func (v *rivals) time(s structure, at int) []float64 {
+// time asks a structure a turn's questions and says what one took in each batch, in nanoseconds.
+func (v *rivals) time(s structure) []float64 {
 	took := make([]float64, 0, s.turn)
-	for range s.turn {
-		batch := v.questions[at : at+lookupBatch]
+	for batch := range slices.Chunk(v.questions[:s.turn*lookupBatch], lookupBatch) {
 		start := time.Now()
 		for i := range batch {
 			s.find(batch[i].serial)
 		}
 		took = append(took, float64(time.Since(start))/lookupBatch)
-		at += lookupBatch
 	}
 	return took
 }
@@ -389,11 +405,10 @@ var nothing uint64
 
 // timeChained is time where the processor cannot begin with a question before it has the answer to the last: a box is asked one
 // question at a tap, not sixteen.
-func (v *rivals) timeChained(s structure, at int) []float64 {
+func (v *rivals) timeChained(s structure) []float64 {
 	took := make([]float64, 0, s.turn)
 	var last uint64
-	for range s.turn {
-		batch := v.questions[at : at+lookupBatch]
+	for batch := range slices.Chunk(v.questions[:s.turn*lookupBatch], lookupBatch) {
 		start := time.Now()
 		for i := range batch {
 			f, ok := s.find(batch[i].serial + last&nothing)
@@ -403,7 +418,6 @@ func (v *rivals) timeChained(s structure, at int) []float64 {
 			}
 		}
 		took = append(took, float64(time.Since(start))/lookupBatch)
-		at += lookupBatch
 	}
 	return took
 }

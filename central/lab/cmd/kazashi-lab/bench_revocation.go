@@ -24,8 +24,10 @@ run in turn on the same files in the same (warm) cache; figures are medians. The
   ingest_unsorted_rss_mib        of the same list in no order; _vs_sorted: its wall time over that of the sorted one
   set_serial_bytes_vs_limit      the file of a set that keeps serials alone, over log2 of the ways to choose them
   set_full_bytes_vs_limit        of the one that central publishes, with date and reason; limit: as many bits as they can be told apart by
-  lookup_vs_gomap                an answer from serials alone over map[uint64]struct{}: p50 of batches of 16, half of them on the list
+  lookup_vs_gomap                an answer from serials alone over map[uint64]struct{}: p50 of batches of 16, half of them on the list, of a
+                                 million questions in random order that each structure is asked in its turn
   lookup_full_vs_gomap           with date and reason, over a map that keeps the same
+  lookup_first_vs_gomap          the first 16,384 of a turn, when others have had the caches; lookup_full_first_vs_gomap
   lookup_chained_vs_gomap        the same where each question waits for the answer before, as at a tap; lookup_full_chained_vs_gomap
   set_serial_bytes_vs_gomap      octets over the map's; set_full_bytes_vs_gomap
   sorted_u32_…, sqlite_…         a binary search and a table, for information
