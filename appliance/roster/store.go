@@ -73,6 +73,7 @@ type Store struct {
 	offer    wire.RosterOffer
 	damaged  []roster.Part      // to be mended
 	stop     context.CancelFunc // ends what holds changing across the line; nil: nothing does
+	wanted   int                // so many wait for changing who do not want to wait for the line
 }
 
 // Open reads what the folder holds, clears up what a crash left, and starts nothing. A roster that cannot be used is reported and costs no
@@ -165,12 +166,16 @@ func (s *Store) drop(e *edition) {
 
 // alone ends a download under way, which is gone on with later, and keeps the folder for the caller until it calls what is returned.
 func (s *Store) alone() (done func()) {
-	s.mu.RLock()
+	s.mu.Lock()
+	s.wanted++
 	if s.stop != nil {
 		s.stop()
 	}
-	s.mu.RUnlock()
+	s.mu.Unlock()
 	s.changing.Lock()
+	s.mu.Lock()
+	s.wanted--
+	s.mu.Unlock()
 	return func() {
 		s.changing.Unlock()
 		s.knock()
@@ -188,10 +193,14 @@ func (s *Store) across(ctx context.Context, do func(context.Context) error) erro
 	return do(ctx)
 }
 
+// setStop says how to end what holds changing across the line, and ends it at once where somebody waits already: a lock goes to whoever comes
+// first, which may be the next download.
 func (s *Store) setStop(f context.CancelFunc) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.stop = f
+	if s.stop = f; f != nil && s.wanted > 0 {
+		f()
+	}
 }
 
 // Erase removes everything, durably. What was sealed in it opens for nobody once the site's keys are gone; see package closing. A crash

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -483,13 +484,16 @@ func TestEraseLeavesNothing(t *testing.T) {
 
 // Run takes what is offered, over a line that fails, and an erasure or new trust does not wait for a download.
 func TestRunTakesWhatIsOffered(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // then whoever lets go of a lock takes it again before who waits for it
 	synctest.Test(t, func(t *testing.T) {
 		s := newSite(t)
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
 		slow := &hanging{Central: s.Central, hang: make(chan struct{})}
 		go func() { ended <- s.store.Run(ctx, slow) }()
-		s.store.Offered(s.Publish(true, rostertest.People(0, 700)))
+		offer := s.Publish(true, rostertest.People(0, 700))
+		slow.ended = func() { s.store.Offered(offer) } // the next download begins as the last one ends
+		s.store.Offered(offer)
 		synctest.Wait() // it hangs
 		s.store.Review()
 		close(slow.hang)
@@ -509,13 +513,15 @@ func TestRunTakesWhatIsOffered(t *testing.T) {
 // hanging is a line that hangs until it is let go.
 type hanging struct {
 	*rostertest.Central
-	hang chan struct{}
+	hang  chan struct{}
+	ended func() // is called where it was let go of before
 }
 
 func (h *hanging) Blob(ctx context.Context, id wire.BlobID, from uint64) (io.ReadCloser, error) {
 	select {
 	case <-h.hang:
 	case <-ctx.Done():
+		h.ended()
 		return nil, ctx.Err()
 	}
 	return h.Central.Blob(ctx, id, from)
