@@ -89,6 +89,8 @@ func (h Head) Check() error {
 		return fault("number of partitions")
 	case len(h.Issuers) == 0 || len(h.Issuers) > MaxIssuers:
 		return fault("number of issuers")
+	case allZero(h.Root[:]) || allZero(h.Table[:]):
+		return fault("a digest is missing")
 	}
 	for i, k := range h.Issuers {
 		if len(k) != len(certid.KeyID{}) {
@@ -100,6 +102,8 @@ func (h Head) Check() error {
 	}
 	return nil
 }
+
+func allZero(b []byte) bool { return !slices.ContainsFunc(b, func(o byte) bool { return o != 0 }) }
 
 // Sign closes a head with C-sign.
 func (h Head) Sign(key crypto.Signer) ([]byte, error) {
